@@ -1,0 +1,3 @@
+//! The command `api-guard`: mints tokens, checks configurations, explains decisions.
+
+fn main() {}

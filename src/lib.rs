@@ -1,0 +1,5 @@
+//! api-guard: API security for Envoy in one WebAssembly module.
+
+pub mod cells;
+pub mod seed;
+pub mod time;

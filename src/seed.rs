@@ -1,0 +1,75 @@
+//! The process's secret hash key: why no client can choose which slot of a shared table it lands in.
+//!
+//! The key is drawn once in a process and kept in a shared cell, so that all workers, all configurations and a
+//! reloaded VM place an identity alike. Two identities that agree in all 128 bits would share a counter; nobody who
+//! does not know the key can make that happen.
+
+use std::hash::Hasher;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::cells::{CellFault, Cells, Expected, Stored};
+
+const CELL: &str = "api_guard/1/seed";
+
+/// A 128-bit key for keyed hashes. Never printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seed([u8; 16]);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl Seed {
+    /// A seed of the caller's own, for tests and for the command line.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The process's seed: the one that is stored already, else `candidate` (fresh random bytes), stored now.
+    pub fn open(cells: &impl Cells, candidate: [u8; 16]) -> Result<Self, CellFault> {
+        match cells.store(CELL, &candidate, Expected::Absent)? {
+            Stored::Done => Ok(Self(candidate)),
+            Stored::Conflict => {
+                let stored = cells.load(CELL)?.ok_or(CellFault)?;
+                stored.bytes.try_into().map(Self).map_err(|_| CellFault)
+            }
+        }
+    }
+
+    /// The keyed digest of a list of parts. A length stands before each part, so that `("a:b", "c")` and
+    /// `("a", "b:c")` differ; `domain` keeps digests made for different purposes apart.
+    pub fn digest<'a>(&self, domain: &'static str, parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        for part in std::iter::once(domain.as_bytes()).chain(parts) {
+            // usize is at most 64 bits wide on every target; a length that did not fit could not be in memory.
+            hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
+            hasher.write(part);
+        }
+        hasher.finish128().as_u128()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::MemoryCells;
+
+    #[test]
+    fn the_first_seed_of_a_process_stays() {
+        let cells = MemoryCells::new();
+        assert_eq!(Seed::open(&cells, [1; 16]), Ok(Seed([1; 16])));
+        assert_eq!(Seed::open(&cells, [2; 16]), Ok(Seed([1; 16])));
+    }
+
+    #[test]
+    fn joined_parts_do_not_collide() {
+        let seed = Seed::from_bytes([7; 16]);
+        let digest = |parts: &[&'static str]| seed.digest("test", parts.iter().map(|part| part.as_bytes()));
+        assert_ne!(digest(&["a:b", "c"]), digest(&["a", "b:c"]));
+        assert_ne!(digest(&["ab", ""]), digest(&["a", "b"]));
+        assert_ne!(digest(&["a"]), digest(&["a", ""]));
+    }
+}
