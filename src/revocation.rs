@@ -2,7 +2,7 @@
 //!
 //! What is matched is what was verified: a token's MAC, its `jti` and its `sub`, each as a keyed digest, so that no
 //! other spelling of the same token dodges and nobody can choose where an entry lands. Tokens and JSON are read
-//! elsewhere.
+//! elsewhere ([`request`] reads the endpoint's body, [`denied`] holds the configured lists).
 //!
 //! # How it is shared
 //!
@@ -32,7 +32,9 @@ use crate::cells::{CellFault, Cells, Expected, Loaded, Stored, Version};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 
+pub mod denied;
 mod page;
+pub mod request;
 mod table;
 
 use page::{Admission, Entry};
