@@ -2,5 +2,6 @@
 
 pub mod cells;
 pub mod request;
+pub mod route;
 pub mod seed;
 pub mod time;
