@@ -2,5 +2,7 @@
 
 pub mod cells;
 pub mod revocation;
+pub mod request;
+pub mod route;
 pub mod seed;
 pub mod time;
