@@ -28,7 +28,7 @@ pub enum TargetProblem {
     Ambiguous(Reason),
 }
 
-/// What makes a path ambiguous. The first fault from the left is named.
+/// What makes a path ambiguous. Of several faults, the leftmost that shows without decoding is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// `.` or `..` as a whole segment.
@@ -228,13 +228,12 @@ fn after_percent(rest: &[u8]) -> Result<&[u8], Reason> {
         b'/' => Err(Reason::EncodedSlash),
         b'\\' => Err(Reason::Backslash),
         b';' => Err(Reason::Parameter),
-        0x00..=0x1F | 0x7F => Err(Reason::Control),
         // Digits of the inner encoding that are encoded themselves are encoded unreserved characters: refused anyway.
         b'%' => match after {
             [high, low, ..] if pair(Some(*high), Some(*low)).is_some() => Err(Reason::DoubleEncoding),
             _ => Ok(after),
         },
-        // The bytes from 0x80 on are judged together once they are decoded.
+        // Controls and the bytes from 0x80 on are judged in the decoded text, as characters.
         _ => Ok(after),
     }
 }
