@@ -11,4 +11,6 @@
 )]
 
 mod clock;
+mod limiter;
+mod sharing;
 mod window;
