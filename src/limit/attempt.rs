@@ -132,11 +132,9 @@ impl Attempt {
         let spent = self.window.spend(&self.quota);
         let standing = if spent.warned { Standing::Warned } else { Standing::Admitted };
         let outcome = outcome(standing, &self.window, self.place, &self.quota, now);
-        let units = if !self.place.overflow && leases.has_room(charge.identity, now) {
-            self.window.lease(&self.quota, now)
-        } else {
-            0
-        };
+        // Not with a warning: should it be undone, the next request has to give it, and not a leased one.
+        let may_lease = !self.place.overflow && !spent.warned && leases.has_room(charge.identity, now);
+        let units = if may_lease { self.window.lease(&self.quota, now) } else { 0 };
         self.slot.put(self.place, &self.window);
         match self.slot.store(cells)? {
             Stored::Conflict => Ok(None),

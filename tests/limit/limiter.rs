@@ -182,18 +182,22 @@ fn peeking_spends_nothing_and_recording_stops_at_the_limit() {
 
 #[test]
 fn who_was_refused_after_the_clock_stepped_back_far_is_admitted_after_the_wait_it_was_told() {
-    let cells = MemoryCells::new();
-    let mut worker = Worker::new(&cells, open(&cells, 64));
-    let charge = charge(&worker.limiter, "default", "a", 5);
-    worker.spend(&charge, 5);
-    let mut now = NOW.minus_seconds(1_000_000);
-    let (admitted, outcomes) = worker.admit(&[charge], now);
-    assert!(!admitted, "nothing is refunded");
-    for _ in 0..outcomes[0].retry_after_seconds {
-        assert!(!worker.admit(&[charge], now).0);
-        now = now.plus_seconds(1);
+    for with_another in [false, true] {
+        let cells = MemoryCells::new();
+        let mut worker = Worker::new(&cells, open(&cells, 64));
+        let first = charge(&worker.limiter, "default", "a", 5);
+        worker.spend(&first, 5);
+        let charges = [first, charge(&worker.limiter, "other", "a", 5)];
+        let charges = if with_another { &charges[..] } else { &charges[..1] };
+        let mut now = NOW.minus_seconds(1_000_000);
+        let (admitted, outcomes) = worker.admit(charges, now);
+        assert!(!admitted, "nothing is refunded");
+        for _ in 0..outcomes[0].retry_after_seconds {
+            assert!(!worker.admit(charges, now).0);
+            now = now.plus_seconds(1);
+        }
+        assert!(worker.admit(charges, now).0);
     }
-    assert!(worker.admit(&[charge], now).0);
 }
 
 #[test]
@@ -394,17 +398,20 @@ fn a_limit_that_turns_to_refusal_between_judging_and_spending_leaves_nothing_spe
 
 #[test]
 fn a_warning_that_was_rolled_back_comes_with_the_next_request() {
-    let memory = MemoryCells::new();
-    let limiter = open(&memory, 65_536);
-    let cells = Rival { cells: &memory, armed: Cell::new(None) };
-    let mut worker = Worker::new(&cells, limiter);
-    let (warns, scarce) = (charge(&limiter, "warns", "a", 5), charge(&limiter, "scarce", "a", 5));
-    worker.spend(&warns, 3);
-    cells.armed.set(Some((limiter, scarce)));
-    let (admitted, outcomes) = worker.admit(&[warns, scarce], NOW);
-    assert!(!admitted);
-    assert_eq!(outcomes[0].standing, Standing::Admitted);
-    assert_eq!(worker.admit(&[warns], NOW).1[0].standing, Standing::Warned);
+    // Large enough, the one that warns takes a lease as well.
+    for max in [5, 10_000] {
+        let memory = MemoryCells::new();
+        let limiter = open(&memory, 65_536);
+        let cells = Rival { cells: &memory, armed: Cell::new(None) };
+        let mut worker = Worker::new(&cells, limiter);
+        let (warns, scarce) = (charge(&limiter, "warns", "a", max), charge(&limiter, "scarce", "a", 5));
+        worker.spend(&warns, max / 5 * 4 - 1);
+        cells.armed.set(Some((limiter, scarce)));
+        let (admitted, outcomes) = worker.admit(&[warns, scarce], NOW);
+        assert!(!admitted);
+        assert_eq!(outcomes[0].standing, Standing::Admitted);
+        assert_eq!(worker.admit(&[warns], NOW).1[0].standing, Standing::Warned, "of {max}");
+    }
 }
 
 #[test]

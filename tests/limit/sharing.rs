@@ -169,6 +169,61 @@ fn callers_that_meet_in_one_lease_place_do_not_use_up_each_others_limits() {
 }
 
 #[test]
+fn a_lease_is_not_spent_after_the_clock_went_back_and_came_again() {
+    let cells = MemoryCells::new();
+    let limiter = open(&cells, 64);
+    let (mut one, mut other) = (Leases::new(), Leases::new());
+    let charge = charge(&limiter, "default", "a", 100_000);
+    let now = UnixNanos::from_seconds(1_800_000_000);
+    for _ in 0..100 {
+        assert!(admit(&limiter, &cells, &mut one, &[charge], now).0);
+    }
+    let earlier = now.minus_seconds(100);
+    assert!(admit(&limiter, &cells, &mut other, &[charge], earlier).0);
+    assert!(admit(&limiter, &cells, &mut one, &[], earlier).0);
+    // What was counted has left meanwhile; the units of the lease with it.
+    assert_eq!(limiter.peek(&cells, &charge, now).unwrap().used, 0);
+    assert!(admit(&limiter, &cells, &mut one, &[charge], now).0);
+    assert_eq!(limiter.peek(&cells, &charge, now).unwrap().used, 1);
+}
+
+#[test]
+fn what_newcomers_share_is_counted_one_by_one() {
+    let cells = MemoryCells::new();
+    let limiter = open(&cells, 1);
+    let mut leases = Leases::new();
+    let now = UnixNanos::from_seconds(1_800_000_000);
+    for who in 0..48 {
+        let one = charge(&limiter, "default", &who.to_string(), 100_000);
+        assert!(admit(&limiter, &cells, &mut leases, &[one], now).0);
+    }
+    let newcomer = charge(&limiter, "default", "late", 100_000);
+    for spent in 1..=100 {
+        let outcome = admit(&limiter, &cells, &mut leases, &[newcomer], now).1.unwrap();
+        assert!(outcome.overflow && outcome.used == spent);
+    }
+    assert_eq!(limiter.peek(&cells, &newcomer, now).unwrap().used, 100);
+}
+
+#[test]
+fn a_worker_alone_warns_at_the_very_threshold() {
+    for max in [300, 1000, 20_000] {
+        let cells = MemoryCells::new();
+        let limiter = open(&cells, 64);
+        let mut leases = Leases::new();
+        let charge = charge(&limiter, "default", "a", max);
+        let now = UnixNanos::from_seconds(1_800_000_000);
+        let warned = (1..=max)
+            .filter(|_| {
+                let outcome = admit(&limiter, &cells, &mut leases, &[charge], now).1.unwrap();
+                outcome.standing == Standing::Warned
+            })
+            .collect::<Vec<_>>();
+        assert_eq!(warned, [max / 10 * 8]);
+    }
+}
+
+#[test]
 fn the_warning_is_not_missed_with_leases() {
     let mut random = Random(0x5eed_0006);
     for max in [300, 1000, 20_000] {

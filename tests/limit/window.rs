@@ -223,6 +223,37 @@ fn the_warning_comes_once_per_window_at_its_share() {
 }
 
 #[test]
+fn units_counted_under_another_numbering_are_not_given_back() {
+    let (quota, longer) = (quota(10, 16), quota(10, 17));
+    let now = UnixNanos::from_nanos(START);
+    let mut window = Window::new(quota.window_seconds, now);
+    let spent = window.spend(&quota);
+    // The clock goes back, somebody spends, and the time comes again: bucket `spent` now holds that other unit.
+    assert!(window.advance(quota.window_seconds, now.minus_seconds(18)));
+    let _ = window.spend(&quota);
+    assert!(!window.advance(quota.window_seconds, now));
+    assert_eq!(window.used(), 0, "moved, and gone");
+    let _ = window.spend(&quota);
+    assert!(!window.undo(spent));
+    assert!(window.advance(longer.window_seconds, now));
+    assert!(!window.give_back(spent.stamp, 1));
+    assert_eq!(window.used(), 1);
+}
+
+#[test]
+fn a_window_that_waits_for_the_clock_leases_nothing() {
+    let quota = quota(10_000, 16);
+    let now = UnixNanos::from_nanos(START);
+    let mut window = Window::new(quota.window_seconds, now);
+    for _ in 0..50 {
+        let _ = window.spend(&quota);
+    }
+    assert!(!window.advance(quota.window_seconds, now.minus_seconds(1)));
+    assert_eq!(window.lease(&quota, now.minus_seconds(1)), 0);
+    assert_eq!(window.lease(&quota, now), 31);
+}
+
+#[test]
 fn the_epoch_and_the_end_of_time_are_moments_like_others() {
     for nanos in [0, 1, u64::MAX - 1, u64::MAX] {
         for seconds in [1, u32::MAX] {
