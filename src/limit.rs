@@ -139,7 +139,7 @@ impl Limiter {
     /// spent, and the answer is false. A charge in report mode that refuses spends nothing and blocks nothing.
     ///
     /// `outcomes` is emptied, then holds one outcome for each charge, in order; it means nothing after an error.
-    /// With two errors of the clock or the host in a row a unit may stay spent; none is ever spent twice.
+    /// Should the cells fault or stay contended while a unit is given back, it stays spent.
     pub fn admit(
         &self,
         cells: &impl Cells,

@@ -46,7 +46,7 @@ pub(super) struct Lease {
 }
 
 impl Leases {
-    /// No lease yet, and room for as many as a worker may hold (about 100 KiB).
+    /// No lease yet, and room for as many as a worker may hold (less than 100 KiB).
     pub fn new() -> Self {
         Self { places: vec![None; usize::from(PLACES)], latest: UnixNanos::default(), turn: 0 }
     }
