@@ -4,5 +4,6 @@ pub mod cells;
 pub mod revocation;
 pub mod request;
 pub mod route;
+pub mod limit;
 pub mod seed;
 pub mod time;

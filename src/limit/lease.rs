@@ -1,0 +1,151 @@
+//! How does a busy caller of a large limit cost less than one shared swap for each request?
+//!
+//! A worker takes some units of the current bucket at once and spends them locally while `now` is in that very bucket
+//! and the quota is the same. They were counted as spent in that bucket and are spent in no other, so both promises
+//! of the window hold. What is not spent is given back to its bucket at the worker's next shared access for the same
+//! identity. A lease takes at most 31 units and 1/128 of what remains, and:
+//!
+//! - no more than the bucket had already counted before, so that a slow caller is counted one by one, and no limit
+//!   loses much to units that lie unspent with several workers;
+//! - it never reaches the warning threshold: the request that does is counted by itself;
+//! - it never displaces another lease that is still being spent: otherwise callers that meet in one place of this
+//!   table would eat up each other's limits.
+//!
+//! A worker that sees the time step back spends no older lease. One case is left: a worker that handles no request
+//! at all while the clock leaves a bucket and comes back to it may then spend the rest of a lease that others
+//! no longer count, 31 units at most.
+
+use crate::limit::window::{Quota, Stamp};
+use crate::limit::{Charge, Identity, Outcome, Standing, seconds_until};
+use crate::time::UnixNanos;
+
+/// Leases that a worker holds at a time, at most.
+const PLACES: u16 = 1024;
+
+/// The leases of one worker.
+#[derive(Debug)]
+pub struct Leases {
+    places: Vec<Option<Lease>>,
+    latest: UnixNanos,
+    /// Counts the steps back of the time.
+    turn: u32,
+}
+
+/// Units that are counted already and may be spent in one bucket.
+#[derive(Debug, Clone)]
+pub(super) struct Lease {
+    pub(super) identity: Identity,
+    pub(super) quota: Quota,
+    pub(super) stamp: Stamp,
+    /// Not spent yet.
+    pub(super) units: u32,
+    /// Spent of the limit, as far as this worker knows.
+    pub(super) used: u32,
+    pub(super) oldest_leaves_at: UnixNanos,
+    pub(super) turn: u32,
+}
+
+impl Leases {
+    /// No lease yet, and room for as many as a worker may hold (less than 100 KiB).
+    pub fn new() -> Self {
+        Self { places: vec![None; usize::from(PLACES)], latest: UnixNanos::default(), turn: 0 }
+    }
+
+    /// Never holds a lease: every request is counted by itself.
+    pub fn none() -> Self {
+        Self { places: Vec::new(), latest: UnixNanos::default(), turn: 0 }
+    }
+
+    /// Takes note of the time; after a step back no lease taken before is spent.
+    pub(super) fn observe(&mut self, now: UnixNanos) {
+        if now < self.latest {
+            self.turn = self.turn.wrapping_add(1);
+        }
+        self.latest = now;
+    }
+
+    /// Names the turn for leases taken now.
+    pub(super) fn turn(&self) -> u32 {
+        self.turn
+    }
+
+    /// Spends one leased unit. `None` if there is none to spend.
+    pub(super) fn spend(&mut self, charge: &Charge, now: UnixNanos) -> Option<(Stamp, Outcome)> {
+        let turn = self.turn;
+        let lease = self.of_mut(charge.identity)?;
+        if lease.units == 0 || lease.quota != charge.quota || lease.turn != turn || !lease.is_current(now) {
+            return None;
+        }
+        lease.units = lease.units.saturating_sub(1);
+        lease.used = lease.used.saturating_add(1);
+        Some((lease.stamp, lease.outcome(now)))
+    }
+
+    /// Takes one spent unit back, to be spent in the same bucket. False if the lease is gone.
+    pub(super) fn restore(&mut self, identity: Identity, stamp: Stamp) -> bool {
+        match self.of_mut(identity) {
+            Some(lease) if lease.stamp == stamp => {
+                lease.units = lease.units.saturating_add(1);
+                lease.used = lease.used.saturating_sub(1);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Where units of this identity lie unspent, and how many.
+    pub(super) fn unspent(&self, identity: Identity) -> Option<(Stamp, u32)> {
+        let lease = self.places.get(place(identity))?.as_ref()?;
+        (lease.identity == identity && lease.units > 0).then_some((lease.stamp, lease.units))
+    }
+
+    /// A lease of this identity would displace none that is still being spent.
+    pub(super) fn has_room(&self, identity: Identity, now: UnixNanos) -> bool {
+        self.places.get(place(identity)).is_some_and(|held| match held {
+            Some(held) => held.identity == identity || held.units == 0 || !held.is_current(now),
+            None => true,
+        })
+    }
+
+    /// After a shared access: what lay unspent was given back or is void, and `lease` was taken, if any.
+    pub(super) fn settle(&mut self, identity: Identity, lease: Option<Lease>) {
+        if let Some(held) = self.places.get_mut(place(identity)) {
+            let own = held.as_ref().is_some_and(|held| held.identity == identity);
+            if own || lease.is_some() {
+                *held = lease;
+            }
+        }
+    }
+
+    fn of_mut(&mut self, identity: Identity) -> Option<&mut Lease> {
+        self.places.get_mut(place(identity))?.as_mut().filter(|lease| lease.identity == identity)
+    }
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Lease {
+    fn is_current(&self, now: UnixNanos) -> bool {
+        self.quota.bucket(now) == self.stamp.bucket
+    }
+
+    fn outcome(&self, now: UnixNanos) -> Outcome {
+        Outcome {
+            standing: Standing::Admitted,
+            overflow: false,
+            used: self.used,
+            remaining: self.quota.max_requests.get().saturating_sub(self.used),
+            reset_seconds: seconds_until(self.oldest_leaves_at, now),
+            retry_after_seconds: 0,
+        }
+    }
+}
+
+fn place(identity: Identity) -> usize {
+    let place = identity.low().checked_rem(u64::from(PLACES));
+    place.and_then(|place| usize::try_from(place).ok()).unwrap_or(0)
+}
