@@ -26,11 +26,13 @@ pub(crate) enum Body {
     Declared(String),
     /// In pieces and without a declared length: chunked over HTTP/1, plain DATA frames over HTTP/2.
     Streamed(Vec<Vec<u8>>),
+    /// One piece, without a declared length and without an end.
+    Unfinished(Vec<u8>),
 }
 
 /// A request. `send` gives each copy that is sent an `x-test-id` of its own, by which the service's records and the
 /// access log find it again.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Ask {
     pub(crate) method: Vec<u8>,
     /// None only makes sense over HTTP/2, where `:path` can be left out.
@@ -38,6 +40,22 @@ pub(crate) struct Ask {
     pub(crate) host: Vec<u8>,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Body,
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.as_deref().map(<[u8]>::escape_ascii);
+        write!(
+            f,
+            "{} {}",
+            self.method.escape_ascii(),
+            path.map_or_else(|| "-".to_owned(), |path| path.to_string())
+        )?;
+        for (name, value) in &self.headers {
+            write!(f, ", {name}: {}", value.escape_ascii())?;
+        }
+        Ok(())
+    }
 }
 
 impl Ask {
@@ -106,7 +124,7 @@ impl Ask {
     }
 
     /// The request's bytes (RFC 9112).
-    fn http1(&self) -> Vec<u8> {
+    pub(crate) fn http1(&self) -> Vec<u8> {
         let path = self.path.as_deref().expect("HTTP/1 has no request without a target");
         let mut bytes = [&self.method, path].join(&b' ');
         bytes.extend_from_slice(b" HTTP/1.1\r\nhost: ");
@@ -129,19 +147,19 @@ impl Ask {
             }
             Body::Streamed(chunks) => {
                 bytes.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
-                for chunk in chunks {
-                    bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-                    bytes.extend_from_slice(chunk);
-                    bytes.extend_from_slice(b"\r\n");
-                }
+                bytes.extend(chunks.iter().flat_map(|piece| chunk(piece)));
                 bytes.extend_from_slice(b"0\r\n\r\n");
+            }
+            Body::Unfinished(piece) => {
+                bytes.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+                bytes.extend(chunk(piece));
             }
         }
         bytes
     }
 
     /// The request's header fields (RFC 9113, section 8.3.1).
-    fn http2(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pub(crate) fn http2(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut fields =
             vec![(b":method".to_vec(), self.method.clone()), (b":scheme".to_vec(), b"http".to_vec())];
         fields.push((b":authority".to_vec(), self.host.clone()));
@@ -150,12 +168,21 @@ impl Ask {
             fields.push((name.to_ascii_lowercase().into_bytes(), value.clone()));
         }
         match &self.body {
-            Body::None | Body::Streamed(_) => {}
+            Body::None | Body::Streamed(_) | Body::Unfinished(_) => {}
             Body::Sized(body) => {
                 fields.push((b"content-length".to_vec(), body.len().to_string().into_bytes()))
             }
             Body::Declared(length) => fields.push((b"content-length".to_vec(), length.clone().into_bytes())),
         }
         fields
+    }
+}
+
+/// A chunk (RFC 9112, section 7.1); nothing for an empty piece, which would end the body.
+fn chunk(piece: &[u8]) -> Vec<u8> {
+    if piece.is_empty() {
+        Vec::new()
+    } else {
+        [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
     }
 }

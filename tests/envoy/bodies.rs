@@ -1,11 +1,14 @@
 //! How large a request may be, whether it says so or not.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::http1;
 use crate::process::Envoy;
+use crate::reply::Reply;
 use crate::setup::{Setup, policy};
 use crate::table::judge;
 use crate::token::token;
@@ -101,7 +104,7 @@ fn a_body_within_the_limit_passes_whole() {
                 let sent = match &body {
                     Body::Sized(bytes) => bytes.clone(),
                     Body::Streamed(pieces) => pieces.concat(),
-                    Body::None | Body::Declared(_) => Vec::new(),
+                    _ => Vec::new(),
                 };
                 for ask in [post("/x", body.clone()), Ask::post("/public").body(body)] {
                     let heard = ask.send(envoy, protocol).forwarded(envoy);
@@ -194,5 +197,51 @@ fn a_route_may_have_a_larger_limit_than_envoy_buffers() {
         let (test, outcome) = post("/large", streamed(&[65_536; 49])).try_send(envoy, Protocol::Http1);
         assert!(outcome.is_err() || outcome.is_ok_and(|reply| reply.status == 413));
         assert!(envoy.upstream.heard(&test).iter().all(|heard| !heard.complete));
+    }
+}
+
+#[test]
+fn a_slow_client_is_refused_before_the_service_hears_of_it_all_the_same() {
+    let envoy = Envoy::start(setup(true));
+    post("/x", streamed(&[2])).send(&envoy, Protocol::Http1).forwarded(&envoy);
+    refuses_beside_slow_clients(&envoy);
+}
+
+#[test]
+fn slow_clients_that_come_first_change_nothing_for_later_ones() {
+    refuses_beside_slow_clients(&Envoy::start(setup(true)));
+}
+
+/// Opens requests whose bodies are long in coming, and refuses them and others that are too large. `envoy` is not a
+/// shared one: what its first bodies do must not decide about later ones, nor be decided by another test's.
+fn refuses_beside_slow_clients(envoy: &Envoy) {
+    let mut slow = Vec::new();
+    for number in 0..5 {
+        let ask = post("/x", Body::Unfinished(Vec::new())).header("x-test-id", format!("slow-{number}"));
+        let mut connection = http1::Connection::open(envoy.address()).unwrap();
+        connection.write(&ask.http1());
+        slow.push(connection);
+    }
+    // Long enough for any patience a filter may have with a body.
+    std::thread::sleep(Duration::from_millis(1500));
+    judge(envoy, &BOTH, [("beside slow ones", post("/x", streamed(&[600, 600])), "413 request_too_large")]);
+    for (number, mut connection) in slow.into_iter().enumerate() {
+        let rest = [b"800\r\n", &[b'x'; 0x800][..], b"\r\n0\r\n\r\n"].concat();
+        let reply = connection.exchange(&rest, false);
+        assert!(reply.is_ok_and(|reply| reply.verdict() == "413 request_too_large"), "slow-{number}");
+        assert!(envoy.upstream.heard(&format!("slow-{number}")).is_empty(), "slow-{number}");
+    }
+}
+
+#[test]
+fn a_slow_body_within_the_limit_passes() {
+    for envoy in [stopping(), passing()] {
+        let ask = post("/x", Body::Unfinished(b"{".to_vec())).header("x-test-id", "slow-and-small");
+        let mut connection = http1::Connection::open(envoy.address()).unwrap();
+        connection.write(&ask.http1());
+        std::thread::sleep(Duration::from_millis(700));
+        let reply = connection.exchange(b"1\r\n}\r\n0\r\n\r\n", false).unwrap();
+        let heard = Reply { test: "slow-and-small".to_owned(), ..reply }.forwarded(envoy);
+        assert_eq!(heard.body, b"{}");
     }
 }

@@ -21,9 +21,14 @@ impl Connection {
 
     /// Writes a request and reads its response, which has no body if the request was a HEAD.
     pub(crate) fn exchange(&mut self, request: &[u8], head: bool) -> Result<Reply, Cut> {
-        // A refusal may come, and the connection close, before everything is written: what counts is what is read.
-        let _ = self.reader.get_mut().write_all(request);
+        self.write(request);
         self.read(head)
+    }
+
+    /// Writes a part of a request.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        // A refusal may come, and the connection close, before everything is written: what counts is what is read.
+        let _ = self.reader.get_mut().write_all(bytes);
     }
 
     fn read(&mut self, head: bool) -> Result<Reply, Cut> {

@@ -54,6 +54,12 @@ impl Connection {
 
     /// Sends a request of exactly these fields, in this order, and reads until its stream has ended.
     pub(crate) fn exchange(&mut self, fields: &[(Vec<u8>, Vec<u8>)], body: &Body) -> Result<Reply, Cut> {
+        let id = self.send(fields, body);
+        self.read(id)
+    }
+
+    /// Sends a request without waiting for anything, and returns its stream's number.
+    pub(crate) fn send(&mut self, fields: &[(Vec<u8>, Vec<u8>)], body: &Body) -> u32 {
         let id = self.next_id;
         self.next_id += 2;
         let mut block = Vec::new();
@@ -65,10 +71,11 @@ impl Connection {
         self.send_headers(id, &block, matches!(body, Body::None));
         match body {
             Body::None | Body::Declared(_) => {}
+            Body::Unfinished(piece) => self.frame(DATA, 0, id, piece),
             Body::Sized(body) => self.send_data(id, std::slice::from_ref(body)),
             Body::Streamed(pieces) => self.send_data(id, pieces),
         }
-        self.read(id)
+        id
     }
 
     fn send_headers(&mut self, id: u32, block: &[u8], ends: bool) {

@@ -13,7 +13,7 @@ use crate::upstream::{BODY, Heard};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A complete response, of either protocol.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// In order, names in lower case, repeats kept; trailers follow.
@@ -30,6 +30,16 @@ pub(crate) enum Cut {
     Closed,
     /// The stream was reset with this HTTP/2 error code.
     Reset(u32),
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.status)?;
+        for (name, value) in &self.headers {
+            write!(f, ", {name}: {}", value.escape_ascii())?;
+        }
+        write!(f, ", {}", self.body.escape_ascii())
+    }
 }
 
 impl Cut {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body};
-use crate::observed::counted;
+use crate::observed::{counted, counts_to};
 use crate::process::Envoy;
 use crate::setup::{Setup, policy};
 use crate::token::token;
@@ -40,13 +40,18 @@ fn what_would_be_refused_is_forwarded_counted_and_named() {
             assert!(!heard.all("x-auth-subject").contains(&"admin".to_owned()), "{heard:?}");
             assert_eq!(envoy.access(&reply.test)["code"], json!(code), "{ask:?}");
             assert_eq!(envoy.access(&reply.test)["status"], 200);
-            assert!(counted(&envoy, "would_refuse", code) > 0, "{code}");
-            assert_eq!(counted(&envoy, "refused", code), 0, "{code}");
         }
         let reply = Ask::get("/x").token(&good).send(&envoy, protocol);
         assert_eq!(reply.forwarded(&envoy).one("x-auth-subject"), "user-7");
         assert_eq!(envoy.access(&reply.test)["code"], json!(null));
     }
+    for (code, count) in
+        [("token_missing", 2), ("permission_missing", 2), ("path_ambiguous", 2), ("request_too_large", 4)]
+    {
+        counts_to(&envoy, "would_refuse", code, count);
+    }
+    counts_to(&envoy, "would_refuse", "", 18);
+    assert_eq!(counted(&envoy, "refused", ""), 0);
     envoy.assert_healthy();
 }
 

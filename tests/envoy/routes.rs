@@ -243,7 +243,7 @@ fn a_route_may_be_for_certain_hosts() {
             ("public at its own host", Ask::get("/x").host("public.example.com"), "200"),
             ("and not at another", Ask::get("/x").host("api.example.com"), "401 token_missing"),
             ("two hosts", at(b"api.example.com,evil.net"), "400"),
-            ("user information", at(b"evil@api.example.com"), "400"),
+            ("user information", at(b"evil@api.example.com"), "400|cut"),
             ("a route without hosts", with(json!({}), "/everywhere").host("anything"), "200"),
         ],
     );
