@@ -1,0 +1,46 @@
+//! End to end: the built module in a real Envoy, seen from outside only. The tests are written from the contract
+//! (README, sections on checks, tokens, routes, answers and what others see), never from the module's insides.
+//!
+//! `setup` writes Envoy's bootstrap, `process` runs it, `upstream` is the service behind it, `ask` is one request over
+//! either protocol (`http1` and `http2` put its exact bytes on the wire), `reply` is what came back, `table` judges many at once,
+//! `token` mints.
+//! The other modules are the rules, one file for each part of the contract.
+//!
+//! Needs an Envoy 1.40 (`ENVOY_BIN`, `envoy` on PATH, or `make envoy`) and `dist/api_guard.wasm` (`make build`, or
+//! `API_GUARD_WASM`). Where one of them is missing the tests fail and say so: they are never skipped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and reads the clock that Envoy reads"
+)]
+
+mod ask;
+mod http1;
+mod http2;
+mod process;
+mod reply;
+mod setup;
+mod table;
+mod token;
+mod upstream;
+
+mod bodies;
+mod bytes;
+mod configuration;
+mod form;
+mod forwarding;
+mod grpc;
+mod observed;
+mod paths;
+mod report;
+mod routes;
+mod tokens;
+mod transport;
+mod vectors;

@@ -1,0 +1,189 @@
+//! What one Envoy of these tests is told: the bootstrap, with the module in it, as JSON.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::token::SECRET;
+
+/// Options of one Envoy. The defaults are those that the shipped `envoy.yaml` has, but for Envoy's path options: these
+/// are off, so that it is the module that has to notice.
+pub(crate) struct Setup {
+    /// The plugin's configuration, as text: it may be broken on purpose.
+    pub(crate) plugin: String,
+    pub(crate) concurrency: u32,
+    pub(crate) use_remote_address: bool,
+    pub(crate) allow_on_headers_stop_iteration: bool,
+    /// The VM's environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// How long Envoy waits for the client to close a connection that is broken for good. Tests that break hundreds
+    /// cannot spend Envoy's usual second on each.
+    pub(crate) delayed_close_seconds: f32,
+    /// The listener comes from a file that can be replaced while Envoy runs; else it is part of the bootstrap.
+    pub(crate) replaceable: bool,
+}
+
+impl Setup {
+    pub(crate) fn new(plugin: &Value) -> Self {
+        Self {
+            plugin: plugin.to_string(),
+            concurrency: 1,
+            use_remote_address: true,
+            allow_on_headers_stop_iteration: true,
+            environment: vec![("API_GUARD_SECRET", SECRET.to_owned())],
+            delayed_close_seconds: 1.0,
+            replaceable: false,
+        }
+    }
+
+    /// The bootstrap, for an Envoy that keeps its files in `directory` and forwards to `upstream_port`.
+    pub(crate) fn bootstrap(&self, directory: &Path, upstream_port: u16) -> Value {
+        let mut bootstrap = json!({
+            "admin": { "address": loopback(0) },
+            "static_resources": { "clusters": [cluster(upstream_port)] },
+            "stats_config": { "stats_tags": [
+                { "tag_name": "decision", "regex": r"^wasmcustom\.api_guard_requests_total(\.decision\.(\w+))\.code" },
+                { "tag_name": "code", "regex": r"^wasmcustom\.api_guard_requests_total.*?(\.code\.(\w+))$" },
+            ] },
+        });
+        if self.replaceable {
+            bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
+            bootstrap["dynamic_resources"] = json!({ "lds_config": {
+                "resource_api_version": "V3",
+                "path_config_source": { "path": directory.join("lds.json") },
+            } });
+        } else {
+            bootstrap["static_resources"]["listeners"] = json!([self.listener()]);
+        }
+        bootstrap
+    }
+
+    /// The content of the listener's file.
+    pub(crate) fn discovery_response(&self) -> Value {
+        let mut listener = self.listener();
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        json!({ "version_info": "1", "resources": [listener] })
+    }
+
+    fn listener(&self) -> Value {
+        json!({
+            "name": "main",
+            "address": loopback(0),
+            "filter_chains": [{ "filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": self.connection_manager(),
+            }] }],
+        })
+    }
+
+    fn connection_manager(&self) -> Value {
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "ingress",
+            "codec_type": "AUTO",
+            "use_remote_address": self.use_remote_address,
+            "delayed_close_timeout": format!("{}s", self.delayed_close_seconds),
+            "normalize_path": false,
+            "merge_slashes": false,
+            "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+            "access_log": [{
+                "name": "envoy.access_loggers.stdout",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                    "log_format": { "json_format": {
+                        "test": "%REQ(X-TEST-ID)%",
+                        "request_id": "%REQ(X-REQUEST-ID)%",
+                        "status": "%RESPONSE_CODE%",
+                        "details": "%RESPONSE_CODE_DETAILS%",
+                        "subject": "%FILTER_STATE(wasm.api_guard.subject:PLAIN)%",
+                        "code": "%FILTER_STATE(wasm.api_guard.code:PLAIN)%",
+                        "route": "%FILTER_STATE(wasm.api_guard.route:PLAIN)%",
+                        "limit": "%FILTER_STATE(wasm.api_guard.limit:PLAIN)%",
+                    } },
+                },
+            }],
+            "route_config": { "virtual_hosts": [{
+                "name": "all",
+                "domains": ["*"],
+                "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "upstream" } }],
+            }] },
+            "http_filters": [
+                { "name": "api_guard", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                    "config": self.plugin_config(),
+                } },
+                { "name": "envoy.filters.http.router", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                } },
+            ],
+        })
+    }
+
+    fn plugin_config(&self) -> Value {
+        let environment: serde_json::Map<String, Value> =
+            self.environment.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        json!({
+            "name": "api_guard",
+            "root_id": "api_guard",
+            "failure_policy": "FAIL_RELOAD",
+            "reload_config": { "backoff": { "base_interval": "0.1s" } },
+            "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": self.plugin,
+            },
+            "vm_config": {
+                "vm_id": "api_guard",
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": { "local": { "filename": module() } },
+                "environment_variables": { "key_values": environment },
+            },
+        })
+    }
+}
+
+/// A policy that checks tokens with [`SECRET`] and has no rate limits, with `changes` laid over it: objects are merged,
+/// anything else replaces what was there.
+pub(crate) fn policy(changes: Value) -> Value {
+    let mut policy = json!({
+        "tokens": { "keys": [{ "secret": { "env": "API_GUARD_SECRET" } }] },
+        "rate_limits": [],
+    });
+    lay_over(&mut policy, changes);
+    policy
+}
+
+fn lay_over(base: &mut Value, changes: Value) {
+    match (base, changes) {
+        (Value::Object(base), Value::Object(changes)) => {
+            for (name, change) in changes {
+                lay_over(base.entry(name).or_insert(Value::Null), change);
+            }
+        }
+        (base, changes) => *base = changes,
+    }
+}
+
+fn loopback(port: u16) -> Value {
+    json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
+}
+
+fn cluster(port: u16) -> Value {
+    json!({
+        "name": "upstream",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {
+            "cluster_name": "upstream",
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": loopback(port) } }] }],
+        },
+    })
+}
+
+/// The module under test.
+fn module() -> PathBuf {
+    let path = std::env::var_os("API_GUARD_WASM")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/api_guard.wasm"), PathBuf::from);
+    assert!(path.is_file(), "no module at {}: run `make build` first", path.display());
+    path
+}
