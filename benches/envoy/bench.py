@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 2, 0.4
-    options.only = options.only.split(",") if options.only else names
+    options.only = options.only.split(",") if options.only else [load.name for load in plan.loads() if load.usual]
     if unknown := set(options.only) - set(names):
         parser.error(f"no such load: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     if options.rounds < 1 or options.seconds <= 0:
@@ -46,15 +46,17 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def build_empty_module(folder: Path) -> Path:
-    """The empty module for comparison, built from empty.rs by plain rustc."""
-    module = folder / "empty.wasm"
-    command = ["rustc", "--edition", "2024", "--target", "wasm32-wasip1", "--crate-type", "cdylib"]
-    command += ["-C", "opt-level=3", "-C", "strip=symbols", str(HERE / "empty.rs"), "-o", str(module)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
-    if done.returncode != 0:
-        raise Failed(f"cannot build the empty module:\n{done.stderr}")
-    return module
+def build_modules(folder: Path) -> dict[str, Path]:
+    """The modules for comparison, each built from one file by plain rustc of the project's toolchain."""
+    modules = {}
+    for name, (source, flags) in plan.BUILT.items():
+        modules[name] = folder / f"{name}.wasm"
+        command = ["rustc", "--edition", "2024", "--target", "wasm32-wasip1", "--crate-type", "cdylib", *flags]
+        command += ["-C", "opt-level=3", "-C", "strip=symbols", str(HERE / source), "-o", str(modules[name])]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+        if done.returncode != 0:
+            raise Failed(f"cannot build {source}:\n{done.stderr}")
+    return modules
 
 
 class Bench:
@@ -67,12 +69,12 @@ class Bench:
         self.folder = options.out
         self.work = options.out / "work"
         self.work.mkdir(parents=True, exist_ok=True)
-        self.empty = build_empty_module(self.work)
+        self.built = build_modules(self.work)
         self.envoys: dict[tuple, Envoy] = {}
         self.results: list[tuple[plan.Load, dict[str, list[Run]]]] = []
 
     def start(self, chain: str, workers=1, bodies=False, name: str | None = None) -> Envoy:
-        filters = plan.filters(chain, self.options.module.resolve(), self.empty)
+        filters = plan.filters(chain, self.options.module.resolve(), self.built)
         return Envoy(
             self.binary,
             lambda port, admin: chains.bootstrap(filters, port, admin, bodies),
@@ -93,7 +95,7 @@ class Bench:
             envoy = self.start(*key)
             self.envoys[key] = envoy
             self.stack.callback(envoy.stop)
-            if chain in (plan.NONE, plan.EMPTY) or load.name == "routes":
+            if chain in (plan.NONE, plan.EMPTY) or load.name in ("routes", "host-calls"):
                 pass
             elif chain.endswith(plan.LIMITED):
                 smoke.exhaust(envoy)
@@ -105,6 +107,8 @@ class Bench:
 
     def measure(self, load: plan.Load):
         names = self.chains_of(load)
+        if len(names) < 2:
+            return
         envoys = {name: self.envoy(name, load) for name in names}
         runs: dict[str, list[Run]] = {name: [] for name in names}
         files: dict[str, Path] = {}

@@ -50,7 +50,7 @@ def numbered_routes(count: int) -> list[dict]:
     ]
 
 
-def wasm(module: Path, vm_id: str, policy: dict | None = None) -> list[dict]:
+def wasm(module: Path, vm_id: str, configuration: str | None = None) -> list[dict]:
     """The chain of one WebAssembly filter, with the secret in its environment."""
     plugin = {
         "name": vm_id,
@@ -64,10 +64,10 @@ def wasm(module: Path, vm_id: str, policy: dict | None = None) -> list[dict]:
             "environment_variables": {"key_values": {"API_GUARD_SECRET": tokens.SECRET.decode()}},
         },
     }
-    if policy is not None:
+    if configuration is not None:
         plugin["configuration"] = {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": json.dumps(policy),
+            "value": configuration,
         }
     return [{"name": f"{FILTER}.wasm", "typed_config": {"@type": f"{HTTP}.wasm.v3.Wasm", "config": plugin}}]
 

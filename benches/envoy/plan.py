@@ -1,5 +1,6 @@
 """What is measured: the chains by name, the loads put on them, and the targets held against the results."""
 
+import json
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,36 @@ REVOKED_0, REVOKED_60_000 = f"{GUARD}, 0 revocations", f"{GUARD}, 60,000 revocat
 REVOCATIONS = 60_000
 
 
-def filters(name: str, module: Path, empty: Path) -> list[dict]:
-    """The chain of HTTP filters of that name."""
+# What each host call costs in place: the chains of the load `host-calls`, as words for calls.rs. A call costs more
+# among others than alone, because the caches are colder, so each is also left out of the whole.
+CALLS = {
+    "all headers": ("calls", "h"),
+    "all headers, swap of a shared value": ("calls", "hs"),
+    "eight calls: headers, clock, address, stamp, swap, edit, state, counter": ("calls", "hcavsepm"),
+    "eight, with create and delete exported": ("calls-lifecycle", "hcavsepm"),
+    "eight, with create, delete and response exported": ("calls-response", "hcavsepm"),
+    "eight, with a second edit": ("calls", "hcavsefpm"),
+    "eight, with one more header": ("calls", "hqcavsepm"),
+    "eight without the clock": ("calls", "havsepm"),
+    "eight without the address": ("calls", "hcvsepm"),
+    "eight without the stamp": ("calls", "hcasepm"),
+    "eight without the swap": ("calls", "hcavepm"),
+    "eight without the edit": ("calls", "hcavspm"),
+    "eight without the filter state": ("calls", "hcavsem"),
+    "eight without the counter": ("calls", "hcavsep"),
+    "headers, clock, edit": ("calls", "hce"),
+}
+# The modules that are built for comparison: name -> (source, flags)
+BUILT = {
+    "empty": ("empty.rs", []),
+    "calls": ("calls.rs", []),
+    "calls-lifecycle": ("calls.rs", ["--cfg", "lifecycle"]),
+    "calls-response": ("calls.rs", ["--cfg", "lifecycle", "--cfg", "response"]),
+}
+
+
+def filters(name: str, module: Path, built: dict[str, Path]) -> list[dict]:
+    """The chain of HTTP filters of that name; `built` are the modules of `BUILT`."""
     few = {"requests": chains.FEW, "window": chains.LONG_WINDOW_SECONDS}
     guard: dict[str, dict] = {
         GUARD: {},
@@ -37,10 +66,13 @@ def filters(name: str, module: Path, empty: Path) -> list[dict]:
         NATIVE + LIMITED: {"cache": False, **few},
     }
     if name in guard:
-        return chains.wasm(module, "api-guard", chains.guard_policy(**guard[name]))
+        return chains.wasm(module, "api-guard", json.dumps(chains.guard_policy(**guard[name])))
     if name in native:
         return chains.native(**native[name])
-    return chains.wasm(empty, "empty") if name == EMPTY else []
+    if name in CALLS:
+        which, steps = CALLS[name]
+        return chains.wasm(built[which], "calls", steps)
+    return chains.wasm(built["empty"], "empty") if name == EMPTY else []
 
 
 @dataclass
@@ -55,6 +87,7 @@ class Load:
     workers: int = 1
     bodies: bool = False
     charted: bool = True  # False: of another order of size, which would flatten the chart's other bars
+    usual: bool = True  # False: measured only when asked for by name
     anew: bool = False  # a new list of requests for every round
 
 
@@ -104,6 +137,7 @@ def loads() -> list[Load]:
         Load("two-workers", "GET, one token, two workers", compared, _one(), workers=2),
         Load("routes", "GET, one token, all routes in random order", [NONE, ROUTES_10, ROUTES_10_000], _all_routes),
         Load("revocations", "GET, one token, revocations alive", [NONE, REVOKED_0, REVOKED_60_000], _one()),
+        Load("host-calls", "what host calls cost in place", [NONE, EMPTY, *CALLS], _one(), usual=False),
     ]
 
 
