@@ -1,0 +1,79 @@
+//! The configured lists: which tokens does the operator refuse, whatever the revocation endpoint was told?
+//!
+//! They are the durable way to revoke: what the endpoint enters ends with the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::time::UnixNanos;
+
+/// What `revocation.denied` of the configuration lists. Compared byte for byte.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// Refused values of `jti`.
+    pub jti: BTreeSet<String>,
+    /// Refused values of `sub`.
+    pub sub: BTreeSet<String>,
+    /// Refused values of the header's `kid`.
+    pub kid: BTreeSet<String>,
+    /// For a `sub`, the Unix second before which its tokens are refused.
+    pub sub_issued_before: BTreeMap<String, u64>,
+}
+
+impl Denied {
+    /// Whether a verified token with these claims is refused. One without `iat` counts as older than any moment.
+    pub fn refuses(
+        &self,
+        jti: Option<&str>,
+        sub: Option<&str>,
+        kid: Option<&str>,
+        issued_at: Option<UnixNanos>,
+    ) -> bool {
+        let is_old = |before: &u64| issued_at.is_none_or(|moment| moment.seconds() < *before);
+        jti.is_some_and(|jti| self.jti.contains(jti))
+            || kid.is_some_and(|kid| self.kid.contains(kid))
+            || sub.is_some_and(|sub| {
+                self.sub.contains(sub) || self.sub_issued_before.get(sub).is_some_and(is_old)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied() -> Denied {
+        Denied {
+            jti: BTreeSet::from(["stolen".to_owned()]),
+            sub: BTreeSet::from(["mallory".to_owned()]),
+            kid: BTreeSet::from(["leaked".to_owned()]),
+            sub_issued_before: BTreeMap::from([("user-7".to_owned(), 1000)]),
+        }
+    }
+
+    #[test]
+    fn each_list_refuses_its_own_claim_only() {
+        let denied = denied();
+        assert!(denied.refuses(Some("stolen"), Some("alice"), Some("k1"), None));
+        assert!(denied.refuses(None, Some("mallory"), None, None));
+        assert!(denied.refuses(None, None, Some("leaked"), None));
+        assert!(!denied.refuses(Some("mallory"), Some("leaked"), Some("stolen"), None));
+        assert!(!denied.refuses(Some("Stolen"), Some("mallory "), Some(""), None));
+        assert!(!denied.refuses(None, None, None, None));
+    }
+
+    #[test]
+    fn a_subject_is_refused_for_tokens_issued_before_the_moment_and_for_those_that_do_not_say() {
+        let denied = denied();
+        let refuses = |nanos| denied.refuses(None, Some("user-7"), None, Some(UnixNanos::from_nanos(nanos)));
+        assert!(refuses(0));
+        assert!(refuses(999_999_999_999));
+        assert!(!refuses(1_000_000_000_000));
+        assert!(denied.refuses(None, Some("user-7"), None, None));
+        assert!(!denied.refuses(None, Some("user-70"), None, Some(UnixNanos::from_seconds(0))));
+    }
+
+    #[test]
+    fn empty_lists_refuse_nothing() {
+        assert!(!Denied::default().refuses(Some(""), Some(""), Some(""), None));
+    }
+}

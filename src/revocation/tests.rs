@@ -1,0 +1,461 @@
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use super::*;
+use crate::cells::MemoryCells;
+
+const NOW: UnixNanos = UnixNanos::from_seconds(1_800_000_000);
+const HOUR: u64 = 3600;
+
+fn seed() -> Seed {
+    Seed::from_bytes([7; 16])
+}
+
+fn open(cells: &impl Cells, capacity: u32) -> Revocations {
+    Revocations::open(cells, seed(), capacity).unwrap()
+}
+
+fn later(seconds: u64) -> UnixNanos {
+    NOW.plus_seconds(seconds)
+}
+
+fn until(seconds: u64) -> Lifetime {
+    Lifetime::UntilSecond(later(seconds).seconds())
+}
+
+fn mac(number: u64) -> [u8; 32] {
+    let mut mac = [0; 32];
+    mac[..8].copy_from_slice(&number.to_le_bytes());
+    mac
+}
+
+fn token(view: &Revocations, number: u64) -> Marks {
+    view.marks(&mac(number), None, None)
+}
+
+fn revoke(
+    view: &mut Revocations,
+    cells: &impl Cells,
+    number: u64,
+    lifetime: Lifetime,
+    now: UnixNanos,
+) -> Result<(), RevokeError> {
+    let marks = token(view, number);
+    view.revoke(cells, Target::Token(&marks), lifetime, now)
+}
+
+fn refuses(view: &mut Revocations, cells: &impl Cells, number: u64, now: UnixNanos) -> bool {
+    view.refresh(cells).unwrap();
+    view.is_revoked(&token(view, number), Some(now), now)
+}
+
+/// Cells that note every access, and lose every race for cells whose key starts with `contended`.
+struct Watched<'a> {
+    cells: &'a MemoryCells,
+    accesses: RefCell<Vec<String>>,
+    contended: Option<&'static str>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(cells: &'a MemoryCells) -> Self {
+        Self { cells, accesses: RefCell::default(), contended: None }
+    }
+
+    fn taken(&self) -> Vec<String> {
+        self.accesses.take()
+    }
+}
+
+impl Cells for Watched<'_> {
+    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
+        self.accesses.borrow_mut().push(format!("load {key}"));
+        self.cells.load(key)
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        self.accesses.borrow_mut().push(format!("store {key}"));
+        if self.contended.is_some_and(|prefix| key.starts_with(prefix)) {
+            return Ok(Stored::Conflict);
+        }
+        self.cells.store(key, bytes, expected)
+    }
+}
+
+#[test]
+fn a_revocation_is_in_force_for_every_workers_next_request() {
+    let cells = MemoryCells::new();
+    let mut workers: Vec<_> = (0..4).map(|_| open(&cells, 1000)).collect();
+    for number in 0..40 {
+        let writer = usize::try_from(number % 4).unwrap();
+        revoke(&mut workers[writer], &cells, number, until(HOUR), NOW).unwrap();
+        for worker in &mut workers {
+            assert!(refuses(worker, &cells, number, NOW));
+            assert!(!refuses(worker, &cells, number + 1, NOW));
+        }
+    }
+}
+
+#[test]
+fn token_jti_and_subject_are_matched_each_by_its_own() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1000);
+    view.revoke(&cells, Target::Jti("a"), until(HOUR), NOW).unwrap();
+    let subject = Target::Subject { sub: "b", issued_before: NOW.seconds() };
+    view.revoke(&cells, subject, Lifetime::ForGood, NOW).unwrap();
+    view.refresh(&cells).unwrap();
+    let is_revoked = |jti, sub, issued_at| {
+        let marks = view.marks(&mac(1), jti, sub);
+        view.is_revoked(&marks, issued_at, NOW)
+    };
+    assert!(is_revoked(Some("a"), None, Some(NOW)));
+    assert!(!is_revoked(Some("b"), Some("a"), None));
+    assert!(is_revoked(None, Some("b"), Some(NOW.minus_seconds(1))));
+    assert!(is_revoked(None, Some("b"), None), "a token without iat counts as older");
+    assert!(!is_revoked(None, Some("b"), Some(NOW)));
+    assert!(!is_revoked(None, None, None));
+}
+
+#[test]
+fn a_revocation_ends_with_its_lifetime_and_leaves_no_gap_before() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 10);
+    let expires_at = UnixNanos::from_nanos(NOW.nanos() + 1);
+    let lifetime = Lifetime::outliving(expires_at, 30);
+    assert_eq!(lifetime, Lifetime::UntilSecond(NOW.seconds() + 31));
+    revoke(&mut view, &cells, 1, lifetime, NOW).unwrap();
+    assert!(refuses(&mut view, &cells, 1, expires_at.plus_seconds(30)));
+    assert!(refuses(&mut view, &cells, 1, UnixNanos::from_nanos(later(31).nanos() - 1)));
+    assert!(!refuses(&mut view, &cells, 1, later(31)));
+    assert_eq!((view.live(later(30)), view.live(later(31))), (1, 0));
+    assert!(refuses(&mut view, &cells, 1, later(30)), "when the time goes backwards it holds again");
+}
+
+#[test]
+fn a_lifetime_of_a_whole_second_is_not_rounded() {
+    assert_eq!(Lifetime::outliving(NOW, 0), Lifetime::UntilSecond(NOW.seconds()));
+    assert_eq!(Lifetime::outliving(UnixNanos::from_nanos(0), 0), Lifetime::UntilSecond(0));
+    assert_eq!(Lifetime::outliving(UnixNanos::from_seconds(u64::MAX), 0), Lifetime::ForGood);
+    assert_eq!(Lifetime::outliving(NOW, u64::MAX), Lifetime::ForGood);
+}
+
+#[test]
+fn what_has_lapsed_already_takes_no_place() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1);
+    revoke(&mut view, &cells, 1, until(0), NOW).unwrap();
+    assert!(!refuses(&mut view, &cells, 1, NOW));
+    revoke(&mut view, &cells, 2, until(HOUR), NOW).unwrap();
+    assert!(refuses(&mut view, &cells, 2, NOW));
+}
+
+#[test]
+fn a_table_of_four_holds_exactly_four_and_a_full_one_loses_nothing() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other) = (open(&cells, 4), open(&cells, 4));
+    for number in 0..4 {
+        revoke(&mut one, &cells, number, until(number + 1), NOW).unwrap();
+    }
+    for view in [&mut one, &mut other] {
+        assert_eq!(revoke(view, &cells, 4, until(HOUR), NOW), Err(RevokeError::Full));
+        assert_eq!(revoke(view, &cells, 3, until(2), NOW), Ok(()), "what is there needs no place");
+        for number in 0..5 {
+            assert_eq!(refuses(view, &cells, number, NOW), number < 4);
+        }
+    }
+    assert_eq!(revoke(&mut other, &cells, 4, until(HOUR), later(1)), Ok(()), "one place has lapsed");
+    assert_eq!(revoke(&mut other, &cells, 5, until(HOUR), later(1)), Err(RevokeError::Full));
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(|number| refuses(&mut one, &cells, number, later(1))),
+        [false, true, true, true, true]
+    );
+}
+
+#[test]
+fn capacity_is_exact_across_pages_and_every_place_is_free_again() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 600);
+    for round in 0..3 {
+        let now = later(round * HOUR);
+        let lifetime = until(round * HOUR + 60);
+        for number in 0..600 {
+            assert_eq!(revoke(&mut view, &cells, round * 1000 + number, lifetime, now), Ok(()));
+        }
+        assert_eq!(revoke(&mut view, &cells, round * 1000 + 600, lifetime, now), Err(RevokeError::Full));
+        view.refresh(&cells).unwrap();
+        assert_eq!(view.live(now), 600);
+        assert!((0..600).all(|number| refuses(&mut view, &cells, round * 1000 + number, now)));
+    }
+    assert!(cells.bytes_held() < 600 * 32 + 100, "memory is fixed");
+}
+
+#[test]
+fn the_same_revocation_again_takes_no_place_and_only_lengthens() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1);
+    for seconds in [100, 50, 200, 200] {
+        revoke(&mut view, &cells, 1, until(seconds), NOW).unwrap();
+    }
+    assert!(refuses(&mut view, &cells, 1, later(199)));
+    revoke(&mut view, &cells, 1, Lifetime::ForGood, NOW).unwrap();
+    assert!(refuses(&mut view, &cells, 1, UnixNanos::from_nanos(u64::MAX)));
+}
+
+#[test]
+fn a_reloaded_worker_finds_all_and_keeps_the_capacity() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 700);
+    for number in 0..700 {
+        revoke(&mut view, &cells, number, until(HOUR), NOW).unwrap();
+    }
+    let mut reloaded = open(&cells, 1_000_000);
+    assert_eq!(reloaded.capacity(), 700);
+    assert!((0..700).all(|number| refuses(&mut reloaded, &cells, number, NOW)));
+    assert_eq!(revoke(&mut reloaded, &cells, 700, until(HOUR), NOW), Err(RevokeError::Full));
+}
+
+#[test]
+fn a_capacity_out_of_range_is_cut() {
+    assert_eq!(open(&MemoryCells::new(), 0).capacity(), 1);
+    assert_eq!(open(&MemoryCells::new(), u32::MAX).capacity(), 16_777_216);
+}
+
+#[test]
+fn sixty_thousand_revocations_refuse_nobody_else_and_one_more_costs_one_page() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 65_536);
+    // The marks are counters well mixed instead of keyed digests, which a build without optimisation makes too slowly.
+    let marks = |number: u128| {
+        let mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        let token = Mark(mixed ^ (mixed >> 67));
+        Marks {
+            token,
+            jti: Some(Mark(token.0.rotate_left(40))),
+            subject: Some(Mark(token.0.rotate_left(80))),
+        }
+    };
+    for number in 0..60_000 {
+        view.revoke(&cells, Target::Token(&marks(number)), until(HOUR), NOW).unwrap();
+    }
+    view.refresh(&cells).unwrap();
+    assert_eq!(view.live(NOW), 60_000);
+    assert!((0..60_000).all(|number| view.is_revoked(&marks(number), None, NOW)));
+    assert!(!(60_000..1_060_000).any(|number| view.is_revoked(&marks(number), None, NOW)));
+
+    let watched = Watched::new(&cells);
+    view.refresh(&watched).unwrap();
+    assert_eq!(watched.taken(), ["load ag1/rstamp"], "nothing new: one load");
+    open(&cells, 65_536).revoke(&cells, Target::Token(&marks(60_000)), until(HOUR), NOW).unwrap();
+    view.refresh(&watched).unwrap();
+    assert_eq!(watched.taken(), ["load ag1/rstamp", "load ag1/rdir", "load ag1/r/ea"]);
+    assert!(view.is_revoked(&marks(60_000), None, NOW));
+}
+
+#[test]
+fn a_view_of_nothing_revoked_loads_the_stamp_alone() {
+    let cells = MemoryCells::new();
+    let watched = Watched::new(&cells);
+    let mut view = open(&cells, 1000);
+    view.refresh(&watched).unwrap();
+    assert_eq!(watched.taken(), ["load ag1/rstamp"]);
+}
+
+#[test]
+fn writers_at_once_lose_nothing() {
+    let cells = MemoryCells::new();
+    let (writers, each) = (4, 300);
+    std::thread::scope(|scope| {
+        for writer in 0..writers {
+            let cells = &cells;
+            scope.spawn(move || {
+                let mut view = open(cells, 1200);
+                for number in 0..each {
+                    let number = writer * each + number;
+                    while revoke(&mut view, cells, number, until(HOUR), NOW) == Err(RevokeError::Contended) {}
+                    assert!(refuses(&mut view, cells, number, NOW));
+                }
+            });
+        }
+    });
+    let mut view = open(&cells, 1200);
+    assert!((0..writers * each).all(|number| refuses(&mut view, &cells, number, NOW)));
+    assert_eq!(view.live(NOW), 1200, "different marks fill the table exactly, whoever enters them");
+    assert_eq!(revoke(&mut view, &cells, 9999, until(HOUR), NOW), Err(RevokeError::Full));
+}
+
+#[test]
+fn one_mark_from_all_writers_at_once_is_in_force_when_any_of_them_returns() {
+    let cells = MemoryCells::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let (mut writer, mut reader) = (open(&cells, 5000), open(&cells, 5000));
+                for number in 0..200 {
+                    while revoke(&mut writer, &cells, number, until(HOUR), NOW) == Err(RevokeError::Contended)
+                    {
+                    }
+                    assert!(refuses(&mut reader, &cells, number, NOW));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn conflicts_without_end_are_given_up_after_bounded_tries() {
+    for contended in ["ag1/r/", "ag1/rdir", "ag1/rstamp"] {
+        let cells = MemoryCells::new();
+        let mut view = open(&cells, 1000);
+        revoke(&mut view, &cells, 1, until(HOUR), NOW).unwrap();
+        let mut watched = Watched::new(&cells);
+        watched.contended = Some(contended);
+        assert_eq!(
+            revoke(&mut view, &watched, 2, until(HOUR), NOW),
+            Err(RevokeError::Contended),
+            "{contended}"
+        );
+        assert!(watched.taken().len() <= 4 * MAX_TRIES);
+        assert!(refuses(&mut view, &cells, 1, NOW));
+
+        assert_eq!(revoke(&mut view, &cells, 2, until(HOUR), NOW), Ok(()), "asking again settles it");
+        let mut other = open(&cells, 1000);
+        assert!(refuses(&mut other, &cells, 2, NOW));
+        assert_eq!(other.live(NOW), 2, "and took no second place");
+    }
+}
+
+/// What a worker leaves behind that stored a page and died before it announced it.
+#[test]
+fn a_page_that_was_never_announced_is_found_by_the_next_writer() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other) = (open(&cells, 2), open(&cells, 2));
+    revoke(&mut other, &cells, 1, until(HOUR), NOW).unwrap();
+    other.refresh(&cells).unwrap();
+    let mut died = Watched::new(&cells);
+    died.contended = Some("ag1/rdir");
+    assert_eq!(revoke(&mut one, &died, 2, until(HOUR), NOW), Err(RevokeError::Contended));
+
+    assert!(!refuses(&mut other, &cells, 2, NOW), "it was not promised");
+    assert_eq!(revoke(&mut other, &cells, 3, until(HOUR), NOW), Err(RevokeError::Full));
+    assert!(refuses(&mut other, &cells, 1, NOW));
+    assert_eq!(revoke(&mut other, &cells, 2, until(HOUR), NOW), Ok(()));
+    assert!(refuses(&mut open(&cells, 2), &cells, 2, NOW));
+}
+
+#[test]
+fn a_mark_seen_before_it_was_announced_is_announced_by_who_revokes_it_again() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other, mut third) = (open(&cells, 10), open(&cells, 10), open(&cells, 10));
+    revoke(&mut one, &cells, 0, until(HOUR), NOW).unwrap();
+    third.refresh(&cells).unwrap();
+    let mut slow = Watched::new(&cells);
+    slow.contended = Some("ag1/rdir");
+    assert_eq!(revoke(&mut one, &slow, 1, until(HOUR), NOW), Err(RevokeError::Contended));
+    assert!(refuses(&mut other, &cells, 1, NOW), "read late, so with what is not announced yet");
+    assert!(!refuses(&mut third, &cells, 1, NOW));
+    assert_eq!(revoke(&mut other, &cells, 1, until(HOUR), NOW), Ok(()));
+    assert!(refuses(&mut third, &cells, 1, NOW));
+}
+
+#[test]
+fn a_page_read_outside_a_refresh_is_read_again_by_the_next_one() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other) = (open(&cells, 1), open(&cells, 1));
+    let mut died = Watched::new(&cells);
+    died.contended = Some("ag1/rdir");
+    assert_eq!(revoke(&mut one, &died, 1, until(100), NOW), Err(RevokeError::Contended));
+    assert_eq!(revoke(&mut other, &cells, 2, until(HOUR), NOW), Err(RevokeError::Full));
+    revoke(&mut one, &cells, 1, until(HOUR), NOW).unwrap();
+    assert!(refuses(&mut other, &cells, 1, later(200)));
+}
+
+#[test]
+fn garbage_in_any_cell_is_a_fault_and_never_an_empty_table() {
+    let garbage: [&[u8]; 6] = [b"", b"x", b"1234567", &[0xFF; 31], &[0xFF; 33], &[0xFF; 9000]];
+    for cell in [GEOMETRY_CELL, DIRECTORY_CELL, "ag1/r/0"] {
+        for bytes in garbage {
+            let cells = MemoryCells::new();
+            revoke(&mut open(&cells, 200), &cells, 1, until(HOUR), NOW).unwrap();
+            assert_eq!(cells.store(cell, bytes, Expected::Anything), Ok(Stored::Done));
+            if cell == GEOMETRY_CELL {
+                assert_eq!(
+                    Revocations::open(&cells, seed(), 200).map(|view| view.capacity()),
+                    Err(CellFault)
+                );
+                continue;
+            }
+            let mut view = open(&cells, 200);
+            for _ in 0..2 {
+                assert_eq!(view.refresh(&cells), Err(CellFault), "{cell} {}", bytes.len());
+                assert_eq!(revoke(&mut view, &cells, 2, until(HOUR), NOW), Err(RevokeError::Fault));
+            }
+        }
+    }
+    for size in [0, u64::from(MAX_CAPACITY) + 1] {
+        let cells = MemoryCells::new();
+        assert_eq!(cells.store(GEOMETRY_CELL, &size.to_le_bytes(), Expected::Absent), Ok(Stored::Done));
+        assert!(Revocations::open(&cells, seed(), 200).is_err());
+    }
+}
+
+#[test]
+fn a_page_that_the_directory_names_and_nobody_stored_is_a_fault() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1000);
+    assert_eq!(cells.store(DIRECTORY_CELL, &[0, 0, 0, 0, 1, 0, 0, 0], Expected::Absent), Ok(Stored::Done));
+    assert_eq!(cells.store(STAMP_CELL, b"", Expected::Anything), Ok(Stored::Done));
+    assert_eq!(view.refresh(&cells), Err(CellFault));
+    let cells = MemoryCells::new();
+    assert_eq!(cells.store(STAMP_CELL, b"", Expected::Anything), Ok(Stored::Done));
+    assert_eq!(view.refresh(&cells), Err(CellFault), "a stamp without a directory");
+}
+
+#[test]
+fn cell_keys_are_short_enough_for_the_hosts_smallest_entry() {
+    let keys = [page_cell(65_535), GEOMETRY_CELL.into(), DIRECTORY_CELL.into(), STAMP_CELL.into()];
+    assert!(keys.iter().all(|key| key.len() <= 22));
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 4);
+}
+
+/// Against the obvious model: a list of what was revoked until when, with a clock that jumps both ways.
+mod model {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn nothing_promised_is_forgotten_and_nobody_else_is_refused(
+            steps in proptest::collection::vec((0..3_usize, 0..40_u64, 0..200_u64, -20..40_i64), 1..120),
+            capacity in 1..45_u32,
+        ) {
+            let cells = MemoryCells::new();
+            let mut workers: Vec<_> = (0..3).map(|_| open(&cells, capacity)).collect();
+            let mut promised: Vec<(u64, u64)> = Vec::new();
+            let (mut second, mut latest) = (NOW.seconds(), NOW.seconds());
+            for (worker, number, lifetime, jump) in steps {
+                second = second.saturating_add_signed(jump);
+                latest = latest.max(second);
+                let now = UnixNanos::from_seconds(second);
+                let ends_at = second.saturating_add(lifetime);
+                match revoke(&mut workers[worker], &cells, number, Lifetime::UntilSecond(ends_at), now) {
+                    Ok(()) => promised.push((number, ends_at)),
+                    Err(problem) => {
+                        prop_assert_eq!(problem, RevokeError::Full);
+                        // As many are alive; more only where the clock went back to before the end of one that was replaced.
+                        let alive: HashSet<u64> = promised.iter().filter(|one| one.1 > second).map(|one| one.0).collect();
+                        prop_assert!(alive.len() >= usize::try_from(capacity).unwrap());
+                    }
+                }
+                let reader = &mut workers[worker.saturating_add(1) % 3];
+                for number in 0..41 {
+                    let must = promised.iter().any(|one| one.0 == number && one.1 > latest);
+                    let may = promised.iter().any(|one| one.0 == number && one.1 > second);
+                    let refused = refuses(reader, &cells, number, now);
+                    prop_assert!(refused || !must, "forgotten");
+                    prop_assert!(!refused || may, "refused somebody else");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Which of the configured hosts is a request's host, and in what order do they count?
+//!
+//! A request's host is looked up once: as it is, else below the longest domain that is configured. That yields a
+//! list made in advance: the pattern found, then the wider ones that cover it too, last the routes for any host.
+
+use std::collections::HashMap;
+
+use crate::request::host::{Host, HostPattern};
+
+/// One of the distinct host patterns of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HostId(usize);
+
+/// The place of routes without hosts.
+pub(crate) const ANY: HostId = HostId(0);
+
+/// All host patterns of a table.
+#[derive(Debug)]
+pub(crate) struct Hosts {
+    exact: HashMap<String, HostId>,
+    below: HashMap<String, HostId>,
+    /// By id: the patterns that cover what this one covers, itself included, the most specific first.
+    covering: Vec<Vec<HostId>>,
+    /// Length of the longest domain in `below`: longer ends of a host are not even hashed.
+    longest: usize,
+}
+
+impl Hosts {
+    /// Gives each distinct pattern an id.
+    pub(crate) fn new<'a>(patterns: impl IntoIterator<Item = &'a HostPattern>) -> Self {
+        let mut hosts =
+            Self { exact: HashMap::new(), below: HashMap::new(), covering: vec![vec![ANY]], longest: 0 };
+        let mut distinct = vec![];
+        for pattern in patterns {
+            let id = HostId(distinct.len().saturating_add(1));
+            let (map, name) = match pattern {
+                HostPattern::Exact(name) => (&mut hosts.exact, name.as_str()),
+                HostPattern::Below(domain) => (&mut hosts.below, domain.as_str()),
+            };
+            if !map.contains_key(name) {
+                map.insert(name.to_owned(), id);
+                distinct.push(name);
+            }
+        }
+        hosts.longest = hosts.below.keys().map(String::len).max().unwrap_or(0);
+        for (name, own) in distinct.into_iter().zip(1..) {
+            let mut covering = vec![HostId(own)];
+            covering.extend(hosts.domains_above(name));
+            covering.push(ANY);
+            hosts.covering.push(covering);
+        }
+        hosts
+    }
+
+    /// The id of a pattern that [`Hosts::new`] was given.
+    pub(crate) fn id(&self, pattern: &HostPattern) -> Option<HostId> {
+        match pattern {
+            HostPattern::Exact(name) => self.exact.get(name.as_str()).copied(),
+            HostPattern::Below(domain) => self.below.get(domain.as_str()).copied(),
+        }
+    }
+
+    /// The patterns that cover `host`, the most specific first, [`ANY`] last.
+    pub(crate) fn covering(&self, host: &Host<'_>) -> &[HostId] {
+        let name = host.as_str();
+        let found = self.exact.get(name).copied().or_else(|| self.domains_above(name).next()).unwrap_or(ANY);
+        self.covering.get(found.0).map_or(&[ANY], Vec::as_slice)
+    }
+
+    /// The `*.domain` patterns that `name` is below, the longest first.
+    fn domains_above(&self, name: &str) -> impl Iterator<Item = HostId> {
+        let mut rest = if self.below.is_empty() { None } else { Some(name) };
+        std::iter::from_fn(move || {
+            loop {
+                let (_, domain) = rest?.split_once('.')?;
+                rest = Some(domain);
+                if domain.len() <= self.longest
+                    && let Some(id) = self.below.get(domain)
+                {
+                    return Some(*id);
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,342 @@
+//! What does a route's path look like: literal segments, `{name}` for one segment, `{*name}` for the rest.
+//!
+//! A template is compared with canonical paths ([`Target::path`]), so its literals are held decoded, however they
+//! were written: `/café` and `/caf%C3%A9` are one. A literal that no accepted request can have is an error, since
+//! its route would protect nothing.
+
+use std::fmt;
+
+use crate::request::target::{Reason, Target, TargetProblem, decode};
+
+/// A route's path, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    written: String,
+    // INVARIANT: `Rest` is the last if there is one; no two parameters have one name; no literal is empty.
+    segments: Vec<Segment>,
+}
+
+/// One segment of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// This text, decoded.
+    Literal(String),
+    /// `{name}`: any one segment.
+    Parameter(String),
+    /// `{*name}`: one segment or more, to the end of the path.
+    Rest(String),
+}
+
+/// Why a template is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TemplateError {
+    /// It does not begin with `/`.
+    NoLeadingSlash,
+    /// Two slashes in a row.
+    EmptySegment,
+    /// A brace in a segment that is not a parameter as a whole, such as `/a{b}`.
+    BraceInLiteral,
+    /// A parameter without a name, or with one of other characters.
+    ParameterName,
+    /// Two parameters of one name.
+    DuplicateParameter,
+    /// `{*name}` with more segments behind it.
+    RestNotLast,
+    /// A `?` or `#`.
+    QueryOrFragment,
+    /// More than [`MAX_SEGMENTS`] segments.
+    TooManySegments,
+    /// A literal that no accepted request has, and why such a request is refused.
+    NeverRequested(Reason),
+}
+
+/// The most segments a template can have. The search descends once per segment, so this bounds its stack.
+pub const MAX_SEGMENTS: usize = 64;
+
+impl Template {
+    /// Parses a template as an operator writes it. A trailing slash is ignored.
+    pub fn parse(written: &str) -> Result<Self, TemplateError> {
+        let path = written.strip_prefix('/').ok_or(TemplateError::NoLeadingSlash)?;
+        if written.contains(['?', '#']) {
+            return Err(TemplateError::QueryOrFragment);
+        }
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments: Vec<Segment> = Vec::new();
+        // `//` comes down to an empty path here, but it is no way to write the root.
+        if !path.is_empty() || written.len() > 1 {
+            for text in path.split('/') {
+                if matches!(segments.last(), Some(Segment::Rest(_))) {
+                    return Err(TemplateError::RestNotLast);
+                }
+                let segment = Segment::parse(text)?;
+                if segment.name().is_some() && segments.iter().any(|seen| seen.name() == segment.name()) {
+                    return Err(TemplateError::DuplicateParameter);
+                }
+                segments.push(segment);
+            }
+        }
+        if segments.len() > MAX_SEGMENTS {
+            return Err(TemplateError::TooManySegments);
+        }
+        Ok(Self { written: written.to_owned(), segments })
+    }
+
+    /// The segments, from the left; none for the root.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The names of the parameters, from the left.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(Segment::name)
+    }
+
+    /// The value of the parameter `name` in `path`, a canonical path that this template has matched: a decoded
+    /// segment, for `{*name}` the rest joined by `/`. `None` if there is no such parameter, or the path is shorter.
+    pub fn parameter<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
+        let mut rest = path.strip_prefix('/').filter(|rest| !rest.is_empty());
+        for segment in &self.segments {
+            let (head, tail) = match rest?.split_once('/') {
+                Some((head, tail)) => (head, Some(tail)),
+                None => (rest?, None),
+            };
+            match segment {
+                Segment::Parameter(own) if own == name => return Some(head),
+                Segment::Rest(own) if own == name => return rest,
+                Segment::Literal(_) | Segment::Parameter(_) | Segment::Rest(_) => rest = tail,
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, TemplateError> {
+        if text.is_empty() {
+            return Err(TemplateError::EmptySegment);
+        }
+        let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+            return literal(text).map(Self::Literal);
+        };
+        if inner.contains(['{', '}']) {
+            return Err(TemplateError::BraceInLiteral);
+        }
+        let (rest, name) = match inner.strip_prefix('*') {
+            Some(name) => (true, name),
+            None => (false, inner),
+        };
+        let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        if !starts_well || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(TemplateError::ParameterName);
+        }
+        Ok(if rest { Self::Rest(name.to_owned()) } else { Self::Parameter(name.to_owned()) })
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Literal(_) => None,
+            Self::Parameter(name) | Self::Rest(name) => Some(name),
+        }
+    }
+}
+
+impl TemplateError {
+    /// What is wrong, and what to write instead.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NoLeadingSlash => "does not begin with `/`: write `/orders/{id}`",
+            Self::EmptySegment => "has an empty segment: write one `/` between segments",
+            Self::BraceInLiteral => {
+                "has a brace inside a segment: a parameter is a whole segment, as in `/orders/{id}`; \
+                 write a literal brace as `%7B` or `%7D`"
+            }
+            Self::ParameterName => {
+                "has a parameter without a proper name: write `{id}` or `{*rest}`, \
+                 with letters, digits and `_`, not beginning with a digit"
+            }
+            Self::DuplicateParameter => "names two parameters alike: give each a name of its own",
+            Self::RestNotLast => "has segments behind `{*name}`, which takes all of them: write it last",
+            Self::QueryOrFragment => {
+                "has a `?` or `#`, but routes do not differ by query: end the path before it, \
+                 or write a literal one as `%3F` or `%23`"
+            }
+            Self::TooManySegments => "has more than 64 segments: end it earlier, with `{*rest}`",
+            Self::NeverRequested(reason) => match reason {
+                Reason::DotSegment => "has a `.` or `..` segment: write the path it leads to",
+                Reason::EmptySegment => "has an empty segment: write one `/` between segments",
+                Reason::Backslash => {
+                    "has a backslash, which is refused in requests: write another segment or `{name}`"
+                }
+                Reason::EncodedSlash => {
+                    "has an encoded slash, which is refused in requests: write two segments, or `{*rest}`"
+                }
+                Reason::Parameter => {
+                    "has a `;`, which is refused in requests: leave it out together with what follows it"
+                }
+                Reason::DoubleEncoding => {
+                    "has a `%25` before two hexadecimal digits, which is refused in requests: encode it once"
+                }
+                Reason::BadPercent => {
+                    "has a `%` without two hexadecimal digits: write a literal one as `%25`"
+                }
+                Reason::Control => "has a control character, which is refused in requests: leave it out",
+                Reason::NotUtf8 => "has encoded bytes that are not UTF-8: write the characters themselves",
+                Reason::Fragment | Reason::EncodedUnreserved | Reason::Space | Reason::NonAscii => {
+                    "has a segment that is refused in requests: write another one or `{name}`"
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl std::error::Error for TemplateError {}
+
+/// Decodes a literal segment, and asks the reader of requests itself whether it can ever arrive.
+fn literal(text: &str) -> Result<String, TemplateError> {
+    if text.contains(['{', '}']) {
+        return Err(TemplateError::BraceInLiteral);
+    }
+    let decoded = decode(text).map_err(TemplateError::NeverRequested)?;
+    match Target::read(encode(&decoded).as_bytes()) {
+        Ok(_) => Ok(decoded),
+        Err(TargetProblem::Ambiguous(reason)) => Err(TemplateError::NeverRequested(reason)),
+        Err(TargetProblem::Malformed) => Err(TemplateError::NoLeadingSlash),
+    }
+}
+
+/// `/` and the segment as a careful client sends it: everything encoded but unreserved characters (RFC 3986
+/// section 2.3).
+fn encode(segment: &str) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
+    let mut path = String::from("/");
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.extend(['%', digit(byte >> 4), digit(byte & 0x0F)]);
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Template {
+        Template::parse(text).unwrap_or_else(|problem| panic!("{text} {problem}"))
+    }
+
+    #[test]
+    fn literals_mean_the_same_however_they_are_written() {
+        for (one, other) in [
+            ("/café", "/caf%C3%A9"),
+            ("/café", "/caf%c3%a9"),
+            ("/a b", "/a%20b"),
+            ("/admin", "/%61dmin"),
+            ("/a@b", "/a%40b"),
+            ("/a/", "/a"),
+            ("/100%25", "/100%25/"),
+        ] {
+            assert_eq!(parse(one).segments(), parse(other).segments());
+        }
+        assert_eq!(parse("/").segments(), []);
+        assert_eq!(parse("/%7Bid%7D").segments(), [Segment::Literal("{id}".into())]);
+        assert_eq!(parse("/a%3Fb").segments(), [Segment::Literal("a?b".into())]);
+        assert_eq!(parse("/.../.a").segments().len(), 2);
+        assert_eq!(parse("/caf%C3%A9/{x}/").to_string(), "/caf%C3%A9/{x}/");
+    }
+
+    #[test]
+    fn a_refused_template_says_what_to_write() {
+        use TemplateError::*;
+        for (text, error) in [
+            ("", NoLeadingSlash),
+            ("a", NoLeadingSlash),
+            ("{id}", NoLeadingSlash),
+            ("//", EmptySegment),
+            ("//a", EmptySegment),
+            ("/a//b", EmptySegment),
+            ("/a//", EmptySegment),
+            ("/a{b}", BraceInLiteral),
+            ("/{a}b", BraceInLiteral),
+            ("/{a}{b}", BraceInLiteral),
+            ("/{a", BraceInLiteral),
+            ("/a}", BraceInLiteral),
+            ("/{", BraceInLiteral),
+            ("/{}", ParameterName),
+            ("/{*}", ParameterName),
+            ("/{1a}", ParameterName),
+            ("/{a-b}", ParameterName),
+            ("/{é}", ParameterName),
+            ("/{a*}", ParameterName),
+            ("/{**a}", ParameterName),
+            ("/{a}/{a}", DuplicateParameter),
+            ("/{a}/b/{*a}", DuplicateParameter),
+            ("/{*a}/b", RestNotLast),
+            ("/{*a}/{*b}", RestNotLast),
+            ("/a?b", QueryOrFragment),
+            ("/a#b", QueryOrFragment),
+            ("/.", NeverRequested(Reason::DotSegment)),
+            ("/a/../b", NeverRequested(Reason::DotSegment)),
+            ("/%2e%2E", NeverRequested(Reason::DotSegment)),
+            ("/a\\b", NeverRequested(Reason::Backslash)),
+            ("/a%5cb", NeverRequested(Reason::Backslash)),
+            ("/a%2Fb", NeverRequested(Reason::EncodedSlash)),
+            ("/a;b", NeverRequested(Reason::Parameter)),
+            ("/a%3Bb", NeverRequested(Reason::Parameter)),
+            ("/%2541", NeverRequested(Reason::DoubleEncoding)),
+            ("/100%", NeverRequested(Reason::BadPercent)),
+            ("/%zz", NeverRequested(Reason::BadPercent)),
+            ("/a\n", NeverRequested(Reason::Control)),
+            ("/a%00", NeverRequested(Reason::Control)),
+            ("/a\u{85}", NeverRequested(Reason::Control)),
+            ("/%ff", NeverRequested(Reason::NotUtf8)),
+        ] {
+            assert_eq!(Template::parse(text), Err(error), "{text:?}");
+            assert!(error.text().contains(": "), "{error:?} says what to write");
+        }
+        assert!(Template::parse(&"/a".repeat(MAX_SEGMENTS)).is_ok());
+        assert_eq!(Template::parse(&"/a".repeat(MAX_SEGMENTS).replacen('a', "a/a", 1)), Err(TooManySegments));
+        assert!(TooManySegments.text().contains(&MAX_SEGMENTS.to_string()));
+    }
+
+    #[test]
+    fn parameters_have_the_decoded_value_of_their_segment() {
+        let template = parse("/users/{id}/{_B1}/{*rest}");
+        let target = Target::read(b"/users/a%40b/c/d%20e/f/").unwrap();
+        assert_eq!(template.parameter(target.path(), "id"), Some("a@b"));
+        assert_eq!(template.parameter(target.path(), "_B1"), Some("c"));
+        assert_eq!(template.parameter(target.path(), "rest"), Some("d e/f"));
+        assert_eq!(template.parameter(target.path(), "users"), None);
+        assert_eq!(template.parameters().collect::<Vec<_>>(), ["id", "_B1", "rest"]);
+        for path in ["/", "/users", "", "users/a"] {
+            assert_eq!(template.parameter(path, "rest"), None, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_literal_is_accepted_just_where_a_request_can_have_it(text in "[a%25.;/é@ \\\\\u{85}]{1,8}") {
+            let sent = format!("/{}", encode(&text).trim_start_matches('/'));
+            let arrives = Target::read(sent.as_bytes()).is_ok_and(|target| target.path() == format!("/{text}"));
+            let written = format!("/{}", text.replace('%', "%25"));
+            let literal = Template::parse(&written).is_ok_and(|it| it.segments() == [Segment::Literal(text.clone())]);
+            prop_assert_eq!(arrives, literal);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Which of many templates is the most specific one for a path?
+//!
+//! A tree of segments: at each node a literal goes before `{name}`, and `{name}` before `{*name}`; where the better
+//! branch leads nowhere, the next one is tried. Parameter names do not count: templates that differ only there have
+//! one shape and share one leaf.
+//!
+//! Cost. A node is reached by one way only, so no request visits a node twice, whatever its path. Of the nodes at
+//! one depth it visits at most one for each arrangement of literals and parameters that leads there (the literals
+//! are settled by the path), so the work grows with the number of arrangements in the table, not with the number
+//! of routes: 10,000 routes like `/a/{id}/b` have three arrangements and cost what one costs. [`Tree::most_steps`]
+//! tells the bound. Depth is bounded by [`MAX_SEGMENTS`](super::template::MAX_SEGMENTS), so recursion is safe.
+
+use std::collections::HashMap;
+
+use super::template::{Segment, Template};
+
+/// Leaves of type `T`, one for each shape of template.
+#[derive(Debug)]
+pub(crate) struct Tree<T> {
+    root: Node<T>,
+}
+
+#[derive(Debug)]
+struct Node<T> {
+    /// Boxed: a map has room for more entries than it holds.
+    literals: HashMap<Box<str>, Box<Node<T>>>,
+    /// Length of the longest literal: a longer segment is not even hashed, since a client may send 60 KiB of it.
+    longest: usize,
+    parameter: Option<Box<Node<T>>>,
+    /// The leaf of templates that end here.
+    end: Option<T>,
+    /// The leaf of templates that go on with `{*name}`.
+    rest: Option<T>,
+}
+
+impl<T: Default> Tree<T> {
+    /// No leaf yet.
+    pub(crate) fn new() -> Self {
+        Self { root: Node::new() }
+    }
+
+    /// The leaf of `template`'s shape, made if it is new.
+    pub(crate) fn leaf(&mut self, template: &Template) -> &mut T {
+        let mut node = &mut self.root;
+        for segment in template.segments() {
+            node = match segment {
+                Segment::Literal(text) => {
+                    node.longest = node.longest.max(text.len());
+                    node.literals.entry(text.as_str().into()).or_insert_with(|| Box::new(Node::new()))
+                }
+                Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),
+                // The last segment by the template's invariant.
+                Segment::Rest(_) => return node.rest.get_or_insert_with(T::default),
+            };
+        }
+        node.end.get_or_insert_with(T::default)
+    }
+}
+
+impl<T> Tree<T> {
+    /// The leaf of the most specific shape that fits `path` and that `accepts` takes. `path` is canonical:
+    /// [`Target::path`](crate::request::target::Target::path).
+    pub(crate) fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
+        self.root.find(path.strip_prefix('/')?, accepts)
+    }
+
+    /// No path makes [`Tree::find`] visit more nodes than this.
+    pub(crate) fn most_steps(&self) -> usize {
+        self.root.most_steps()
+    }
+}
+
+impl<T> Node<T> {
+    fn new() -> Self {
+        Self { literals: HashMap::new(), longest: 0, parameter: None, end: None, rest: None }
+    }
+
+    fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
+        // A canonical path has no empty segment: nothing left means the end.
+        if path.is_empty() {
+            return self.end.as_ref().filter(|leaf| accepts(leaf));
+        }
+        let (segment, behind) = path.split_once('/').unwrap_or((path, ""));
+        let literal = if segment.len() <= self.longest { self.literals.get(segment) } else { None };
+        literal
+            .and_then(|node| node.find(behind, accepts))
+            .or_else(|| self.parameter.as_ref().and_then(|node| node.find(behind, accepts)))
+            .or_else(|| self.rest.as_ref().filter(|leaf| accepts(leaf)))
+    }
+
+    fn most_steps(&self) -> usize {
+        let literal = self.literals.values().map(|node| node.most_steps()).max().unwrap_or(0);
+        let parameter = self.parameter.as_ref().map_or(0, |node| node.most_steps());
+        1_usize.saturating_add(literal).saturating_add(parameter)
+    }
+}
