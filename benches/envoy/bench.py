@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="2 short rounds: does it run, not what it costs")
     parser.add_argument("--only", metavar="LOADS", help="comma-separated names of loads")
     parser.add_argument("--module", type=Path, default=PROJECT / "dist/api_guard.wasm", help="the module to measure")
+    parser.add_argument("--against", type=Path, metavar="MODULE", help="another build to compare it with")
     parser.add_argument("--out", type=Path, default=PROJECT / "dist/bench", help="where the results go")
     parser.add_argument("--without-module", action="store_true", help="measure the other chains alone")
     options = parser.parse_args()
@@ -69,12 +70,14 @@ class Bench:
         self.folder = options.out
         self.work = options.out / "work"
         self.work.mkdir(parents=True, exist_ok=True)
-        self.built = build_modules(self.work)
+        self.modules = build_modules(self.work) | {plan.GUARD: options.module.resolve()}
+        if options.against:
+            self.modules[plan.BEFORE] = options.against.resolve()
         self.envoys: dict[tuple, Envoy] = {}
         self.results: list[tuple[plan.Load, dict[str, list[Run]]]] = []
 
     def start(self, chain: str, workers=1, bodies=False, name: str | None = None) -> Envoy:
-        filters = plan.filters(chain, self.options.module.resolve(), self.built)
+        filters = plan.filters(chain, self.modules)
         return Envoy(
             self.binary,
             lambda port, admin: chains.bootstrap(filters, port, admin, bodies),
@@ -86,6 +89,8 @@ class Bench:
     def chains_of(self, load: plan.Load) -> list[str]:
         if self.options.without_module:
             return [chain for chain in load.chains if not chain.startswith(plan.GUARD)]
+        if self.options.against and plan.GUARD in load.chains:
+            return [*load.chains, plan.BEFORE]
         return load.chains
 
     def envoy(self, chain: str, load: plan.Load) -> Envoy:
@@ -171,6 +176,8 @@ def main() -> int:
             raise Failed("wrk is missing: apt-get install wrk (or brew, dnf, ...)")
         if not options.without_module and not options.module.is_file():
             raise Failed(f"{options.module} is missing: make build")
+        if options.against and not options.against.is_file():
+            raise Failed(f"{options.against} is missing")
         with ExitStack() as stack:
             bench = Bench(options, stack)
             for load in plan.loads():

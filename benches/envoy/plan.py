@@ -10,6 +10,7 @@ import chains
 import tokens
 
 GUARD, CACHED, NATIVE, NONE, EMPTY = "api-guard", "native with cache", "native", "no filter", "empty module"
+BEFORE = "api-guard before"  # another build, to see what a change brought
 LIMITED = " over the limit"
 DEFAULTS = " with all defaults"
 ROUTES_10, ROUTES_10_000 = f"{GUARD}, 10 routes", f"{GUARD}, 10,000 routes"
@@ -45,11 +46,12 @@ BUILT = {
 }
 
 
-def filters(name: str, module: Path, built: dict[str, Path]) -> list[dict]:
-    """The chain of HTTP filters of that name; `built` are the modules of `BUILT`."""
+def filters(name: str, modules: dict[str, Path]) -> list[dict]:
+    """The chain of HTTP filters of that name; `modules` are those of `BUILT`, and api-guard's by their chain's name."""
     few = {"requests": chains.FEW, "window": chains.LONG_WINDOW_SECONDS}
     guard: dict[str, dict] = {
         GUARD: {},
+        BEFORE: {},
         GUARD + DEFAULTS: {"defaults": True},
         GUARD + LIMITED: few,
         ROUTES_10: {"routes": chains.numbered_routes(10)},
@@ -66,13 +68,14 @@ def filters(name: str, module: Path, built: dict[str, Path]) -> list[dict]:
         NATIVE + LIMITED: {"cache": False, **few},
     }
     if name in guard:
-        return chains.wasm(module, "api-guard", json.dumps(chains.guard_policy(**guard[name])))
+        policy = chains.guard_policy(**guard[name])
+        return chains.wasm(modules.get(name, modules[GUARD]), "api-guard", json.dumps(policy))
     if name in native:
         return chains.native(**native[name])
     if name in CALLS:
         which, steps = CALLS[name]
-        return chains.wasm(built[which], "calls", steps)
-    return chains.wasm(built["empty"], "empty") if name == EMPTY else []
+        return chains.wasm(modules[which], "calls", steps)
+    return chains.wasm(modules["empty"], "empty") if name == EMPTY else []
 
 
 @dataclass

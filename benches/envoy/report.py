@@ -61,6 +61,7 @@ def write(folder: Path, binary: str, options, results, footprint: dict, module: 
             lines.append(f"| {load.title} | {chain} | {total:.1f} | {cell} | {1e6 / total:,.0f} |")
         if load.charted:
             bars.append(group)
+    lines += before_lines(results)
     lines += ["", *footprint_lines(footprint, module), "", *target_lines(targets, module)]
     text = "\n".join(lines) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,16 @@ def judge(results) -> list[plan.Target]:
         pairs = zip(added(runs, target.of, load.chains[0]), added(runs, target.to, load.chains[0]), strict=True)
         target.rounds = [of / to for of, to in pairs if to > 0]
     return targets
+
+
+def before_lines(results) -> list[str]:
+    """What changed from another build to this one: pairs of the same round, which is tighter than over no filter."""
+    lines = []
+    for load, runs in results:
+        if plan.BEFORE in runs:
+            middle, low, high = spread(added(runs, plan.GUARD, plan.BEFORE))
+            lines.append(f"- {load.name}: this build less the one before: {middle:+.2f} us ({low:+.2f}..{high:+.2f})")
+    return ["", *lines] if lines else []
 
 
 def footprint_lines(footprint: dict, module: Path | None) -> list[str]:
