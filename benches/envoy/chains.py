@@ -1,0 +1,166 @@
+"""What is compared: one Envoy bootstrap for each chain of filters. Everything around the chain is the same for all.
+
+The upstream is a direct response, so its cost is not in the figures. The native chain enforces the same policy in the
+same order as api-guard: token (jwt_authn), limit by address and subject (local_ratelimit), permission (rbac).
+"""
+
+import json
+from pathlib import Path
+
+import tokens
+
+NETWORK = "type.googleapis.com/envoy.extensions.filters.network"
+HTTP = "type.googleapis.com/envoy.extensions.filters.http"
+FILTER = "envoy.filters.http"
+PLENTY = 100_000_000  # a limit that a benchmark never reaches
+FEW = 100  # a limit that a benchmark reaches at once
+LONG_WINDOW_SECONDS = 3600
+
+ORDERS = [
+    {"path": "/orders/{id}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"]},
+    {"path": "/echo/{id}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"]},
+]
+
+
+def guard_policy(requests=PLENTY, window=60, routes=None, defaults=False, revocation=False) -> dict:
+    """api-guard's configuration: token, permission on the route, one limit by address and subject, subject forwarded.
+
+    `defaults` leaves on what a bare configuration adds: the permissions header upstream and the limit's headers on
+    admitted responses.
+    """
+    limit = {"name": "default", "max_requests": requests, "window_seconds": window, "key": ["client_ip", "subject"]}
+    policy = {
+        "tokens": {"keys": [{"secret": {"env": "API_GUARD_SECRET"}}]},
+        "routes": ORDERS if routes is None else routes,
+        "rate_limits": [limit],
+    }
+    if not defaults:
+        policy["forward"] = {"subject_header": "x-auth-subject", "permissions_header": None}
+        policy["replies"] = {"rate_limit_headers": "none"}
+    if revocation:
+        endpoint = {"path": "/auth/revoke", "required_permissions": ["tokens:revoke"]}
+        policy["revocation"] = {"endpoint": endpoint, "capacity": 65_536}
+    return policy
+
+
+def numbered_routes(count: int) -> list[dict]:
+    return [
+        {"path": f"/service-{i:05d}/orders/{{id}}", "methods": ["GET"], "required_permissions": ["orders:read"]}
+        for i in range(count)
+    ]
+
+
+def wasm(module: Path, vm_id: str, configuration: str | None = None) -> list[dict]:
+    """The chain of one WebAssembly filter, with the secret in its environment."""
+    plugin = {
+        "name": vm_id,
+        "root_id": vm_id,
+        "failure_policy": "FAIL_RELOAD",
+        "allow_on_headers_stop_iteration": True,
+        "vm_config": {
+            "vm_id": vm_id,
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": str(module)}},
+            "environment_variables": {"key_values": {"API_GUARD_SECRET": tokens.SECRET.decode()}},
+        },
+    }
+    if configuration is not None:
+        plugin["configuration"] = {
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": configuration,
+        }
+    return [{"name": f"{FILTER}.wasm", "typed_config": {"@type": f"{HTTP}.wasm.v3.Wasm", "config": plugin}}]
+
+
+def native(cache: bool, requests=PLENTY, window=60, defaults=False) -> list[dict]:
+    """Envoy's own filters doing what `guard_policy` asks for, with the same extras where `defaults` is set."""
+    claims = [{"header_name": "x-auth-subject", "claim_name": "sub"}]
+    if defaults:
+        claims.append({"header_name": "x-auth-permissions", "claim_name": "permissions"})
+    provider = {
+        "local_jwks": {"inline_string": tokens.jwks()},
+        "forward": True,
+        "require_expiration": True,
+        "clock_skew_seconds": 1,
+        "payload_in_metadata": "claims",
+        "claim_to_headers": claims,
+    }
+    if cache:
+        provider["jwt_cache_config"] = {"jwt_cache_size": 100}
+    jwt_authn = {
+        "@type": f"{HTTP}.jwt_authn.v3.JwtAuthentication",
+        "providers": {"bench": provider},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "bench"}}],
+    }
+    bucket = {"max_tokens": requests, "tokens_per_fill": requests, "fill_interval": f"{window}s"}
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    local_ratelimit = {
+        "@type": f"{HTTP}.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "bench",
+        "token_bucket": {"max_tokens": PLENTY, "tokens_per_fill": PLENTY, "fill_interval": "60s"},
+        "always_consume_default_token_bucket": False,
+        "filter_enabled": always,
+        "filter_enforced": always,
+        "descriptors": [{"entries": [{"key": "remote_address"}, {"key": "subject"}], "token_bucket": bucket}],
+        "max_dynamic_descriptors": 10_000,
+    }
+    # On the filter, not on the route: a direct response has no route entry, and Envoy would pass over its limits.
+    subject = {"request_headers": {"header_name": "x-auth-subject", "descriptor_key": "subject"}}
+    local_ratelimit["rate_limits"] = [{"actions": [{"remote_address": {}}, subject]}]
+    if defaults:
+        local_ratelimit["enable_x_ratelimit_headers"] = "DRAFT_VERSION_03"
+    may_read = {
+        "filter": f"{FILTER}.jwt_authn",
+        "path": [{"key": "claims"}, {"key": "permissions"}],
+        "value": {"list_match": {"one_of": {"string_match": {"exact": "orders:read"}}}},
+    }
+    orders = {"or_rules": {"rules": [{"url_path": {"path": {"prefix": p}}} for p in ("/orders/", "/echo/")]}}
+    policy = {"permissions": [orders], "principals": [{"metadata": may_read}]}
+    rbac = {"@type": f"{HTTP}.rbac.v3.RBAC", "rules": {"action": "ALLOW", "policies": {"read-orders": policy}}}
+    chain = {"jwt_authn": jwt_authn, "local_ratelimit": local_ratelimit, "rbac": rbac}
+    return [{"name": f"{FILTER}.{name}", "typed_config": config} for name, config in chain.items()]
+
+
+def bootstrap(chain: list[dict], port: int, admin_port: int, bodies=False) -> dict:
+    """A whole Envoy with this chain. `/echo/` also shows in its response what would have reached the upstream.
+
+    `bodies` waits for the body behind the chain: a direct response to a request half read closes the connection, and
+    what would be measured is the connecting.
+    """
+    behind = []
+    if bodies:
+        buffer = {"@type": f"{HTTP}.buffer.v3.Buffer", "max_request_bytes": 1_048_576}
+        behind = [{"name": f"{FILTER}.buffer", "typed_config": buffer}]
+    answer = {"status": 200, "body": {"inline_string": "ok\n"}}
+    seen = [
+        {"header": {"key": f"x-seen-{name}", "value": f"%REQ(x-auth-{name})%"}} for name in ("subject", "permissions")
+    ]
+    routes = [
+        {"match": {"prefix": "/orders/"}, "direct_response": answer},
+        {"match": {"prefix": "/echo/"}, "direct_response": answer, "response_headers_to_add": seen},
+        {"match": {"prefix": "/"}, "direct_response": answer},
+    ]
+    host = {"name": "all", "domains": ["*"], "routes": routes}
+    manager = {
+        "@type": f"{NETWORK}.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "use_remote_address": True,
+        "route_config": {"virtual_hosts": [host]},
+        "http_filters": [
+            *chain,
+            *behind,
+            {"name": f"{FILTER}.router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}},
+        ],
+    }
+    listener = {
+        "name": "bench",
+        "address": _address(port),
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
+    return {"admin": {"address": _address(admin_port)}, "static_resources": {"listeners": [listener]}}
+
+
+def _address(port: int) -> dict:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
