@@ -1,7 +1,204 @@
-//! The request as the core sees it: bytes from a client, settled once at the door.
+//! The request as the guard sees it: built once from raw headers, everything settled at the door.
 //!
-//! Letter case, percent-encoding and everything that two readers could read in two ways is decided here;
-//! nothing later compares raw strings.
+//! Everything in here is bytes that a client chose. One pass over the headers sorts out the few that matter; names
+//! are compared with a plan that the configuration made, so that a header nobody asks about costs one comparison.
 
+pub mod block;
+pub mod credential;
 pub mod host;
+pub mod plan;
 pub mod target;
+
+use plan::{HeaderPlan, Known};
+
+/// One request, borrowed from its header block.
+#[derive(Debug, Default)]
+pub struct Request<'a> {
+    /// `:method`, as sent.
+    pub method: &'a [u8],
+    /// `:path` with its query, as sent; absent for CONNECT.
+    pub path: Option<&'a [u8]>,
+    /// `:authority`, as sent.
+    pub authority: &'a [u8],
+    /// `x-forwarded-proto`.
+    pub forwarded_proto: Option<&'a [u8]>,
+    /// `x-request-id`.
+    pub request_id: Option<&'a [u8]>,
+    /// `x-envoy-external-address`.
+    pub external_address: Option<&'a [u8]>,
+    /// Whether anything follows the headers.
+    pub has_body: bool,
+    /// Whether the request asks to leave HTTP (`upgrade`), so that what follows is no body.
+    pub upgrade: bool,
+    pub(crate) content_type: Single<'a>,
+    pub(crate) content_length: Single<'a>,
+    pub(crate) origin: bool,
+    pub(crate) preflight_method: Option<&'a [u8]>,
+    /// Headers that may carry a token: the source's place in the configuration, and the value.
+    pub(crate) token_headers: Vec<(usize, &'a [u8])>,
+    /// All values of `cookie`, if a source is a cookie.
+    pub(crate) cookies: Vec<&'a [u8]>,
+    /// Names as sent of headers that the upstream must not see.
+    pub(crate) removals: Vec<&'a [u8]>,
+    /// Headers that limits are keyed by: the place in the plan, and the value.
+    pub(crate) key_headers: Vec<(usize, &'a [u8])>,
+}
+
+const LONGEST_LOGGED_PATH: usize = 256;
+
+/// A header that must not stand twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Single<'a> {
+    #[default]
+    Absent,
+    Once(&'a [u8]),
+    Repeated,
+}
+
+impl<'a> Single<'a> {
+    fn add(&mut self, value: &'a [u8]) {
+        *self = match self {
+            Self::Absent => Self::Once(value),
+            Self::Once(_) | Self::Repeated => Self::Repeated,
+        };
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Sorts `headers`. `has_body`: the stream does not end with its headers.
+    pub fn read(
+        plan: &HeaderPlan,
+        headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        has_body: bool,
+    ) -> Self {
+        let mut request = Self { has_body, ..Self::default() };
+        for (name, value) in headers {
+            for role in plan.roles(name) {
+                request.place(role, name, value);
+            }
+        }
+        request
+    }
+
+    fn place(&mut self, role: Known, name: &'a [u8], value: &'a [u8]) {
+        match role {
+            Known::Method => self.method = value,
+            Known::Path => self.path = Some(value),
+            Known::Authority => self.authority = value,
+            Known::ForwardedProto => self.forwarded_proto = Some(value),
+            Known::RequestId => self.request_id = Some(value),
+            Known::ExternalAddress => self.external_address = Some(value),
+            Known::ContentType => self.content_type.add(value),
+            Known::ContentLength => self.content_length.add(value),
+            Known::Origin => self.origin = true,
+            Known::PreflightMethod => self.preflight_method = Some(value),
+            Known::Upgrade => self.upgrade = true,
+            Known::Cookie => self.cookies.push(value),
+            Known::Token(source) => self.token_headers.push((source, value)),
+            Known::Removed => self.removals.push(name),
+            Known::Key(place) => self.key_headers.push((place, value)),
+        }
+    }
+
+    /// The path as sent, without its query (tokens may stand there), for logs; longer ones are cut.
+    pub fn logged_path(&self) -> String {
+        let path = self.path.unwrap_or_default().split(|&byte| byte == b'?').next().unwrap_or_default();
+        let cut = path.get(..LONGEST_LOGGED_PATH).unwrap_or(path);
+        String::from_utf8_lossy(cut).into_owned()
+    }
+
+    /// Whether this is a gRPC request: its content type is `application/grpc` or starts with `application/grpc+`.
+    pub fn is_grpc(&self) -> bool {
+        match self.content_type {
+            Single::Once(value) => {
+                let media_type = media_type(value);
+                media_type == b"application/grpc" || media_type.starts_with(b"application/grpc+")
+            }
+            Single::Absent | Single::Repeated => false,
+        }
+    }
+
+    /// The media type in lower case without parameters; `None` without one, or with more than one.
+    pub fn media_type(&self) -> Option<Vec<u8>> {
+        match self.content_type {
+            Single::Once(value) => Some(media_type(value)),
+            Single::Absent | Single::Repeated => None,
+        }
+    }
+
+    /// The declared size of the body (RFC 9110 section 8.6), bytes: `Ok(None)` if none is declared, an error if it is
+    /// no number of at most 64 bits, or stands twice.
+    pub fn declared_size(&self) -> Result<Option<u64>, BadLength> {
+        match self.content_length {
+            Single::Absent => Ok(None),
+            Single::Repeated => Err(BadLength),
+            Single::Once(digits) => {
+                let digits = trim(digits);
+                if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+                    return Err(BadLength);
+                }
+                std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(BadLength)
+            }
+        }
+    }
+
+    /// Whether this is a true CORS preflight (Fetch standard, CORS-preflight request).
+    pub fn is_preflight(&self) -> bool {
+        self.method == b"OPTIONS" && self.origin && self.preflight_method.is_some()
+    }
+}
+
+/// A `content-length` that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadLength;
+
+fn media_type(value: &[u8]) -> Vec<u8> {
+    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default();
+    trim(essence).to_ascii_lowercase()
+}
+
+/// Without the white space around it (RFC 9110 section 5.6.3): HTTP/1 codecs trim values, HTTP/2 codecs do not.
+pub(crate) fn trim(value: &[u8]) -> &[u8] {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last.saturating_add(1));
+    value.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(headers: &[(&'static str, &'static str)]) -> Request<'static> {
+        let plan = HeaderPlan::default();
+        Request::read(&plan, headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), true)
+    }
+
+    #[test]
+    fn the_media_type_is_compared_whole() {
+        let of = |value: &'static str| read(&[("content-type", value)]).media_type();
+        assert_eq!(of(" Application/JSON ; charset=utf-8").unwrap(), b"application/json");
+        assert_eq!(of("text/plain; application/json").unwrap(), b"text/plain");
+        assert_eq!(of("application/json,text/plain").unwrap(), b"application/json,text/plain");
+        assert!(read(&[("content-type", "a/b"), ("content-type", "a/b")]).media_type().is_none());
+    }
+
+    #[test]
+    fn a_declared_size_is_a_number_of_64_bits_or_an_error() {
+        let of = |value: &'static str| read(&[("content-length", value)]).declared_size();
+        assert_eq!(of("00005"), Ok(Some(5)));
+        assert_eq!(of("18446744073709551615"), Ok(Some(u64::MAX)));
+        for bad in ["18446744073709551616", "-1", "+5", "0x5", "", "5,5"] {
+            assert_eq!(of(bad), Err(BadLength), "{bad}");
+        }
+        assert_eq!(read(&[]).declared_size(), Ok(None));
+        assert_eq!(read(&[("content-length", "5"), ("content-length", "5")]).declared_size(), Err(BadLength));
+    }
+
+    #[test]
+    fn only_grpc_is_grpc() {
+        let of = |value: &'static str| read(&[("content-type", value)]).is_grpc();
+        assert!(of("application/grpc") && of("application/grpc+proto") && of("Application/gRPC; x=1"));
+        assert!(!of("application/grpc-web") && !of("application/grpcx") && !of("text/application/grpc"));
+    }
+}

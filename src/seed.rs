@@ -10,7 +10,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::cells::{CellFault, Cells, Expected, Stored};
 
-const CELL: &str = "api_guard/1/seed";
+const CELL: &str = "ag1/seed";
 
 /// A 128-bit key for keyed hashes. Never printed.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,578 @@
+//! The configuration as it is written: shapes, names and defaults, nothing else.
+//!
+//! Every struct refuses unknown fields and knows its defaults; no value is judged here. [`super::build`] turns this
+//! into the always-valid [`super::Policy`]. The JSON Schema that `api-guard schema` prints is derived from these types.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+#[cfg(not(target_arch = "wasm32"))]
+use schemars::JsonSchema;
+
+/// The whole plugin configuration.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(title = "api-guard plugin configuration"))]
+pub struct RawConfig {
+    /// "enforce" refuses; "report" lets every request pass, and counts and logs what would have been refused.
+    pub mode: Mode,
+    /// How tokens are found and verified.
+    pub tokens: RawTokens,
+    /// The form that every request must have.
+    pub request: RawRequest,
+    /// What each path demands. The most specific path wins, not the first.
+    pub routes: Vec<RawRoute>,
+    /// What a path without a route demands.
+    pub unmatched_routes: Access,
+    /// Roles in the token that become permissions.
+    pub roles: Option<RawRoles>,
+    /// Limits for all routes; all that apply must admit.
+    #[serde(default = "default_rate_limits")]
+    pub rate_limits: Vec<RawLimit>,
+    /// Limits failed authentications of one client address.
+    pub auth_failure_limit: Option<RawAuthFailureLimit>,
+    /// What counts as the client's address.
+    pub client_ip: RawClientIp,
+    /// Identities counted exactly at a time, 1 to 16777216. Memory is fixed when Envoy starts.
+    #[serde(default = "default_capacity")]
+    pub limiter_capacity: u64,
+    /// Tokens that are refused although they verify.
+    pub revocation: RawRevocation,
+    /// What the upstream is told about the caller.
+    pub forward: RawForward,
+    /// How refusals are worded.
+    pub replies: RawReplies,
+}
+
+/// Whether refusals are carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Refuse.
+    #[default]
+    Enforce,
+    /// Let pass, count and log.
+    Report,
+}
+
+/// Who may use a path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Everybody; tokens are ignored.
+    Public,
+    /// Whoever has a valid token (and the route's permissions).
+    #[default]
+    Authenticated,
+    /// Nobody.
+    Deny,
+}
+
+/// Section `tokens`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawTokens {
+    /// At least one key; two at a time while rotating.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required, length(min = 1)))]
+    pub keys: Vec<RawKey>,
+    /// Where a request may carry its token.
+    pub sources: Vec<RawSource>,
+    /// Claims that every token must have.
+    pub required_claims: Vec<String>,
+    /// Accepted `iss` values; empty = not checked.
+    pub issuers: Vec<String>,
+    /// Accepted `aud` values; empty = not checked.
+    pub audiences: Vec<String>,
+    /// Tolerance for `exp` and `nbf`, seconds.
+    pub clock_skew_seconds: u64,
+    /// Age by `iat` from which a token is too old, hours.
+    pub max_token_age_hours: u64,
+    /// "warn" lets a token that is too old pass, "reject" refuses it.
+    pub token_too_old: TooOld,
+    /// Longer tokens are refused unread, bytes.
+    pub max_token_bytes: u64,
+    /// The claim with the permissions; dots go into objects.
+    pub permissions_claim: String,
+    /// The form of every permission.
+    pub permission_format: PermissionFormat,
+}
+
+/// What happens to a token older than `max_token_age_hours`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum TooOld {
+    /// It passes and is logged.
+    Warn,
+    /// 401 `token_too_old`.
+    Reject,
+}
+
+/// The form of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionFormat {
+    /// `^[a-z_]+:[a-z_]+$`
+    ResourceAction,
+    /// RFC 6749 section 3.3.
+    ScopeToken,
+}
+
+/// One verification key.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawKey {
+    /// A token naming a kid is checked with that key only.
+    pub kid: Option<String>,
+    /// The shared secret, at least 32 bytes.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub secret: Option<RawSecret>,
+    /// The key verifies nothing before this RFC 3339 time.
+    pub not_before: Option<String>,
+    /// The key verifies nothing from this RFC 3339 time on.
+    pub not_after: Option<String>,
+}
+
+/// Where a secret comes from.
+#[derive(Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum RawSecret {
+    /// A variable of the VM's environment; its text is the secret.
+    Env(String),
+    /// The secret's text itself.
+    Value(String),
+    /// The secret's bytes in base64url without padding.
+    Base64url(String),
+}
+
+impl fmt::Debug for RawSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::Value(_) | Self::Base64url(_) => f.write_str("<secret>"),
+        }
+    }
+}
+
+/// One place of a token: exactly one of `header`, `cookie`, `query`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawSource {
+    /// A request header.
+    pub header: Option<String>,
+    /// The authentication scheme before the token, in any letter case.
+    pub scheme: Option<String>,
+    /// A cookie.
+    pub cookie: Option<String>,
+    /// A query parameter.
+    pub query: Option<String>,
+}
+
+/// Section `request`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRequest {
+    /// Methods that any route may allow.
+    pub allowed_methods: Vec<String>,
+    /// Media types of bodies of POST, PUT and PATCH; empty = any.
+    pub content_types: Vec<String>,
+    /// Larger bodies are refused, bytes.
+    pub max_request_size_bytes: u64,
+    /// Refuse what did not come over https, by x-forwarded-proto.
+    pub https_only: bool,
+    /// What happens to x-http-method-override and its relatives.
+    pub method_override: MethodOverride,
+    /// Whether a true CORS preflight passes without a token.
+    pub cors_preflight: CorsPreflight,
+}
+
+/// See [`RawRequest::method_override`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum MethodOverride {
+    /// The headers are removed.
+    Strip,
+    /// The headers stay.
+    Keep,
+}
+
+/// See [`RawRequest::cors_preflight`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum CorsPreflight {
+    /// OPTIONS is a method like any other.
+    Reject,
+    /// OPTIONS with Origin and Access-Control-Request-Method passes without a token.
+    Forward,
+}
+
+/// One route.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRoute {
+    /// For logs, metrics and filter state; the path where absent.
+    pub name: Option<String>,
+    /// Literal segments, `{name}` for one segment, `{*name}` for the rest.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub path: Option<String>,
+    /// Hosts the route is for, such as "api.example.com" or "*.example.org"; absent = any.
+    pub hosts: Option<Vec<String>>,
+    /// Absent = all of `request.allowed_methods`.
+    pub methods: Option<Vec<String>>,
+    /// Who may use it.
+    pub access: Access,
+    /// The caller needs all of them.
+    pub required_permissions: Option<Vec<String>>,
+    /// The caller needs one of them.
+    pub any_permissions: Option<Vec<String>>,
+    /// Path parameter to claim: they must be equal.
+    pub bind: BTreeMap<String, String>,
+    /// In place of `request.content_types`.
+    pub content_types: Option<Vec<String>>,
+    /// In place of `request.max_request_size_bytes`.
+    pub max_request_size_bytes: Option<u64>,
+    /// Limits of this route, beside the ones for all.
+    pub rate_limits: Vec<RawLimit>,
+    /// In place of the whole configuration's mode.
+    pub mode: Option<Mode>,
+}
+
+/// Section `roles`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRoles {
+    /// The claim with the roles; dots go into objects.
+    #[serde(default = "default_roles_claim")]
+    pub claim: String,
+    /// Role to permissions.
+    pub grants: BTreeMap<String, Vec<String>>,
+}
+
+/// One rate limit.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLimit {
+    /// Unique; shown to clients and in metrics.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub name: Option<String>,
+    /// Requests in any interval of the window.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub max_requests: Option<RawMaxRequests>,
+    /// The window, seconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub window_seconds: Option<u64>,
+    /// What is counted apart: client_ip, subject, route, path, method, claim:NAME, header:NAME.
+    pub key: Vec<String>,
+    /// Share of the limit from which on requests are logged and counted as warned, percent; null = never.
+    pub warn_at_percent: Option<u64>,
+    /// In place of the whole configuration's mode.
+    pub mode: Option<Mode>,
+}
+
+/// A number of requests, or a number for each value of a claim.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(untagged))]
+pub enum RawMaxRequests {
+    /// The same for everybody.
+    Fixed(u64),
+    /// By a claim's value.
+    ByClaim(RawTiers),
+}
+
+/// Tiers of a limit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawTiers {
+    /// The claim that names the tier; dots go into objects.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub claim: Option<String>,
+    /// Tier to number of requests.
+    pub values: BTreeMap<String, u64>,
+    /// For every other value, and without the claim.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub default: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for RawMaxRequests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RawMaxRequests;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<RawMaxRequests, E> {
+                Ok(RawMaxRequests::Fixed(number))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawMaxRequests, A::Error> {
+                RawTiers::deserialize(de::value::MapAccessDeserializer::new(map)).map(RawMaxRequests::ByClaim)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// Section `auth_failure_limit`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawAuthFailureLimit {
+    /// Failures in any interval of the window.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub max_failures: Option<u64>,
+    /// The window, seconds.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    pub window_seconds: Option<u64>,
+}
+
+/// Section `client_ip`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawClientIp {
+    /// Leading bits of an IPv6 address that tell clients apart, 1 to 128.
+    pub ipv6_prefix: u64,
+    /// Where the address is read from.
+    pub from: AddressFrom,
+}
+
+/// See [`RawClientIp::from`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+pub enum AddressFrom {
+    /// Envoy's `source.address`.
+    #[serde(rename = "source_address")]
+    SourceAddress,
+    /// The header that Envoy sets with `use_remote_address`; `source.address` where it is absent.
+    #[serde(rename = "x-envoy-external-address")]
+    ExternalAddress,
+}
+
+/// Section `revocation`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRevocation {
+    /// Refused from configuration: survives restarts.
+    pub denied: RawDenied,
+    /// Where tokens are revoked at run time; null = off.
+    pub endpoint: Option<RawEndpoint>,
+    /// Entries at a time, 1 to 16777216.
+    pub capacity: u64,
+}
+
+/// Section `revocation.denied`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawDenied {
+    /// Token identifiers.
+    pub jti: Vec<String>,
+    /// Subjects.
+    pub sub: Vec<String>,
+    /// Key identifiers.
+    pub kid: Vec<String>,
+    /// Subject to Unix time: tokens issued before it are refused.
+    pub sub_issued_before: BTreeMap<String, u64>,
+}
+
+/// Section `revocation.endpoint`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawEndpoint {
+    /// The path, without parameters.
+    #[serde(default = "default_endpoint_path")]
+    pub path: String,
+    /// What revoking another subject's tokens needs.
+    #[serde(default = "default_endpoint_permissions")]
+    pub required_permissions: Vec<String>,
+}
+
+/// Section `forward`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawForward {
+    /// Header for the verified subject; null = off.
+    pub subject_header: Option<String>,
+    /// Header for the permissions, space-separated; null = off.
+    pub permissions_header: Option<String>,
+    /// Claim to header.
+    pub claims: BTreeMap<String, Option<String>>,
+    /// Whether the upstream sees the token.
+    pub token: ForwardToken,
+}
+
+/// See [`RawForward::token`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardToken {
+    /// It does.
+    Keep,
+    /// The token is removed from where it stood.
+    Strip,
+}
+
+/// Section `replies`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RawReplies {
+    /// "full" explains; "code" gives the code alone.
+    pub detail: Detail,
+    /// Which header families tell clients about limits.
+    pub rate_limit_headers: RateLimitHeaders,
+}
+
+/// See [`RawReplies::detail`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Detail {
+    /// With `detail` and `errors`.
+    Full,
+    /// No text.
+    Code,
+}
+
+/// See [`RawReplies::rate_limit_headers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum RateLimitHeaders {
+    /// `RateLimit` and `RateLimit-Policy`.
+    Draft,
+    /// `X-RateLimit-*`.
+    Legacy,
+    /// Both families.
+    Both,
+    /// Neither.
+    None,
+}
+
+fn texts(values: &[&str]) -> Vec<String> {
+    values.iter().map(|&value| value.to_owned()).collect()
+}
+
+fn default_capacity() -> u64 {
+    65_536
+}
+
+fn default_roles_claim() -> String {
+    "roles".to_owned()
+}
+
+fn default_endpoint_path() -> String {
+    "/auth/revoke".to_owned()
+}
+
+fn default_endpoint_permissions() -> Vec<String> {
+    texts(&["tokens:revoke"])
+}
+
+fn default_rate_limits() -> Vec<RawLimit> {
+    vec![RawLimit {
+        name: Some("default".to_owned()),
+        max_requests: Some(RawMaxRequests::Fixed(100)),
+        window_seconds: Some(60),
+        ..RawLimit::default()
+    }]
+}
+
+impl Default for RawTokens {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            sources: vec![RawSource {
+                header: Some("authorization".to_owned()),
+                scheme: Some("Bearer".to_owned()),
+                ..RawSource::default()
+            }],
+            required_claims: texts(&["sub", "exp", "iat"]),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            clock_skew_seconds: 0,
+            max_token_age_hours: 24,
+            token_too_old: TooOld::Warn,
+            max_token_bytes: 8192,
+            permissions_claim: "permissions".to_owned(),
+            permission_format: PermissionFormat::ResourceAction,
+        }
+    }
+}
+
+impl Default for RawRequest {
+    fn default() -> Self {
+        Self {
+            allowed_methods: texts(&["GET", "POST", "PUT", "DELETE"]),
+            content_types: texts(&["application/json"]),
+            max_request_size_bytes: 1_048_576,
+            https_only: false,
+            method_override: MethodOverride::Strip,
+            cors_preflight: CorsPreflight::Reject,
+        }
+    }
+}
+
+impl Default for RawLimit {
+    fn default() -> Self {
+        Self {
+            name: None,
+            max_requests: None,
+            window_seconds: None,
+            key: texts(&["client_ip", "subject"]),
+            warn_at_percent: Some(80),
+            mode: None,
+        }
+    }
+}
+
+impl Default for RawClientIp {
+    fn default() -> Self {
+        Self { ipv6_prefix: 64, from: AddressFrom::SourceAddress }
+    }
+}
+
+impl Default for RawRevocation {
+    fn default() -> Self {
+        Self { denied: RawDenied::default(), endpoint: None, capacity: default_capacity() }
+    }
+}
+
+impl Default for RawForward {
+    fn default() -> Self {
+        Self {
+            subject_header: Some("x-auth-subject".to_owned()),
+            permissions_header: Some("x-auth-permissions".to_owned()),
+            claims: BTreeMap::new(),
+            token: ForwardToken::Keep,
+        }
+    }
+}
+
+impl Default for RawReplies {
+    fn default() -> Self {
+        Self { detail: Detail::Full, rate_limit_headers: RateLimitHeaders::Draft }
+    }
+}

@@ -1,0 +1,45 @@
+//! Shared cells in proxy-wasm shared data.
+
+use super::host;
+use crate::cells::{CellFault, Cells, Expected, Loaded, Stored, Version};
+use crate::guard::Proxy;
+
+/// A number that no cell has yet, as good as certainly: the host counts up from 1 for all cells together. Since a
+/// cell that is not there takes any number but 0, this creates a cell only where there is none.
+const NEVER_SEEN: u32 = u32::MAX;
+
+/// The cells of this Envoy process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SharedData;
+
+impl Cells for SharedData {
+    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
+        let cell = host::shared_data(key)?;
+        Ok(cell.map(|(bytes, cas)| Loaded { bytes, version: Version(cas) }))
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        let cas = match expected {
+            Expected::Absent => NEVER_SEEN,
+            Expected::Version(version) => version.0,
+            Expected::Anything => 0,
+        };
+        Ok(if host::set_shared_data(key, bytes, cas)? { Stored::Done } else { Stored::Conflict })
+    }
+}
+
+/// What the guard asks of Envoy for the current stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CurrentStream(SharedData);
+
+impl Proxy for CurrentStream {
+    type Cells = SharedData;
+
+    fn cells(&self) -> &SharedData {
+        &self.0
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        host::source_address()
+    }
+}

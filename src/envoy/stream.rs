@@ -1,0 +1,384 @@
+//! One request: its headers to the guard, its body to be counted, held or read, its response to be marked.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::cells::CurrentStream;
+use super::holds::Hold;
+use super::host;
+use super::root::Shared;
+use crate::decision::{Denial, Fault, FormFault, FormFaults};
+use crate::effect::forward::{Edit, edits};
+use crate::effect::{self, Reply, rate_headers};
+use crate::event::{self, Line, Subject};
+use crate::guard::{BodyPlan, Judged, Verdict};
+use crate::limit::Standing;
+use crate::request::Request;
+use crate::request::block::Block;
+use crate::time::UnixNanos;
+
+/// The context of one request.
+pub(super) struct Stream {
+    context: u32,
+    shared: Option<Rc<Shared>>,
+    state: State,
+    /// For the headers of an admitted response.
+    judged: Vec<Judged>,
+}
+
+/// Where the request stands.
+enum State {
+    /// Nothing is left to do: it was answered, or passes as it is.
+    Settled,
+    /// The body is counted while it streams.
+    Counting { left: u64, max_bytes: u64, judged: Box<Judgement> },
+    /// The request is held until its body has ended.
+    Holding { hold: Rc<Hold>, max_bytes: u64, judged: Box<Judgement> },
+    /// The body is for the revocation endpoint.
+    Revoking { hold: Option<Rc<Hold>>, max_bytes: u64, judged: Box<Judgement> },
+}
+
+/// What was found out from the headers, for when they are gone.
+struct Judgement {
+    verdict: Verdict,
+    subject: Subject,
+    grpc: bool,
+}
+
+impl Stream {
+    pub(super) fn new(context: u32, shared: Option<Rc<Shared>>) -> Self {
+        Self { context, shared, state: State::Settled, judged: Vec::new() }
+    }
+
+    fn judge_headers(&mut self, shared: &Shared, end_of_stream: bool) -> Action {
+        let now = host::now();
+        let bytes = host::request_headers();
+        let block = bytes.as_deref().ok().and_then(Block::read);
+        let Some(block) = block else {
+            return refuse_unread(shared, Fault::Headers);
+        };
+        let policy = shared.guard.policy();
+        let request = Request::read(policy.header_plan(), block.pairs(), !end_of_stream);
+        let verdict =
+            shared.with_worker(|guard, worker| guard.admit(worker, &request, &CurrentStream::default(), now));
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(fault) => return refuse_unread(shared, fault),
+        };
+        let metrics = &shared.metrics;
+        metrics.counters.passed_through(&verdict, |place| metrics.add(place));
+        let action = self.act(shared, &request, verdict, now);
+        metrics.settle(now);
+        action
+    }
+
+    fn act(&mut self, shared: &Shared, request: &Request<'_>, verdict: Verdict, now: UnixNanos) -> Action {
+        let policy = shared.guard.policy();
+        if let Some(caller) = verdict.identity()
+            && let Some(subject) = caller.token.subject()
+        {
+            host::set_filter_state("api_guard.subject", subject.as_bytes());
+        }
+        let near_limit = verdict.limits.iter().any(|judged| judged.outcome.standing == Standing::Warned);
+        let noteworthy = verdict.refusal().is_some() || near_limit || verdict.age == crate::token::Age::Old;
+        let keeps = verdict.body != BodyPlan::Pass || verdict.revokes;
+        let subject = if noteworthy || keeps { subject_of(shared, request) } else { Subject::default() };
+        if noteworthy {
+            log_passing(shared, &verdict, &subject, now);
+        }
+        if let Some(denial) = &verdict.denial {
+            report(shared, denial, &verdict, &subject, true, now);
+            let reply = effect::refuse(policy, denial, request.request_id);
+            host::send_reply(&reply, request.is_grpc());
+            return Action::Pause;
+        }
+        if verdict.revokes {
+            return self.begin_revocation(shared, request, verdict, subject, now);
+        }
+        if let Some(denial) = &verdict.reported {
+            report(shared, denial, &verdict, &subject, false, now);
+        }
+        for edit in edits(policy, &verdict, request) {
+            let result = match edit {
+                Edit::Remove(name) => host::remove_request_header(&name),
+                Edit::Set(name, value) => host::set_request_header(name.as_bytes(), &value),
+            };
+            if let Err(fault) = result {
+                return refuse_unread(shared, fault);
+            }
+        }
+        self.judged.clone_from(&verdict.limits);
+        let grpc = request.is_grpc();
+        let counted = |max_bytes, judged| State::Counting { left: max_bytes, max_bytes, judged };
+        match verdict.body {
+            BodyPlan::Pass => {
+                pass(shared, &verdict);
+                Action::Continue
+            }
+            BodyPlan::Count(max_bytes) => {
+                pass(shared, &verdict);
+                self.state = counted(max_bytes, Box::new(Judgement { verdict, subject, grpc }));
+                Action::Continue
+            }
+            BodyPlan::Hold(max_bytes) => match shared.holds.begin(self.context, false, now) {
+                Some(hold) => {
+                    self.state = State::Holding {
+                        hold,
+                        max_bytes,
+                        judged: Box::new(Judgement { verdict, subject, grpc }),
+                    };
+                    Action::Pause
+                }
+                None => {
+                    pass(shared, &verdict);
+                    self.state = counted(max_bytes, Box::new(Judgement { verdict, subject, grpc }));
+                    Action::Continue
+                }
+            },
+        }
+    }
+
+    fn begin_revocation(
+        &mut self,
+        shared: &Shared,
+        request: &Request<'_>,
+        verdict: Verdict,
+        subject: Subject,
+        now: UnixNanos,
+    ) -> Action {
+        self.judged.clone_from(&verdict.limits);
+        let max_bytes = match verdict.body {
+            BodyPlan::Pass => 0,
+            BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => max_bytes,
+        };
+        let judged = Box::new(Judgement { verdict, subject, grpc: request.is_grpc() });
+        if request.has_body {
+            let hold = shared.holds.begin(self.context, true, now);
+            self.state = State::Revoking { hold, max_bytes, judged };
+        } else {
+            revoke(shared, &judged, b"", now);
+        }
+        Action::Pause
+    }
+
+    fn read_body(&mut self, shared: &Shared, size: usize, end_of_stream: bool) -> Action {
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Settled => Action::Continue,
+            State::Counting { left, max_bytes, judged } => match left.checked_sub(size) {
+                Some(left) => {
+                    if !end_of_stream {
+                        self.state = State::Counting { left, max_bytes, judged };
+                    }
+                    Action::Continue
+                }
+                None => refuse_size(shared, &judged, max_bytes),
+            },
+            State::Holding { hold, max_bytes, judged } if hold.given_up() => {
+                // Released by the tick: from here on it is counted like any other.
+                pass(shared, &judged.verdict);
+                self.state = State::Counting { left: max_bytes, max_bytes, judged };
+                self.read_body(shared, usize::try_from(size).unwrap_or(usize::MAX), end_of_stream)
+            }
+            State::Holding { hold, max_bytes, judged } => {
+                shared.holds.body_seen(&hold);
+                // While a body is held, `size` is all of it so far.
+                if size > max_bytes {
+                    return refuse_size(shared, &judged, max_bytes);
+                }
+                if end_of_stream {
+                    pass(shared, &judged.verdict);
+                    return Action::Continue;
+                }
+                self.state = State::Holding { hold, max_bytes, judged };
+                Action::Pause
+            }
+            State::Revoking { hold, max_bytes, judged } => {
+                if let Some(hold) = &hold {
+                    if hold.given_up() {
+                        return Action::Pause;
+                    }
+                    shared.holds.body_seen(hold);
+                }
+                if size > max_bytes {
+                    return refuse_size(shared, &judged, max_bytes);
+                }
+                if end_of_stream {
+                    revoke_with_body(shared, &judged, max_bytes);
+                } else {
+                    self.state = State::Revoking { hold, max_bytes, judged };
+                }
+                Action::Pause
+            }
+        }
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        match self.shared.clone() {
+            Some(shared) => self.judge_headers(&shared, end_of_stream),
+            // Envoy configures before it sends requests; if it ever did not, nothing passes.
+            None => Action::Pause,
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match self.shared.clone() {
+            Some(shared) => self.read_body(&shared, size, end_of_stream),
+            None => Action::Pause,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let Some(shared) = self.shared.clone() else { return Action::Pause };
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Settled | State::Counting { .. } => Action::Continue,
+            State::Holding { judged, .. } => {
+                pass(&shared, &judged.verdict);
+                Action::Continue
+            }
+            // The body has ended here too, and nothing of it goes to the upstream.
+            State::Revoking { max_bytes, judged, .. } => {
+                revoke_with_body(&shared, &judged, max_bytes);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(shared) = &self.shared
+            && !self.judged.is_empty()
+        {
+            for (name, value) in rate_headers::of_admission(shared.guard.policy(), &self.judged) {
+                // A response without these headers is no reason to withhold the response.
+                let _ = host::set_response_header(name.as_bytes(), value.as_bytes());
+            }
+        }
+        Action::Continue
+    }
+}
+
+/// Refuses a request that could not even be judged.
+fn refuse_unread(shared: &Shared, fault: Fault) -> Action {
+    let denial = Denial::Fault(fault);
+    let metrics = &shared.metrics;
+    metrics.counters.decided(Some(&denial), true, |place| metrics.add(place));
+    log::error!("api-guard: internal fault: {}", fault.kind());
+    host::set_filter_state("api_guard.code", denial.code().as_str().as_bytes());
+    host::send_reply(&effect::refuse(shared.guard.policy(), &denial, None), false);
+    Action::Pause
+}
+
+fn refuse_size(shared: &Shared, judged: &Judgement, max_bytes: u64) -> Action {
+    if let Some(faults) = FormFaults::new(vec![FormFault::TooLarge { max_bytes }]) {
+        answer_denial(shared, judged, &Denial::Form(faults));
+    }
+    Action::Pause
+}
+
+fn answer_denial(shared: &Shared, judged: &Judgement, denial: &Denial) {
+    report(shared, denial, &judged.verdict, &judged.subject, true, host::now());
+    let request_id = judged.subject.request_id.as_bytes();
+    answer(judged, &effect::refuse(shared.guard.policy(), denial, Some(request_id)));
+}
+
+fn answer(judged: &Judgement, reply: &Reply) {
+    host::send_reply(reply, judged.grpc);
+}
+
+fn revoke_with_body(shared: &Shared, judged: &Judgement, max_bytes: u64) {
+    let length = usize::try_from(max_bytes).unwrap_or(usize::MAX).saturating_add(1);
+    match host::request_body(length) {
+        Ok(body) => revoke(shared, judged, &body, host::now()),
+        Err(fault) => answer_denial(shared, judged, &Denial::Fault(fault)),
+    }
+}
+
+fn revoke(shared: &Shared, judged: &Judgement, body: &[u8], now: UnixNanos) {
+    let result = match &judged.verdict.caller {
+        None => Err(Denial::TokenMissing),
+        Some(caller) => shared
+            .with_worker(|guard, worker| guard.revoke(worker, caller, body, &CurrentStream::default(), now))
+            .unwrap_or_else(|fault| Err(Denial::Fault(fault))),
+    };
+    let metrics = &shared.metrics;
+    metrics.counters.revoked(result.as_ref().map(drop), |place| metrics.add(place));
+    match result {
+        Ok(revoked) => {
+            pass(shared, &judged.verdict);
+            answer(judged, &effect::revoked(revoked));
+        }
+        Err(denial) => answer_denial(shared, judged, &denial),
+    }
+}
+
+/// Counts a request that passes. One that would have been refused was counted when that was found out.
+fn pass(shared: &Shared, verdict: &Verdict) {
+    if verdict.reported.is_none() {
+        let metrics = &shared.metrics;
+        metrics.counters.decided(None, false, |place| metrics.add(place));
+    }
+}
+
+/// Everything but the reply: count, filter state, log.
+fn report(
+    shared: &Shared,
+    denial: &Denial,
+    verdict: &Verdict,
+    subject: &Subject,
+    carried_out: bool,
+    now: UnixNanos,
+) {
+    let policy = shared.guard.policy();
+    let metrics = &shared.metrics;
+    metrics.counters.decided(Some(denial), carried_out, |place| metrics.add(place));
+    let code = denial.code();
+    host::set_filter_state("api_guard.code", code.as_str().as_bytes());
+    if let Some(label) = policy.route_label(verdict.route) {
+        host::set_filter_state("api_guard.route", label.as_bytes());
+    }
+    if let Denial::RateLimited(over) | Denial::AuthFailuresLimited(over) = denial {
+        host::set_filter_state("api_guard.limit", over.name.as_bytes());
+    }
+    let sampled =
+        shared.sampler.try_borrow_mut().is_ok_and(|mut sampler| sampler.admits(code, subject.client_ip, now));
+    if sampled {
+        write(&event::refused(policy, denial, verdict, subject, carried_out));
+    }
+}
+
+fn log_passing(shared: &Shared, verdict: &Verdict, subject: &Subject, now: UnixNanos) {
+    let policy = shared.guard.policy();
+    if let Some(line) = event::old_token(policy, verdict, subject) {
+        let code = crate::decision::Code::TokenTooOld;
+        let sampled = shared
+            .sampler
+            .try_borrow_mut()
+            .is_ok_and(|mut sampler| sampler.admits(code, subject.client_ip, now));
+        if sampled {
+            write(&line);
+        }
+    }
+    for judged in verdict.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
+        write(&event::near_limit(policy, judged, verdict, subject));
+    }
+}
+
+fn write(line: &Line) {
+    log::log!(line.level, "{}", line.text);
+}
+
+fn subject_of(shared: &Shared, request: &Request<'_>) -> Subject {
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(64).collect();
+    Subject {
+        method: lossy(request.method),
+        path: request.logged_path(),
+        request_id: lossy(request.request_id.unwrap_or_default()),
+        client_ip: shared.guard.client_address(request, &CurrentStream::default()),
+    }
+}

@@ -1,0 +1,184 @@
+//! What is logged: one JSON line for each refusal, and a few for what passes but should be known.
+//!
+//! No token, no secret, no query. What a client sent is escaped, and cut. Repeats of one refusal from one client are
+//! sampled, so that a flood does not make refusing the expensive part.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::config::Policy;
+use crate::decision::{Code, Denial};
+use crate::guard::{Judged, Verdict};
+use crate::time::UnixNanos;
+use crate::token::Age;
+
+/// What a log line needs of a request after its headers are gone.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    /// The method, lossily decoded.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// Envoy's `x-request-id`.
+    pub request_id: String,
+    /// The client's address as limits count it.
+    pub client_ip: Option<IpAddr>,
+}
+
+/// One line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How loud it is.
+    pub level: log::Level,
+    /// One JSON object.
+    pub text: String,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    method: &'a str,
+    path: &'a str,
+    route: Option<&'a str>,
+    client_ip: Option<IpAddr>,
+    sub: Option<&'a str>,
+    kid: Option<&'a str>,
+    jti: Option<&'a str>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_requests: Option<u32>,
+}
+
+fn fields<'a>(event: &'a str, policy: &'a Policy, verdict: &'a Verdict, subject: &'a Subject) -> Fields<'a> {
+    let caller = verdict.caller.as_deref();
+    Fields {
+        event,
+        code: None,
+        status: None,
+        method: &subject.method,
+        path: &subject.path,
+        route: policy.route_label(verdict.route),
+        client_ip: subject.client_ip,
+        sub: caller.and_then(|caller| caller.token.subject()),
+        kid: caller.and_then(|caller| policy.tokens.keys.kid(caller.token.key())),
+        jti: caller.and_then(|caller| caller.token.jti()),
+        request_id: &subject.request_id,
+        limit: None,
+        used: None,
+        max_requests: None,
+    }
+}
+
+fn line(level: log::Level, fields: &Fields<'_>) -> Line {
+    Line { level, text: serde_json::to_string(fields).unwrap_or_default() }
+}
+
+/// The line of a refusal. A revoked token in use is an error: somebody has what they should not have.
+pub fn refused(
+    policy: &Policy,
+    denial: &Denial,
+    verdict: &Verdict,
+    subject: &Subject,
+    carried_out: bool,
+) -> Line {
+    let code = denial.code();
+    let event = if carried_out { "refused" } else { "would_refuse" };
+    let level = if code == Code::TokenRevoked { log::Level::Error } else { log::Level::Warn };
+    let limit = match denial {
+        Denial::RateLimited(over) | Denial::AuthFailuresLimited(over) => Some(over.name.as_str()),
+        _ => None,
+    };
+    let common = fields(event, policy, verdict, subject);
+    line(level, &Fields { code: Some(code.as_str()), status: Some(code.status()), limit, ..common })
+}
+
+/// The line of a token older than `max_token_age_hours` that is let pass.
+pub fn old_token(policy: &Policy, verdict: &Verdict, subject: &Subject) -> Option<Line> {
+    (verdict.age == Age::Old).then(|| {
+        let common = fields("warned", policy, verdict, subject);
+        line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld.as_str()), ..common })
+    })
+}
+
+/// The line of a caller who comes near a limit.
+pub fn near_limit(policy: &Policy, judged: &Judged, verdict: &Verdict, subject: &Subject) -> Line {
+    let common = fields("limit_warned", policy, verdict, subject);
+    line(
+        log::Level::Warn,
+        &Fields {
+            limit: policy.limits.get(judged.limit).map(|rule| rule.name.as_str()),
+            used: Some(judged.outcome.used),
+            max_requests: Some(judged.quota.max_requests.get()),
+            ..common
+        },
+    )
+}
+
+/// Lines of one code and one client that are written in full in a period; of what follows, one in `SAMPLE`.
+const BURST: u32 = 20;
+const SAMPLE: u32 = 100;
+const PERIOD_SECONDS: u64 = 10;
+const PLACES: usize = 256;
+
+/// Decides which refusals are logged. Bounded: clients that fall into one place are sampled together.
+#[derive(Debug)]
+pub struct Sampler {
+    places: Vec<(u64, UnixNanos, u32)>,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { places: vec![(0, UnixNanos::default(), 0); PLACES] }
+    }
+}
+
+impl Sampler {
+    /// Whether the refusal with `code` of the client at `address` is to be logged.
+    pub fn admits(&mut self, code: Code, address: Option<IpAddr>, now: UnixNanos) -> bool {
+        let client = match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
+            Some(IpAddr::V6(address)) => u64::try_from(address.to_bits() >> 64).unwrap_or(0),
+            None => 0,
+        };
+        let of_code = code
+            .as_str()
+            .bytes()
+            .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let key = client
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(of_code.wrapping_mul(0xff51_afd7_ed55_8ccd));
+        let place = usize::try_from(key >> 56).unwrap_or(0);
+        let Some((held, since, count)) = self.places.get_mut(place) else { return true };
+        if *held != key || now < *since || since.plus_seconds(PERIOD_SECONDS) <= now {
+            (*held, *since, *count) = (key, now, 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= BURST || *count % SAMPLE == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_sampled_and_others_are_not() {
+        let mut sampler = Sampler::default();
+        let address = |last| Some(IpAddr::from([10, 0, 0, last]));
+        let now = UnixNanos::from_seconds(1000);
+        let logged = (0..10_000).filter(|_| sampler.admits(Code::TokenExpired, address(1), now)).count();
+        assert_eq!(logged, 120);
+        assert!(sampler.admits(Code::TokenMissing, address(1), now));
+        assert!(sampler.admits(Code::TokenExpired, address(2), now));
+        assert!(sampler.admits(Code::TokenExpired, address(1), now.plus_seconds(10)));
+    }
+}

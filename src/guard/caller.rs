@@ -1,0 +1,109 @@
+//! Steps 3, 4 and 6: who is the caller, is their token still alive, and may they do this?
+
+use std::rc::Rc;
+
+use super::form::Form;
+use super::{Proxy, Verdict, Visit, Worker};
+use crate::config::raw::Access;
+use crate::decision::Denial;
+use crate::request::credential::{self, Presented};
+use crate::revocation::Marks;
+use crate::token::Verified;
+
+/// Somebody whose token verified.
+#[derive(Debug)]
+pub struct Caller {
+    /// Their token.
+    pub token: Verified,
+    /// What the token can be revoked by.
+    pub marks: Marks,
+}
+
+impl<P: Proxy> Visit<'_, '_, P> {
+    /// The caller, if the request has one good token that was not revoked.
+    pub(super) fn authenticate(
+        &self,
+        worker: &mut Worker,
+        form: &Form<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<Rc<Caller>, Denial> {
+        let token = match credential::find(&self.policy.sources, self.request, form.target.query()) {
+            Presented::Nothing => return Err(Denial::TokenMissing),
+            Presented::Ambiguous => return Err(Denial::CredentialsAmbiguous),
+            Presented::Token(token) => token,
+        };
+        let result = self.caller_of(worker, token, verdict);
+        if let Err(Denial::Token(_) | Denial::TokenRevoked) = result {
+            self.record_failure(worker)?;
+        }
+        result
+    }
+
+    fn caller_of(
+        &self,
+        worker: &mut Worker,
+        token: &[u8],
+        verdict: &mut Verdict,
+    ) -> Result<Rc<Caller>, Denial> {
+        let remembered = worker.cache.find(token);
+        verdict.remembered = Some(remembered.is_some());
+        let caller = match remembered {
+            Some(caller) => caller,
+            None => {
+                let token_policy = &self.policy.tokens;
+                let verified = token_policy.verify(token, &self.policy.book, self.now)?;
+                let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
+                let caller = Rc::new(Caller { token: verified, marks });
+                worker.cache.remember(token, &caller);
+                caller
+            }
+        };
+        verdict.age = self.policy.tokens.judge_times(&caller.token, self.now)?;
+        verdict.caller = Some(Rc::clone(&caller));
+        self.check_revocation(worker, &caller)?;
+        Ok(caller)
+    }
+
+    fn check_revocation(&self, worker: &mut Worker, caller: &Caller) -> Result<(), Denial> {
+        let token = &caller.token;
+        worker.revocations.refresh(self.proxy.cells())?;
+        let kid = self.policy.tokens.keys.kid(token.key());
+        let denied = self.policy.denied.refuses(token.jti(), token.subject(), kid, token.issued_at());
+        if denied || worker.revocations.is_revoked(&caller.marks, token.issued_at(), self.now) {
+            return Err(Denial::TokenRevoked);
+        }
+        Ok(())
+    }
+
+    /// Whether the route lets this caller in.
+    pub(super) fn permit(&self, form: &Form<'_>, caller: &Caller) -> Result<(), Denial> {
+        if form.access == Access::Deny {
+            return Err(Denial::RouteDenied);
+        }
+        let Some(route) = form.route else { return Ok(()) };
+        let held = caller.token.permissions();
+        let names = |numbers: &[usize]| self.policy.book.names(numbers).map(str::to_owned).collect();
+        let missing: Vec<usize> =
+            route.required.iter().copied().filter(|&number| !held.contains(number)).collect();
+        if !missing.is_empty() {
+            return Err(Denial::PermissionMissing {
+                missing: names(&missing),
+                needed: names(&route.required),
+                any: false,
+            });
+        }
+        if !route.any.is_empty() && !route.any.iter().any(|&number| held.contains(number)) {
+            let needed: Vec<String> = names(&route.any);
+            return Err(Denial::PermissionMissing { missing: needed.clone(), needed, any: true });
+        }
+        for (parameter, slot) in &route.bind {
+            let value = form.template.and_then(|template| template.parameter(form.target.path(), parameter));
+            let claim = caller.token.claim(*slot).filter(|claim| claim.exact);
+            // A claim that is missing equals nothing.
+            if value.zip(claim).is_none_or(|(value, claim)| value != claim.text) {
+                return Err(Denial::BindingMismatch);
+            }
+        }
+        Ok(())
+    }
+}

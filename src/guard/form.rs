@@ -1,0 +1,168 @@
+//! Step 1: has the request the form that its route asks for? All faults are found, not only the first.
+
+use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit};
+use crate::config::Route;
+use crate::config::raw::{Access, CorsPreflight};
+use crate::decision::{Denial, FormFault, FormFaults};
+use crate::request::Request;
+use crate::request::host::Host;
+use crate::request::target::{Target, TargetProblem};
+use crate::route::Found;
+use crate::route::template::Template;
+
+/// A request whose form is right: proof that step 1 was passed.
+pub(super) struct Form<'v> {
+    pub(super) target: Target<'v>,
+    pub(super) route: Option<&'v Route>,
+    pub(super) template: Option<&'v Template>,
+    pub(super) access: Access,
+    pub(super) method: &'v str,
+}
+
+/// No method: asks the table only what a path allows.
+const NO_METHOD: &str = "";
+
+impl<'v, P: Proxy> Visit<'v, '_, P> {
+    pub(super) fn check_form(&self, verdict: &mut Verdict) -> Result<Form<'v>, Denial> {
+        let request = self.request;
+        let form = &self.policy.form;
+        let mut faults = Vec::new();
+        let method = std::str::from_utf8(request.method).unwrap_or(NO_METHOD);
+        let target = self.target(&mut faults);
+        let host = match Host::read(request.authority) {
+            Ok(host) => Some(host),
+            Err(_) => {
+                faults.push(FormFault::Malformed("Host is missing or malformed"));
+                None
+            }
+        };
+        if form.https_only
+            && !request.forwarded_proto.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
+        {
+            faults.push(FormFault::HttpsRequired);
+        }
+        let preflight = form.cors_preflight == CorsPreflight::Forward && request.is_preflight();
+        let sought = match (preflight, request.preflight_method) {
+            (true, Some(method)) => std::str::from_utf8(method).unwrap_or(NO_METHOD),
+            _ => method,
+        };
+        let find = |method| match (&host, &target) {
+            (Some(host), Some(target)) => self.policy.table.find(host, target.path(), method),
+            _ => Found::None,
+        };
+        let allowed_at_all = preflight || form.allowed_methods.iter().any(|allowed| allowed == method);
+        let (route, template) = match find(sought) {
+            Found::Route { id, template } if allowed_at_all => {
+                verdict.route = Some(id);
+                (self.policy.route(id), Some(template))
+            }
+            Found::MethodNotAllowed { allowed } if !preflight => {
+                faults.push(method_fault(request, allowed.into_iter().map(str::to_owned).collect()));
+                (None, None)
+            }
+            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => {
+                if !allowed_at_all {
+                    let allowed = match find(NO_METHOD) {
+                        Found::MethodNotAllowed { allowed } => {
+                            allowed.into_iter().map(str::to_owned).collect()
+                        }
+                        Found::None | Found::Route { .. } => {
+                            let mut allowed = form.allowed_methods.clone();
+                            allowed.sort_unstable();
+                            allowed
+                        }
+                    };
+                    faults.push(method_fault(request, allowed));
+                }
+                (None, None)
+            }
+        };
+        if let Some(route) = route {
+            verdict.mode = route.mode;
+            verdict.revokes = route.revokes;
+        }
+        self.check_body(route, &mut faults, verdict);
+        match (FormFaults::new(faults), target) {
+            (None, Some(target)) => {
+                let access = match (route.map_or(self.policy.unmatched, |route| route.access), preflight) {
+                    (Access::Authenticated | Access::Public, true) | (Access::Public, false) => {
+                        Access::Public
+                    }
+                    (Access::Deny, _) => Access::Deny,
+                    (Access::Authenticated, false) => Access::Authenticated,
+                };
+                Ok(Form { target, route, template, access, method })
+            }
+            (faults, _) => {
+                // Without a target there is a fault; the default cannot be reached, and would refuse too.
+                let faults = faults.or_else(|| FormFaults::new(vec![FormFault::Malformed("No path")]));
+                Err(faults.map_or(Denial::RouteDenied, Denial::Form))
+            }
+        }
+    }
+
+    fn target(&self, faults: &mut Vec<FormFault>) -> Option<Target<'v>> {
+        let raw = match self.request.path {
+            Some(raw) => raw,
+            // CONNECT has no path (RFC 9110 section 9.3.6); its method says it all.
+            None if self.request.method == b"CONNECT" => return None,
+            None => {
+                faults.push(FormFault::Malformed("No path"));
+                return None;
+            }
+        };
+        match Target::read(raw) {
+            Ok(target) => Some(target),
+            Err(problem @ TargetProblem::Malformed) => {
+                faults.push(FormFault::Malformed(problem.text()));
+                None
+            }
+            Err(problem @ TargetProblem::Ambiguous(_)) => {
+                faults.push(FormFault::PathAmbiguous(problem.text()));
+                None
+            }
+        }
+    }
+
+    fn check_body(&self, route: Option<&Route>, faults: &mut Vec<FormFault>, verdict: &mut Verdict) {
+        let request = self.request;
+        let form = &self.policy.form;
+        let max_bytes = route.and_then(|route| route.max_bytes).unwrap_or(form.max_bytes);
+        let declared = match request.declared_size() {
+            Ok(declared) => declared,
+            Err(_) => {
+                faults.push(FormFault::Malformed("Content-Length is not a size"));
+                None
+            }
+        };
+        if declared.is_some_and(|size| size > max_bytes) {
+            faults.push(FormFault::TooLarge { max_bytes });
+        }
+        if !request.has_body {
+            return;
+        }
+        let accepted = route.and_then(|route| route.content_types.as_ref()).unwrap_or(&form.content_types);
+        let typed = matches!(request.method, b"POST" | b"PUT" | b"PATCH");
+        if typed && !accepted.is_empty() && !request.is_grpc() {
+            let media_type = request.media_type();
+            let known = media_type.is_some_and(|sent| accepted.iter().any(|known| known.as_bytes() == sent));
+            if !known {
+                let post = request.method == b"POST";
+                faults.push(FormFault::UnsupportedMediaType { accepted: accepted.clone(), post });
+            }
+        }
+        verdict.body = if request.upgrade && request.method == b"GET" {
+            // What follows belongs to the other protocol.
+            BodyPlan::Pass
+        } else if declared.is_some() || request.is_grpc() || max_bytes > LARGEST_HELD {
+            // A declared size is kept by the codec. A gRPC stream must flow both ways to get anywhere.
+            BodyPlan::Count(max_bytes)
+        } else {
+            BodyPlan::Hold(max_bytes)
+        };
+    }
+}
+
+fn method_fault(request: &Request<'_>, allowed: Vec<String>) -> FormFault {
+    FormFault::MethodNotAllowed { method: String::from_utf8_lossy(request.method).into_owned(), allowed }
+}

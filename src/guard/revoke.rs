@@ -1,0 +1,115 @@
+//! The revocation endpoint: what its body asks for, and whether the caller may ask that.
+
+use super::{Caller, Guard, Proxy, Worker};
+use crate::config::raw::TooOld;
+use crate::decision::{Denial, Fault};
+use crate::revocation::request::RevocationRequest;
+use crate::revocation::{Lifetime, RevokeError, Target};
+use crate::time::UnixNanos;
+
+/// A revocation that is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoked {
+    /// When its entry becomes free again, Unix seconds; `None`: it stays as long as the process.
+    pub expires_at: Option<u64>,
+}
+
+/// The text for a token that is to be revoked and does not verify.
+const INVALID_TOKEN: &str = "Cannot revoke invalid token";
+
+impl Guard {
+    /// Answers the body of a request that [`Guard::admit`] has let through to the endpoint.
+    pub fn revoke(
+        &self,
+        worker: &mut Worker,
+        caller: &Caller,
+        body: &[u8],
+        proxy: &impl Proxy,
+        now: UnixNanos,
+    ) -> Result<Revoked, Denial> {
+        let cells = proxy.cells();
+        let tokens = &self.policy.tokens;
+        let skew = tokens.clock_skew_seconds;
+        let outliving = |expires_at: Option<UnixNanos>| match expires_at {
+            Some(expires_at) => Lifetime::outliving(expires_at, skew),
+            None => Lifetime::ForGood,
+        };
+        let request = RevocationRequest::parse(body)
+            .map_err(|problem| Denial::CannotRevoke(format!("Cannot read revocation request: {problem}")))?;
+        let lifetime = match request {
+            RevocationRequest::Own => {
+                let lifetime = outliving(caller.token.expires_at());
+                worker.revocations.revoke(cells, Target::Token(&caller.marks), lifetime, now)?;
+                lifetime
+            }
+            RevocationRequest::Token(token) => {
+                let verified = tokens
+                    .verify(token.as_bytes(), &self.policy.book, now)
+                    .map_err(|_| Denial::CannotRevoke(INVALID_TOKEN.to_owned()))?;
+                if verified.subject().is_none() || verified.subject() != caller.token.subject() {
+                    self.may_revoke_others(caller)?;
+                }
+                let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
+                let lifetime = outliving(verified.expires_at());
+                worker.revocations.revoke(cells, Target::Token(&marks), lifetime, now)?;
+                lifetime
+            }
+            RevocationRequest::Jti { jti, expires_at } => {
+                // Whose token this is cannot be known from its identifier.
+                self.may_revoke_others(caller)?;
+                let lifetime = Lifetime::outliving(UnixNanos::from_seconds(expires_at), skew);
+                worker.revocations.revoke(cells, Target::Jti(&jti), lifetime, now)?;
+                lifetime
+            }
+            RevocationRequest::Subject { sub, issued_before } => {
+                if caller.token.subject() != Some(sub.as_str()) {
+                    self.may_revoke_others(caller)?;
+                }
+                // Where tokens that are too old are refused anyway, the entry need not outlive them.
+                let lifetime = match tokens.too_old {
+                    TooOld::Reject => {
+                        let oldest =
+                            UnixNanos::from_seconds(issued_before).plus_seconds(tokens.max_age_seconds);
+                        Lifetime::outliving(oldest, skew)
+                    }
+                    TooOld::Warn => Lifetime::ForGood,
+                };
+                worker.revocations.revoke(
+                    cells,
+                    Target::Subject { sub: &sub, issued_before },
+                    lifetime,
+                    now,
+                )?;
+                lifetime
+            }
+        };
+        Ok(Revoked {
+            expires_at: match lifetime {
+                Lifetime::UntilSecond(second) => Some(second),
+                Lifetime::ForGood => None,
+            },
+        })
+    }
+
+    fn may_revoke_others(&self, caller: &Caller) -> Result<(), Denial> {
+        let required =
+            self.policy.endpoint.as_ref().map(|endpoint| endpoint.required.as_slice()).unwrap_or_default();
+        let lacks = |number: &usize| !caller.token.permissions().contains(*number);
+        let missing: Vec<usize> = required.iter().copied().filter(|number| lacks(number)).collect();
+        if missing.is_empty() && !required.is_empty() {
+            return Ok(());
+        }
+        let names = |numbers: &[usize]| self.policy.book.names(numbers).map(str::to_owned).collect();
+        Err(Denial::PermissionMissing { missing: names(&missing), needed: names(required), any: false })
+    }
+}
+
+impl From<RevokeError> for Denial {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Full => Self::RevocationFull,
+            RevokeError::Contended => Self::Fault(Fault::Contended),
+            RevokeError::Fault => Self::Fault(Fault::SharedData),
+        }
+    }
+}

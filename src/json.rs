@@ -1,0 +1,240 @@
+//! JSON read strictly (RFC 8259): nothing is skipped undecoded, and repeated names are found.
+//!
+//! The library's own tree keeps the last of two equal names, and its way of skipping a value accepts escapes that it
+//! would refuse when decoding. Both would let one text mean two things to two readers.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// A place in a JSON document (RFC 6901).
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pointer(Vec<Step>);
+
+/// One step down: into an object or into an array.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The element at this place of an array.
+    Index(usize),
+    /// The member of this name of an object.
+    Field(String),
+}
+
+impl Pointer {
+    /// The whole document.
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The member `name` of the object here.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
+        self.step(Step::Field(name.to_owned()))
+    }
+
+    /// The element `index` of the array here.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.step(Step::Index(index))
+    }
+
+    pub(crate) fn step(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    pub(crate) fn from_steps(steps: Vec<Step>) -> Self {
+        Self(steps)
+    }
+
+    pub(crate) fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|step| match step {
+            Step::Index(index) => write!(f, "/{index}"),
+            Step::Field(name) => write!(f, "/{}", name.replace('~', "~0").replace('/', "~1")),
+        })
+    }
+}
+
+/// Reads one JSON text into a tree and adds the places of repeated names to `repeated` (the last value is kept).
+/// The text must be UTF-8, end after its value, and nest at most 127 deep.
+pub fn read(text: &[u8], repeated: &mut Vec<Pointer>) -> Result<Value, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let tree = Tree { path: Path::Root, repeated }.deserialize(&mut json)?;
+    json.end().map(|()| tree)
+}
+
+/// Reads any JSON value into a tree and notes repeated names. Where it stands is kept on the stack, so that a
+/// document without repetitions costs nothing for it.
+pub(crate) struct Tree<'p, 'r> {
+    pub(crate) path: Path<'p>,
+    pub(crate) repeated: &'r mut Vec<Pointer>,
+}
+
+/// The way from the root to a value, as a list through the stack.
+#[derive(Clone, Copy)]
+pub(crate) enum Path<'p> {
+    Root,
+    Index(&'p Path<'p>, usize),
+    Field(&'p Path<'p>, &'p str),
+}
+
+impl Path<'_> {
+    fn pointer(&self) -> Pointer {
+        match self {
+            Self::Root => Pointer::root(),
+            Self::Index(parent, index) => parent.pointer().index(*index),
+            Self::Field(parent, name) => parent.pointer().field(name),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        loop {
+            let element = Tree { path: Path::Index(&self.path, values.len()), repeated: &mut *self.repeated };
+            match seq.next_element_seed(element)? {
+                Some(value) => values.push(value),
+                None => return Ok(Value::Array(values)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let path = Path::Field(&self.path, &name);
+            if members.contains_key(&name) {
+                self.repeated.push(path.pointer());
+            }
+            let value = map.next_value_seed(Tree { path, repeated: &mut *self.repeated })?;
+            members.insert(name, value);
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+/// Any JSON value, decoded in full and thrown away: a value that nobody reads is held to the same rules as one that
+/// is read.
+pub(crate) struct Checked;
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_names_are_found_at_any_depth_and_under_any_spelling() {
+        let mut repeated = Vec::new();
+        read(br#"{"a":[{"b":1,"\u0062":2}],"c":1,"c":2}"#, &mut repeated).unwrap();
+        let places: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
+        assert_eq!(places, ["/a/0/b", "/c"]);
+    }
+
+    #[test]
+    fn a_value_that_nobody_reads_is_still_decoded() {
+        for bad in [r#""\ud800""#, "1e400", r#"{"a":"\udc00"}"#, "[1,]", "\"\u{1}\""] {
+            assert!(serde_json::from_str::<Checked>(bad).is_err(), "{bad}");
+        }
+        for good in ["null", "[1,2.5,-3,true]", r#"{"a":{"a":"\ud83d\ude00"}}"#] {
+            assert!(serde_json::from_str::<Checked>(good).is_ok(), "{good}");
+        }
+    }
+}

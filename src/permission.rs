@@ -1,0 +1,125 @@
+//! Permissions: their two forms, and sets of the ones that the configuration asks about.
+//!
+//! A route asks only for permissions that the configuration names. So these are numbered once, a verified token's
+//! permissions become a set of numbers, and a route's question is a few bit operations. Names are compared by bytes,
+//! exactly: no patterns, no letter case.
+
+use std::collections::HashMap;
+
+use crate::config::raw::PermissionFormat;
+
+impl PermissionFormat {
+    /// Whether `text` is a permission of this form.
+    pub fn accepts(self, text: &str) -> bool {
+        match self {
+            Self::ResourceAction => {
+                let word = |part: &str| {
+                    !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))
+                };
+                text.split_once(':').is_some_and(|(resource, action)| word(resource) && word(action))
+            }
+            // RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+            Self::ScopeToken => {
+                !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+            }
+        }
+    }
+
+    /// What a permission of this form looks like, for messages.
+    pub const fn example(self) -> &'static str {
+        match self {
+            Self::ResourceAction => {
+                "lower-case letters and _ on both sides of one colon, such as orders:read"
+            }
+            Self::ScopeToken => {
+                "visible ASCII characters without space, quote and backslash (RFC 6749 section 3.3)"
+            }
+        }
+    }
+}
+
+/// The permissions that the configuration asks about, numbered.
+#[derive(Debug, Default)]
+pub struct PermissionBook {
+    numbers: HashMap<String, usize>,
+    names: Vec<String>,
+}
+
+impl PermissionBook {
+    /// The number of `name`, given now if it has none yet.
+    pub fn enter(&mut self, name: &str) -> usize {
+        if let Some(&number) = self.numbers.get(name) {
+            return number;
+        }
+        let number = self.names.len();
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), number);
+        number
+    }
+
+    /// The number of `name`, if anything asks about it.
+    pub fn number(&self, name: &str) -> Option<usize> {
+        self.numbers.get(name).copied()
+    }
+
+    /// The names of `numbers`, in their order.
+    pub fn names<'a>(&'a self, numbers: &'a [usize]) -> impl Iterator<Item = &'a str> {
+        numbers.iter().filter_map(|&number| self.names.get(number)).map(String::as_str)
+    }
+}
+
+/// Which of the numbered permissions somebody has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PermissionSet(Vec<u64>);
+
+impl PermissionSet {
+    /// Adds permission `number`.
+    pub fn insert(&mut self, number: usize) {
+        let word = number / 64;
+        if self.0.len() <= word {
+            self.0.resize(word.saturating_add(1), 0);
+        }
+        if let Some(bits) = self.0.get_mut(word) {
+            *bits |= 1 << (number % 64);
+        }
+    }
+
+    /// Whether permission `number` is in the set.
+    pub fn contains(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resource_action_form_is_exact() {
+        let accepts = |text| PermissionFormat::ResourceAction.accepts(text);
+        assert!(accepts("orders:read") && accepts("_:_"));
+        for bad in ["", "orders", ":read", "orders:", "Orders:read", "a:b:c", "a: b", "a:b\n", "ä:b", "a1:b"]
+        {
+            assert!(!accepts(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_scope_token_form_is_that_of_rfc_6749() {
+        let accepts = |text| PermissionFormat::ScopeToken.accepts(text);
+        assert!(accepts("https://api.example/read") && accepts("!") && accepts("A.b-C:*"));
+        for bad in ["", "a b", "a\"b", "a\\b", "é", "\u{7f}"] {
+            assert!(!accepts(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_holds_what_was_inserted_and_nothing_else() {
+        let mut set = PermissionSet::default();
+        for number in [0, 63, 64, 200] {
+            set.insert(number);
+        }
+        let held: Vec<usize> = (0..500).filter(|&number| set.contains(number)).collect();
+        assert_eq!(held, [0, 63, 64, 200]);
+    }
+}

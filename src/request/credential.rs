@@ -1,0 +1,273 @@
+//! Where a request carries its token, and whether it carries just one (RFC 6750 section 2).
+//!
+//! Knows nothing of tokens themselves. Two credentials are an error wherever they stand: whoever reads the request
+//! later might take the other one.
+
+use super::{Request, trim};
+
+/// One place where a token may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A header, with an authentication scheme before the token or without.
+    Header {
+        /// In lower case.
+        name: String,
+        /// Matched in any letter case (RFC 9110 section 11.1).
+        scheme: Option<String>,
+    },
+    /// A cookie.
+    Cookie(String),
+    /// A query parameter.
+    Query(String),
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// No credential of ours.
+    Nothing,
+    /// Exactly one.
+    Token(&'a [u8]),
+    /// More than one.
+    Ambiguous,
+}
+
+impl<'a> Presented<'a> {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, found) | (found, Self::Nothing) => found,
+            _ => Self::Ambiguous,
+        }
+    }
+}
+
+/// Looks at all sources. `query` is what follows the first `?` of the path.
+pub fn find<'a>(sources: &[Source], request: &Request<'a>, query: Option<&'a [u8]>) -> Presented<'a> {
+    let mut found = Presented::Nothing;
+    for &(source, value) in &request.token_headers {
+        if let Some(Source::Header { scheme, .. }) = sources.get(source) {
+            found = found.and(in_header(value, scheme.as_deref()));
+        }
+    }
+    for source in sources {
+        match source {
+            Source::Header { .. } => {}
+            Source::Cookie(name) => {
+                for (_, value) in
+                    request.cookies.iter().flat_map(|line| pairs(line)).filter(|pair| is_cookie(pair, name))
+                {
+                    found = found.and(one(value));
+                }
+            }
+            Source::Query(name) => {
+                for parameter in parameters(query.unwrap_or_default()) {
+                    if is_parameter(parameter, name) {
+                        found = found.and(one(value_of(parameter)));
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+fn one(value: &[u8]) -> Presented<'_> {
+    if value.is_empty() { Presented::Nothing } else { Presented::Token(value) }
+}
+
+/// Envoy joins repeated lines of a known header with a comma, which stands in no token.
+fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
+    let value = trim(value);
+    let joined = value.contains(&b',');
+    match scheme {
+        None if joined => Presented::Ambiguous,
+        None => one(value),
+        Some(scheme) => {
+            let mut parts =
+                value.split(|&byte| byte == b',').filter(|part| after_scheme(part, scheme).is_some());
+            match parts.next() {
+                None => Presented::Nothing,
+                Some(_) if joined => Presented::Ambiguous,
+                Some(_) => after_scheme(value, scheme).map_or(Presented::Nothing, one),
+            }
+        }
+    }
+}
+
+/// What follows the scheme and at least one space (RFC 6750 section 2.1: `1*SP`).
+fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (start, rest) = trim(value).split_at_checked(scheme.len())?;
+    if !start.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first() != Some(&b' ') {
+        return None;
+    }
+    let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+    rest.get(spaces..)
+}
+
+/// Whether a header's value carries a credential of this source, so that it must not reach the upstream.
+pub(crate) fn carries(value: &[u8], scheme: Option<&str>) -> bool {
+    in_header(value, scheme) != Presented::Nothing
+}
+
+/// The name and value of each cookie of one line (RFC 6265 section 4.2.1), without quotes around the value.
+fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    line.split(|&byte| byte == b';').map(|pair| {
+        let (name, value) = split_at_byte(pair, b'=');
+        let value = trim(value);
+        let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+        (trim(name), unquoted.unwrap_or(value))
+    })
+}
+
+fn is_cookie(pair: &(&[u8], &[u8]), name: &str) -> bool {
+    pair.0 == name.as_bytes()
+}
+
+fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    query.split(|&byte| byte == b'&')
+}
+
+/// Names are compared decoded: an encoded spelling is the same parameter to the upstream.
+fn is_parameter(parameter: &[u8], name: &str) -> bool {
+    decode(split_at_byte(parameter, b'=').0) == name.as_bytes()
+}
+
+fn value_of(parameter: &[u8]) -> &[u8] {
+    split_at_byte(parameter, b'=').1
+}
+
+fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
+    let at = text.iter().position(|&other| other == byte).unwrap_or(text.len());
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, &[]));
+    (before, after.get(1..).unwrap_or_default())
+}
+
+/// Percent-decodes as leniently as the most lenient reader.
+fn decode(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |place: usize| after.get(place).and_then(|&digit| char::from(digit).to_digit(16));
+        match (byte, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push(u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or(b'?'));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+/// All cookie lines as one, without the cookies of these names; `None` if none of them is there.
+pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>> {
+    let carries = |pair: &[u8]| {
+        let (name, _) = split_at_byte(pair, b'=');
+        names.iter().any(|known| trim(name) == known.as_bytes())
+    };
+    let all = || {
+        lines
+            .iter()
+            .flat_map(|line| line.split(|&byte| byte == b';'))
+            .map(trim)
+            .filter(|pair| !pair.is_empty())
+    };
+    all().any(carries).then(|| all().filter(|pair| !carries(pair)).collect::<Vec<_>>().join(&b"; "[..]))
+}
+
+/// The path without these query parameters; `None` if none of them is there.
+pub(crate) fn path_without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let (before, query) = split_at_byte(path, b'?');
+    let carries = |parameter: &[u8]| names.iter().any(|name| is_parameter(parameter, name));
+    if !parameters(query).any(carries) {
+        return None;
+    }
+    let rest: Vec<&[u8]> = parameters(query).filter(|parameter| !carries(parameter)).collect();
+    let mut path = before.to_vec();
+    if !rest.is_empty() {
+        path.push(b'?');
+        path.extend(rest.join(&b'&'));
+    }
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::plan::HeaderPlan;
+
+    fn sources() -> Vec<Source> {
+        vec![
+            Source::Header { name: "authorization".to_owned(), scheme: Some("Bearer".to_owned()) },
+            Source::Header { name: "x-token".to_owned(), scheme: None },
+            Source::Cookie("session".to_owned()),
+            Source::Query("access_token".to_owned()),
+        ]
+    }
+
+    fn found(headers: &[(&'static str, &'static str)], query: &'static str) -> Presented<'static> {
+        let mut plan = HeaderPlan::default();
+        plan.token("authorization", 0);
+        plan.token("x-token", 1);
+        plan.cookies();
+        let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        find(&sources(), &Request::read(&plan, pairs, false), Some(query.as_bytes()))
+    }
+
+    #[test]
+    fn one_credential_is_found_in_each_place() {
+        let token = Presented::Token(b"T");
+        for value in ["Bearer T", "bearer T", "BEARER   T", " Bearer T "] {
+            assert_eq!(found(&[("authorization", value)], ""), token, "{value:?}");
+        }
+        assert_eq!(found(&[("x-token", " T ")], ""), token);
+        assert_eq!(found(&[("cookie", "a=b; session=T;c=d")], ""), token);
+        assert_eq!(found(&[("cookie", "session=\"T\"")], ""), token);
+        assert_eq!(found(&[], "a=b&access_token=T&c"), token);
+        assert_eq!(found(&[], "access%5Ftoken=T"), token);
+    }
+
+    #[test]
+    fn what_is_no_credential_of_ours_is_nothing() {
+        for value in ["Bearer", "Bearer ", "BearerT", "Bearer\tT", "Basic T", "T", "", "Digest a=1, b=2"] {
+            assert_eq!(found(&[("authorization", value)], ""), Presented::Nothing, "{value:?}");
+        }
+        assert_eq!(found(&[("cookie", "session=; sessions=T")], "access_token=&token=T"), Presented::Nothing);
+    }
+
+    #[test]
+    fn two_credentials_are_ambiguous_wherever_they_stand() {
+        let bearer = ("authorization", "Bearer A");
+        for headers in [
+            vec![("authorization", "Bearer A,Bearer B")],
+            vec![("authorization", "Bearer A,Bearer A")],
+            vec![("authorization", "Basic x, bearer B")],
+            vec![("authorization", "Bearer A,x")],
+            vec![bearer, bearer],
+            vec![bearer, ("x-token", "B")],
+            vec![bearer, ("cookie", "session=B")],
+            vec![("x-token", "A"), ("x-token", "A")],
+            vec![("x-token", "A,B")],
+            vec![("cookie", "session=A"), ("cookie", "session=B")],
+            vec![("cookie", "session=A; session=A")],
+        ] {
+            assert_eq!(found(&headers, ""), Presented::Ambiguous, "{headers:?}");
+        }
+        assert_eq!(found(&[bearer], "access_token=B"), Presented::Ambiguous);
+        assert_eq!(found(&[], "access_token=A&access%5ftoken=B"), Presented::Ambiguous);
+    }
+
+    #[test]
+    fn a_stripped_credential_leaves_the_rest_as_it_was() {
+        let lines: [&[u8]; 2] = [b"a=1; session=T; b=2", b"session=U"];
+        assert_eq!(cookies_without(&lines, &["session"]).unwrap(), b"a=1; b=2");
+        assert_eq!(cookies_without(&lines[1..], &["session"]).unwrap(), b"");
+        assert!(cookies_without(&lines, &["other"]).is_none());
+        assert_eq!(path_without(b"/a?x=1&access_token=T&y=%20", &["access_token"]).unwrap(), b"/a?x=1&y=%20");
+        assert_eq!(path_without(b"/a?access_token=T", &["access_token"]).unwrap(), b"/a");
+        assert!(path_without(b"/a?x=access_token", &["access_token"]).is_none());
+    }
+}

@@ -1,0 +1,192 @@
+//! Is the token genuine, and is it its time? (RFC 7519, RFC 7515, RFC 8725)
+//!
+//! One reading of one text: the MAC is computed by jwt-simple over the bytes that were sent, and the same bytes are
+//! then parsed once, strictly, by [`claims`]. The library's own parsing of headers and claims is not used, because its
+//! defaults are laxer than the contract (DESIGN.md lists them). Nothing in the claims is looked at before the MAC holds.
+
+pub mod cache;
+pub mod claims;
+pub mod compact;
+pub mod keys;
+mod verify;
+
+use crate::config::raw::{PermissionFormat, TooOld};
+use crate::permission::{PermissionBook, PermissionSet};
+use crate::time::UnixNanos;
+use claims::{ClaimText, ClaimsReader, Slot};
+use keys::KeyRing;
+
+/// What a token must be like. Built by the configuration; always valid.
+#[derive(Debug)]
+pub struct TokenPolicy {
+    pub(crate) keys: KeyRing,
+    pub(crate) reader: ClaimsReader,
+    /// Required claims by their configured name.
+    pub(crate) required: Vec<(String, Slot)>,
+    pub(crate) issuers: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) clock_skew_seconds: u64,
+    pub(crate) max_age_seconds: u64,
+    pub(crate) too_old: TooOld,
+    pub(crate) max_token_bytes: usize,
+    pub(crate) permissions: Slot,
+    pub(crate) permission_format: PermissionFormat,
+    pub(crate) roles: Option<Roles>,
+}
+
+/// Roles that become permissions.
+#[derive(Debug)]
+pub(crate) struct Roles {
+    pub(crate) slot: Slot,
+    pub(crate) claim: String,
+    pub(crate) grants: std::collections::HashMap<String, Vec<String>>,
+}
+
+/// A token whose MAC held and whose claims had the right form. Only [`TokenPolicy::verify`] makes one. Its times are
+/// judged anew on every use by [`TokenPolicy::judge_times`].
+#[derive(Debug)]
+pub struct Verified {
+    mac: [u8; 32],
+    key: usize,
+    subject: Option<String>,
+    jti: Option<String>,
+    expires_at: Option<UnixNanos>,
+    not_before: Option<UnixNanos>,
+    issued_at: Option<UnixNanos>,
+    permissions: PermissionSet,
+    permissions_text: String,
+    claims: Vec<Option<ClaimText>>,
+}
+
+impl Verified {
+    /// The verified MAC: the token's identity, whatever its spelling in the request.
+    pub fn mac(&self) -> &[u8; 32] {
+        &self.mac
+    }
+
+    /// The place in the configuration of the key that verified it.
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// `sub`; absent only where the configuration does not require it.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// `jti`.
+    pub fn jti(&self) -> Option<&str> {
+        self.jti.as_deref()
+    }
+
+    /// `exp`.
+    pub fn expires_at(&self) -> Option<UnixNanos> {
+        self.expires_at
+    }
+
+    /// `iat`.
+    pub fn issued_at(&self) -> Option<UnixNanos> {
+        self.issued_at
+    }
+
+    /// The permissions that the configuration asks about, those granted by roles included.
+    pub fn permissions(&self) -> &PermissionSet {
+        &self.permissions
+    }
+
+    /// All permissions, those granted by roles included, separated by spaces.
+    pub fn permissions_text(&self) -> &str {
+        &self.permissions_text
+    }
+
+    /// A claim that the configuration named.
+    pub fn claim(&self, slot: Slot) -> Option<&ClaimText> {
+        self.claims.get(slot.0).and_then(Option::as_ref)
+    }
+}
+
+/// Why a token is refused. One variant for each code of a 401; texts are in [`crate::decision`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Not a compact JWS of the one accepted kind.
+    Malformed(&'static str),
+    /// `alg` is not exactly the key's algorithm.
+    AlgorithmRefused,
+    /// No key for this token: unknown `kid`, or no key valid now.
+    KeyUnknown,
+    /// The MAC does not hold.
+    SignatureInvalid,
+    /// `exp` has come.
+    Expired,
+    /// `nbf` has not come.
+    NotYetValid,
+    /// `iat` is ahead of the clock.
+    IssuedInFuture,
+    /// `iat` is longer ago than `max_token_age_hours`.
+    TooOld,
+    /// Claims of `required_claims` that are not there, by their configured names.
+    ClaimMissing(Vec<String>),
+    /// A claim (by its configured name) of a wrong type or value.
+    ClaimInvalid {
+        /// The claim.
+        claim: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// `iss` is not one of `issuers`.
+    IssuerRefused,
+    /// `aud` has none of `audiences`.
+    AudienceRefused,
+    /// An entry of the permissions claim, or the whole of it, has a wrong form. Holds text of the token.
+    PermissionsMalformed(String),
+}
+
+/// What times say of a token that verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// Nothing to say.
+    Good,
+    /// Older than `max_token_age_hours`, and let pass by configuration.
+    Old,
+}
+
+impl TokenPolicy {
+    /// Verifies `token`, the bytes between scheme and end. Times are judged too.
+    pub fn verify(
+        &self,
+        token: &[u8],
+        book: &PermissionBook,
+        now: UnixNanos,
+    ) -> Result<Verified, TokenFault> {
+        verify::verify(self, token, book, now)
+    }
+
+    /// The time checks: for a fresh token and again for every use of a remembered one.
+    pub fn judge_times(&self, token: &Verified, now: UnixNanos) -> Result<Age, TokenFault> {
+        if !self.keys.valid(token.key, now) {
+            return Err(TokenFault::KeyUnknown);
+        }
+        let skew = self.clock_skew_seconds;
+        // RFC 7519 section 4.1.4: not accepted on or after exp.
+        if token.expires_at.is_some_and(|exp| exp.plus_seconds(skew) <= now) {
+            return Err(TokenFault::Expired);
+        }
+        if token.not_before.is_some_and(|nbf| nbf > now.plus_seconds(skew)) {
+            return Err(TokenFault::NotYetValid);
+        }
+        let Some(issued_at) = token.issued_at else { return Ok(Age::Good) };
+        if issued_at > now.plus_seconds(skew.max(IAT_LEEWAY_SECONDS)) {
+            return Err(TokenFault::IssuedInFuture);
+        }
+        if issued_at.plus_seconds(self.max_age_seconds) < now {
+            return match self.too_old {
+                TooOld::Warn => Ok(Age::Old),
+                TooOld::Reject => Err(TokenFault::TooOld),
+            };
+        }
+        Ok(Age::Good)
+    }
+}
+
+/// Clocks of issuers run ahead by this much and no more.
+const IAT_LEEWAY_SECONDS: u64 = 60;

@@ -1,0 +1,292 @@
+//! The claims that the configuration asks about, read once from the bytes that the MAC was over (RFC 7519 section 4).
+//!
+//! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
+//! the RFC lets a reader take the last one, and another reader may take the first.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::json::{Checked, Path, Tree};
+use crate::time::UnixNanos;
+
+/// A place for one claim that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(pub(super) usize);
+
+/// Registered claims, which are always read.
+pub(super) const SUB: Slot = Slot(0);
+pub(super) const EXP: Slot = Slot(1);
+pub(super) const NBF: Slot = Slot(2);
+pub(super) const IAT: Slot = Slot(3);
+pub(super) const ISS: Slot = Slot(4);
+pub(super) const AUD: Slot = Slot(5);
+pub(super) const JTI: Slot = Slot(6);
+const REGISTERED: [&str; 7] = ["sub", "exp", "nbf", "iat", "iss", "aud", "jti"];
+
+/// Which claims are read.
+#[derive(Debug)]
+pub struct ClaimsReader {
+    /// Names of the top level of the claims.
+    names: Vec<String>,
+    /// For each slot: the place in `names`, and the way down from there.
+    slots: Vec<(usize, Vec<String>)>,
+}
+
+impl Default for ClaimsReader {
+    fn default() -> Self {
+        Self {
+            names: REGISTERED.iter().map(|&name| name.to_owned()).collect(),
+            slots: (0..REGISTERED.len()).map(|place| (place, Vec::new())).collect(),
+        }
+    }
+}
+
+/// Why claims were refused as a whole.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ClaimsProblem {
+    /// Not one JSON object in UTF-8.
+    NotAnObject,
+    /// A name that is read stands more than once.
+    Repeated(String),
+}
+
+impl ClaimsReader {
+    /// The slot for the claim of this configured name, in which dots go into objects.
+    pub fn slot(&mut self, configured: &str) -> Slot {
+        let mut steps = configured.split('.').map(str::to_owned);
+        let top = steps.next().unwrap_or_default();
+        let way: Vec<String> = steps.collect();
+        let place = match self.names.iter().position(|name| *name == top) {
+            Some(place) => place,
+            None => {
+                self.names.push(top);
+                self.names.len().saturating_sub(1)
+            }
+        };
+        let slot = (place, way);
+        if let Some(known) = self.slots.iter().position(|known| *known == slot) {
+            return Slot(known);
+        }
+        self.slots.push(slot);
+        Slot(self.slots.len().saturating_sub(1))
+    }
+
+    /// How many slots there are.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        (0..self.slots.len()).map(Slot)
+    }
+
+    /// Reads a decoded payload.
+    pub fn read(&self, payload: &[u8]) -> Result<Claims<'_>, ClaimsProblem> {
+        let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
+        let mut repeated = None;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let seed = Object { reader: self, repeated: &mut repeated };
+        let values = seed.deserialize(&mut json).and_then(|values| json.end().map(|()| values));
+        match (values, repeated) {
+            (Ok(values), None) => Ok(Claims { reader: self, values }),
+            (_, Some(name)) => Err(ClaimsProblem::Repeated(name)),
+            (Err(_), None) => Err(ClaimsProblem::NotAnObject),
+        }
+    }
+}
+
+/// The claims that were read.
+#[derive(Debug)]
+pub struct Claims<'r> {
+    reader: &'r ClaimsReader,
+    values: Vec<Option<Value>>,
+}
+
+impl Claims<'_> {
+    /// The claim's value, if the token has it.
+    pub fn value(&self, slot: Slot) -> Option<&Value> {
+        let (place, way) = self.reader.slots.get(slot.0)?;
+        let mut value = self.values.get(*place)?.as_ref()?;
+        for step in way {
+            value = value.as_object()?.get(step)?;
+        }
+        Some(value)
+    }
+}
+
+/// A claim as text, for keys of limits, bindings and headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimText {
+    /// The text: a string itself, an integer's digits, anything else as compact JSON.
+    pub text: String,
+    /// Whether it was a string or an integer: only these can be compared with a path.
+    pub exact: bool,
+}
+
+impl ClaimText {
+    /// The text of `value`; `None` for null.
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => None,
+            Value::String(text) => Some(Self { text: text.clone(), exact: true }),
+            Value::Number(number) => {
+                Some(Self { text: number.to_string(), exact: number.is_u64() || number.is_i64() })
+            }
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                Some(Self { text: value.to_string(), exact: false })
+            }
+        }
+    }
+}
+
+/// The last second of the year 9999: a later date is milliseconds by mistake.
+const LATEST_SECOND: u64 = 253_402_300_799;
+
+/// A NumericDate (RFC 7519 section 2): an integer or a fraction, from 0 to the year 9999.
+pub fn numeric_date(value: &Value) -> Result<UnixNanos, &'static str> {
+    let number = value.as_number().ok_or("is not a number")?;
+    if let Some(seconds) = number.as_u64() {
+        return if seconds <= LATEST_SECOND {
+            Ok(UnixNanos::from_seconds(seconds))
+        } else {
+            Err("is past the year 9999 (milliseconds?)")
+        };
+    }
+    let seconds = number.as_f64().ok_or("is not a number")?;
+    if seconds < 0.0 {
+        return Err("is below 0");
+    }
+    #[expect(clippy::as_conversions, reason = "f64 of an exactly known small integer")]
+    if !(seconds < LATEST_SECOND as f64 + 1.0) {
+        return Err("is past the year 9999 (milliseconds?)");
+    }
+    #[expect(clippy::as_conversions, reason = "within range by the tests above; the cast truncates")]
+    let (whole, nanos) = (seconds.trunc() as u64, (seconds.fract() * 1e9) as u64);
+    Ok(UnixNanos::from_nanos(UnixNanos::from_seconds(whole).nanos().saturating_add(nanos)))
+}
+
+/// Which of the names a key is.
+struct Name<'r>(&'r [String]);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|name| name == text))
+    }
+}
+
+struct Object<'r, 'p> {
+    reader: &'r ClaimsReader,
+    repeated: &'p mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
+    type Value = Vec<Option<Value>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_> {
+    type Value = Vec<Option<Value>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let names = &self.reader.names;
+        let mut values = vec![None; names.len()];
+        let mut repeated = Vec::new();
+        while let Some(place) = map.next_key_seed(Name(names))? {
+            let Some((slot, name)) = place.and_then(|place| values.get_mut(place).zip(names.get(place)))
+            else {
+                map.next_value::<Checked>()?;
+                continue;
+            };
+            let value = map.next_value_seed(Tree { path: Path::Root, repeated: &mut repeated })?;
+            if slot.is_some() || !repeated.is_empty() {
+                *self.repeated = Some(name.clone());
+                return Err(A::Error::custom("repeated name"));
+            }
+            *slot = Some(value);
+        }
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(names: &[&str]) -> (ClaimsReader, Vec<Slot>) {
+        let mut reader = ClaimsReader::default();
+        let slots = names.iter().map(|name| reader.slot(name)).collect();
+        (reader, slots)
+    }
+
+    #[test]
+    fn dots_go_into_objects() {
+        let (reader, slots) = reader(&["realm_access.roles", "realm_access", "sub"]);
+        let claims = reader.read(br#"{"sub":"a","realm_access":{"roles":["x"],"y":1}}"#).unwrap();
+        assert_eq!(claims.value(slots[0]), Some(&serde_json::json!(["x"])));
+        assert!(claims.value(slots[1]).unwrap().is_object());
+        assert_eq!(slots[2], SUB);
+        assert!(reader.read(br#"{"realm_access":"x"}"#).unwrap().value(slots[0]).is_none());
+    }
+
+    #[test]
+    fn a_repeated_name_that_is_read_refuses_the_claims() {
+        let (reader, _) = reader(&["realm_access.roles"]);
+        for repeated in [
+            r#"{"exp":1,"exp":2}"#,
+            r#"{"exp":1,"\u0065xp":2}"#,
+            r#"{"exp":null,"exp":2}"#,
+            r#"{"realm_access":{"roles":[],"roles":["x"]}}"#,
+        ] {
+            assert!(
+                matches!(reader.read(repeated.as_bytes()), Err(ClaimsProblem::Repeated(_))),
+                "{repeated}"
+            );
+        }
+        assert!(reader.read(br#"{"exp":1,"other":1,"other":2}"#).is_ok());
+    }
+
+    #[test]
+    fn claims_are_one_object_and_every_value_is_decoded() {
+        let (reader, _) = reader(&[]);
+        for bad in
+            ["", "[]", "\"a\"", "{}{}", "{} x", r#"{"x":"\ud800"}"#, r#"{"x":1e999}"#, "null", "{\"a\":}"]
+        {
+            assert_eq!(reader.read(bad.as_bytes()).err(), Some(ClaimsProblem::NotAnObject), "{bad}");
+        }
+        assert!(reader.read(b"{\"a\":\"\xff\"}").is_err());
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(reader.read(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_date_is_a_number_of_seconds_before_the_year_10000() {
+        let date = |text: &str| numeric_date(&serde_json::from_str(text).unwrap()).map(UnixNanos::nanos);
+        assert_eq!(date("0"), Ok(0));
+        assert_eq!(date("1.5"), Ok(1_500_000_000));
+        assert_eq!(date("1e9"), Ok(1_000_000_000_000_000_000));
+        assert_eq!(date("253402300799"), Ok(u64::MAX));
+        assert!(date("253402300799.5").is_ok());
+        for bad in ["-1", "-0.5", "253402300800", "1800000000000", "1e300", "\"1\"", "null", "true", "[1]"] {
+            assert!(date(bad).is_err(), "{bad}");
+        }
+    }
+}
