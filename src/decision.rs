@@ -167,6 +167,11 @@ impl FormFaults {
         (!faults.is_empty()).then_some(Self(faults))
     }
 
+    /// A single fault.
+    pub fn one(fault: FormFault) -> Self {
+        Self(vec![fault])
+    }
+
     /// The faults in the order of their statuses.
     pub fn iter(&self) -> impl Iterator<Item = &FormFault> {
         self.0.iter()
@@ -291,6 +296,13 @@ impl Denial {
             Self::RevocationFull => Code::RevocationFull,
             Self::Fault(_) => Code::InternalFault,
         }
+    }
+}
+
+impl Denial {
+    /// The limit that refused, if one did.
+    pub fn over_limit(&self) -> Option<&OverLimit> {
+        if let Self::RateLimited(over) | Self::AuthFailuresLimited(over) = self { Some(over) } else { None }
     }
 }
 

@@ -93,10 +93,7 @@ pub fn refused(
     let code = denial.code();
     let event = if carried_out { "refused" } else { "would_refuse" };
     let level = if code == Code::TokenRevoked { log::Level::Error } else { log::Level::Warn };
-    let limit = match denial {
-        Denial::RateLimited(over) | Denial::AuthFailuresLimited(over) => Some(over.name.as_str()),
-        _ => None,
-    };
+    let limit = denial.over_limit().map(|over| over.name.as_str());
     let common = fields(event, policy, verdict, subject);
     line(level, &Fields { code: Some(code.as_str()), status: Some(code.status()), limit, ..common })
 }

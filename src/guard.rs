@@ -197,19 +197,18 @@ impl Verdict {
     /// Notes a denial: carried out in enforce mode, reported otherwise. Our own faults are refused in any mode, and
     /// so is what the revocation endpoint refuses.
     fn refuse(&mut self, policy: &Policy, denial: Denial) {
-        let mode = match &denial {
-            Denial::RateLimited(over) => over
-                .limit
-                .and_then(|limit| policy.limits.get(limit))
-                .and_then(|rule| rule.mode)
-                .unwrap_or(self.mode),
-            Denial::Fault(_) => Mode::Enforce,
-            _ => self.mode,
-        };
+        let own_mode = denial.over_limit().and_then(|over| policy.limits.get(over.limit?)?.mode);
+        let is_fault = matches!(denial, Denial::Fault(_));
+        let mode = if is_fault { Mode::Enforce } else { own_mode.unwrap_or(self.mode) };
         match mode {
             Mode::Enforce => self.denial = Some(denial),
             Mode::Report => self.reported = Some(denial),
         }
+    }
+
+    /// Whether a body that turns out too large is refused; in report mode it is only reported.
+    pub fn refuses_bodies(&self) -> bool {
+        self.mode == Mode::Enforce
     }
 
     /// Whose identity the upstream and later filters may rely on: a caller whose token is still alive.

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 
 use super::raw::{AddressFrom, RawConfig, RawForward, RawRequest};
 use super::{ClientIp, Endpoint, Environment, FormPolicy, Forward, Policy, Route};
-use crate::config::raw::{Access, CorsPreflight, ForwardToken, MethodOverride};
+use crate::config::raw::{Access, MethodOverride};
 use crate::json::Pointer;
 use crate::limit::Quota;
 use crate::permission::PermissionBook;
@@ -198,10 +198,7 @@ fn build_form(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> FormPolic
         content_types: raw.content_types,
         max_bytes: size,
         https_only: raw.https_only,
-        cors_preflight: match raw.cors_preflight {
-            CorsPreflight::Reject => CorsPreflight::Reject,
-            CorsPreflight::Forward => CorsPreflight::Forward,
-        },
+        cors_preflight: raw.cors_preflight,
     }
 }
 
@@ -319,10 +316,7 @@ fn build_forward(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at:
             claims.push((slot, name));
         }
     }
-    let token = match raw.token {
-        ForwardToken::Keep => ForwardToken::Keep,
-        ForwardToken::Strip => ForwardToken::Strip,
-    };
+    let token = raw.token;
     Forward { subject_header, permissions_header, claims, token }
 }
 

@@ -13,7 +13,9 @@ pub(super) fn parse(text: &str) -> Option<UnixNanos> {
     };
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    (is(4, "-")?, is(7, "-")?, is(10, "Tt ")?, is(13, ":")?, is(16, ":")?);
+    for (place, marks) in [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")] {
+        is(place, marks)?;
+    }
     let in_range = (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day)
         && (0..24).contains(&hour)

@@ -16,10 +16,7 @@ struct Figures<'a> {
 
 /// `Retry-After` and the families of the limit that refused; nothing for other refusals.
 pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<(&'static str, String)> {
-    let over = match denial {
-        Denial::RateLimited(over) | Denial::AuthFailuresLimited(over) => over,
-        _ => return Vec::new(),
-    };
+    let Some(over) = denial.over_limit() else { return Vec::new() };
     let OverLimit { max_requests, window_seconds, retry_after_seconds, .. } = *over;
     let figures = Figures {
         name: &over.name,

@@ -1,28 +1,26 @@
 //! Requests whose headers are held back until their body has been seen.
 //!
 //! Envoy delivers the body of a held request only where the plugin was loaded with `allow_on_headers_stop_iteration`,
-//! and does not tell the plugin whether it was. So the first held bodies tell: if one arrives, holding works from then
-//! on. If none does within a moment, the request is released and its body counted while it streams, and after a few
-//! such requests nothing is held any more. No request is let through unjudged either way; what differs is whether
-//! the upstream has heard of a body that turns out too large.
+//! and does not tell the plugin whether it was. The first held body tells: if it is delivered, holding works. If Envoy
+//! has received some of it and delivered nothing, holding does not work here: the request is released, its body is
+//! counted while it streams, and so is every later one. Either way no request passes unjudged; what differs is
+//! whether the upstream has heard of a body that turns out too large.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use crate::time::UnixNanos;
 
-/// How long the first bodies are waited for, nanoseconds.
-const PATIENCE: u64 = 200_000_000;
-/// How long a request to the revocation endpoint is, which must not be released.
-const ENDPOINT_PATIENCE: u64 = 5_000_000_000;
-/// After so many that were waited for in vain, nothing is held any more.
-const MOST_IN_VAIN: u8 = 3;
+/// How long a body is waited for while nothing is known and nothing of it has come, nanoseconds. An empty body gives
+/// no sign of itself where holding does not work, so without an end to it such a request would hang.
+const PATIENCE: u64 = 5_000_000_000;
 
 /// What is known of holding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    Unknown { in_vain: u8 },
+    Nothing,
     Works,
+    Fails,
 }
 
 /// One held request.
@@ -58,18 +56,17 @@ pub(super) struct Holds {
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { known: Cell::new(Known::Unknown { in_vain: 0 }), waiting: RefCell::default() }
+        Self { known: Cell::new(Known::Nothing), waiting: RefCell::default() }
     }
 }
 
 impl Holds {
-    /// Starts holding a request; `None` if holding is known not to work here.
+    /// Starts holding a request; `None` if holding is known not to work here and the request may go on without.
     pub(super) fn begin(&self, context: u32, endpoint: bool, now: UnixNanos) -> Option<Rc<Hold>> {
-        if matches!(self.known.get(), Known::Unknown { in_vain: MOST_IN_VAIN.. }) && !endpoint {
+        if self.known.get() == Known::Fails && !endpoint {
             return None;
         }
-        let patience = if endpoint { ENDPOINT_PATIENCE } else { PATIENCE };
-        let deadline = UnixNanos::from_nanos(now.nanos().saturating_add(patience));
+        let deadline = UnixNanos::from_nanos(now.nanos().saturating_add(PATIENCE));
         let hold = Rc::new(Hold { context, deadline, endpoint, state: Cell::new(State::Waiting) });
         if self.known.get() != Known::Works
             && let Ok(mut waiting) = self.waiting.try_borrow_mut()
@@ -87,30 +84,29 @@ impl Holds {
         }
     }
 
-    /// The requests that have waited in vain, to be released or answered now.
-    pub(super) fn overdue(&self, now: UnixNanos) -> Vec<Rc<Hold>> {
+    /// The requests that are held in vain, to be released or answered now. `received` tells how much of a request's
+    /// body Envoy has.
+    pub(super) fn in_vain(&self, received: impl Fn(&Hold) -> Option<u64>, now: UnixNanos) -> Vec<Rc<Hold>> {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return Vec::new() };
-        let mut overdue = Vec::new();
+        let mut in_vain = Vec::new();
         waiting.retain(|hold| {
-            let Some(hold) = hold.upgrade() else { return false };
-            if hold.state.get() != State::Waiting {
+            let Some(hold) = hold.upgrade().filter(|hold| hold.state.get() == State::Waiting) else {
                 return false;
-            }
-            // Once it is known to work, a slow client is just slow.
+            };
+            // A slow client is just slow.
             if self.known.get() == Known::Works {
                 return false;
             }
-            if hold.deadline > now {
+            if received(&hold).is_some_and(|bytes| bytes > 0) {
+                self.known.set(Known::Fails);
+            }
+            if self.known.get() != Known::Fails && now < hold.deadline {
                 return true;
             }
             hold.state.set(State::GivenUp);
-            overdue.push(hold);
+            in_vain.push(hold);
             false
         });
-        if let Known::Unknown { in_vain } = self.known.get() {
-            let more = u8::try_from(overdue.len()).unwrap_or(u8::MAX);
-            self.known.set(Known::Unknown { in_vain: in_vain.saturating_add(more) });
-        }
-        overdue
+        in_vain
     }
 }

@@ -127,6 +127,16 @@ pub(super) fn source_address() -> Option<Vec<u8>> {
     receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
 }
 
+/// How many bytes of the current request's body Envoy has received, where the request does not declare its size.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
+pub(super) fn bytes_received() -> Option<u64> {
+    const PATH: &[u8] = b"request\0size";
+    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
+    let value =
+        receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()?;
+    value.try_into().ok().map(u64::from_le_bytes)
+}
+
 /// Writes filter state `wasm.NAME`, for access logs and later filters. Failing to is no reason to refuse.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(super) fn set_filter_state(name: &str, value: &[u8]) {

@@ -7,7 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use super::cells::SharedData;
-use super::holds::Holds;
+use super::holds::{Hold, Holds};
 use super::host;
 use super::metrics::{Metrics, PERIOD_MILLISECONDS};
 use super::stream::Stream;
@@ -85,7 +85,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(shared) = &self.shared else { return };
-        for hold in shared.holds.overdue(host::now()) {
+        let received = |hold: &Hold| host::enter_stream(hold.context).then(host::bytes_received).flatten();
+        for hold in shared.holds.in_vain(received, host::now()) {
             if !host::enter_stream(hold.context) {
                 continue;
             }

@@ -174,7 +174,12 @@ impl Stream {
                     }
                     Action::Continue
                 }
-                None => refuse_size(shared, &judged, max_bytes),
+                None if judged.verdict.refuses_bodies() => refuse_size(shared, &judged, max_bytes),
+                None => {
+                    let denial = too_large(max_bytes);
+                    report(shared, &denial, &judged.verdict, &judged.subject, false, host::now());
+                    Action::Continue
+                }
             },
             State::Holding { hold, max_bytes, judged } if hold.given_up() => {
                 // Released by the tick: from here on it is counted like any other.
@@ -275,10 +280,12 @@ fn refuse_unread(shared: &Shared, fault: Fault) -> Action {
 }
 
 fn refuse_size(shared: &Shared, judged: &Judgement, max_bytes: u64) -> Action {
-    if let Some(faults) = FormFaults::new(vec![FormFault::TooLarge { max_bytes }]) {
-        answer_denial(shared, judged, &Denial::Form(faults));
-    }
+    answer_denial(shared, judged, &too_large(max_bytes));
     Action::Pause
+}
+
+fn too_large(max_bytes: u64) -> Denial {
+    Denial::Form(FormFaults::one(FormFault::TooLarge { max_bytes }))
 }
 
 fn answer_denial(shared: &Shared, judged: &Judgement, denial: &Denial) {
@@ -342,7 +349,7 @@ fn report(
     if let Some(label) = policy.route_label(verdict.route) {
         host::set_filter_state("api_guard.route", label.as_bytes());
     }
-    if let Denial::RateLimited(over) | Denial::AuthFailuresLimited(over) = denial {
+    if let Some(over) = denial.over_limit() {
         host::set_filter_state("api_guard.limit", over.name.as_bytes());
     }
     let sampled =

@@ -2,7 +2,7 @@
 
 use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit};
 use crate::config::Route;
-use crate::config::raw::{Access, CorsPreflight};
+use crate::config::raw::{Access, CorsPreflight, Mode};
 use crate::decision::{Denial, FormFault, FormFaults};
 use crate::request::Request;
 use crate::request::host::Host;
@@ -93,11 +93,9 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 };
                 Ok(Form { target, route, template, access, method })
             }
-            (faults, _) => {
-                // Without a target there is a fault; the default cannot be reached, and would refuse too.
-                let faults = faults.or_else(|| FormFaults::new(vec![FormFault::Malformed("No path")]));
-                Err(faults.map_or(Denial::RouteDenied, Denial::Form))
-            }
+            (Some(faults), _) => Err(Denial::Form(faults)),
+            // CONNECT where a configuration could allow it: there is nothing to route.
+            (None, None) => Err(Denial::Form(FormFaults::one(FormFault::Malformed("No path")))),
         }
     }
 
@@ -138,7 +136,8 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         if declared.is_some_and(|size| size > max_bytes) {
             faults.push(FormFault::TooLarge { max_bytes });
         }
-        if !request.has_body {
+        // HTTP/2 may leave the stream open after saying that nothing comes.
+        if !request.has_body || declared == Some(0) {
             return;
         }
         let accepted = route.and_then(|route| route.content_types.as_ref()).unwrap_or(&form.content_types);
@@ -154,7 +153,11 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         verdict.body = if request.upgrade && request.method == b"GET" {
             // What follows belongs to the other protocol.
             BodyPlan::Pass
-        } else if declared.is_some() || request.is_grpc() || max_bytes > LARGEST_HELD {
+        } else if declared.is_some()
+            || request.is_grpc()
+            || max_bytes > LARGEST_HELD
+            || verdict.mode == Mode::Report
+        {
             // A declared size is kept by the codec. A gRPC stream must flow both ways to get anywhere.
             BodyPlan::Count(max_bytes)
         } else {

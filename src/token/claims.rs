@@ -139,6 +139,8 @@ impl ClaimText {
 
 /// The last second of the year 9999: a later date is milliseconds by mistake.
 const LATEST_SECOND: u64 = 253_402_300_799;
+/// The first moment after it. JSON has no NaN that could slip past a comparison.
+const END_OF_9999: f64 = 253_402_300_800.0;
 
 /// A NumericDate (RFC 7519 section 2): an integer or a fraction, from 0 to the year 9999.
 pub fn numeric_date(value: &Value) -> Result<UnixNanos, &'static str> {
@@ -154,8 +156,7 @@ pub fn numeric_date(value: &Value) -> Result<UnixNanos, &'static str> {
     if seconds < 0.0 {
         return Err("is below 0");
     }
-    #[expect(clippy::as_conversions, reason = "f64 of an exactly known small integer")]
-    if !(seconds < LATEST_SECOND as f64 + 1.0) {
+    if seconds >= END_OF_9999 {
         return Err("is past the year 9999 (milliseconds?)");
     }
     #[expect(clippy::as_conversions, reason = "within range by the tests above; the cast truncates")]
