@@ -163,7 +163,8 @@ impl Envoy {
         let stats = self.stats();
         let mut died = stats.iter().filter(|(name, value)| name.contains("vm_reload") && *value > 0);
         assert_eq!(died.next(), None, "{written}");
-        assert!(!written.contains("panicked"), "{written}");
+        // Envoy counts a reload only when the next request asks for it; the request that died is in the access log.
+        assert!(!written.contains("panicked") && !written.contains("wasm_fail_stream"), "{written}");
         assert!(stats.iter().any(|(name, value)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0));
     }
 }
