@@ -20,14 +20,15 @@ use crate::upstream::Upstream;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs Envoy (`$@`) and kills it when standard input ends. A test binary that shares an Envoy in a `static` drops
-/// nothing when it ends, but its pipes are closed, however it ends. `$0` is the directory to remove afterwards.
+/// nothing when it ends, but its pipes are closed, however it ends; the shell keeps none of them for itself, lest it
+/// die of a broken one before it has tidied up. `$0` is the directory to remove afterwards.
 const GUARD: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
 envoy=$!
 (read -r _ <&3; kill -9 "$envoy") >/dev/null 2>&1 &
 watch=$!
-exec 3<&-
+exec 3<&- >/dev/null 2>&1
 wait "$envoy"
 status=$?
 kill "$watch" 2>/dev/null
