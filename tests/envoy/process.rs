@@ -20,14 +20,15 @@ use crate::upstream::Upstream;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs Envoy (`$@`) and kills it when standard input ends. A test binary that shares an Envoy in a `static` drops
-/// nothing when it ends, but its pipes are closed, however it ends. `$0` is the directory to remove afterwards.
+/// nothing when it ends, but its pipes are closed, however it ends; the shell keeps none of them for itself, lest it
+/// die of a broken one before it has tidied up. `$0` is the directory to remove afterwards.
 const GUARD: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
 envoy=$!
 (read -r _ <&3; kill -9 "$envoy") >/dev/null 2>&1 &
 watch=$!
-exec 3<&-
+exec 3<&- >/dev/null 2>&1
 wait "$envoy"
 status=$?
 kill "$watch" 2>/dev/null
@@ -163,7 +164,8 @@ impl Envoy {
         let stats = self.stats();
         let mut died = stats.iter().filter(|(name, value)| name.contains("vm_reload") && *value > 0);
         assert_eq!(died.next(), None, "{written}");
-        assert!(!written.contains("panicked"), "{written}");
+        // Envoy counts a reload only when the next request asks for it; the request that died is in the access log.
+        assert!(!written.contains("panicked") && !written.contains("wasm_fail_stream"), "{written}");
         assert!(stats.iter().any(|(name, value)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0));
     }
 }

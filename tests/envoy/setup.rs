@@ -14,6 +14,8 @@ pub(crate) struct Setup {
     pub(crate) concurrency: u32,
     pub(crate) use_remote_address: bool,
     pub(crate) allow_on_headers_stop_iteration: bool,
+    /// Envoy's own path options, all of them.
+    pub(crate) normalize_paths: bool,
     /// The VM's environment.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// How long Envoy waits for the client to close a connection that is broken for good. Tests that break hundreds
@@ -30,6 +32,7 @@ impl Setup {
             concurrency: 1,
             use_remote_address: true,
             allow_on_headers_stop_iteration: true,
+            normalize_paths: false,
             environment: vec![("API_GUARD_SECRET", SECRET.to_owned())],
             delayed_close_seconds: 1.0,
             replaceable: false,
@@ -83,9 +86,9 @@ impl Setup {
             "codec_type": "AUTO",
             "use_remote_address": self.use_remote_address,
             "delayed_close_timeout": format!("{}s", self.delayed_close_seconds),
-            "normalize_path": false,
-            "merge_slashes": false,
-            "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+            "normalize_path": self.normalize_paths,
+            "merge_slashes": self.normalize_paths,
+            "path_with_escaped_slashes_action": if self.normalize_paths { "UNESCAPE_AND_FORWARD" } else { "KEEP_UNCHANGED" },
             "access_log": [{
                 "name": "envoy.access_loggers.stdout",
                 "typed_config": {

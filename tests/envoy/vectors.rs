@@ -135,7 +135,7 @@ fn no_traversal_leads_out_of_a_public_route() {
 
 /// The lines that are harmless by this project's rules (three dots and more, hexadecimal spelled out, plain names), by
 /// a reading of its own: nothing encoded, nothing empty, no segment of one or two dots, nothing that another reads.
-fn ordinary(path: &str) -> bool {
+pub(crate) fn ordinary(path: &str) -> bool {
     let path = path.split('?').next().unwrap_or_default();
     let mut segments = path.split('/').skip(1).peekable();
     let mut clean = !path.contains(['%', '\\', ';']) && path.is_ascii();
