@@ -246,7 +246,6 @@ fn answer(caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> Result<i32
         "proxy_get_header_map_value" | "proxy_remove_header_map_value" => format!("{name} {}", call.text(1)),
         "proxy_replace_header_map_value" | "proxy_add_header_map_value" => format!("{name} {}", call.text(1)),
         "proxy_get_property" | "proxy_set_property" => format!("{name} {}", call.text(0).replace('\0', ".")),
-        "proxy_get_shared_data" | "proxy_set_shared_data" => format!("{name} {}", call.text(0)),
         _ => name.to_owned(),
     };
     call.record(entry);
