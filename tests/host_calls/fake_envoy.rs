@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use wasmi::{Caller, Engine, Error, ExternType, Instance, Linker, Memory, Module, Store, Val};
+use wasmi::{Caller, Config, Engine, Error, ExternType, Instance, Linker, Memory, Module, Store, Val};
 
 const OK: i32 = 0;
 const NOT_FOUND: i32 = 1;
@@ -15,6 +15,7 @@ const CAS_MISMATCH: i32 = 8;
 const UNIMPLEMENTED: i32 = 12;
 const PLUGIN_CONFIGURATION: u64 = 7;
 const ROOT_CONTEXT: i32 = 1;
+const FUEL: u64 = u64::MAX / 2;
 
 /// Names and values as the wire has them.
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
@@ -37,6 +38,9 @@ pub struct Exchange {
     /// Host calls in their order, those of WASI included, from the stream's creation to its end. A call that names
     /// a header or a property carries the name: `proxy_remove_header_map_value x-auth-subject`.
     pub calls: Vec<String>,
+    /// What the module computed from the stream's creation up to each of `calls`, and in all as the last entry: fuel,
+    /// about an instruction each, the same in every run.
+    pub fuel: Vec<u64>,
     /// The local reply, where the request was refused.
     pub reply: Option<Reply>,
     /// The request headers after the module has edited them.
@@ -69,7 +73,9 @@ impl FakeEnvoy {
     /// Loads the module and configures it. `environment`: `NAME=value`; `now`: Unix seconds. Panics when the module
     /// refuses the configuration, with what it logged.
     pub fn start(module: &Path, configuration: &str, environment: &[&str], now: u64) -> Self {
-        let engine = Engine::default();
+        let mut counting = Config::default();
+        counting.consume_fuel(true);
+        let engine = Engine::new(&counting);
         let module = Module::new(&engine, std::fs::read(module).unwrap()).unwrap();
         let mut linker = Linker::<Host>::new(&engine);
         for import in module.imports() {
@@ -93,6 +99,7 @@ impl FakeEnvoy {
             ..Host::default()
         };
         let mut store = Store::new(&engine, host);
+        store.set_fuel(FUEL).unwrap();
         let instance = linker.instantiate_and_start(&mut store, &module).unwrap();
         let mut envoy = Self { store, instance, next_context: ROOT_CONTEXT + 1 };
         let size = i32::try_from(configuration.len()).unwrap();
@@ -110,6 +117,7 @@ impl FakeEnvoy {
         let context = self.next_context;
         self.next_context += 1;
         let count = i32::try_from(headers.len()).unwrap();
+        let before = self.store.get_fuel().unwrap();
         self.store.data_mut().exchange = Exchange { request: headers, ..Exchange::default() };
         self.call("proxy_on_context_create", &[context, ROOT_CONTEXT]);
         self.call("proxy_on_request_headers", &[context, count, 1]);
@@ -121,7 +129,10 @@ impl FakeEnvoy {
         self.call("proxy_on_done", &[context]);
         self.call("proxy_on_log", &[context]);
         self.call("proxy_on_delete", &[context]);
-        std::mem::take(&mut self.store.data_mut().exchange)
+        let after = self.store.get_fuel().unwrap();
+        let mut exchange = std::mem::take(&mut self.store.data_mut().exchange);
+        exchange.fuel = exchange.fuel.iter().chain([&after]).map(|left| before - left).collect();
+        exchange
     }
 
     /// Log lines so far, over all requests.
@@ -215,7 +226,9 @@ impl Call<'_> {
     }
 
     fn record(&mut self, entry: String) {
+        let left = self.caller.get_fuel().unwrap();
         self.host().exchange.calls.push(entry);
+        self.host().exchange.fuel.push(left);
     }
 
     /// The map that argument 0 names: request headers (0) or response headers (2).
@@ -246,7 +259,6 @@ fn answer(caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> Result<i32
         "proxy_get_header_map_value" | "proxy_remove_header_map_value" => format!("{name} {}", call.text(1)),
         "proxy_replace_header_map_value" | "proxy_add_header_map_value" => format!("{name} {}", call.text(1)),
         "proxy_get_property" | "proxy_set_property" => format!("{name} {}", call.text(0).replace('\0', ".")),
-        "proxy_get_shared_data" | "proxy_set_shared_data" => format!("{name} {}", call.text(0)),
         _ => name.to_owned(),
     };
     call.record(entry);
