@@ -1,0 +1,46 @@
+# `make help` lists what there is to do. CI calls these targets and nothing else.
+.PHONY: help run test unit build envoy bench compose-test lint clean
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+WASM_TARGET := wasm32-wasip1
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+MODULE := dist/api_guard.wasm
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
+
+run: build ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
+	@scripts/run.sh
+
+test: build envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
+	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
+
+unit: ## the tests that need no Envoy
+	@cargo test --lib
+
+build: tools ## the module to ship, at dist/api_guard.wasm
+	@cargo build --quiet --profile module --target $(WASM_TARGET) --lib
+	@mkdir -p dist
+	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+envoy: ## gets a real Envoy, if there is none
+	@scripts/envoy.sh >/dev/null
+
+bench: build envoy ## api-guard beside Envoy's own filters, about 10 minutes (ARGS=--quick: 2)
+	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 benches/envoy/bench.py $(ARGS)
+
+lint: tools ## formatting and clippy, natively and for the module
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
+
+.PHONY: tools
+tools:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install it with rustup (https://rustup.rs)" >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "Python 3 is missing: install it with your package manager" >&2; exit 1; }
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/$(WASM_TARGET)" || rustup target add $(WASM_TARGET) >/dev/null 2>&1 || \
+		{ echo "the Rust target $(WASM_TARGET) is missing: rustup target add $(WASM_TARGET)" >&2; exit 1; }
+
+clean: ## removes everything that was built
+	@rm -rf $(TARGET_DIR) dist .venv
