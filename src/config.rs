@@ -164,6 +164,11 @@ impl Policy {
         self.routes.get(place)
     }
 
+    /// What a token must be like.
+    pub fn tokens(&self) -> &TokenPolicy {
+        &self.tokens
+    }
+
     /// Which headers of a request matter, and for what.
     pub fn header_plan(&self) -> &HeaderPlan {
         &self.plan

@@ -1,0 +1,203 @@
+//! `api-guard mint`: a token that a guard with the same secret accepts (RFC 7519, RFC 7515).
+
+use api_guard::config::raw::PermissionFormat;
+use api_guard::token::keys::{ALGORITHM, LEAST_SECRET_BYTES, Secret};
+use serde_json::{Map, Value, json};
+
+use crate::clock;
+use crate::keygen::{base64url, random};
+use crate::outcome::{self, Failure, Outcome, print, say};
+
+/// Claims that mint writes itself.
+const OWN_CLAIMS: [&str; 5] = ["sub", "iat", "exp", "permissions", "jti"];
+/// Longer lifetimes are worth a warning, hours.
+const LONGEST_TTL_HOURS: u64 = 168;
+/// What the guard accepts, bytes.
+const LONGEST_SUBJECT: usize = 256;
+
+/// Print a token with sub, iat, exp, permissions and a random jti.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --permission orders:read --ttl 15m
+  api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --kid 2026-11 --claim plan=pro --json")]
+pub(crate) struct Mint {
+    /// Environment variable that holds the secret, at least 32 bytes
+    #[arg(long, value_name = "NAME", default_value = "API_GUARD_SECRET")]
+    secret_env: String,
+    /// Whom the token is for
+    #[arg(long, value_name = "S")]
+    sub: String,
+    /// What they may do, such as orders:read; may be repeated
+    #[arg(long = "permission", value_name = "P")]
+    permissions: Vec<String>,
+    /// How long the token is good: 90s, 15m, 24h, 7d
+    #[arg(long, value_name = "TTL", default_value = "24h", value_parser = seconds)]
+    ttl: u64,
+    /// Key identifier, as in tokens.keys of the configuration
+    #[arg(long, value_name = "K")]
+    kid: Option<String>,
+    /// A further claim, as JSON or else as text; may be repeated
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, Value)>,
+    /// The form that permissions must have
+    #[arg(long, value_name = "FORM", default_value = "resource_action", value_parser = permission_format)]
+    permission_format: PermissionFormat,
+    /// Print a JSON object with the token, when it expires (Unix seconds) and its jti
+    #[arg(long)]
+    json: bool,
+}
+
+impl Mint {
+    /// Prints the token.
+    pub(crate) fn run(&self) -> outcome::Result {
+        self.judge()?;
+        let secret = self.secret()?;
+        if self.ttl > LONGEST_TTL_HOURS.saturating_mul(3600) {
+            say("warning: Token expiration exceeds recommended maximum (7 days)");
+        }
+        let issued_at = clock::now().seconds();
+        let expires_at = issued_at.saturating_add(self.ttl);
+        let jti = base64url(&random::<16>()?);
+        let mut claims = Map::new();
+        claims.insert("sub".to_owned(), json!(self.sub));
+        claims.insert("iat".to_owned(), json!(issued_at));
+        claims.insert("exp".to_owned(), json!(expires_at));
+        claims.insert("permissions".to_owned(), json!(self.permissions));
+        claims.insert("jti".to_owned(), json!(jti));
+        claims.extend(self.claims.iter().cloned());
+        let token = sign(&secret, self.kid.as_deref(), &Value::Object(claims));
+        if self.json {
+            print(&json!({ "token": token, "expires_at": expires_at, "jti": jti }).to_string());
+        } else {
+            print(&token);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn judge(&self) -> Result<(), Failure> {
+        if self.sub.is_empty() {
+            return Err(Failure::failed("User ID is required"));
+        }
+        if self.sub.len() > LONGEST_SUBJECT || self.sub.chars().any(char::is_control) {
+            return Err(Failure::failed("User ID must have at most 256 bytes and no control characters"));
+        }
+        if let Some(bad) = self.permissions.iter().find(|name| !self.permission_format.accepts(name)) {
+            return Err(Failure::failed(format!("Invalid permission format: {bad}")));
+        }
+        let mut seen: Vec<&str> = OWN_CLAIMS.to_vec();
+        for (name, _) in &self.claims {
+            if seen.contains(&name.as_str()) {
+                return Err(Failure::usage(format!(
+                    "--claim {name}: the token has this claim already; use --sub, --ttl and --permission for theirs"
+                )));
+            }
+            seen.push(name);
+        }
+        Ok(())
+    }
+
+    fn secret(&self) -> Result<Secret, Failure> {
+        let name = &self.secret_env;
+        let Some(text) = std::env::var_os(name) else {
+            return Err(Failure::failed(format!(
+                "the variable {name} is not set: export {name}=\"$(api-guard keygen)\""
+            )));
+        };
+        let bytes = text.into_encoded_bytes();
+        Secret::from_bytes(&bytes).ok_or_else(|| {
+            Failure::failed(format!(
+                "the secret in {name} has {} bytes, at least {LEAST_SECRET_BYTES} are needed (RFC 7518 section 3.2): api-guard keygen",
+                bytes.len()
+            ))
+        })
+    }
+}
+
+/// The compact form (RFC 7515 section 7.1).
+fn sign(secret: &Secret, kid: Option<&str>, claims: &Value) -> String {
+    let mut header = json!({ "alg": ALGORITHM, "typ": "JWT" });
+    if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
+        header.insert("kid".to_owned(), json!(kid));
+    }
+    let part = |value: &Value| base64url(value.to_string().as_bytes());
+    let signing_input = format!("{}.{}", part(&header), part(claims));
+    let mac = base64url(&secret.mac(signing_input.as_bytes()));
+    format!("{signing_input}.{mac}")
+}
+
+/// `90s`, `15m`, `24h`, `7d`.
+fn seconds(text: &str) -> Result<u64, String> {
+    const FORMS: &str = "write a number and s, m, h or d, such as 90s, 15m, 24h, 7d";
+    let digits = text.trim_end_matches(|mark: char| mark.is_ascii_alphabetic());
+    let unit: u64 = match text.strip_prefix(digits) {
+        Some("s") => 1,
+        Some("m") => 60,
+        Some("h") => 3600,
+        Some("d") => 86_400,
+        _ => return Err(FORMS.to_owned()),
+    };
+    let number: u64 = match digits.parse() {
+        Ok(0) => return Err("a token must live for some time".to_owned()),
+        Ok(number) if !digits.starts_with('+') => number,
+        _ => return Err(FORMS.to_owned()),
+    };
+    // The guard refuses dates past the year 9999.
+    number
+        .checked_mul(unit)
+        .filter(|seconds| *seconds <= 31_622_400_000)
+        .ok_or_else(|| "longer than 1000 years".to_owned())
+}
+
+fn claim(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name.is_empty() {
+        return Err("the claim has no name".to_owned());
+    }
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
+}
+
+fn permission_format(text: &str) -> Result<PermissionFormat, String> {
+    match text {
+        "resource_action" => Ok(PermissionFormat::ResourceAction),
+        "scope_token" => Ok(PermissionFormat::ScopeToken),
+        _ => Err("write resource_action or scope_token".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ttl_is_a_number_with_a_unit() {
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("15m"), Ok(900));
+        assert_eq!(seconds("24h"), Ok(86_400));
+        assert_eq!(seconds("7d"), Ok(604_800));
+        for bad in [
+            "",
+            "s",
+            "90",
+            "0h",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "1w",
+            "1hh",
+            "99999999999999999999s",
+            "400000d000",
+            "366001d",
+        ] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_json_where_it_parses_as_json() {
+        assert_eq!(claim("n=7"), Ok(("n".to_owned(), json!(7))));
+        assert_eq!(claim(r#"r={"a":["b"]}"#), Ok(("r".to_owned(), json!({"a": ["b"]}))));
+        assert_eq!(claim("plan=pro=x"), Ok(("plan".to_owned(), json!("pro=x"))));
+        assert!(claim("plan").is_err() && claim("=x").is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! `api-guard mint`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use api_guard::config::{Environment, Policy};
+use api_guard::permission::PermissionBook;
+use api_guard::time::UnixNanos;
+use api_guard::token::compact::Compact;
+use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+use serde_json::{Value, json};
+
+use crate::command::{Run, SECRET, api_guard, command, run};
+
+fn mint(more: &[&str]) -> Run {
+    api_guard(["mint", "--secret-env", "API_GUARD_SECRET"].iter().chain(more))
+}
+
+/// Header and claims.
+fn parts(token: &str) -> (Value, Value) {
+    let compact = Compact::read(token.as_bytes(), 8192).expect("a compact token");
+    let read = |part: &[u8]| {
+        let bytes = Base64UrlSafeNoPadding::decode_to_vec(part, None).expect("base64url");
+        serde_json::from_slice(&bytes).expect("JSON")
+    };
+    (read(compact.header), read(compact.payload))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command reads the clock too")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+}
+
+#[test]
+fn a_minted_token_has_the_claims_of_the_contract() {
+    let arguments =
+        ["--sub", "user-7", "--permission", "orders:read", "--permission", "orders:write", "--ttl", "15m"];
+    let run =
+        mint(&[&arguments[..], &["--kid", "2026-11", "--claim", "plan=pro", "--claim", "n=7"]].concat());
+    let (header, claims) = parts(run.line());
+    assert_eq!(header, json!({ "alg": "HS256", "typ": "JWT", "kid": "2026-11" }));
+    assert_eq!(claims["sub"], "user-7");
+    assert_eq!(claims["permissions"], json!(["orders:read", "orders:write"]));
+    assert_eq!(claims["plan"], "pro");
+    assert_eq!(claims["n"], 7);
+    let (iat, exp) = (claims["iat"].as_u64().expect("iat"), claims["exp"].as_u64().expect("exp"));
+    assert_eq!(exp, iat + 900);
+    assert!(now().abs_diff(iat) < 60);
+    assert!(claims["jti"].as_str().expect("jti").len() >= 16);
+    let again = mint(&["--sub", "user-7"]);
+    let (_, again) = parts(again.line());
+    assert_eq!(again["exp"].as_u64().expect("exp") - again["iat"].as_u64().expect("iat"), 86_400);
+    assert_eq!(again["permissions"], json!([]));
+    assert_ne!(again["jti"], claims["jti"]);
+}
+
+#[test]
+fn a_minted_token_verifies_in_the_core() {
+    let config = br#"{"tokens":{"keys":[{"kid":"a","secret":{"env":"API_GUARD_SECRET"}}]}}"#;
+    let lookup = |_: &str| Some(SECRET.as_bytes().to_vec());
+    let policy = Policy::parse(config, &Environment { lookup: &lookup, must_be_set: true }).expect("valid");
+    let run = mint(&["--sub", "é-7", "--kid", "a"]);
+    let verified = policy
+        .tokens()
+        .verify(run.line().as_bytes(), &PermissionBook::default(), UnixNanos::from_seconds(now()))
+        .expect("a good token");
+    assert_eq!(verified.subject(), Some("é-7"));
+}
+
+#[test]
+fn json_output_tells_when_the_token_expires() {
+    let run = mint(&["--sub", "user-7", "--json"]);
+    let object = run.json();
+    let (_, claims) = parts(object["token"].as_str().expect("token"));
+    assert_eq!(object["expires_at"], claims["exp"]);
+    assert_eq!(object["jti"], claims["jti"]);
+}
+
+#[test]
+fn an_empty_subject_and_a_malformed_permission_are_refused() {
+    let run = mint(&["--sub", ""]);
+    assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (1, "", "error: User ID is required\n"));
+    for bad in ["orders", "Orders:read", "orders:read:all", "", "orders: read"] {
+        let run = mint(&["--sub", "a", "--permission", "orders:read", "--permission", bad]);
+        assert_eq!(run.code, 1, "{bad}");
+        assert_eq!(run.err, format!("error: Invalid permission format: {bad}\n"));
+    }
+    let scope = ["--sub", "a", "--permission-format", "scope_token", "--permission", "https://api/read"];
+    assert_eq!(mint(&scope).code, 0);
+}
+
+#[test]
+fn a_long_life_is_a_warning() {
+    const WARNING: &str = "Token expiration exceeds recommended maximum (7 days)";
+    let long = mint(&["--sub", "a", "--ttl", "169h"]);
+    assert!(long.code == 0 && long.err.contains(WARNING) && !long.out.contains(WARNING), "{long:?}");
+    for ttl in ["168h", "7d", "90s"] {
+        let run = mint(&["--sub", "a", "--ttl", ttl]);
+        assert!(run.code == 0 && run.err.is_empty(), "{run:?}");
+    }
+}
+
+#[test]
+fn what_mint_writes_itself_cannot_be_claimed() {
+    for claim in ["sub=x", "iat=1", "exp=1", "permissions=[]", "jti=1"] {
+        assert_eq!(mint(&["--sub", "a", "--claim", claim]).code, 2, "{claim}");
+    }
+    assert_eq!(mint(&["--sub", "a", "--claim", "a=1", "--claim", "a=2"]).code, 2);
+    for ttl in ["", "1", "0s", "1y", "h"] {
+        assert_eq!(mint(&["--sub", "a", "--ttl", ttl]).code, 2, "{ttl}");
+    }
+}
+
+#[test]
+fn a_missing_or_short_secret_is_told_and_never_shown() {
+    let missing = run(command().env_remove("API_GUARD_SECRET").args(["mint", "--sub", "a"]));
+    assert!(missing.code == 1 && missing.err.contains("API_GUARD_SECRET is not set"), "{missing:?}");
+    let short = run(command().env("API_GUARD_SECRET", "hush-hush").args(["mint", "--sub", "a"]));
+    assert!(short.code == 1 && short.err.contains("9 bytes"), "{short:?}");
+    assert!(!short.err.contains("hush-hush") && short.out.is_empty(), "{short:?}");
+}
