@@ -246,10 +246,6 @@ fn build_sources(parts: &mut Parts<'_>, raw: Vec<RawSource>, at: &Pointer) -> Ve
                         r#"write one word, such as "Bearer""#,
                     );
                 }
-                if source.scheme.is_none() && name == "authorization" {
-                    let instead = r#"write "scheme": "Bearer" beside it (RFC 9110 section 11.6.2)"#;
-                    parts.problems.add(at.clone(), "authorization without a scheme", instead);
-                }
                 Source::Header { name, scheme: source.scheme }
             }
             (None, Some(cookie), None) if source.scheme.is_none() => {

@@ -1,0 +1,70 @@
+//! `make run` as a new user meets it: three curl lines give 200, 401 and 403.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+/// The demo, stopped with everything it started when the test ends.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // As Ctrl-C does.
+        let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_ports() -> [u16; 3] {
+    let listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    [0, 1, 2].map(|place: usize| listeners[place].local_addr().unwrap().port())
+}
+
+/// Sends what a curl line would, and gives the status.
+fn run_curl(line: &str) -> u16 {
+    let url = line.split(' ').find(|word| word.starts_with("http://")).unwrap();
+    let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let method = line.split("-X ").nth(1).map_or("GET", |rest| rest.split(' ').next().unwrap());
+    let header = line.split("-H '").nth(1).map_or("x-none: 1", |rest| rest.split('\'').next().unwrap());
+    let mut stream = TcpStream::connect(address.replace("localhost", "127.0.0.1")).unwrap();
+    write!(stream, "{method} /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{header}\r\n\r\n")
+        .unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn make_run_prints_three_curl_lines_that_give_what_they_say() {
+    let [port, admin, upstream] = free_ports();
+    let child = Command::new("sh")
+        .arg("scripts/run.sh")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("PORT", port.to_string())
+        .env("ADMIN_PORT", admin.to_string())
+        .env("UPSTREAM_PORT", upstream.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut demo = Demo(child);
+    let mut said = Vec::new();
+    for line in BufReader::new(demo.0.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let ends = line.starts_with("Ctrl-C");
+        said.push(line);
+        if ends {
+            break;
+        }
+    }
+    let mut expected: Vec<u16> = Vec::new();
+    let mut statuses: Vec<u16> = Vec::new();
+    for pair in said.windows(2) {
+        if pair[1].trim_start().starts_with("curl ") {
+            expected.push(pair[0].split(',').next().unwrap().parse().unwrap());
+            statuses.push(run_curl(&pair[1]));
+        }
+    }
+    assert_eq!(expected, [200, 401, 403], "{said:?}");
+    assert_eq!(statuses, expected);
+}
