@@ -30,8 +30,10 @@ pub(super) struct Stream {
 
 /// Where the request stands.
 enum State {
-    /// Nothing is left to do: it was answered, or passes as it is.
-    Settled,
+    /// It was answered, or could not be judged: nothing of it goes on.
+    Stopped,
+    /// It passes as it is.
+    Passing,
     /// The body is counted while it streams.
     Counting { left: u64, max_bytes: u64, judged: Box<Judgement> },
     /// The request is held until its body has ended.
@@ -49,7 +51,7 @@ struct Judgement {
 
 impl Stream {
     pub(super) fn new(context: u32, shared: Option<Rc<Shared>>) -> Self {
-        Self { context, shared, state: State::Settled, judged: Vec::new() }
+        Self { context, shared, state: State::Stopped, judged: Vec::new() }
     }
 
     fn judge_headers(&mut self, shared: &Shared, end_of_stream: bool) -> Action {
@@ -115,6 +117,7 @@ impl Stream {
         match verdict.body {
             BodyPlan::Pass => {
                 pass(shared, &verdict);
+                self.state = State::Passing;
                 Action::Continue
             }
             BodyPlan::Count(max_bytes) => {
@@ -165,19 +168,22 @@ impl Stream {
 
     fn read_body(&mut self, shared: &Shared, size: usize, end_of_stream: bool) -> Action {
         let size = u64::try_from(size).unwrap_or(u64::MAX);
-        match std::mem::replace(&mut self.state, State::Settled) {
-            State::Settled => Action::Continue,
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Stopped => Action::Pause,
+            State::Passing => {
+                self.state = State::Passing;
+                Action::Continue
+            }
             State::Counting { left, max_bytes, judged } => match left.checked_sub(size) {
                 Some(left) => {
-                    if !end_of_stream {
-                        self.state = State::Counting { left, max_bytes, judged };
-                    }
+                    self.state = State::Counting { left, max_bytes, judged };
                     Action::Continue
                 }
                 None if judged.verdict.refuses_bodies() => refuse_size(shared, &judged, max_bytes),
                 None => {
                     let denial = too_large(max_bytes);
                     report(shared, &denial, &judged.verdict, &judged.subject, false, host::now());
+                    self.state = State::Passing;
                     Action::Continue
                 }
             },
@@ -195,6 +201,7 @@ impl Stream {
                 }
                 if end_of_stream {
                     pass(shared, &judged.verdict);
+                    self.state = State::Passing;
                     return Action::Continue;
                 }
                 self.state = State::Holding { hold, max_bytes, judged };
@@ -241,10 +248,15 @@ impl HttpContext for Stream {
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
         let Some(shared) = self.shared.clone() else { return Action::Pause };
-        match std::mem::replace(&mut self.state, State::Settled) {
-            State::Settled | State::Counting { .. } => Action::Continue,
+        match std::mem::replace(&mut self.state, State::Stopped) {
+            State::Stopped => Action::Pause,
+            State::Passing | State::Counting { .. } => {
+                self.state = State::Passing;
+                Action::Continue
+            }
             State::Holding { judged, .. } => {
                 pass(&shared, &judged.verdict);
+                self.state = State::Passing;
                 Action::Continue
             }
             // The body has ended here too, and nothing of it goes to the upstream.
