@@ -208,13 +208,18 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(known)
 }
 
+/// Methods are compared with letter case (RFC 9110 section 9.1), and all that are in use are in capitals.
+fn is_method(text: &str) -> bool {
+    is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 fn methods(problems: &mut Problems, methods: &[String], at: &Pointer) {
     if methods.is_empty() {
         problems.add(at.clone(), "empty list", r#"name at least one method, such as "GET""#);
     }
     problems.unique(at, methods);
     for (place, method) in methods.iter().enumerate() {
-        if !is_token(method) || method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        if !is_method(method) {
             problems.add(at.index(place), "not a method", r#"write it in capitals, such as "GET""#);
         } else if method == "CONNECT" || method == "TRACE" {
             problems.add(at.index(place), "a method that has no place in an API", "remove it");

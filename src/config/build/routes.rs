@@ -2,7 +2,7 @@
 
 use super::limits::Limits;
 use super::tokens::claim_slot;
-use super::{Built, Parts, Problems, is_open_to_callers, media_types, methods};
+use super::{Built, Parts, Problems, is_method, is_open_to_callers, media_types, methods};
 use crate::config::raw::{Access, Mode, PermissionFormat, RawRoute};
 use crate::config::{FormPolicy, Route};
 use crate::json::Pointer;
@@ -222,7 +222,7 @@ fn route_methods(
     };
     methods(problems, &raw, at);
     for (place, method) in raw.iter().enumerate() {
-        if !form.allowed_methods.contains(method) {
+        if is_method(method) && !form.allowed_methods.contains(method) {
             let instead = format!(r#"add "{method}" to request.allowed_methods, or remove it here"#);
             problems.add(at.index(place), "a method that request.allowed_methods has not", instead);
         }
