@@ -42,6 +42,9 @@ struct Problem<'a> {
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<&'a [String]>,
+    /// The limit that refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
@@ -60,6 +63,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         code: code.as_str(),
         detail: errors.first().map(String::as_str).filter(|_| full),
         errors: full.then_some(&*errors),
+        limit: denial.over_limit().map(|over| over.name.as_str()),
         request_id: request_id.as_deref(),
     };
     let mut headers = json_headers("application/problem+json");
