@@ -8,6 +8,7 @@ mod document;
 pub mod error;
 pub mod raw;
 mod rfc3339;
+mod shape;
 
 use crate::limit::Quota;
 use crate::permission::PermissionBook;

@@ -5,10 +5,10 @@
 //! rest is tried again.
 
 use serde_json::Value;
-use serde_path_to_error::Segment;
 
 use super::error::ConfigError;
 use super::raw::RawConfig;
+use super::shape::{self, Reason};
 use crate::json::{self, Pointer, Step};
 
 /// More errors than this are not listed: the document is something else than a configuration.
@@ -20,10 +20,11 @@ const LONGEST_VALUE: usize = 64;
 pub(super) struct Document {
     /// What remains after everything of a wrong shape was cut out.
     pub(super) raw: RawConfig,
-    /// The document, for quoting offending values.
+    /// The tree that it was read from, for quoting offending values.
     tree: Value,
     /// The errors of shape.
     pub(super) errors: Vec<ConfigError>,
+    /// What was cut out, at its places in the original document.
     cut: Vec<Pointer>,
 }
 
@@ -32,7 +33,7 @@ impl Document {
     pub(super) fn read(text: &[u8]) -> Self {
         let mut repeated = Vec::new();
         let tree = json::read(text, &mut repeated);
-        let tree = match tree {
+        let mut tree = match tree {
             Ok(tree) => tree,
             Err(error) => {
                 let error = ConfigError {
@@ -58,18 +59,22 @@ impl Document {
                 instead: "keep one of them".to_owned(),
             })
             .collect();
-        let mut rest = tree.clone();
         let mut cut = Vec::new();
         let raw = loop {
-            match serde_path_to_error::deserialize::<_, RawConfig>(&rest) {
+            match shape::read::<RawConfig>(&tree) {
                 Ok(raw) => break raw,
-                Err(error) => {
-                    let place = locate(error.path(), error.inner().to_string());
-                    let original = restore(&place.at, &cut);
-                    errors.push(shape_error(&tree, &original, &place.message));
-                    let gone = remove(&mut rest, &place.at);
+                Err(misfit) => {
+                    let at = misfit.at();
+                    let original = restore(&at, &cut);
+                    // What fails for lack of a part that was cut out is not wrong itself.
+                    if !cut.iter().any(|cut: &Pointer| cut.starts_with(&original)) {
+                        errors.push(shape_error(&tree, &at, &original, misfit.reason));
+                    }
+                    let gone = remove(&mut tree, &at);
                     cut.push(original);
                     if !gone || errors.len() >= MOST_ERRORS {
+                        // Nothing is left to be judged, and so nothing must be found missing.
+                        cut.push(Pointer::root());
                         break RawConfig::default();
                     }
                 }
@@ -81,10 +86,10 @@ impl Document {
     /// Adds what is wrong with the values. What stands in a place that was cut out for its shape is not reported
     /// twice; places are given as in the original document.
     pub(super) fn report(&mut self, problems: Vec<(Pointer, String, String)>) {
-        for (at, problem, instead) in problems {
-            let at = restore(&at, &self.cut);
+        for (place, problem, instead) in problems {
+            let at = restore(&place, &self.cut);
             if !self.cut.iter().any(|cut| cut.starts_with(&at) || at.starts_with(cut)) {
-                let value = quote(&self.tree, &at);
+                let value = quote(&self.tree, &place);
                 self.errors.push(ConfigError { at, value, problem, instead });
             }
         }
@@ -92,60 +97,13 @@ impl Document {
     }
 }
 
-struct Place {
-    at: Pointer,
-    message: String,
-}
-
-/// Where a shape error lies. An unknown field is reported at its object or at itself, depending on the format: the
-/// name in the message settles it.
-fn locate(path: &serde_path_to_error::Path, message: String) -> Place {
-    let mut steps: Vec<Step> = path
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Seq { index } => Some(Step::Index(*index)),
-            Segment::Map { key } => Some(Step::Field(key.clone())),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        })
-        .collect();
-    if let Some(name) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
-        let name = Step::Field(name.to_owned());
-        if steps.last() != Some(&name) {
-            steps.push(name);
-        }
-    }
-    Place { at: Pointer::from_steps(steps), message }
-}
-
-/// An error of shape in the operator's words. The library's message may quote the value: only its own words are used.
-fn shape_error(tree: &Value, at: &Pointer, message: &str) -> ConfigError {
-    let after = |mark: &str| message.split_once(mark).map(|(_, rest)| rest.replace('`', "\""));
-    let (value, problem, instead) = if message.starts_with("unknown field") {
-        let instead = after(", expected ").unwrap_or_else(|| "no field".to_owned());
-        (None, "unknown field".to_owned(), format!("write {instead}, or remove it"))
-    } else if let Some(expected) = after(", expected ") {
-        (quote(tree, at), "wrong type or value".to_owned(), format!("write {}", in_words(&expected)))
-    } else {
-        (quote(tree, at), "wrong type or value".to_owned(), "see the configuration reference".to_owned())
+/// An error of shape in the operator's words.
+fn shape_error(tree: &Value, at: &Pointer, original: &Pointer, reason: Reason) -> ConfigError {
+    let (value, problem, instead) = match reason {
+        Reason::UnknownField(known) => (None, "unknown field", format!("write {known}, or remove it")),
+        Reason::Wrong(expected) => (quote(tree, at), "wrong type or value", format!("write {expected}")),
     };
-    ConfigError { at: at.clone(), value, problem, instead }
-}
-
-/// serde's names of types, as an operator would say them.
-fn in_words(expected: &str) -> String {
-    match expected {
-        "u64" => "a whole number".to_owned(),
-        "a string" => "a text".to_owned(),
-        "a boolean" => "true or false".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "a map" => "an object".to_owned(),
-        _ if expected.starts_with("struct ") => "an object".to_owned(),
-        _ if expected.ends_with("RawSecret") => {
-            r#"{"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#.to_owned()
-        }
-        _ if expected.contains("enum") => "one of the values in the configuration reference".to_owned(),
-        other => other.to_owned(),
-    }
+    ConfigError { at: original.clone(), value, problem: problem.to_owned(), instead }
 }
 
 fn quote(tree: &Value, at: &Pointer) -> Option<String> {
@@ -211,6 +169,9 @@ fn is_secret(at: &Pointer) -> bool {
         Some(Step::Field(name)) => Some(name.as_str()),
         Some(Step::Index(_)) | None => None,
     };
+    if at.steps().is_empty() {
+        return true; // a configuration that was written as a text
+    }
     if field(0) != Some("tokens") {
         return false;
     }
@@ -218,5 +179,231 @@ fn is_secret(at: &Pointer) -> bool {
         None => true,
         Some("keys") => !matches!(field(3), Some("kid" | "not_before" | "not_after")),
         Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each error of shape as it is printed.
+    fn errors(text: &str) -> Vec<String> {
+        let mut document = Document::read(text.as_bytes());
+        document.report(Vec::new());
+        document.errors.iter().map(ConfigError::to_string).collect()
+    }
+
+    fn places(text: &str) -> Vec<String> {
+        let mut document = Document::read(text.as_bytes());
+        document.report(Vec::new());
+        document.errors.iter().map(|error| error.at.to_string()).collect()
+    }
+
+    #[test]
+    fn every_error_of_shape_is_found_at_once_and_at_its_place() {
+        let text = r#"{
+            "mod": "report",
+            "mode": "reprot",
+            "tokens": {
+                "issuers": "https://a.example",
+                "keys": [{ "secret": { "env": "A" } }, { "secret": { "env": "B" }, "kyd": "k" }, { "kid": 7 }],
+                "clock_skew_seconds": -1,
+                "max_token_bytes": 8e3
+            },
+            "routes": { "path": "/a" },
+            "roles": { "grants": { "clerk": ["a:b", 3, "c:d", null] } },
+            "rate_limits": [{ "max_requests": { "claim": "plan", "values": { "free": "many" } } }],
+            "replies": { "detail": "full", "rate_limit_headers": { "draft": true } }
+        }"#;
+        assert_eq!(
+            places(text),
+            [
+                "/mod",
+                "/mode",
+                "/rate_limits/0/max_requests/values/free",
+                "/replies/rate_limit_headers",
+                "/roles/grants/clerk/1",
+                "/roles/grants/clerk/3",
+                "/routes",
+                "/tokens/clock_skew_seconds",
+                "/tokens/issuers",
+                "/tokens/keys/1/kyd",
+                "/tokens/keys/2/kid",
+                "/tokens/max_token_bytes",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_says_what_to_write_instead() {
+        for (text, error) in [
+            (
+                r#"{"client_ip":{"form":1}}"#,
+                r#"/client_ip/form: unknown field; write "ipv6_prefix" or "from", or remove it"#,
+            ),
+            (r#"{"mode":"reprot"}"#, r#"/mode: "reprot": wrong type or value; write "enforce" or "report""#),
+            (
+                r#"{"unmatched_routes":"open"}"#,
+                r#"/unmatched_routes: "open": wrong type or value; write one of "public", "authenticated", "deny""#,
+            ),
+            (
+                r#"{"limiter_capacity":-5}"#,
+                "/limiter_capacity: -5: wrong type or value; write a whole number",
+            ),
+            (
+                r#"{"limiter_capacity":1.5}"#,
+                "/limiter_capacity: 1.5: wrong type or value; write a whole number",
+            ),
+            (
+                r#"{"limiter_capacity":null}"#,
+                "/limiter_capacity: null: wrong type or value; write a whole number",
+            ),
+            (
+                r#"{"request":{"https_only":"yes"}}"#,
+                r#"/request/https_only: "yes": wrong type or value; write true or false"#,
+            ),
+            (
+                r#"{"request":{"content_types":"a/b"}}"#,
+                r#"/request/content_types: "a/b": wrong type or value; write a list"#,
+            ),
+            (r#"{"forward":{"claims":["a"]}}"#, "/forward/claims: wrong type or value; write an object"),
+            (
+                r#"{"forward":{"subject_header":1}}"#,
+                "/forward/subject_header: 1: wrong type or value; write a text",
+            ),
+            (r#"{"tokens":3}"#, "/tokens: wrong type or value; write an object"),
+            (
+                r#"{"rate_limits":[{"max_requests":"9"}]}"#,
+                r#"/rate_limits/0/max_requests: "9": wrong type or value; write a whole number or {"claim": ..., "values": {...}, "default": ...}"#,
+            ),
+            (
+                r#"{"mode":"report","mode":"report"}"#,
+                "/mode: this name stands more than once in its object; keep one of them",
+            ),
+        ] {
+            assert_eq!(errors(text), [error], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_an_object_is_no_name() {
+        for (text, place) in [
+            ("[]", ""),
+            (r#"{"replies":[]}"#, "/replies"),
+            (r#"{"replies":["full"]}"#, "/replies"),
+            (r#"{"routes":[["name"]]}"#, "/routes/0"),
+            (r#"{"mode":{"report":null}}"#, "/mode"),
+            (r#"{"rate_limits":[{"max_requests":[]}]}"#, "/rate_limits/0/max_requests"),
+        ] {
+            assert_eq!(places(text), [place], "{text}");
+        }
+    }
+
+    #[test]
+    fn null_stands_for_what_is_optional_and_for_nothing_else() {
+        let text = r#"{
+            "roles": null, "auth_failure_limit": null, "revocation": { "endpoint": null },
+            "routes": [{ "name": null, "path": null, "hosts": null, "methods": null, "mode": null }],
+            "forward": { "subject_header": null, "permissions_header": null, "claims": { "tenant": null } },
+            "rate_limits": [{ "warn_at_percent": null }],
+            "tokens": { "keys": [{ "kid": null, "secret": null }] }
+        }"#;
+        assert_eq!(errors(text), [""; 0]);
+        let text = r#"{ "mode": null, "tokens": null, "routes": null, "routes2": null, "revocation": { "denied": null } }"#;
+        assert_eq!(places(text), ["/mode", "/revocation/denied", "/routes", "/routes2", "/tokens"]);
+        assert_eq!(places("null"), [""]);
+    }
+
+    #[test]
+    fn a_secret_has_one_form() {
+        let instead = r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#;
+        for secret in [
+            r#""plain-text-SECRET""#,
+            "{}",
+            r#"{"env":"A","value":"plain-text-SECRET"}"#,
+            r#"{"plain-text-SECRET":"x"}"#,
+            r#"["plain-text-SECRET"]"#,
+            "12345",
+        ] {
+            let text =
+                format!(r#"{{"tokens":{{"keys":[{{"secret":{{"env":"A"}}}},{{"secret":{secret}}}]}}}}"#);
+            assert_eq!(
+                errors(&text),
+                [format!("/tokens/keys/1/secret: wrong type or value; {instead}")],
+                "{secret}"
+            );
+        }
+        let text = r#"{"tokens":{"keys":[{"secret":{"env":7}}]}}"#;
+        assert_eq!(errors(text), ["/tokens/keys/0/secret/env: wrong type or value; write a text"]);
+    }
+
+    #[test]
+    fn a_secret_in_a_wrong_place_is_not_shown() {
+        for text in [
+            r#""plain-text-SECRET""#,
+            r#"{"secret":"plain-text-SECRET"}"#,
+            r#"{"tokens":"plain-text-SECRET"}"#,
+            r#"{"tokens":{"secret":"plain-text-SECRET"}}"#,
+            r#"{"tokens":{"keys":"plain-text-SECRET"}}"#,
+            r#"{"tokens":{"keys":["plain-text-SECRET"]}}"#,
+            r#"{"tokens":{"keys":{"value":"plain-text-SECRET"}}}"#,
+            r#"{"tokens":{"keys":[{"value":"plain-text-SECRET"}]}}"#,
+            r#"{"tokens":{"keys":[{"kid":{"value":"plain-text-SECRET"}}]}}"#,
+            r#"{"tokens":{"keys":[{"secret":{"value":["plain-text-SECRET"]}}]}}"#,
+            r#"{"mode":["plain-text-SECRET"]}"#,
+        ] {
+            let errors = errors(text);
+            assert!(!errors.is_empty() && !errors.concat().contains("SECRET"), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_values_is_reported_at_the_places_of_the_document_as_written() {
+        let text = r#"{"routes":[1,{"name":"a"},"x",{"name":"b"}]}"#;
+        let mut document = Document::read(text.as_bytes());
+        assert_eq!(document.raw.routes.len(), 2);
+        let problem = |place| {
+            (
+                Pointer::root().field("routes").index(place).field("name"),
+                "bad".to_owned(),
+                "better".to_owned(),
+            )
+        };
+        document.report(vec![problem(0), problem(1)]);
+        let printed: Vec<String> = document.errors.iter().map(ConfigError::to_string).collect();
+        assert_eq!(
+            printed,
+            [
+                "/routes/0: 1: wrong type or value; write an object",
+                r#"/routes/1/name: "a": bad; better"#,
+                r#"/routes/2: "x": wrong type or value; write an object"#,
+                r#"/routes/3/name: "b": bad; better"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_cut_out_for_its_shape_is_not_reported_again() {
+        let mut document = Document::read(br#"{"tokens":{"keys":7}}"#);
+        let keys = Pointer::root().field("tokens").field("keys");
+        document.report(vec![(keys, "no key".to_owned(), "write one".to_owned())]);
+        assert_eq!(document.errors.len(), 1);
+    }
+
+    #[test]
+    fn a_document_with_too_many_errors_is_given_up_without_inventing_others() {
+        let text = format!(r#"{{"routes":[{}0]}}"#, "0,".repeat(250));
+        let mut document = Document::read(text.as_bytes());
+        let keys = Pointer::root().field("tokens").field("keys");
+        document.report(vec![(keys, "no key".to_owned(), "write one".to_owned())]);
+        assert_eq!(document.errors.len(), MOST_ERRORS);
+        assert_eq!(document.errors.last().unwrap().at.to_string(), "/routes/99");
+    }
+
+    #[test]
+    fn what_is_no_json_is_one_error() {
+        assert_eq!(places("{"), [""]);
+        assert_eq!(places(""), [""]);
+        assert_eq!(places("{}{}"), [""]);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Unexpected, Visitor};
 
 #[cfg(not(target_arch = "wasm32"))]
 use schemars::JsonSchema;
@@ -143,9 +143,8 @@ pub struct RawKey {
 }
 
 /// Where a secret comes from.
-#[derive(Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum RawSecret {
     /// A variable of the VM's environment; its text is the secret.
     Env(String),
@@ -153,6 +152,31 @@ pub enum RawSecret {
     Value(String),
     /// The secret's bytes in base64url without padding.
     Base64url(String),
+}
+
+impl<'de> Deserialize<'de> for RawSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneMember;
+        impl<'de> Visitor<'de> for OneMember {
+            type Value = RawSecret;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"{"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSecret, A::Error> {
+                let secret = match map.next_key::<&str>()? {
+                    Some("env") => RawSecret::Env(map.next_value()?),
+                    Some("value") => RawSecret::Value(map.next_value()?),
+                    Some("base64url") => RawSecret::Base64url(map.next_value()?),
+                    Some(_) | None => return Err(de::Error::invalid_value(Unexpected::Map, &self)),
+                };
+                match map.next_key::<&str>()? {
+                    None => Ok(secret),
+                    Some(_) => Err(de::Error::invalid_value(Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(OneMember)
+    }
 }
 
 impl fmt::Debug for RawSecret {
