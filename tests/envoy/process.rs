@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::http1;
 use crate::reply::Reply;
-use crate::setup::Setup;
+use crate::setup::{Setup, shipped_stats_config};
 use crate::token::SECRET;
 use crate::upstream::Upstream;
 
@@ -208,6 +208,7 @@ impl Started {
             .arg(binary())
             .arg("--config-path")
             .arg(&bootstrap)
+            .args(["--config-yaml", &shipped_stats_config()])
             .arg("--admin-address-path")
             .arg(directory.join("admin"))
             .args(["--concurrency", &setup.concurrency.to_string()])

@@ -44,10 +44,6 @@ impl Setup {
         let mut bootstrap = json!({
             "admin": { "address": loopback(0) },
             "static_resources": { "clusters": [cluster(upstream_port)] },
-            "stats_config": { "stats_tags": [
-                { "tag_name": "decision", "regex": r"^wasmcustom\.api_guard_requests_total(\.decision\.(\w+))\.code" },
-                { "tag_name": "code", "regex": r"^wasmcustom\.api_guard_requests_total.*?(\.code\.(\w+))$" },
-            ] },
         });
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
@@ -165,6 +161,14 @@ fn lay_over(base: &mut Value, changes: Value) {
         }
         (base, changes) => *base = changes,
     }
+}
+
+/// The labels of the metrics, as the shipped configuration has them: its section `stats_config`, still in YAML.
+pub(crate) fn shipped_stats_config() -> String {
+    let shipped = include_str!("../../envoy.yaml");
+    let section = shipped.lines().skip_while(|line| !line.starts_with("stats_config:"));
+    let indented = |line: &&str| line.starts_with("stats_config:") || line.starts_with(' ');
+    section.take_while(indented).collect::<Vec<_>>().join("\n")
 }
 
 fn loopback(port: u16) -> Value {

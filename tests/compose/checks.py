@@ -1,0 +1,136 @@
+"""What the containers of docker-compose.yaml have to answer."""
+
+import base64
+import collections
+import hashlib
+import hmac
+import http.client
+import io
+import json
+import os
+import socket
+import subprocess
+import tarfile
+import time
+
+Ports = collections.namedtuple("Ports", "api admin")
+
+
+class Failed(Exception):
+    """An answer was not what it has to be."""
+
+
+def ports():
+    """The ports to publish: as the environment says, else free ones."""
+    with socket.socket() as one, socket.socket() as other:
+        free = []
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+            free.append(each.getsockname()[1])
+    return Ports(
+        int(os.environ.get("API_GUARD_PORT", free[0])), int(os.environ.get("API_GUARD_ADMIN_PORT", free[1])))
+
+
+def expect(rule, found, wanted):
+    if found != wanted:
+        raise Failed(f"{rule}: expected {wanted!r}, got {found!r}")
+    print(f"  {rule}: {found}", flush=True)
+
+
+def token(secret, subject, permissions=()):
+    """A token as `api-guard mint` makes it."""
+    now = int(time.time())
+    claims = {"sub": subject, "iat": now, "exp": now + 600, "permissions": list(permissions)}
+    encode = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=")
+    signed = b".".join(encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    mac = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    return (signed + b"." + encode(mac)).decode()
+
+
+def ask(port, path, bearer=None, method="GET"):
+    """Status, headers and JSON body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, headers={"authorization": f"Bearer {bearer}"} if bearer else {})
+        reply = connection.getresponse()
+        body = reply.read()
+        return reply.status, reply.headers, json.loads(body or "{}")
+    finally:
+        connection.close()
+
+
+def refuses_to_start_without_a_secret(compose, environment):
+    bare = {name: value for name, value in environment.items() if name != "API_GUARD_SECRET"}
+    tried = subprocess.run(
+        [*compose, "config"], env=bare, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    expect("without API_GUARD_SECRET compose starts nothing and names it",
+           (tried.returncode != 0, "API_GUARD_SECRET" in tried.stdout), (True, True))
+
+
+def answers(where, secret):
+    """The README's answers, from outside."""
+    reader = token(secret, "user-7", ["orders:read"])
+    wait_until_served(where.api, reader)
+    status, _, heard = ask(where.api, "/orders/42", reader)
+    expect("a good token", status, 200)
+    expect("  the upstream hears who", heard, {"path": "/orders/42", "subject": "user-7", "permissions": "orders:read"})
+    for rule, path, bearer, method, wanted in (
+            ("no token", "/orders/42", None, "GET", (401, "token_missing")),
+            ("another secret", "/orders/42", token("x" * 32, "user-7"), "GET", (401, "token_signature_invalid")),
+            ("a permission is missing", "/orders/42", reader, "DELETE", (403, "permission_missing")),
+            ("another user's path", "/users/user-8", reader, "GET", (403, "binding_mismatch"))):
+        status, _, problem = ask(where.api, path, bearer, method)
+        expect(rule, (status, problem.get("code")), wanted)
+    hungry = token(secret, "user-9")
+    admitted = sum(ask(where.api, "/anything", hungry)[0] == 200 for _ in range(100))
+    expect("of a hundred requests in a minute pass", admitted, 100)
+    status, headers, problem = ask(where.api, "/anything", hungry)
+    expect("the one after", (status, problem.get("code")), (429, "rate_limited"))
+    expect("  with Retry-After", headers.get("retry-after", "").isdigit(), True)
+    metrics(where.admin)
+
+
+def wait_until_served(port, bearer):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if ask(port, "/orders/1", bearer)[0] == 200:
+                return
+        except (OSError, http.client.HTTPException, ValueError):
+            pass
+        if time.monotonic() > deadline:
+            raise Failed("no 200 within a minute")
+        time.sleep(0.2)
+
+
+def metrics(port):
+    """The counters, with their labels, from the admin interface as it is published."""
+    wanted = 'api_guard_requests_total{decision="refused",code="rate_limited"} 1'
+    deadline = time.monotonic() + 10
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/stats/prometheus")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        if wanted in text or time.monotonic() > deadline:
+            expect("the metrics have it", wanted in text, True)
+            return
+        time.sleep(0.2)
+
+
+def image_holds_the_module(root, module):
+    """The Dockerfile yields the image that Istio and Envoy Gateway load: one file, /plugin.wasm."""
+    run = lambda *command: subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True).stdout
+    tag = f"api-guard-compose-test:{os.getpid()}"
+    container = None
+    run("docker", "build", "--quiet", "--tag", tag, ".")
+    try:
+        container = run("docker", "create", tag, "/plugin.wasm").decode().strip()
+        with tarfile.open(fileobj=io.BytesIO(run("docker", "cp", f"{container}:/plugin.wasm", "-"))) as archive:
+            found = archive.extractfile("plugin.wasm").read()
+        with open(module, "rb") as shipped:
+            expect("the image of the Dockerfile holds the module as /plugin.wasm", found == shipped.read(), True)
+    finally:
+        if container:
+            run("docker", "rm", container)
+        run("docker", "image", "rm", tag)

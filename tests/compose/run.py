@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Starts the shipped docker-compose.yaml for real, asks it what the README promises, and takes it down.
+
+Uses the Docker engine that runs. Where none does and this is root on Linux, starts one of its own (installing Debian's
+docker.io and docker-compose if they are missing) in namespaces of its own: when this process ends, however it ends,
+the kernel ends all of it. Where neither can be, says so and fails; COMPOSE_TEST_OPTIONAL=1 makes that a success.
+API_GUARD_PORT and API_GUARD_ADMIN_PORT choose the ports (free ones otherwise), ENVOY_BIN the binary for a stand-in image.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+
+import checks
+import engine
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MODULE = os.path.join(ROOT, "dist", "api_guard.wasm")
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if not os.path.isfile(MODULE):
+        sys.exit("dist/api_guard.wasm is missing: run `make build` first")
+    private = os.environ.get(engine.PRIVATE)
+    if private:
+        with engine.started(private):
+            return test(isolated=True)
+    if engine.answers():
+        if not engine.compose():
+            return skip("a Docker engine runs, but neither `docker compose` nor docker-compose is installed")
+        return test(isolated=False)
+    reason = engine.unable()
+    if reason:
+        return skip(reason)
+    return engine.run_again_in_namespaces(os.path.abspath(__file__))
+
+
+def skip(reason):
+    print(f"compose test SKIPPED, nothing was tested: {reason}")
+    return 0 if os.environ.get("COMPOSE_TEST_OPTIONAL") == "1" else 1
+
+
+def test(isolated):
+    stand_in = engine.provide_image(ROOT, can_pull=not isolated)
+    secret = secrets.token_urlsafe(32)
+    ports = checks.ports()
+    environment = {
+        **os.environ,
+        "API_GUARD_SECRET": secret,
+        "API_GUARD_PORT": str(ports.api),
+        "API_GUARD_ADMIN_PORT": str(ports.admin),
+        "COMPOSE_PROJECT_NAME": f"api-guard-test-{os.getpid()}",
+    }
+    compose = [*engine.compose(), "--file", os.path.join(ROOT, "docker-compose.yaml")]
+
+    def call(*arguments, **options):
+        return subprocess.run([*compose, *arguments], env=environment, cwd=ROOT, **options)
+
+    try:
+        checks.refuses_to_start_without_a_secret(compose, environment)
+        call("up", "--detach", check=True)
+        checks.answers(ports, secret)
+        checks.image_holds_the_module(ROOT, MODULE)
+        print("compose test passed")
+        return 0
+    except (checks.Failed, subprocess.SubprocessError) as failure:
+        call("logs", "--no-color")
+        print(f"compose test FAILED: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        call("down", "--timeout", "2", "--volumes", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if stand_in:
+            engine.remove_image()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
