@@ -49,6 +49,8 @@ mod observed;
 mod paths;
 mod report;
 mod revocation;
+mod revocation_endpoint;
+mod revocation_workers;
 mod routes;
 mod tokens;
 mod transport;
