@@ -97,11 +97,27 @@ impl Ask {
         self
     }
 
-    /// The reply, or how the exchange was cut; and the `x-test-id` that was sent.
-    pub(crate) fn try_send(&self, envoy: &Envoy, protocol: Protocol) -> (String, Result<Reply, Cut>) {
+    /// As `send`, over an HTTP/1 connection that is open already.
+    #[track_caller]
+    pub(crate) fn send_on(&self, connection: &mut http1::Connection) -> Reply {
+        let (test, ask) = self.marked();
+        match connection.exchange(&ask.http1(), self.method == b"HEAD") {
+            Ok(reply) => Reply { test, ..reply }.keeps_secrets(),
+            Err(cut) => panic!("{cut:?} in place of a reply to {self:?}"),
+        }
+    }
+
+    /// A copy with an `x-test-id` of its own.
+    fn marked(&self) -> (String, Self) {
         static SENT: AtomicU32 = AtomicU32::new(0);
         let test = format!("t{}", SENT.fetch_add(1, Ordering::Relaxed));
         let ask = self.clone().header("x-test-id", &test);
+        (test, ask)
+    }
+
+    /// The reply, or how the exchange was cut; and the `x-test-id` that was sent.
+    pub(crate) fn try_send(&self, envoy: &Envoy, protocol: Protocol) -> (String, Result<Reply, Cut>) {
+        let (test, ask) = self.marked();
         let outcome = match protocol {
             Protocol::Http1 => {
                 let mut connection = http1::Connection::open(envoy.address()).unwrap();

@@ -19,6 +19,11 @@ impl Connection {
         Ok(Self { reader: BufReader::new(stream) })
     }
 
+    /// The stream beneath, when nothing is left to be read.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.reader.into_inner()
+    }
+
     /// Writes a request and reads its response, which has no body if the request was a HEAD.
     pub(crate) fn exchange(&mut self, request: &[u8], head: bool) -> Result<Reply, Cut> {
         self.write(request);

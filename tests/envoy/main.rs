@@ -2,8 +2,8 @@
 //! (README, sections on checks, tokens, routes, answers and what others see), never from the module's insides.
 //!
 //! `setup` writes Envoy's bootstrap, `process` runs it, `upstream` is the service behind it, `ask` is one request over
-//! either protocol (`http1` and `http2` put its exact bytes on the wire), `reply` is what came back, `table` judges many at once,
-//! `token` mints.
+//! either protocol (`http1` and `http2` put its exact bytes on the wire), `load` is a hundred thousand of them, `reply` is
+//! what came back, `table` judges many at once, `token` mints, `trap` makes a module whose VM dies on demand.
 //! The other modules are the rules, one file for each part of the contract.
 //!
 //! Needs an Envoy 1.40 (`ENVOY_BIN`, `envoy` on PATH, or `make envoy`) and `dist/api_guard.wasm` (`make build`, or
@@ -24,11 +24,13 @@
 mod ask;
 mod http1;
 mod http2;
+mod load;
 mod process;
 mod reply;
 mod setup;
 mod table;
 mod token;
+mod trap;
 mod upstream;
 
 mod bodies;
@@ -39,11 +41,17 @@ mod forwarding;
 mod grpc;
 mod keys;
 mod limits;
+mod limits_kept;
+mod limits_replies;
+mod limits_table;
+mod limits_windows;
 mod metrics;
 mod observed;
 mod paths;
 mod report;
 mod revocation;
+mod revocation_endpoint;
+mod revocation_workers;
 mod routes;
 mod shipped;
 mod tokens;

@@ -26,6 +26,7 @@ const GUARD: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
 envoy=$!
+echo "$envoy" > "$0/pid"
 (read -r _ <&3; kill -9 "$envoy") >/dev/null 2>&1 &
 watch=$!
 exec 3<&- >/dev/null 2>&1
@@ -128,6 +129,49 @@ impl Envoy {
         let text = admin_get(self.admin, "/stats").text();
         let pairs = text.lines().filter_map(|line| line.rsplit_once(": "));
         pairs.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
+    }
+
+    /// One connection to each worker, `per_worker` times: workers listen apart, and the system chooses among them.
+    /// Nobody else may connect meanwhile.
+    pub(crate) fn to_each_worker(&self, per_worker: usize) -> Vec<Vec<http1::Connection>> {
+        let workers = usize::try_from(self.setup.lock().unwrap().concurrency).unwrap();
+        let mut connections: Vec<Vec<http1::Connection>> = (0..workers).map(|_| Vec::new()).collect();
+        while connections.iter().any(|held| held.len() < per_worker) {
+            let before = self.accepted(workers);
+            let connection = http1::Connection::open(self.address).unwrap();
+            let worker = eventually("no worker takes the connection", || {
+                let after = self.accepted(workers);
+                before.iter().zip(&after).position(|(before, after)| after > before)
+            });
+            if connections[worker].len() < per_worker {
+                connections[worker].push(connection);
+            }
+        }
+        connections
+    }
+
+    /// How many connections each worker has taken so far.
+    fn accepted(&self, workers: usize) -> Vec<u64> {
+        let mut accepted = vec![0; workers];
+        let text = admin_get(self.admin, "/stats?filter=worker_.*downstream_cx_total").text();
+        for (name, value) in text.lines().filter_map(|line| line.rsplit_once(": ")) {
+            let worker = name.split('.').find_map(|part| part.strip_prefix("worker_"));
+            accepted[worker.unwrap().parse::<usize>().unwrap()] += value.parse::<u64>().unwrap();
+        }
+        accepted
+    }
+
+    /// The memory that Envoy holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let pid = std::fs::read_to_string(self.directory.join("pid")).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
+    /// A counter of the module's own, which it may hand over in batches.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.stat(&format!("wasmcustom.{name}"))
     }
 
     /// The metrics as Prometheus sees them.

@@ -23,6 +23,12 @@ pub(crate) struct Setup {
     pub(crate) delayed_close_seconds: f32,
     /// The listener comes from a file that can be replaced while Envoy runs; else it is part of the bootstrap.
     pub(crate) replaceable: bool,
+    /// Whom Envoy believes about the client's address: so many proxies in front of it, by `x-forwarded-for`.
+    pub(crate) trusted_hops: u32,
+    /// Envoy answers in place of the service and keeps no access log: for requests by the hundred thousand.
+    pub(crate) loaded: bool,
+    /// The module under test.
+    pub(crate) module: PathBuf,
 }
 
 impl Setup {
@@ -36,6 +42,9 @@ impl Setup {
             environment: vec![("API_GUARD_SECRET", SECRET.to_owned())],
             delayed_close_seconds: 1.0,
             replaceable: false,
+            trusted_hops: 0,
+            loaded: false,
+            module: module(),
         }
     }
 
@@ -76,11 +85,18 @@ impl Setup {
     }
 
     fn connection_manager(&self) -> Value {
-        json!({
+        let matches = json!({ "prefix": "/" });
+        let route = if self.loaded {
+            json!({ "match": matches, "direct_response": { "status": 200 } })
+        } else {
+            json!({ "match": matches, "route": { "cluster": "upstream" } })
+        };
+        let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "ingress",
             "codec_type": "AUTO",
             "use_remote_address": self.use_remote_address,
+            "xff_num_trusted_hops": self.trusted_hops,
             "delayed_close_timeout": format!("{}s", self.delayed_close_seconds),
             "normalize_path": self.normalize_paths,
             "merge_slashes": self.normalize_paths,
@@ -104,7 +120,7 @@ impl Setup {
             "route_config": { "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "upstream" } }],
+                "routes": [route],
             }] },
             "http_filters": [
                 { "name": "api_guard", "typed_config": {
@@ -115,7 +131,11 @@ impl Setup {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
                 } },
             ],
-        })
+        });
+        if self.loaded {
+            manager["access_log"] = json!([]);
+        }
+        manager
     }
 
     fn plugin_config(&self) -> Value {
@@ -134,7 +154,7 @@ impl Setup {
             "vm_config": {
                 "vm_id": "api_guard",
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": { "local": { "filename": module() } },
+                "code": { "local": { "filename": self.module } },
                 "environment_variables": { "key_values": environment },
             },
         })
@@ -187,8 +207,8 @@ fn cluster(port: u16) -> Value {
     })
 }
 
-/// The module under test.
-fn module() -> PathBuf {
+/// The module that was built.
+pub(crate) fn module() -> PathBuf {
     let path = std::env::var_os("API_GUARD_WASM")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/api_guard.wasm"), PathBuf::from);
     assert!(path.is_file(), "no module at {}: run `make build` first", path.display());

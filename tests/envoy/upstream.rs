@@ -60,6 +60,12 @@ impl Upstream {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|request| request.all("x-test-id").iter().any(|id| id == test)).cloned().collect()
     }
+
+    /// Everything that arrived for this path, whatever its query.
+    pub(crate) fn heard_for(&self, path: &str) -> usize {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().filter(|request| request.target.split('?').next() == Some(path)).count()
+    }
 }
 
 fn serve(connection: &TcpStream, heard: &Mutex<Vec<Heard>>) -> Option<()> {
