@@ -11,7 +11,6 @@ use crate::config::Policy;
 use crate::decision::{Code, Denial};
 use crate::guard::{Judged, Verdict};
 use crate::time::UnixNanos;
-use crate::token::Age;
 
 /// What a log line needs of a request after its headers are gone.
 #[derive(Debug, Clone, Default)]
@@ -98,12 +97,10 @@ pub fn refused(
     line(level, &Fields { code: Some(code.as_str()), status: Some(code.status()), limit, ..common })
 }
 
-/// The line of a token older than `max_token_age_hours` that is let pass.
-pub fn old_token(policy: &Policy, verdict: &Verdict, subject: &Subject) -> Option<Line> {
-    (verdict.age == Age::Old).then(|| {
-        let common = fields("warned", policy, verdict, subject);
-        line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld.as_str()), ..common })
-    })
+/// The line of a token older than `max_token_age_hours` that is let pass ([`crate::token::Age::Old`]).
+pub fn old_token(policy: &Policy, verdict: &Verdict, subject: &Subject) -> Line {
+    let common = fields("warned", policy, verdict, subject);
+    line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld.as_str()), ..common })
 }
 
 /// The line of a caller who comes near a limit.

@@ -14,10 +14,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::cells::{CellFault, Cells};
-use crate::config::Policy;
 use crate::config::raw::{Access, Mode};
+use crate::config::{AUTH_FAILURES, Policy};
 use crate::decision::Denial;
-use crate::limit::{Leases, Limiter, Outcome, Quota};
+use crate::limit::{Identities, Leases, Limiter, Outcome, Quota};
 use crate::request::Request;
 use crate::revocation::Revocations;
 use crate::seed::Seed;
@@ -52,6 +52,11 @@ pub struct Worker {
     cache: TokenCache<Caller>,
     leases: Leases,
     limiter: Limiter,
+    // INVARIANT: one entry for each limit of the policy, in its order.
+    identities: Vec<Identities>,
+    failures: Identities,
+    /// Empty between requests; kept for its memory.
+    spending: limits::Spending,
     revocations: Revocations,
 }
 
@@ -61,10 +66,14 @@ impl Worker {
         let seed = Seed::open(cells, random)?;
         let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
         revocations.refresh(cells)?;
+        let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
             cache: TokenCache::default(),
             leases: Leases::new(),
-            limiter: Limiter::open(cells, seed, policy.limiter_capacity)?,
+            limiter,
+            identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),
+            failures: limiter.identities(AUTH_FAILURES),
+            spending: limits::Spending::default(),
             revocations,
         })
     }
@@ -81,6 +90,8 @@ pub struct Verdict {
     pub remembered: Option<bool>,
     /// What the token's times say.
     pub age: Age,
+    /// The client's address, if it was asked for; [`Guard::client_address`] asks.
+    pub address: Option<Option<IpAddr>>,
     /// The limits that were judged.
     pub limits: Vec<Judged>,
     /// Why it is to be refused.
@@ -154,6 +165,7 @@ impl Guard {
         if let Err(denial) = visit.judge(worker, &mut verdict) {
             verdict.refuse(&self.policy, denial);
         }
+        verdict.address = visit.address.into_inner();
         if verdict.reported.is_some() && verdict.mode == Mode::Report {
             // It passes whatever its size, and one report is enough.
             verdict.body = BodyPlan::Pass;
@@ -189,6 +201,7 @@ impl Verdict {
             caller: None,
             remembered: None,
             age: Age::Good,
+            address: None,
             limits: Vec::new(),
             denial: None,
             reported: None,

@@ -14,7 +14,7 @@
 //! after exactly 2^32 stores between its load and itself.
 
 use crate::cells::{CellFault, Cells};
-use crate::seed::Seed;
+use crate::seed::{Digest, Seed};
 use crate::time::UnixNanos;
 
 mod attempt;
@@ -33,12 +33,19 @@ use table::Table;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity(u128);
 
+/// Who can be counted by one limit: what all their digests begin with, and what newcomers share.
+#[derive(Debug, Clone)]
+pub struct Identities {
+    start: Digest,
+    overflow: Identity,
+}
+
 /// One limit as it applies to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// Who is counted, from [`Limiter::identity`].
+    /// Who is counted, from [`Identities::of_key`].
     pub identity: Identity,
-    /// What newcomers of this limit share where the table is full, from [`Limiter::overflow`].
+    /// What newcomers of this limit share where the table is full, from [`Identities::overflow`].
     pub overflow: Identity,
     /// How much may be spent.
     pub quota: Quota,
@@ -108,6 +115,20 @@ impl Identity {
     }
 }
 
+impl Identities {
+    /// Who the key is whose parts `add` adds to a digest.
+    pub fn of_key(&self, add: impl FnOnce(&mut Digest)) -> Identity {
+        let mut digest = self.start.clone();
+        add(&mut digest);
+        Identity(digest.finish())
+    }
+
+    /// What newcomers of the limit share where the table is full.
+    pub fn overflow(&self) -> Identity {
+        self.overflow
+    }
+}
+
 impl Outcome {
     /// The limit lets the request pass.
     pub fn admits(&self) -> bool {
@@ -125,14 +146,23 @@ impl Limiter {
         Ok(Self { seed, table: Table::open(cells, capacity)? })
     }
 
-    /// Who `key` is to the limit called `limit`.
-    pub fn identity<'a>(&self, limit: &'a str, key: impl IntoIterator<Item = &'a [u8]>) -> Identity {
-        Identity(self.seed.digest("limit", std::iter::once(limit.as_bytes()).chain(key)))
+    /// The identities of the limit called `limit`: to be made once for each limit.
+    pub fn identities(&self, limit: &str) -> Identities {
+        let mut start = self.seed.begin("limit");
+        start.add(limit.as_bytes());
+        Identities { start, overflow: Identity(self.seed.digest("limit overflow", [limit.as_bytes()])) }
     }
 
-    /// What newcomers of the limit called `limit` share. Constant: to be computed once for each limit.
+    /// Who `key` is to the limit called `limit`.
+    pub fn identity<'a>(&self, limit: &'a str, key: impl IntoIterator<Item = &'a [u8]>) -> Identity {
+        let mut digest = self.identities(limit).start;
+        key.into_iter().for_each(|part| digest.add(part));
+        Identity(digest.finish())
+    }
+
+    /// What newcomers of the limit called `limit` share.
     pub fn overflow(&self, limit: &str) -> Identity {
-        Identity(self.seed.digest("limit overflow", [limit.as_bytes()]))
+        self.identities(limit).overflow
     }
 
     /// Judges all `charges`, and spends one unit of each that admits if every enforced one does. Otherwise nothing is

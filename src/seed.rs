@@ -42,13 +42,43 @@ impl Seed {
     /// The keyed digest of a list of parts. A length stands before each part, so that `("a:b", "c")` and
     /// `("a", "b:c")` differ; `domain` keeps digests made for different purposes apart.
     pub fn digest<'a>(&self, domain: &'static str, parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.0);
-        for part in std::iter::once(domain.as_bytes()).chain(parts) {
-            // usize is at most 64 bits wide on every target; a length that did not fit could not be in memory.
-            hasher.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
-            hasher.write(part);
+        let mut digest = self.begin(domain);
+        for part in parts {
+            digest.add(part);
         }
-        hasher.finish128().as_u128()
+        digest.finish()
+    }
+
+    /// The same digest, part by part.
+    pub fn begin(&self, domain: &'static str) -> Digest {
+        let mut digest = Digest(SipHasher13::new_with_key(&self.0));
+        digest.add(domain.as_bytes());
+        digest
+    }
+}
+
+/// A keyed digest to which parts are still added. A copy can be kept and continued in several ways.
+#[derive(Clone)]
+pub struct Digest(SipHasher13);
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The state holds the key.
+        f.write_str("<secret>")
+    }
+}
+
+impl Digest {
+    /// Adds the next part.
+    pub fn add(&mut self, part: &[u8]) {
+        // usize is at most 64 bits wide on every target; a length that did not fit could not be in memory.
+        self.0.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
+        self.0.write(part);
+    }
+
+    /// The digest of all parts.
+    pub fn finish(self) -> u128 {
+        self.0.finish128().as_u128()
     }
 }
 

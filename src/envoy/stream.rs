@@ -1,5 +1,6 @@
 //! One request: its headers to the guard, its body to be counted, held or read, its response to be marked.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
@@ -9,7 +10,7 @@ use super::cells::CurrentStream;
 use super::holds::Hold;
 use super::host;
 use super::root::Shared;
-use crate::decision::{Denial, Fault, FormFault, FormFaults};
+use crate::decision::{Code, Denial, Fault, FormFault, FormFaults};
 use crate::effect::forward::{Edit, edits};
 use crate::effect::{self, Reply, rate_headers};
 use crate::event::{self, Line, Subject};
@@ -18,6 +19,7 @@ use crate::limit::Standing;
 use crate::request::Request;
 use crate::request::block::Block;
 use crate::time::UnixNanos;
+use crate::token::Age;
 
 /// The context of one request.
 pub(super) struct Stream {
@@ -49,6 +51,53 @@ struct Judgement {
     grpc: bool,
 }
 
+/// Where a log line finds its request: in the headers, or in what was kept of them.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    Headers(&'a Request<'a>),
+    Kept(&'a Subject),
+}
+
+impl Origin<'_> {
+    fn client_ip(self, shared: &Shared, verdict: &Verdict) -> Option<IpAddr> {
+        match self {
+            // Asking Envoy costs a call that returns bytes, and a limit may have asked already.
+            Self::Headers(request) => verdict
+                .address
+                .unwrap_or_else(|| shared.guard.client_address(request, &CurrentStream::default())),
+            Self::Kept(subject) => subject.client_ip,
+        }
+    }
+
+    /// Whether to write a line about this client and code, and if so, about what.
+    fn sampled(self, shared: &Shared, verdict: &Verdict, code: Code, now: UnixNanos) -> Option<Subject> {
+        let client_ip = self.client_ip(shared, verdict);
+        let mut sampler = shared.sampler.try_borrow_mut().ok()?;
+        sampler.admits(code, client_ip, now).then(|| self.subject(client_ip))
+    }
+
+    fn subject(self, client_ip: Option<IpAddr>) -> Subject {
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(64).collect();
+        match self {
+            Self::Headers(request) => Subject {
+                method: lossy(request.method),
+                path: request.logged_path(),
+                request_id: lossy(request.request_id.unwrap_or_default()),
+                client_ip,
+            },
+            Self::Kept(subject) => subject.clone(),
+        }
+    }
+}
+
+impl Judgement {
+    fn new(shared: &Shared, request: &Request<'_>, verdict: Verdict) -> Self {
+        let origin = Origin::Headers(request);
+        let subject = origin.subject(origin.client_ip(shared, &verdict));
+        Self { verdict, subject, grpc: request.is_grpc() }
+    }
+}
+
 impl Stream {
     pub(super) fn new(context: u32, shared: Option<Rc<Shared>>) -> Self {
         Self { context, shared, state: State::Stopped, judged: Vec::new() }
@@ -76,87 +125,77 @@ impl Stream {
         action
     }
 
-    fn act(&mut self, shared: &Shared, request: &Request<'_>, verdict: Verdict, now: UnixNanos) -> Action {
+    fn act(
+        &mut self,
+        shared: &Shared,
+        request: &Request<'_>,
+        mut verdict: Verdict,
+        now: UnixNanos,
+    ) -> Action {
         let policy = shared.guard.policy();
         if let Some(caller) = verdict.identity()
             && let Some(subject) = caller.token.subject()
         {
             host::set_filter_state("api_guard.subject", subject.as_bytes());
         }
-        let near_limit = verdict.limits.iter().any(|judged| judged.outcome.standing == Standing::Warned);
-        let noteworthy = verdict.refusal().is_some() || near_limit || verdict.age == crate::token::Age::Old;
-        let keeps = verdict.body != BodyPlan::Pass || verdict.revokes;
-        let subject = if noteworthy || keeps { subject_of(shared, request) } else { Subject::default() };
-        if noteworthy {
-            log_passing(shared, &verdict, &subject, now);
-        }
+        let origin = Origin::Headers(request);
+        log_passing(shared, &verdict, origin, now);
         if let Some(denial) = &verdict.denial {
-            report(shared, denial, &verdict, &subject, true, now);
+            report(shared, denial, &verdict, origin, true, now);
             let reply = effect::refuse(policy, denial, request.request_id);
             host::send_reply(&reply, request.is_grpc());
             return Action::Pause;
         }
         if verdict.revokes {
-            return self.begin_revocation(shared, request, verdict, subject, now);
+            return self.begin_revocation(shared, request, verdict, now);
         }
         if let Some(denial) = &verdict.reported {
-            report(shared, denial, &verdict, &subject, false, now);
+            report(shared, denial, &verdict, origin, false, now);
         }
         for edit in edits(policy, &verdict, request) {
             let result = match edit {
-                Edit::Remove(name) => host::remove_request_header(&name),
+                Edit::Remove(name) => host::remove_request_header(name),
                 Edit::Set(name, value) => host::set_request_header(name.as_bytes(), &value),
             };
             if let Err(fault) = result {
                 return refuse_unread(shared, fault);
             }
         }
-        self.judged.clone_from(&verdict.limits);
-        let grpc = request.is_grpc();
-        let counted = |max_bytes, judged| State::Counting { left: max_bytes, max_bytes, judged };
-        match verdict.body {
+        self.judged = std::mem::take(&mut verdict.limits);
+        let (max_bytes, hold) = match verdict.body {
             BodyPlan::Pass => {
                 pass(shared, &verdict);
                 self.state = State::Passing;
-                Action::Continue
+                return Action::Continue;
             }
-            BodyPlan::Count(max_bytes) => {
-                pass(shared, &verdict);
-                self.state = counted(max_bytes, Box::new(Judgement { verdict, subject, grpc }));
-                Action::Continue
-            }
-            BodyPlan::Hold(max_bytes) => match shared.holds.begin(self.context, false, now) {
-                Some(hold) => {
-                    self.state = State::Holding {
-                        hold,
-                        max_bytes,
-                        judged: Box::new(Judgement { verdict, subject, grpc }),
-                    };
-                    Action::Pause
-                }
-                None => {
-                    pass(shared, &verdict);
-                    self.state = counted(max_bytes, Box::new(Judgement { verdict, subject, grpc }));
-                    Action::Continue
-                }
-            },
+            BodyPlan::Count(max_bytes) => (max_bytes, None),
+            BodyPlan::Hold(max_bytes) => (max_bytes, shared.holds.begin(self.context, false, now)),
+        };
+        if hold.is_none() {
+            pass(shared, &verdict);
         }
+        let judged = Box::new(Judgement::new(shared, request, verdict));
+        let (state, action) = match hold {
+            Some(hold) => (State::Holding { hold, max_bytes, judged }, Action::Pause),
+            None => (State::Counting { left: max_bytes, max_bytes, judged }, Action::Continue),
+        };
+        self.state = state;
+        action
     }
 
     fn begin_revocation(
         &mut self,
         shared: &Shared,
         request: &Request<'_>,
-        verdict: Verdict,
-        subject: Subject,
+        mut verdict: Verdict,
         now: UnixNanos,
     ) -> Action {
-        self.judged.clone_from(&verdict.limits);
+        self.judged = std::mem::take(&mut verdict.limits);
         let max_bytes = match verdict.body {
             BodyPlan::Pass => 0,
             BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => max_bytes,
         };
-        let judged = Box::new(Judgement { verdict, subject, grpc: request.is_grpc() });
+        let judged = Box::new(Judgement::new(shared, request, verdict));
         if request.has_body {
             let hold = shared.holds.begin(self.context, true, now);
             self.state = State::Revoking { hold, max_bytes, judged };
@@ -182,7 +221,14 @@ impl Stream {
                 None if judged.verdict.refuses_bodies() => refuse_size(shared, &judged, max_bytes),
                 None => {
                     let denial = too_large(max_bytes);
-                    report(shared, &denial, &judged.verdict, &judged.subject, false, host::now());
+                    report(
+                        shared,
+                        &denial,
+                        &judged.verdict,
+                        Origin::Kept(&judged.subject),
+                        false,
+                        host::now(),
+                    );
                     self.state = State::Passing;
                     Action::Continue
                 }
@@ -301,7 +347,7 @@ fn too_large(max_bytes: u64) -> Denial {
 }
 
 fn answer_denial(shared: &Shared, judged: &Judgement, denial: &Denial) {
-    report(shared, denial, &judged.verdict, &judged.subject, true, host::now());
+    report(shared, denial, &judged.verdict, Origin::Kept(&judged.subject), true, host::now());
     let request_id = judged.subject.request_id.as_bytes();
     answer(judged, &effect::refuse(shared.guard.policy(), denial, Some(request_id)));
 }
@@ -349,7 +395,7 @@ fn report(
     shared: &Shared,
     denial: &Denial,
     verdict: &Verdict,
-    subject: &Subject,
+    origin: Origin<'_>,
     carried_out: bool,
     now: UnixNanos,
 ) {
@@ -364,40 +410,24 @@ fn report(
     if let Some(over) = denial.over_limit() {
         host::set_filter_state("api_guard.limit", over.name.as_bytes());
     }
-    let sampled =
-        shared.sampler.try_borrow_mut().is_ok_and(|mut sampler| sampler.admits(code, subject.client_ip, now));
-    if sampled {
-        write(&event::refused(policy, denial, verdict, subject, carried_out));
+    if let Some(subject) = origin.sampled(shared, verdict, code, now) {
+        write(&event::refused(policy, denial, verdict, &subject, carried_out));
     }
 }
 
-fn log_passing(shared: &Shared, verdict: &Verdict, subject: &Subject, now: UnixNanos) {
+fn log_passing(shared: &Shared, verdict: &Verdict, origin: Origin<'_>, now: UnixNanos) {
     let policy = shared.guard.policy();
-    if let Some(line) = event::old_token(policy, verdict, subject) {
-        let code = crate::decision::Code::TokenTooOld;
-        let sampled = shared
-            .sampler
-            .try_borrow_mut()
-            .is_ok_and(|mut sampler| sampler.admits(code, subject.client_ip, now));
-        if sampled {
-            write(&line);
-        }
+    if verdict.age == Age::Old
+        && let Some(subject) = origin.sampled(shared, verdict, Code::TokenTooOld, now)
+    {
+        write(&event::old_token(policy, verdict, &subject));
     }
     for judged in verdict.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
-        write(&event::near_limit(policy, judged, verdict, subject));
+        let subject = origin.subject(origin.client_ip(shared, verdict));
+        write(&event::near_limit(policy, judged, verdict, &subject));
     }
 }
 
 fn write(line: &Line) {
     log::log!(line.level, "{}", line.text);
-}
-
-fn subject_of(shared: &Shared, request: &Request<'_>) -> Subject {
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(64).collect();
-    Subject {
-        method: lossy(request.method),
-        path: request.logged_path(),
-        request_id: lossy(request.request_id.unwrap_or_default()),
-        client_ip: shared.guard.client_address(request, &CurrentStream::default()),
-    }
 }

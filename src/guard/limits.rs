@@ -4,12 +4,23 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::form::Form;
 use super::{Caller, Judged, Proxy, Verdict, Visit, Worker};
+use crate::cells::CellFault;
 use crate::config::AUTH_FAILURES;
 use crate::config::raw::{Access, AddressFrom, Mode};
 use crate::config::{ClientIp, KeyPart, LimitRule, MaxRequests};
 use crate::decision::{Denial, OverLimit};
-use crate::limit::{Charge, Identity, Limiter, Outcome, Quota, Standing};
+use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
 use crate::request::Request;
+use crate::seed::Digest;
+
+/// What the limits of one request come to while they are judged.
+#[derive(Debug, Default)]
+pub(super) struct Spending {
+    /// Places of the limits in the configuration.
+    places: Vec<usize>,
+    charges: Vec<Charge>,
+    outcomes: Vec<Outcome>,
+}
 
 impl<P: Proxy> Visit<'_, '_, P> {
     /// Limits whose key needs no token: judged and spent before any cryptography. With them, whether this address
@@ -21,7 +32,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         if form.access != Access::Public
-            && let Some(charge) = self.failures_charge(&worker.limiter)
+            && let Some(charge) = self.failures_charge(&worker.failures)
         {
             let outcome = worker.limiter.peek(self.proxy.cells(), &charge, self.now)?;
             if !outcome.admits() {
@@ -44,7 +55,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
 
     /// Counts a failed authentication of this address.
     pub(super) fn record_failure(&self, worker: &mut Worker) -> Result<(), Denial> {
-        match self.failures_charge(&worker.limiter) {
+        match self.failures_charge(&worker.failures) {
             None => Ok(()),
             Some(charge) => Ok(worker.limiter.record(self.proxy.cells(), &charge, self.now).map(drop)?),
         }
@@ -58,28 +69,32 @@ impl<P: Proxy> Visit<'_, '_, P> {
         needs_token: bool,
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
+        let Worker { limiter, leases, identities, spending: Spending { places, charges, outcomes }, .. } =
+            worker;
+        places.clear();
+        charges.clear();
         let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
-        let places: Vec<usize> = (self.policy.limits_for_all.iter().chain(of_route).copied())
-            .filter(|&place| {
-                self.policy.limits.get(place).is_some_and(|rule| rule.needs_token == needs_token)
-            })
-            .collect();
-        if places.is_empty() {
-            return Ok(());
-        }
-        let charges: Vec<Charge> = (places.iter().filter_map(|&place| self.policy.limits.get(place)))
-            .map(|rule| Charge {
-                identity: self.identity(&worker.limiter, rule, form, caller),
-                overflow: worker.limiter.overflow(&rule.name),
+        for &place in self.policy.limits_for_all.iter().chain(of_route) {
+            let Some(rule) = self.policy.limits.get(place) else { continue };
+            if rule.needs_token != needs_token {
+                continue;
+            }
+            // Always there by the worker's invariant; a limit must not be passed over.
+            let identities = identities.get(place).ok_or(CellFault)?;
+            places.push(place);
+            charges.push(Charge {
+                identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
+                overflow: identities.overflow(),
                 quota: quota(rule, caller),
                 enforced: rule.mode.unwrap_or(verdict.mode) == Mode::Enforce,
-            })
-            .collect();
-        let mut outcomes = Vec::with_capacity(charges.len());
-        let Worker { limiter, leases, .. } = worker;
-        limiter.admit(self.proxy.cells(), leases, &charges, &mut outcomes, self.now)?;
+            });
+        }
+        if charges.is_empty() {
+            return Ok(());
+        }
+        limiter.admit(self.proxy.cells(), leases, charges, outcomes, self.now)?;
         let mut refused: Option<OverLimit> = None;
-        for ((&place, charge), outcome) in places.iter().zip(&charges).zip(outcomes) {
+        for ((&place, charge), &outcome) in places.iter().zip(charges.iter()).zip(outcomes.iter()) {
             verdict.limits.push(Judged { limit: place, quota: charge.quota, outcome });
             if outcome.admits() {
                 continue;
@@ -99,53 +114,46 @@ impl<P: Proxy> Visit<'_, '_, P> {
         refused.map_or(Ok(()), |over| Err(Denial::RateLimited(over)))
     }
 
-    fn failures_charge(&self, limiter: &Limiter) -> Option<Charge> {
+    fn failures_charge(&self, failures: &Identities) -> Option<Charge> {
         let quota = self.policy.auth_failures?;
-        let address = address_bytes(self.address());
-        let identity = limiter.identity(AUTH_FAILURES, [address.as_slice()]);
-        Some(Charge { identity, overflow: limiter.overflow(AUTH_FAILURES), quota, enforced: true })
+        let identity = failures.of_key(|digest| add_address(digest, self.address()));
+        Some(Charge { identity, overflow: failures.overflow(), quota, enforced: true })
     }
 
     fn address(&self) -> Option<IpAddr> {
         *self.address.get_or_init(|| client_address(self.policy.client_ip, self.request, self.proxy))
     }
 
-    /// The digest of a limit's key. A tag stands before each part: "no subject" is nobody's subject.
-    fn identity(
-        &self,
-        limiter: &Limiter,
-        rule: &LimitRule,
-        form: &Form<'_>,
-        caller: Option<&Caller>,
-    ) -> Identity {
-        let address =
-            if rule.key.contains(&KeyPart::ClientIp) { address_bytes(self.address()) } else { Vec::new() };
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(rule.key.len().saturating_mul(2));
+    /// Adds a limit's key to the digest. A tag stands before each part: "no subject" is nobody's subject.
+    fn add_key(&self, digest: &mut Digest, rule: &LimitRule, form: &Form<'_>, caller: Option<&Caller>) {
+        let add_both = |digest: &mut Digest, tag: &str, part: &str| {
+            digest.add(tag.as_bytes());
+            digest.add(part.as_bytes());
+        };
         for part in &rule.key {
             match part {
-                KeyPart::ClientIp => parts.extend([b"client_ip".as_slice(), &address]),
-                KeyPart::Subject => match caller.and_then(|caller| caller.token.subject()) {
-                    Some(subject) => parts.extend([b"subject".as_slice(), subject.as_bytes()]),
-                    None => parts.push(b"anonymous"),
-                },
-                KeyPart::Route => {
-                    let label = form.route.map_or("", |route| &route.label);
-                    parts.extend([b"route".as_slice(), label.as_bytes()]);
+                KeyPart::ClientIp => {
+                    digest.add(b"client_ip");
+                    add_address(digest, self.address());
                 }
-                KeyPart::Path => parts.extend([b"path".as_slice(), form.target.path().as_bytes()]),
-                KeyPart::Method => parts.extend([b"method".as_slice(), form.method.as_bytes()]),
+                KeyPart::Subject => match caller.and_then(|caller| caller.token.subject()) {
+                    Some(subject) => add_both(digest, "subject", subject),
+                    None => digest.add(b"anonymous"),
+                },
+                KeyPart::Route => add_both(digest, "route", form.route.map_or("", |route| &route.label)),
+                KeyPart::Path => add_both(digest, "path", form.target.path()),
+                KeyPart::Method => add_both(digest, "method", form.method),
                 KeyPart::Claim(slot) => match caller.and_then(|caller| caller.token.claim(*slot)) {
-                    Some(claim) => parts.extend([b"claim".as_slice(), claim.text.as_bytes()]),
-                    None => parts.push(b"no claim"),
+                    Some(claim) => add_both(digest, "claim", &claim.text),
+                    None => digest.add(b"no claim"),
                 },
                 KeyPart::Header(header) => {
-                    parts.push(b"header");
+                    digest.add(b"header");
                     let values = self.request.key_headers.iter().filter(|(place, _)| place == header);
-                    parts.extend(values.map(|(_, value)| *value));
+                    values.for_each(|(_, value)| digest.add(value));
                 }
             }
         }
-        limiter.identity(&rule.name, parts)
     }
 }
 
@@ -198,11 +206,11 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// Callers without an IP address (a Unix socket) are counted as one.
-fn address_bytes(address: Option<IpAddr>) -> Vec<u8> {
+fn add_address(digest: &mut Digest, address: Option<IpAddr>) {
     match address {
-        Some(IpAddr::V4(address)) => address.octets().to_vec(),
-        Some(IpAddr::V6(address)) => address.octets().to_vec(),
-        None => Vec::new(),
+        Some(IpAddr::V4(address)) => digest.add(&address.octets()),
+        Some(IpAddr::V6(address)) => digest.add(&address.octets()),
+        None => digest.add(&[]),
     }
 }
 

@@ -78,20 +78,14 @@ fn one(value: &[u8]) -> Presented<'_> {
 /// Envoy joins repeated lines of a known header with a comma, which stands in no token.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
-    let joined = value.contains(&b',');
-    match scheme {
-        None if joined => Presented::Ambiguous,
-        None => one(value),
-        Some(scheme) => {
-            let mut parts =
-                value.split(|&byte| byte == b',').filter(|part| after_scheme(part, scheme).is_some());
-            match parts.next() {
-                None => Presented::Nothing,
-                Some(_) if joined => Presented::Ambiguous,
-                Some(_) => after_scheme(value, scheme).map_or(Presented::Nothing, one),
-            }
-        }
+    if !value.contains(&b',') {
+        return match scheme {
+            None => one(value),
+            Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),
+        };
     }
+    let ours = |part: &[u8]| scheme.is_none_or(|scheme| after_scheme(part, scheme).is_some());
+    if value.split(|&byte| byte == b',').any(ours) { Presented::Ambiguous } else { Presented::Nothing }
 }
 
 /// What follows the scheme and at least one space (RFC 6750 section 2.1: `1*SP`).
