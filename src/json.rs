@@ -49,10 +49,6 @@ impl Pointer {
         &self.0
     }
 
-    pub(crate) fn from_steps(steps: Vec<Step>) -> Self {
-        Self(steps)
-    }
-
     pub(crate) fn starts_with(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }
@@ -91,7 +87,7 @@ pub(crate) enum Path<'p> {
 }
 
 impl Path<'_> {
-    fn pointer(&self) -> Pointer {
+    pub(crate) fn pointer(&self) -> Pointer {
         match self {
             Self::Root => Pointer::root(),
             Self::Index(parent, index) => parent.pointer().index(*index),
