@@ -81,7 +81,11 @@ impl Document {
                 self.errors.push(ConfigError { at, value, problem, instead });
             }
         }
-        self.errors.sort_by(|a, b| a.at.cmp(&b.at));
+        let mut sorted: Vec<ConfigError> = Vec::with_capacity(self.errors.len());
+        for error in self.errors.drain(..) {
+            sorted.insert(sorted.partition_point(|known| known.at <= error.at), error);
+        }
+        self.errors = sorted;
     }
 }
 

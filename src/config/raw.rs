@@ -3,12 +3,11 @@
 //! Every struct refuses unknown fields and knows its defaults; no value is judged here. [`super::build`] turns this
 //! into the always-valid [`super::Policy`]. The JSON Schema that `api-guard schema` prints is derived from these types.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::shape::{self, Misfits, Shape, fields, names};
+use super::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -315,7 +314,8 @@ pub struct RawRoute {
     /// The caller needs one of them.
     pub any_permissions: Option<Vec<String>>,
     /// Path parameter to claim: they must be equal.
-    pub bind: BTreeMap<String, String>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub bind: Named<String>,
     /// In place of `request.content_types`.
     pub content_types: Option<Vec<String>>,
     /// In place of `request.max_request_size_bytes`.
@@ -349,7 +349,11 @@ pub struct RawRoles {
     /// The claim with the roles; dots go into objects.
     pub claim: String,
     /// Role to permissions.
-    pub grants: BTreeMap<String, Vec<String>>,
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "std::collections::BTreeMap<String, Vec<String>>")
+    )]
+    pub grants: Named<Vec<String>>,
 }
 
 fields!(RawRoles { claim, grants });
@@ -398,7 +402,8 @@ pub struct RawTiers {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub claim: Option<String>,
     /// Tier to number of requests.
-    pub values: BTreeMap<String, u64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    pub values: Named<u64>,
     /// For every other value, and without the claim.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub default: Option<u64>,
@@ -487,7 +492,8 @@ pub struct RawDenied {
     /// Key identifiers.
     pub kid: Vec<String>,
     /// Subject to Unix time: tokens issued before it are refused.
-    pub sub_issued_before: BTreeMap<String, u64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    pub sub_issued_before: Named<u64>,
 }
 
 fields!(RawDenied { jti, sub, kid, sub_issued_before });
@@ -515,7 +521,11 @@ pub struct RawForward {
     /// Header for the permissions, space-separated; null = off.
     pub permissions_header: Option<String>,
     /// Claim to header.
-    pub claims: BTreeMap<String, Option<String>>,
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "std::collections::BTreeMap<String, Option<String>>")
+    )]
+    pub claims: Named<Option<String>>,
     /// Whether the upstream sees the token.
     pub token: ForwardToken,
 }
@@ -644,7 +654,7 @@ impl Default for RawRequest {
 
 impl Default for RawRoles {
     fn default() -> Self {
-        Self { claim: "roles".to_owned(), grants: BTreeMap::new() }
+        Self { claim: "roles".to_owned(), grants: Vec::new() }
     }
 }
 
@@ -684,7 +694,7 @@ impl Default for RawForward {
         Self {
             subject_header: Some("x-auth-subject".to_owned()),
             permissions_header: Some("x-auth-permissions".to_owned()),
-            claims: BTreeMap::new(),
+            claims: Vec::new(),
             token: ForwardToken::Keep,
         }
     }

@@ -6,8 +6,6 @@
 //!
 //! Not by serde: a reading function for every type and every way to read it was a quarter of the module.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::json::{Path, Pointer};
@@ -17,6 +15,9 @@ pub(super) trait Shape: Sized {
     /// What `value` says; `None`, and a misfit, if it has another form.
     fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self>;
 }
+
+/// The members of an object that may have any names, in the order of the names, each of which stands once.
+pub(super) type Named<T> = Vec<(String, T)>;
 
 /// A place that does not fit.
 pub(super) struct Misfit {
@@ -141,13 +142,12 @@ impl<T: Shape + Default> Shape for Vec<T> {
     }
 }
 
-/// Any names to values of one form.
-impl<T: Shape> Shape for BTreeMap<String, T> {
+impl<T: Shape> Shape for Named<T> {
     fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         let mut read = Self::new();
         for (name, value) in misfits.object(value, place)? {
             if let Some(value) = T::read(value, Path::Field(&place, name), misfits) {
-                read.insert(name.clone(), value);
+                read.push((name.clone(), value));
             }
         }
         Some(read)
