@@ -162,9 +162,13 @@ pub struct FormFaults(Vec<FormFault>);
 
 impl FormFaults {
     /// `None` if nothing is wrong.
-    pub fn new(mut faults: Vec<FormFault>) -> Option<Self> {
-        faults.sort_by_key(FormFault::rank);
-        (!faults.is_empty()).then_some(Self(faults))
+    pub fn new(faults: Vec<FormFault>) -> Option<Self> {
+        let mut sorted: Vec<FormFault> = Vec::with_capacity(faults.len());
+        for fault in faults {
+            let place = sorted.partition_point(|known| known.rank() <= fault.rank());
+            sorted.insert(place, fault);
+        }
+        (!sorted.is_empty()).then_some(Self(sorted))
     }
 
     /// A single fault.

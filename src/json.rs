@@ -49,10 +49,6 @@ impl Pointer {
         &self.0
     }
 
-    pub(crate) fn from_steps(steps: Vec<Step>) -> Self {
-        Self(steps)
-    }
-
     pub(crate) fn starts_with(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }
@@ -77,9 +73,9 @@ pub fn read(text: &[u8], repeated: &mut Vec<Pointer>) -> Result<Value, serde_jso
 
 /// Reads any JSON value into a tree and notes repeated names. Where it stands is kept on the stack, so that a
 /// document without repetitions costs nothing for it.
-pub(crate) struct Tree<'p, 'r> {
-    pub(crate) path: Path<'p>,
-    pub(crate) repeated: &'r mut Vec<Pointer>,
+struct Tree<'p, 'r> {
+    path: Path<'p>,
+    repeated: &'r mut Vec<Pointer>,
 }
 
 /// The way from the root to a value, as a list through the stack.
@@ -91,7 +87,7 @@ pub(crate) enum Path<'p> {
 }
 
 impl Path<'_> {
-    fn pointer(&self) -> Pointer {
+    pub(crate) fn pointer(&self) -> Pointer {
         match self {
             Self::Root => Pointer::root(),
             Self::Index(parent, index) => parent.pointer().index(*index),
@@ -164,9 +160,110 @@ impl<'de> Visitor<'de> for Tree<'_, '_> {
     }
 }
 
+/// One member of an object that is read in part.
+pub(crate) struct Member {
+    /// What its name was numbered.
+    pub(crate) number: usize,
+    pub(crate) value: Value,
+    /// Whether a name stands more than once somewhere in its value.
+    pub(crate) repeats: bool,
+}
+
+/// Reads one JSON object, and of its members, in their order, those whose names have a number. All others are decoded
+/// and thrown away. `None` if the text is JSON but no object.
+pub(crate) fn members(
+    text: &str,
+    number: &dyn Fn(&str) -> Option<usize>,
+) -> Result<Option<Vec<Member>>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let members = json.deserialize_any(Object { number })?;
+    json.end().map(|()| members)
+}
+
+// The visitors here take every kind of JSON value: the library's words for a value of the wrong kind, which nobody
+// would read, are a large part of it.
+
+struct Object<'n> {
+    number: &'n dyn Fn(&str) -> Option<usize>,
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Option<Vec<Member>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Checked.visit_seq(seq).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        let mut repeated = Vec::new();
+        while let Some(number) = map.next_key_seed(Number(self.number))? {
+            let Some(number) = number else {
+                map.next_value::<Checked>()?;
+                continue;
+            };
+            repeated.clear();
+            let value = map.next_value_seed(Tree { path: Path::Root, repeated: &mut repeated })?;
+            members.push(Member { number, value, repeats: !repeated.is_empty() });
+        }
+        Ok(Some(members))
+    }
+}
+
+/// The number of a name.
+struct Number<'n>(&'n dyn Fn(&str) -> Option<usize>);
+
+impl<'de> DeserializeSeed<'de> for Number<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Number<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok((self.0)(name))
+    }
+}
+
 /// Any JSON value, decoded in full and thrown away: a value that nobody reads is held to the same rules as one that
 /// is read.
-pub(crate) struct Checked;
+struct Checked;
 
 impl<'de> Deserialize<'de> for Checked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -226,6 +323,35 @@ mod tests {
         read(br#"{"a":[{"b":1,"\u0062":2}],"c":1,"c":2}"#, &mut repeated).unwrap();
         let places: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
         assert_eq!(places, ["/a/0/b", "/c"]);
+    }
+
+    #[test]
+    fn of_an_object_the_numbered_members_are_read_in_their_order() {
+        let number = |name: &str| ["a", "b"].iter().position(|known| *known == name);
+        let read = |text: &str| {
+            members(text, &number).map(|members| {
+                let members = members?.into_iter();
+                Some(
+                    members
+                        .map(|member| (member.number, member.value.to_string(), member.repeats))
+                        .collect::<Vec<_>>(),
+                )
+            })
+        };
+        assert_eq!(
+            read(r#" {"b":{"x":1,"x":2},"c":{"y":0,"y":0},"a":"1","\u0062":null} "#).unwrap().unwrap(),
+            [
+                (1, r#"{"x":2}"#.to_owned(), true),
+                (0, "\"1\"".to_owned(), false),
+                (1, "null".to_owned(), false)
+            ]
+        );
+        for other in ["null", "true", "1", "-1", "1.5", "\"{}\"", "[{}]"] {
+            assert_eq!(read(other).unwrap(), None, "{other}");
+        }
+        for bad in ["", "{", "{}{}", "[", r#"["\ud800"]"#, r#"{"c":"\ud800"}"#, r#"{"a":1e999}"#, "{a:1}"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -138,12 +138,10 @@ impl RouteTable {
             return Found::Route { id: *id, template };
         }
         let entries = covering.iter().flat_map(|host| leaf.on(*host));
-        let mut allowed: Vec<&str> = entries.map(|entry| entry.method.as_str()).collect();
+        let mut allowed = sorted(entries.map(|entry| entry.method.as_str()));
         if self.list_head && allowed.contains(&"GET") {
-            allowed.push("HEAD");
+            allowed = sorted(allowed.into_iter().chain(["HEAD"]));
         }
-        allowed.sort_unstable();
-        allowed.dedup();
         Found::MethodNotAllowed { allowed }
     }
 
@@ -152,6 +150,17 @@ impl RouteTable {
     pub fn most_steps(&self) -> usize {
         self.tree.most_steps()
     }
+}
+
+/// A handful of methods, sorted, each once.
+pub(crate) fn sorted<'m>(methods: impl Iterator<Item = &'m str>) -> Vec<&'m str> {
+    let mut sorted = Vec::new();
+    for method in methods {
+        if let Err(place) = sorted.binary_search(&method) {
+            sorted.insert(place, method);
+        }
+    }
+    sorted
 }
 
 impl Leaf {

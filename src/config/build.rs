@@ -52,9 +52,9 @@ impl Problems {
 
     /// Notes repetitions in a list that must not have any.
     fn unique<'a>(&mut self, at: &Pointer, values: impl IntoIterator<Item = &'a String>) {
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<String> = HashSet::new();
         for (place, value) in values.into_iter().enumerate() {
-            if !seen.insert(value) {
+            if !seen.insert(value.clone()) {
                 self.add(at.index(place), "stands more than once in this list", "remove the repetition");
             }
         }
@@ -260,7 +260,7 @@ fn build_denied(problems: &mut Problems, raw: super::raw::RawDenied, at: &Pointe
         jti: raw.jti.into_iter().collect(),
         sub: raw.sub.into_iter().collect(),
         kid: raw.kid.into_iter().collect(),
-        sub_issued_before: raw.sub_issued_before,
+        sub_issued_before: raw.sub_issued_before.into_iter().collect(),
     }
 }
 

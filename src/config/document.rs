@@ -1,15 +1,14 @@
 //! From text to [`RawConfig`], with every error of shape at once.
 //!
-//! A derived `Deserialize` stops at the first error. So the document is read into a tree (which also finds repeated
-//! names), the tree is read into the raw type, and where that fails the offending member is noted, cut out, and the
-//! rest is tried again.
+//! The document is read into a tree (which also finds repeated names), and the tree into the raw type by
+//! [`super::shape`].
 
 use serde_json::Value;
 
 use super::error::ConfigError;
 use super::raw::RawConfig;
-use super::shape::{self, Reason};
-use crate::json::{self, Pointer, Step};
+use super::shape::{Misfit, Misfits, Reason, Shape};
+use crate::json::{self, Path, Pointer, Step};
 
 /// More errors than this are not listed: the document is something else than a configuration.
 const MOST_ERRORS: usize = 100;
@@ -18,14 +17,14 @@ const LONGEST_VALUE: usize = 64;
 
 /// A document that was read as far as its shape allows.
 pub(super) struct Document {
-    /// What remains after everything of a wrong shape was cut out.
+    /// What it says, with defaults for everything of a wrong shape.
     pub(super) raw: RawConfig,
-    /// The tree that it was read from, for quoting offending values.
+    /// The whole document, for quoting offending values.
     tree: Value,
     /// The errors of shape.
     pub(super) errors: Vec<ConfigError>,
-    /// What was cut out, at its places in the original document.
-    cut: Vec<Pointer>,
+    /// Where defaults stand in for what does not fit.
+    unread: Vec<Pointer>,
 }
 
 impl Document {
@@ -33,7 +32,7 @@ impl Document {
     pub(super) fn read(text: &[u8]) -> Self {
         let mut repeated = Vec::new();
         let tree = json::read(text, &mut repeated);
-        let mut tree = match tree {
+        let tree = match tree {
             Ok(tree) => tree,
             Err(error) => {
                 let error = ConfigError {
@@ -46,7 +45,7 @@ impl Document {
                     raw: RawConfig::default(),
                     tree: Value::Null,
                     errors: vec![error],
-                    cut: vec![Pointer::root()],
+                    unread: vec![Pointer::root()],
                 };
             }
         };
@@ -59,51 +58,44 @@ impl Document {
                 instead: "keep one of them".to_owned(),
             })
             .collect();
-        let mut cut = Vec::new();
-        let raw = loop {
-            match shape::read::<RawConfig>(&tree) {
-                Ok(raw) => break raw,
-                Err(misfit) => {
-                    let at = misfit.at();
-                    let original = restore(&at, &cut);
-                    // What fails for lack of a part that was cut out is not wrong itself.
-                    if !cut.iter().any(|cut: &Pointer| cut.starts_with(&original)) {
-                        errors.push(shape_error(&tree, &at, &original, misfit.reason));
-                    }
-                    let gone = remove(&mut tree, &at);
-                    cut.push(original);
-                    if !gone || errors.len() >= MOST_ERRORS {
-                        // Nothing is left to be judged, and so nothing must be found missing.
-                        cut.push(Pointer::root());
-                        break RawConfig::default();
-                    }
-                }
+        let mut misfits = Misfits::default();
+        let raw = RawConfig::read(&tree, Path::Root, &mut misfits).unwrap_or_default();
+        let mut unread: Vec<Pointer> = Vec::new();
+        for Misfit { at, reason } in misfits.0 {
+            if unread.len() == MOST_ERRORS {
+                // Not all are listed, and so nothing must be said about what stands in for the others.
+                unread.push(Pointer::root());
+                break;
             }
-        };
-        Self { raw, tree, errors, cut }
+            errors.push(shape_error(&tree, at.clone(), reason));
+            unread.push(at);
+        }
+        Self { raw, tree, errors, unread }
     }
 
-    /// Adds what is wrong with the values. What stands in a place that was cut out for its shape is not reported
-    /// twice; places are given as in the original document.
+    /// Adds what is wrong with the values. A place that has the wrong shape is not reported twice.
     pub(super) fn report(&mut self, problems: Vec<(Pointer, String, String)>) {
-        for (place, problem, instead) in problems {
-            let at = restore(&place, &self.cut);
-            if !self.cut.iter().any(|cut| cut.starts_with(&at) || at.starts_with(cut)) {
-                let value = quote(&self.tree, &place);
+        for (at, problem, instead) in problems {
+            if !self.unread.iter().any(|unread| unread.starts_with(&at) || at.starts_with(unread)) {
+                let value = quote(&self.tree, &at);
                 self.errors.push(ConfigError { at, value, problem, instead });
             }
         }
-        self.errors.sort_by(|a, b| a.at.cmp(&b.at));
+        let mut sorted: Vec<ConfigError> = Vec::with_capacity(self.errors.len());
+        for error in self.errors.drain(..) {
+            sorted.insert(sorted.partition_point(|known| known.at <= error.at), error);
+        }
+        self.errors = sorted;
     }
 }
 
 /// An error of shape in the operator's words.
-fn shape_error(tree: &Value, at: &Pointer, original: &Pointer, reason: Reason) -> ConfigError {
+fn shape_error(tree: &Value, at: Pointer, reason: Reason) -> ConfigError {
     let (value, problem, instead) = match reason {
         Reason::UnknownField(known) => (None, "unknown field", format!("write {known}, or remove it")),
-        Reason::Wrong(expected) => (quote(tree, at), "wrong type or value", format!("write {expected}")),
+        Reason::Wrong(expected) => (quote(tree, &at), "wrong type or value", format!("write {expected}")),
     };
-    ConfigError { at: original.clone(), value, problem: problem.to_owned(), instead }
+    ConfigError { at, value, problem: problem.to_owned(), instead }
 }
 
 fn quote(tree: &Value, at: &Pointer) -> Option<String> {
@@ -120,47 +112,6 @@ fn quote(tree: &Value, at: &Pointer) -> Option<String> {
         cut.push('…');
     }
     Some(cut)
-}
-
-fn remove(tree: &mut Value, at: &Pointer) -> bool {
-    let Some((last, parents)) = at.steps().split_last() else { return false };
-    let parent = Pointer::from_steps(parents.to_vec());
-    match (tree.pointer_mut(&parent.to_string()), last) {
-        (Some(Value::Object(object)), Step::Field(name)) => object.remove(name).is_some(),
-        (Some(Value::Array(array)), Step::Index(index)) if *index < array.len() => {
-            array.remove(*index);
-            true
-        }
-        _ => false,
-    }
-}
-
-/// The place in the original document of a place in the cut one: removed elements have shifted later ones down.
-fn restore(at: &Pointer, cut: &[Pointer]) -> Pointer {
-    let mut original = Pointer::root();
-    for step in at.steps() {
-        let step = match step {
-            Step::Field(_) => step.clone(),
-            Step::Index(index) => {
-                let mut removed: Vec<usize> = cut
-                    .iter()
-                    .filter_map(|gone| match gone.steps().split_last() {
-                        Some((Step::Index(index), parents)) if parents == original.steps() => Some(*index),
-                        _ => None,
-                    })
-                    .collect();
-                removed.sort_unstable();
-                Step::Index(
-                    removed.iter().fold(
-                        *index,
-                        |index, &gone| if gone <= index { index.saturating_add(1) } else { index },
-                    ),
-                )
-            }
-        };
-        original = original.step(step);
-    }
-    original
 }
 
 /// Whether a value at this place may be a secret, or somebody's secret written into the wrong place.
@@ -361,7 +312,6 @@ mod tests {
     fn what_is_wrong_with_values_is_reported_at_the_places_of_the_document_as_written() {
         let text = r#"{"routes":[1,{"name":"a"},"x",{"name":"b"}]}"#;
         let mut document = Document::read(text.as_bytes());
-        assert_eq!(document.raw.routes.len(), 2);
         let problem = |place| {
             (
                 Pointer::root().field("routes").index(place).field("name"),
@@ -369,7 +319,7 @@ mod tests {
                 "better".to_owned(),
             )
         };
-        document.report(vec![problem(0), problem(1)]);
+        document.report((0..4).map(problem).collect());
         let printed: Vec<String> = document.errors.iter().map(ConfigError::to_string).collect();
         assert_eq!(
             printed,
@@ -383,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_out_for_its_shape_is_not_reported_again() {
+    fn what_has_the_wrong_shape_is_not_reported_again() {
         let mut document = Document::read(br#"{"tokens":{"keys":7}}"#);
         let keys = Pointer::root().field("tokens").field("keys");
         document.report(vec![(keys, "no key".to_owned(), "write one".to_owned())]);

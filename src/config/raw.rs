@@ -3,19 +3,24 @@
 //! Every struct refuses unknown fields and knows its defaults; no value is judged here. [`super::build`] turns this
 //! into the always-valid [`super::Policy`]. The JSON Schema that `api-guard schema` prints is derived from these types.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, Unexpected, Visitor};
+use serde_json::Value;
+
+use super::shape::{self, Misfits, Named, Shape, fields, names};
+use crate::json::Path;
 
 #[cfg(not(target_arch = "wasm32"))]
 use schemars::JsonSchema;
 
+/// Entries of a shared table where the configuration does not say.
+const CAPACITY: u64 = 65_536;
+const SECRET_FORMS: &str = r#"{"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#;
+
 /// The whole plugin configuration.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(title = "api-guard plugin configuration"))]
 pub struct RawConfig {
     /// "enforce" refuses; "report" lets every request pass, and counts and logs what would have been refused.
@@ -31,14 +36,12 @@ pub struct RawConfig {
     /// Roles in the token that become permissions.
     pub roles: Option<RawRoles>,
     /// Limits for all routes; all that apply must admit.
-    #[serde(default = "default_rate_limits")]
     pub rate_limits: Vec<RawLimit>,
     /// Limits failed authentications of one client address.
     pub auth_failure_limit: Option<RawAuthFailureLimit>,
     /// What counts as the client's address.
     pub client_ip: RawClientIp,
     /// Identities counted exactly at a time, 1 to 16777216. Memory is fixed when Envoy starts.
-    #[serde(default = "default_capacity")]
     pub limiter_capacity: u64,
     /// Tokens that are refused although they verify.
     pub revocation: RawRevocation,
@@ -48,10 +51,26 @@ pub struct RawConfig {
     pub replies: RawReplies,
 }
 
+fields!(RawConfig {
+    mode,
+    tokens,
+    request,
+    routes,
+    unmatched_routes,
+    roles,
+    rate_limits,
+    auth_failure_limit,
+    client_ip,
+    limiter_capacity,
+    revocation,
+    forward,
+    replies
+});
+
 /// Whether refusals are carried out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum Mode {
     /// Refuse.
     #[default]
@@ -60,10 +79,12 @@ pub enum Mode {
     Report,
 }
 
+names!(Mode { "enforce" => Enforce, "report" => Report });
+
 /// Who may use a path.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum Access {
     /// Everybody; tokens are ignored.
     Public,
@@ -74,10 +95,12 @@ pub enum Access {
     Deny,
 }
 
+names!(Access { "public" => Public, "authenticated" => Authenticated, "deny" => Deny });
+
 /// Section `tokens`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawTokens {
     /// At least one key; two at a time while rotating.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required, length(min = 1)))]
@@ -104,10 +127,24 @@ pub struct RawTokens {
     pub permission_format: PermissionFormat,
 }
 
+fields!(RawTokens {
+    keys,
+    sources,
+    required_claims,
+    issuers,
+    audiences,
+    clock_skew_seconds,
+    max_token_age_hours,
+    token_too_old,
+    max_token_bytes,
+    permissions_claim,
+    permission_format
+});
+
 /// What happens to a token older than `max_token_age_hours`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum TooOld {
     /// It passes and is logged.
     Warn,
@@ -115,10 +152,12 @@ pub enum TooOld {
     Reject,
 }
 
+names!(TooOld { "warn" => Warn, "reject" => Reject });
+
 /// The form of a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "snake_case"))]
 pub enum PermissionFormat {
     /// `^[a-z_]+:[a-z_]+$`
     ResourceAction,
@@ -126,10 +165,12 @@ pub enum PermissionFormat {
     ScopeToken,
 }
 
+names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => ScopeToken });
+
 /// One verification key.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawKey {
     /// A token naming a kid is checked with that key only.
     pub kid: Option<String>,
@@ -141,6 +182,8 @@ pub struct RawKey {
     /// The key verifies nothing from this RFC 3339 time on.
     pub not_after: Option<String>,
 }
+
+fields!(RawKey { kid, secret, not_before, not_after });
 
 /// Where a secret comes from.
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
@@ -154,28 +197,19 @@ pub enum RawSecret {
     Base64url(String),
 }
 
-impl<'de> Deserialize<'de> for RawSecret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneMember;
-        impl<'de> Visitor<'de> for OneMember {
-            type Value = RawSecret;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"{"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSecret, A::Error> {
-                let secret = match map.next_key::<&str>()? {
-                    Some("env") => RawSecret::Env(map.next_value()?),
-                    Some("value") => RawSecret::Value(map.next_value()?),
-                    Some("base64url") => RawSecret::Base64url(map.next_value()?),
-                    Some(_) | None => return Err(de::Error::invalid_value(Unexpected::Map, &self)),
-                };
-                match map.next_key::<&str>()? {
-                    None => Ok(secret),
-                    Some(_) => Err(de::Error::invalid_value(Unexpected::Map, &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(OneMember)
+impl Shape for RawSecret {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        let mut members = value.as_object().into_iter().flatten();
+        let (Some((name, value)), None) = (members.next(), members.next()) else {
+            return misfits.wrong(place, SECRET_FORMS);
+        };
+        let form = match name.as_str() {
+            "env" => Self::Env,
+            "value" => Self::Value,
+            "base64url" => Self::Base64url,
+            _ => return misfits.wrong(place, SECRET_FORMS),
+        };
+        String::read(value, Path::Field(&place, name), misfits).map(form)
     }
 }
 
@@ -189,9 +223,9 @@ impl fmt::Debug for RawSecret {
 }
 
 /// One place of a token: exactly one of `header`, `cookie`, `query`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawSource {
     /// A request header.
     pub header: Option<String>,
@@ -203,10 +237,12 @@ pub struct RawSource {
     pub query: Option<String>,
 }
 
+fields!(RawSource { header, scheme, cookie, query });
+
 /// Section `request`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawRequest {
     /// Methods that any route may allow.
     pub allowed_methods: Vec<String>,
@@ -222,10 +258,19 @@ pub struct RawRequest {
     pub cors_preflight: CorsPreflight,
 }
 
+fields!(RawRequest {
+    allowed_methods,
+    content_types,
+    max_request_size_bytes,
+    https_only,
+    method_override,
+    cors_preflight
+});
+
 /// See [`RawRequest::method_override`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum MethodOverride {
     /// The headers are removed.
     Strip,
@@ -233,10 +278,12 @@ pub enum MethodOverride {
     Keep,
 }
 
+names!(MethodOverride { "strip" => Strip, "keep" => Keep });
+
 /// See [`RawRequest::cors_preflight`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum CorsPreflight {
     /// OPTIONS is a method like any other.
     Reject,
@@ -244,10 +291,12 @@ pub enum CorsPreflight {
     Forward,
 }
 
+names!(CorsPreflight { "reject" => Reject, "forward" => Forward });
+
 /// One route.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawRoute {
     /// For logs, metrics and filter state; the path where absent.
     pub name: Option<String>,
@@ -265,7 +314,8 @@ pub struct RawRoute {
     /// The caller needs one of them.
     pub any_permissions: Option<Vec<String>>,
     /// Path parameter to claim: they must be equal.
-    pub bind: BTreeMap<String, String>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub bind: Named<String>,
     /// In place of `request.content_types`.
     pub content_types: Option<Vec<String>>,
     /// In place of `request.max_request_size_bytes`.
@@ -276,22 +326,42 @@ pub struct RawRoute {
     pub mode: Option<Mode>,
 }
 
+fields!(RawRoute {
+    name,
+    path,
+    hosts,
+    methods,
+    access,
+    required_permissions,
+    any_permissions,
+    bind,
+    content_types,
+    max_request_size_bytes,
+    rate_limits,
+    mode
+});
+
 /// Section `roles`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawRoles {
     /// The claim with the roles; dots go into objects.
-    #[serde(default = "default_roles_claim")]
     pub claim: String,
     /// Role to permissions.
-    pub grants: BTreeMap<String, Vec<String>>,
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "std::collections::BTreeMap<String, Vec<String>>")
+    )]
+    pub grants: Named<Vec<String>>,
 }
 
+fields!(RawRoles { claim, grants });
+
 /// One rate limit.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawLimit {
     /// Unique; shown to clients and in metrics.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
@@ -310,6 +380,8 @@ pub struct RawLimit {
     pub mode: Option<Mode>,
 }
 
+fields!(RawLimit { name, max_requests, window_seconds, key, warn_at_percent, mode });
+
 /// A number of requests, or a number for each value of a claim.
 #[derive(Debug, Clone)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
@@ -322,43 +394,39 @@ pub enum RawMaxRequests {
 }
 
 /// Tiers of a limit.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawTiers {
     /// The claim that names the tier; dots go into objects.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub claim: Option<String>,
     /// Tier to number of requests.
-    pub values: BTreeMap<String, u64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    pub values: Named<u64>,
     /// For every other value, and without the claim.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub default: Option<u64>,
 }
 
-impl<'de> Deserialize<'de> for RawMaxRequests {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = RawMaxRequests;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<RawMaxRequests, E> {
-                Ok(RawMaxRequests::Fixed(number))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawMaxRequests, A::Error> {
-                RawTiers::deserialize(de::value::MapAccessDeserializer::new(map)).map(RawMaxRequests::ByClaim)
-            }
+fields!(RawTiers { claim, values, default });
+
+impl Shape for RawMaxRequests {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        if let Some(number) = value.as_u64() {
+            Some(Self::Fixed(number))
+        } else if value.is_object() {
+            RawTiers::read(value, place, misfits).map(Self::ByClaim)
+        } else {
+            misfits.wrong(place, r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
         }
-        deserializer.deserialize_any(Either)
     }
 }
 
 /// Section `auth_failure_limit`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawAuthFailureLimit {
     /// Failures in any interval of the window.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
@@ -368,10 +436,12 @@ pub struct RawAuthFailureLimit {
     pub window_seconds: Option<u64>,
 }
 
+fields!(RawAuthFailureLimit { max_failures, window_seconds });
+
 /// Section `client_ip`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawClientIp {
     /// Leading bits of an IPv6 address that tell clients apart, 1 to 128.
     pub ipv6_prefix: u64,
@@ -379,22 +449,26 @@ pub struct RawClientIp {
     pub from: AddressFrom,
 }
 
+fields!(RawClientIp { ipv6_prefix, from });
+
 /// See [`RawClientIp::from`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 pub enum AddressFrom {
     /// Envoy's `source.address`.
-    #[serde(rename = "source_address")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "source_address"))]
     SourceAddress,
     /// The header that Envoy sets with `use_remote_address`; `source.address` where it is absent.
-    #[serde(rename = "x-envoy-external-address")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(rename = "x-envoy-external-address"))]
     ExternalAddress,
 }
 
+names!(AddressFrom { "source_address" => SourceAddress, "x-envoy-external-address" => ExternalAddress });
+
 /// Section `revocation`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawRevocation {
     /// Refused from configuration: survives restarts.
     pub denied: RawDenied,
@@ -404,10 +478,12 @@ pub struct RawRevocation {
     pub capacity: u64,
 }
 
+fields!(RawRevocation { denied, endpoint, capacity });
+
 /// Section `revocation.denied`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawDenied {
     /// Token identifiers.
     pub jti: Vec<String>,
@@ -416,41 +492,50 @@ pub struct RawDenied {
     /// Key identifiers.
     pub kid: Vec<String>,
     /// Subject to Unix time: tokens issued before it are refused.
-    pub sub_issued_before: BTreeMap<String, u64>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    pub sub_issued_before: Named<u64>,
 }
 
+fields!(RawDenied { jti, sub, kid, sub_issued_before });
+
 /// Section `revocation.endpoint`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawEndpoint {
     /// The path, without parameters.
-    #[serde(default = "default_endpoint_path")]
     pub path: String,
     /// What revoking another subject's tokens needs.
-    #[serde(default = "default_endpoint_permissions")]
     pub required_permissions: Vec<String>,
 }
 
+fields!(RawEndpoint { path, required_permissions });
+
 /// Section `forward`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawForward {
     /// Header for the verified subject; null = off.
     pub subject_header: Option<String>,
     /// Header for the permissions, space-separated; null = off.
     pub permissions_header: Option<String>,
     /// Claim to header.
-    pub claims: BTreeMap<String, Option<String>>,
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "std::collections::BTreeMap<String, Option<String>>")
+    )]
+    pub claims: Named<Option<String>>,
     /// Whether the upstream sees the token.
     pub token: ForwardToken,
 }
 
+fields!(RawForward { subject_header, permissions_header, claims, token });
+
 /// See [`RawForward::token`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum ForwardToken {
     /// It does.
     Keep,
@@ -458,10 +543,12 @@ pub enum ForwardToken {
     Strip,
 }
 
+names!(ForwardToken { "keep" => Keep, "strip" => Strip });
+
 /// Section `replies`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawReplies {
     /// "full" explains; "code" gives the code alone.
     pub detail: Detail,
@@ -469,10 +556,12 @@ pub struct RawReplies {
     pub rate_limit_headers: RateLimitHeaders,
 }
 
+fields!(RawReplies { detail, rate_limit_headers });
+
 /// See [`RawReplies::detail`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum Detail {
     /// With `detail` and `errors`.
     Full,
@@ -480,10 +569,12 @@ pub enum Detail {
     Code,
 }
 
+names!(Detail { "full" => Full, "code" => Code });
+
 /// See [`RawReplies::rate_limit_headers`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(rename_all = "lowercase"))]
 pub enum RateLimitHeaders {
     /// `RateLimit` and `RateLimit-Policy`.
     Draft,
@@ -495,33 +586,35 @@ pub enum RateLimitHeaders {
     None,
 }
 
+names!(RateLimitHeaders { "draft" => Draft, "legacy" => Legacy, "both" => Both, "none" => None });
+
 fn texts(values: &[&str]) -> Vec<String> {
     values.iter().map(|&value| value.to_owned()).collect()
 }
 
-fn default_capacity() -> u64 {
-    65_536
-}
-
-fn default_roles_claim() -> String {
-    "roles".to_owned()
-}
-
-fn default_endpoint_path() -> String {
-    "/auth/revoke".to_owned()
-}
-
-fn default_endpoint_permissions() -> Vec<String> {
-    texts(&["tokens:revoke"])
-}
-
-fn default_rate_limits() -> Vec<RawLimit> {
-    vec![RawLimit {
-        name: Some("default".to_owned()),
-        max_requests: Some(RawMaxRequests::Fixed(100)),
-        window_seconds: Some(60),
-        ..RawLimit::default()
-    }]
+impl Default for RawConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            tokens: RawTokens::default(),
+            request: RawRequest::default(),
+            routes: Vec::new(),
+            unmatched_routes: Access::default(),
+            roles: None,
+            rate_limits: vec![RawLimit {
+                name: Some("default".to_owned()),
+                max_requests: Some(RawMaxRequests::Fixed(100)),
+                window_seconds: Some(60),
+                ..RawLimit::default()
+            }],
+            auth_failure_limit: None,
+            client_ip: RawClientIp::default(),
+            limiter_capacity: CAPACITY,
+            revocation: RawRevocation::default(),
+            forward: RawForward::default(),
+            replies: RawReplies::default(),
+        }
+    }
 }
 
 impl Default for RawTokens {
@@ -559,6 +652,12 @@ impl Default for RawRequest {
     }
 }
 
+impl Default for RawRoles {
+    fn default() -> Self {
+        Self { claim: "roles".to_owned(), grants: Vec::new() }
+    }
+}
+
 impl Default for RawLimit {
     fn default() -> Self {
         Self {
@@ -580,7 +679,13 @@ impl Default for RawClientIp {
 
 impl Default for RawRevocation {
     fn default() -> Self {
-        Self { denied: RawDenied::default(), endpoint: None, capacity: default_capacity() }
+        Self { denied: RawDenied::default(), endpoint: None, capacity: CAPACITY }
+    }
+}
+
+impl Default for RawEndpoint {
+    fn default() -> Self {
+        Self { path: "/auth/revoke".to_owned(), required_permissions: texts(&["tokens:revoke"]) }
     }
 }
 
@@ -589,7 +694,7 @@ impl Default for RawForward {
         Self {
             subject_header: Some("x-auth-subject".to_owned()),
             permissions_header: Some("x-auth-permissions".to_owned()),
-            claims: BTreeMap::new(),
+            claims: Vec::new(),
             token: ForwardToken::Keep,
         }
     }

@@ -1,224 +1,162 @@
-//! Has a JSON tree the shape that a type demands, and if not, where not?
+//! Has a JSON tree the shape that a type demands, and where has it not?
 //!
-//! The library's own reading of a tree knows no places, quotes what it finds, and is lenient where the README is not:
-//! it takes a list for an object, by the order of the fields, and an object for a name. Here an error knows its place,
-//! and nothing of the document but that gets into it.
+//! Reads a tree into the types of [`super::raw`] in one walk that no error stops: what does not fit is noted with its
+//! place, and the default stands in for it. A list does not pass for an object, nor an object for a name, as they
+//! would with a derived `Deserialize`; and nothing of the document but places gets into an error.
+//!
+//! Not by serde: a reading function for every type and every way to read it was a quarter of the module.
 
-use std::fmt;
+use serde_json::{Map, Value};
 
-use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, Expected, MapAccess, SeqAccess, Unexpected, Visitor,
-};
-use serde_json::{Map, Value, map};
+use crate::json::{Path, Pointer};
 
-use crate::json::{Pointer, Step};
+/// A type that has a form in the configuration.
+pub(super) trait Shape: Sized {
+    /// What `value` says; `None`, and a misfit, if it has another form.
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self>;
+}
 
-/// Where a tree does not fit, and what would.
-#[derive(Debug)]
+/// The members of an object that may have any names, in the order of the names, each of which stands once.
+pub(super) type Named<T> = Vec<(String, T)>;
+
+/// A place that does not fit.
 pub(super) struct Misfit {
-    /// From the place up to the root.
-    way: Vec<Step>,
+    /// Where.
+    pub(super) at: Pointer,
     /// Why.
     pub(super) reason: Reason,
 }
 
 /// Why a place does not fit.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// The object has no such field; what it has.
+    /// The object has no such field; the ones that it has, in words.
     UnknownField(String),
-    /// The value is another type's, or none of those that there are; what is expected.
+    /// The value has another form than this.
     Wrong(String),
 }
 
-/// Reads `tree` into a type.
-pub(super) fn read<'de, T: Deserialize<'de>>(tree: &'de Value) -> Result<T, Misfit> {
-    T::deserialize(Node(tree))
+/// Everything that did not fit so far.
+#[derive(Default)]
+pub(super) struct Misfits(pub(super) Vec<Misfit>);
+
+impl Misfits {
+    /// Notes that the value here should be `expected`.
+    pub(super) fn wrong<T>(&mut self, place: Path<'_>, expected: &str) -> Option<T> {
+        self.0.push(Misfit { at: place.pointer(), reason: Reason::Wrong(expected.to_owned()) });
+        None
+    }
+
+    /// Notes that the text here should be one of `names`.
+    pub(super) fn no_name<T>(&mut self, place: Path<'_>, names: &[&str]) -> Option<T> {
+        self.wrong(place, &one_of(names))
+    }
+
+    /// Notes that there is no such field; `known` are the ones that there are.
+    pub(super) fn unknown(&mut self, place: Path<'_>, known: &[&str]) {
+        self.0.push(Misfit { at: place.pointer(), reason: Reason::UnknownField(one_of(known)) });
+    }
+
+    /// The members of the object here.
+    pub(super) fn object<'v>(&mut self, value: &'v Value, place: Path<'_>) -> Option<&'v Map<String, Value>> {
+        value.as_object().or_else(|| self.wrong(place, "an object"))
+    }
 }
 
-impl Misfit {
-    fn wrong(expected: &str) -> Self {
-        Self { way: Vec::new(), reason: Reason::Wrong(expected.to_owned()) }
-    }
-
-    fn below(mut self, step: Step) -> Self {
-        self.way.push(step);
-        self
-    }
-
-    /// Where.
-    pub(super) fn at(&self) -> Pointer {
-        Pointer::from_steps(self.way.iter().rev().cloned().collect())
+/// Reads a member into its field, which keeps its default if the member does not fit.
+pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, place: Path<'_>, misfits: &mut Misfits) {
+    if let Some(read) = T::read(value, place, misfits) {
+        *field = read;
     }
 }
 
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            Reason::UnknownField(known) => write!(f, "{}: unknown field, expected {known}", self.at()),
-            Reason::Wrong(expected) => write!(f, "{}: expected {expected}", self.at()),
+/// Makes an object with these fields of a struct with a default. Every field must be named.
+macro_rules! fields {
+    ($type:ident { $($field:ident),* }) => {
+        impl Shape for $type {
+            fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+                let members = misfits.object(value, place)?;
+                let mut read = Self::default();
+                for (name, value) in members {
+                    let place = Path::Field(&place, name);
+                    match name.as_str() {
+                        $(stringify!($field) => shape::fill(&mut read.$field, value, place, misfits),)*
+                        _ => misfits.unknown(place, &[$(stringify!($field)),*]),
+                    }
+                }
+                let Self { $($field: _),* } = &read;
+                Some(read)
+            }
         }
+    };
+}
+pub(super) use fields;
+
+/// Makes these texts of an enum.
+macro_rules! names {
+    ($type:ident { $($name:literal => $variant:ident),* }) => {
+        impl Shape for $type {
+            fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+                match value.as_str() {
+                    $(Some($name) => Some(Self::$variant),)*
+                    Some(_) | None => misfits.no_name(place, &[$($name),*]),
+                }
+            }
+        }
+    };
+}
+pub(super) use names;
+
+impl Shape for bool {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        value.as_bool().or_else(|| misfits.wrong(place, "true or false"))
     }
 }
 
-impl std::error::Error for Misfit {}
-
-impl de::Error for Misfit {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        // The text may hold the value.
-        Self::wrong("what the configuration reference says")
+impl Shape for u64 {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        value.as_u64().or_else(|| misfits.wrong(place, "a whole number"))
     }
+}
 
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::wrong(&expected.to_string())
+impl Shape for String {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        value.as_str().map(str::to_owned).or_else(|| misfits.wrong(place, "a text"))
     }
+}
 
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::wrong(&expected.to_string())
+impl<T: Shape> Shape for Option<T> {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        if value.is_null() { Some(None) } else { T::read(value, place, misfits).map(Some) }
     }
+}
 
-    fn unknown_variant(_: &str, variants: &'static [&'static str]) -> Self {
-        Self::wrong(&one_of(variants))
+/// A default stands in for an element that does not fit, so that later ones keep their places.
+impl<T: Shape + Default> Shape for Vec<T> {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        let Some(elements) = value.as_array() else { return misfits.wrong(place, "a list") };
+        let mut read = Self::with_capacity(elements.len());
+        for (index, value) in elements.iter().enumerate() {
+            read.push(T::read(value, Path::Index(&place, index), misfits).unwrap_or_default());
+        }
+        Some(read)
     }
+}
 
-    fn unknown_field(_: &str, fields: &'static [&'static str]) -> Self {
-        Self { way: Vec::new(), reason: Reason::UnknownField(one_of(fields)) }
+impl<T: Shape> Shape for Named<T> {
+    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        let mut read = Self::new();
+        for (name, value) in misfits.object(value, place)? {
+            if let Some(value) = T::read(value, Path::Field(&place, name), misfits) {
+                read.push((name.clone(), value));
+            }
+        }
+        Some(read)
     }
 }
 
 fn one_of(names: &[&str]) -> String {
     match names {
-        [] => "nothing".to_owned(),
-        [name] => format!("\"{name}\""),
-        [first, second] => format!("\"{first}\" or \"{second}\""),
-        more => format!("one of \"{}\"", more.join("\", \"")),
-    }
-}
-
-/// A value of the tree. Each kind of type is offered the one kind of value that fits it.
-struct Node<'de>(&'de Value);
-
-impl<'de> Deserializer<'de> for Node<'de> {
-    type Error = Misfit;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => match number.as_u64() {
-                Some(whole) => visitor.visit_u64(whole),
-                None => Err(de::Error::invalid_type(Unexpected::Other("number"), &visitor)),
-            },
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(elements) => visitor.visit_seq(Elements::of(elements)),
-            Value::Object(members) => visitor.visit_map(Members::of(members)),
-        }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let value = self.0.as_bool().ok_or_else(|| Misfit::wrong("true or false"))?;
-        visitor.visit_bool(value)
-    }
-
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let number = self.0.as_u64().ok_or_else(|| Misfit::wrong("a whole number"))?;
-        visitor.visit_u64(number)
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let text = self.0.as_str().ok_or_else(|| Misfit::wrong("a text"))?;
-        visitor.visit_borrowed_str(text)
-    }
-
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let elements = self.0.as_array().ok_or_else(|| Misfit::wrong("a list"))?;
-        visitor.visit_seq(Elements::of(elements))
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        let members = self.0.as_object().ok_or_else(|| Misfit::wrong("an object"))?;
-        visitor.visit_map(Members::of(members))
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        self.deserialize_map(visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
-        let name = self.0.as_str().ok_or_else(|| Misfit::wrong(&one_of(variants)))?;
-        visitor.visit_enum(BorrowedStrDeserializer::new(name))
-    }
-
-    serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple
-        tuple_struct identifier ignored_any
-    }
-}
-
-struct Elements<'de>(std::iter::Enumerate<std::slice::Iter<'de, Value>>);
-
-impl<'de> Elements<'de> {
-    fn of(elements: &'de [Value]) -> Self {
-        Self(elements.iter().enumerate())
-    }
-}
-
-impl<'de> SeqAccess<'de> for Elements<'de> {
-    type Error = Misfit;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Misfit> {
-        let Some((place, value)) = self.0.next() else { return Ok(None) };
-        seed.deserialize(Node(value)).map(Some).map_err(|misfit| misfit.below(Step::Index(place)))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.0.len())
-    }
-}
-
-struct Members<'de> {
-    rest: map::Iter<'de>,
-    /// The member whose name was read last.
-    current: Option<(&'de str, &'de Value)>,
-}
-
-impl<'de> Members<'de> {
-    fn of(members: &'de Map<String, Value>) -> Self {
-        Self { rest: members.iter(), current: None }
-    }
-}
-
-impl<'de> MapAccess<'de> for Members<'de> {
-    type Error = Misfit;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
-        self.current = self.rest.next().map(|(name, value)| (name.as_str(), value));
-        let Some((name, _)) = self.current else { return Ok(None) };
-        let key = seed.deserialize(BorrowedStrDeserializer::<Misfit>::new(name));
-        key.map(Some).map_err(|misfit| misfit.below(Step::Field(name.to_owned())))
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Misfit> {
-        let (name, value) = self.current.take().ok_or_else(|| Misfit::wrong("a member"))?;
-        seed.deserialize(Node(value)).map_err(|misfit| misfit.below(Step::Field(name.to_owned())))
+        [first, second] => ["\"", first, "\" or \"", second, "\""].concat(),
+        names => ["one of \"", &names.join("\", \""), "\""].concat(),
     }
 }

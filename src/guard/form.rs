@@ -7,8 +7,8 @@ use crate::decision::{Denial, FormFault, FormFaults};
 use crate::request::Request;
 use crate::request::host::Host;
 use crate::request::target::{Target, TargetProblem};
-use crate::route::Found;
 use crate::route::template::Template;
+use crate::route::{self, Found};
 
 /// A request whose form is right: proof that step 1 was passed.
 pub(super) struct Form<'v> {
@@ -67,9 +67,8 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                             allowed.into_iter().map(str::to_owned).collect()
                         }
                         Found::None | Found::Route { .. } => {
-                            let mut allowed = form.allowed_methods.clone();
-                            allowed.sort_unstable();
-                            allowed
+                            let allowed = route::sorted(form.allowed_methods.iter().map(String::as_str));
+                            allowed.into_iter().map(str::to_owned).collect()
                         }
                     };
                     faults.push(method_fault(request, allowed));

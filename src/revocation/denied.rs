@@ -2,7 +2,7 @@
 //!
 //! They are the durable way to revoke: what the endpoint enters ends with the process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::time::UnixNanos;
 
@@ -10,13 +10,13 @@ use crate::time::UnixNanos;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Denied {
     /// Refused values of `jti`.
-    pub jti: BTreeSet<String>,
+    pub jti: HashSet<String>,
     /// Refused values of `sub`.
-    pub sub: BTreeSet<String>,
+    pub sub: HashSet<String>,
     /// Refused values of the header's `kid`.
-    pub kid: BTreeSet<String>,
+    pub kid: HashSet<String>,
     /// For a `sub`, the Unix second before which its tokens are refused.
-    pub sub_issued_before: BTreeMap<String, u64>,
+    pub sub_issued_before: HashMap<String, u64>,
 }
 
 impl Denied {
@@ -43,10 +43,10 @@ mod tests {
 
     fn denied() -> Denied {
         Denied {
-            jti: BTreeSet::from(["stolen".to_owned()]),
-            sub: BTreeSet::from(["mallory".to_owned()]),
-            kid: BTreeSet::from(["leaked".to_owned()]),
-            sub_issued_before: BTreeMap::from([("user-7".to_owned(), 1000)]),
+            jti: HashSet::from(["stolen".to_owned()]),
+            sub: HashSet::from(["mallory".to_owned()]),
+            kid: HashSet::from(["leaked".to_owned()]),
+            sub_issued_before: HashMap::from([("user-7".to_owned(), 1000)]),
         }
     }
 

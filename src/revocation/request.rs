@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::error::Category;
+
+use crate::json;
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -156,20 +156,19 @@ impl RevocationRequest {
         if text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) {
             return Ok(Self::Own);
         }
-        let mut json = serde_json::Deserializer::from_str(text);
-        let members = json.deserialize_map(Body).map_err(|error| match error.classify() {
-            // Members are taken as they come, so only the outermost value can have the wrong type.
-            Category::Data => BodyProblem::NotAnObject,
-            Category::Io | Category::Syntax | Category::Eof => BodyProblem::NotJson,
-        })?;
-        json.end().map_err(|_| BodyProblem::NotJson)?;
-        Self::from_members(members)
+        // A name that is not ours gets the number past our last.
+        let number = |name: &str| {
+            let known = Member::ALL.iter().position(|member| member.name() == name);
+            Some(known.unwrap_or(Member::ALL.len()))
+        };
+        let members = json::members(text, &number).map_err(|_| BodyProblem::NotJson)?;
+        Self::from_members(members.ok_or(BodyProblem::NotAnObject)?)
     }
 
-    fn from_members(members: Vec<(Option<Member>, Value)>) -> Result<Self, BodyProblem> {
+    fn from_members(members: Vec<json::Member>) -> Result<Self, BodyProblem> {
         let (mut token, mut jti, mut expires_at, mut sub, mut issued_before) = (None, None, None, None, None);
-        for (member, value) in members {
-            let member = member.ok_or(BodyProblem::UnknownMember)?;
+        for json::Member { number, value, .. } in members {
+            let member = *Member::ALL.get(number).ok_or(BodyProblem::UnknownMember)?;
             let is_repeated = match member {
                 Member::Token => token.replace(string(member, value)?).is_some(),
                 Member::Jti => jti.replace(string(member, value)?).is_some(),
@@ -195,30 +194,6 @@ impl RevocationRequest {
             (None, None, None, None, Some(_)) => Err(BodyProblem::Missing(Member::Sub)),
             _ => Err(BodyProblem::NotOneRequest),
         }
-    }
-}
-
-/// Takes the body's members in order; `None` for a name that is not ours, whose value is only checked to be JSON.
-struct Body;
-
-impl<'de> Visitor<'de> for Body {
-    type Value = Vec<(Option<Member>, Value)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let member = Member::ALL.into_iter().find(|member| member.name() == name);
-            let value = match member {
-                Some(_) => map.next_value::<Value>()?,
-                None => map.next_value::<IgnoredAny>().map(|_| Value::Null)?,
-            };
-            members.push((member, value));
-        }
-        Ok(members)
     }
 }
 
@@ -253,8 +228,9 @@ fn date(member: Member, value: &Value) -> Result<u64, BodyProblem> {
     if !(0.0..253_402_300_800.0).contains(&seconds) {
         return Err(out_of_range);
     }
-    // By way of text, as a float has no checked conversion; `abs` only turns -0 into 0.
-    format!("{:.0}", seconds.ceil().abs()).parse().map_err(|_| out_of_range)
+    #[expect(clippy::as_conversions, reason = "whole, and within range by the test above")]
+    let whole = seconds.ceil() as u64;
+    Ok(whole)
 }
 
 #[cfg(test)]

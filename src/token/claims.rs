@@ -3,12 +3,9 @@
 //! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
 //! the RFC lets a reader take the last one, and another reader may take the first.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::json::{Checked, Path, Tree};
+use crate::json;
 use crate::time::UnixNanos;
 
 /// A place for one claim that is read.
@@ -81,15 +78,18 @@ impl ClaimsReader {
     /// Reads a decoded payload.
     pub fn read(&self, payload: &[u8]) -> Result<Claims<'_>, ClaimsProblem> {
         let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
-        let mut repeated = None;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let seed = Object { reader: self, repeated: &mut repeated };
-        let values = seed.deserialize(&mut json).and_then(|values| json.end().map(|()| values));
-        match (values, repeated) {
-            (Ok(values), None) => Ok(Claims { reader: self, values }),
-            (_, Some(name)) => Err(ClaimsProblem::Repeated(name)),
-            (Err(_), None) => Err(ClaimsProblem::NotAnObject),
+        let number = |name: &str| self.names.iter().position(|known| known == name);
+        let members = json::members(text, &number).ok().flatten().ok_or(ClaimsProblem::NotAnObject)?;
+        let mut values = vec![None; self.names.len()];
+        for member in members {
+            let Some((value, name)) = values.get_mut(member.number).zip(self.names.get(member.number)) else {
+                continue;
+            };
+            if member.repeats || value.replace(member.value).is_some() {
+                return Err(ClaimsProblem::Repeated(name.clone()));
+            }
         }
+        Ok(Claims { reader: self, values })
     }
 }
 
@@ -162,70 +162,6 @@ pub fn numeric_date(value: &Value) -> Result<UnixNanos, &'static str> {
     #[expect(clippy::as_conversions, reason = "within range by the tests above; the cast truncates")]
     let (whole, nanos) = (seconds.trunc() as u64, (seconds.fract() * 1e9) as u64);
     Ok(UnixNanos::from_nanos(UnixNanos::from_seconds(whole).nanos().saturating_add(nanos)))
-}
-
-/// Which of the names a key is.
-struct Name<'r>(&'r [String]);
-
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|name| name == text))
-    }
-}
-
-struct Object<'r, 'p> {
-    reader: &'r ClaimsReader,
-    repeated: &'p mut Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
-    type Value = Vec<Option<Value>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_, '_> {
-    type Value = Vec<Option<Value>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let names = &self.reader.names;
-        let mut values = vec![None; names.len()];
-        let mut repeated = Vec::new();
-        while let Some(place) = map.next_key_seed(Name(names))? {
-            let Some((slot, name)) = place.and_then(|place| values.get_mut(place).zip(names.get(place)))
-            else {
-                map.next_value::<Checked>()?;
-                continue;
-            };
-            let value = map.next_value_seed(Tree { path: Path::Root, repeated: &mut repeated })?;
-            if slot.is_some() || !repeated.is_empty() {
-                *self.repeated = Some(name.clone());
-                return Err(A::Error::custom("repeated name"));
-            }
-            *slot = Some(value);
-        }
-        Ok(values)
-    }
 }
 
 #[cfg(test)]

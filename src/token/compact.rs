@@ -2,14 +2,11 @@
 //!
 //! Knows no keys and no claims. Refuses most of what is not a token in one pass over its bytes.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::TokenFault;
-use crate::json::Checked;
+use crate::json;
 
 /// A token cut into its parts, still encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,121 +59,55 @@ pub fn decode(part: &[u8]) -> Result<Vec<u8>, TokenFault> {
 
 /// A JOSE header that api-guard accepts, before its key is known.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Header<'a> {
+pub struct Header {
     /// The algorithm as the token names it.
-    pub alg: Cow<'a, str>,
+    pub alg: String,
     /// The key that the token names: attacker's input, only ever compared.
-    pub kid: Option<Cow<'a, str>>,
+    pub kid: Option<String>,
 }
 
-impl<'a> Header<'a> {
+/// The members that are read.
+const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
+
+impl Header {
     /// Reads the decoded header. Members that bring keys along (`jwk`, `jku`, `x5c`...) are never used.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, TokenFault> {
+    pub fn read(bytes: &[u8]) -> Result<Self, TokenFault> {
+        const FORM: TokenFault = TokenFault::Malformed("header is not a JSON object of the right form");
         let text = std::str::from_utf8(bytes).map_err(|_| TokenFault::Malformed("header is not UTF-8"))?;
-        // A JSON array would be read as a struct by position; the first character settles it.
-        if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
-            return Err(TokenFault::Malformed("header is not a JSON object"));
+        let number = |name: &str| MEMBERS.iter().position(|known| *known == name);
+        let members = json::members(text, &number).map_err(|_| FORM)?;
+        let members = members.ok_or(TokenFault::Malformed("header is not a JSON object"))?;
+        let mut values = MEMBERS.map(|_| None);
+        for member in members {
+            // RFC 7515 section 4: names are unique.
+            if values.get_mut(member.number).is_none_or(|value| value.replace(member.value).is_some()) {
+                return Err(FORM);
+            }
         }
-        let members: Members<'a> = serde_json::from_str(text)
-            .map_err(|_| TokenFault::Malformed("header is not a JSON object of the right form"))?;
-        let Some(alg) = members.alg else { return Err(TokenFault::AlgorithmRefused) };
-        if members.crit {
+        let text = |value: Option<Value>| match value {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(FORM),
+        };
+        let [alg, kid, typ, crit, b64] = values;
+        let (alg, kid, typ) = (text(alg)?, text(kid)?, text(typ)?);
+        let unencoded = match b64 {
+            None | Some(Value::Bool(true)) => false,
+            Some(Value::Bool(false)) => true,
+            Some(_) => return Err(FORM),
+        };
+        let alg = alg.ok_or(TokenFault::AlgorithmRefused)?;
+        if crit.is_some() {
             return Err(TokenFault::Malformed("critical extensions are not accepted"));
         }
-        if members.unencoded {
+        if unencoded {
             return Err(TokenFault::Malformed("unencoded payloads are not accepted"));
         }
         // RFC 8725 section 3.11: one kind of JWT is not accepted as another.
-        if members
-            .typ
-            .is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT") && !typ.eq_ignore_ascii_case("at+jwt"))
-        {
+        if typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT") && !typ.eq_ignore_ascii_case("at+jwt")) {
             return Err(TokenFault::Malformed("a type that is not accepted"));
         }
-        Ok(Self { alg, kid: members.kid })
-    }
-}
-
-/// The members that are read. RFC 7515 section 4: names are unique.
-#[derive(Default)]
-struct Members<'a> {
-    alg: Option<Cow<'a, str>>,
-    kid: Option<Cow<'a, str>>,
-    typ: Option<Cow<'a, str>>,
-    crit: bool,
-    unencoded: bool,
-    seen: u8,
-}
-
-/// A string, borrowed from the header where it has no escapes.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Either)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Members::default();
-                while let Some(Text(name)) = map.next_key()? {
-                    let bit = match &*name {
-                        "alg" => {
-                            members.alg = Some(map.next_value::<Text<'de>>()?.0);
-                            1
-                        }
-                        "kid" => {
-                            members.kid = Some(map.next_value::<Text<'de>>()?.0);
-                            2
-                        }
-                        "typ" => {
-                            members.typ = Some(map.next_value::<Text<'de>>()?.0);
-                            4
-                        }
-                        "crit" => {
-                            map.next_value::<Checked>()?;
-                            members.crit = true;
-                            8
-                        }
-                        "b64" => {
-                            members.unencoded = !map.next_value::<bool>()?;
-                            16
-                        }
-                        _ => {
-                            map.next_value::<Checked>()?;
-                            continue;
-                        }
-                    };
-                    if members.seen & bit != 0 {
-                        return Err(A::Error::custom("repeated name"));
-                    }
-                    members.seen |= bit;
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Object)
+        Ok(Self { alg, kid })
     }
 }
 

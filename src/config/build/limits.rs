@@ -14,7 +14,9 @@ const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NA
 #[derive(Default)]
 pub(super) struct Limits {
     pub(super) rules: Vec<LimitRule>,
-    names: HashMap<String, Pointer>,
+    /// Each name's place in `named`.
+    names: HashMap<String, usize>,
+    named: Vec<Pointer>,
 }
 
 impl Limits {
@@ -82,11 +84,12 @@ impl Limits {
             parts.problems.add(at, "the name that auth_failure_limit has", "choose another name");
             return None;
         }
-        if let Some(first) = self.names.get(&name) {
+        if let Some(first) = self.names.get(&name).and_then(|&place| self.named.get(place)) {
             parts.problems.add(at, format!("the same name as {first}"), "give each limit a name of its own");
             return None;
         }
-        self.names.insert(name.clone(), at);
+        self.names.insert(name.clone(), self.named.len());
+        self.named.push(at);
         Some(name)
     }
 }

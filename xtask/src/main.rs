@@ -1,0 +1,45 @@
+//! What building api-guard needs beyond cargo. Run it as `cargo run --package xtask -- pack IN.wasm OUT.wasm`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+mod pack;
+
+const USAGE: &str = "usage: xtask pack IN.wasm OUT.wasm    makes a built module ready to ship";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let [command, input, output] = arguments.as_slice() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    if command != "pack" {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    match pack_file(Path::new(input), Path::new(output)) {
+        Ok(size) => {
+            println!("{}: {size} bytes", output.display());
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn pack_file(input: &Path, output: &Path) -> Result<usize, String> {
+    let built = std::fs::read(input).map_err(|error| format!("{}: {error}", input.display()))?;
+    let packed = pack::pack(&built)?;
+    std::fs::write(output, &packed).map_err(|error| format!("{}: {error}", output.display()))?;
+    if packed.len() > pack::MOST_BYTES {
+        return Err(format!(
+            "{}: {} bytes, and api-guard promises at most {}",
+            output.display(),
+            packed.len(),
+            pack::MOST_BYTES
+        ));
+    }
+    Ok(packed.len())
+}
