@@ -39,7 +39,8 @@ impl Document {
                     at: Pointer::root(),
                     value: None,
                     problem: format!("not JSON: {error}"),
-                    instead: "write one JSON object".to_owned(),
+                    instead: "write one JSON object, and give it to Envoy as a google.protobuf.StringValue"
+                        .to_owned(),
                 };
                 return Self {
                     raw: RawConfig::default(),

@@ -52,6 +52,7 @@ mod report;
 mod revocation;
 mod revocation_endpoint;
 mod revocation_workers;
+mod rotation;
 mod routes;
 mod shipped;
 mod tokens;

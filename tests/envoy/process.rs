@@ -114,6 +114,21 @@ impl Envoy {
         })
     }
 
+    /// What the VM's environment will be from the next push on.
+    pub(crate) fn change_environment(&self, environment: &[(&'static str, &str)]) {
+        let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        self.setup.lock().unwrap().environment = environment;
+    }
+
+    /// Waits until no connection is served by a configuration that a push has replaced.
+    pub(crate) fn drained(&self) {
+        eventually("what was pushed away is not drained", || {
+            let names =
+                ["listeners", "filter_chains"].map(|what| format!("listener_manager.total_{what}_draining"));
+            names.iter().all(|name| self.stat(name) == 0).then_some(())
+        });
+    }
+
     fn lds(&self) -> (u64, u64) {
         let stat = |name: &str| self.stat(&format!("listener_manager.lds.{name}"));
         (stat("update_success"), stat("update_rejected"))

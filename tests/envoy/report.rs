@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body};
 use crate::observed::{counted, counts_to};
-use crate::process::Envoy;
+use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::token;
 
@@ -66,4 +66,33 @@ fn a_single_route_may_report_only() {
         assert_eq!(envoy.access(&reply.test)["code"], "permission_missing");
         Ask::get("/old").send(&envoy, protocol).refused(&envoy, 401, "token_missing");
     }
+}
+
+#[test]
+fn a_single_limit_may_report_only() {
+    let limit = |name: &str, max_requests: u32, mode: &str| json!({ "name": name, "max_requests": max_requests, "window_seconds": 600, "key": ["subject"], "mode": mode });
+    let envoy = Envoy::start(Setup::new(&policy(json!({
+        "rate_limits": [limit("tried", 2, "report"), limit("kept", 4, "enforce")],
+    }))));
+    let ask = Ask::get("/x").token(&token(json!({})));
+    for number in 0..6 {
+        let reply = ask.send(&envoy, BOTH[number % 2]);
+        let entry = envoy.access(&reply.test);
+        let expected = match number {
+            0 | 1 => (200, json!(null), json!(null)),
+            2 | 3 => (200, json!("rate_limited"), json!("tried")),
+            _ => (429, json!("rate_limited"), json!("kept")),
+        };
+        assert_eq!((reply.status, entry["code"].clone(), entry["limit"].clone()), expected, "{number}");
+    }
+    counts_to(&envoy, "would_refuse", "rate_limited", 2);
+    counts_to(&envoy, "refused", "rate_limited", 2);
+    counts_to(&envoy, "allowed", "", 2);
+    let told = eventually("no log line", || {
+        let events = envoy.events();
+        let told: Vec<_> = events.into_iter().filter(|event| event["event"] == "would_refuse").collect();
+        (told.len() == 2).then_some(told)
+    });
+    assert!(told.iter().all(|event| event["limit"] == "tried" && event["status"] == 429), "{told:?}");
+    envoy.assert_healthy();
 }
