@@ -11,6 +11,7 @@ pub mod event;
 pub mod guard;
 pub mod json;
 pub mod limit;
+mod lookup;
 pub mod permission;
 pub mod request;
 pub mod revocation;

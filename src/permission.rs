@@ -4,9 +4,8 @@
 //! permissions become a set of numbers, and a route's question is a few bit operations. Names are compared by bytes,
 //! exactly: no patterns, no letter case.
 
-use std::collections::HashMap;
-
 use crate::config::raw::PermissionFormat;
+use crate::lookup::Lookup;
 
 impl PermissionFormat {
     /// Whether `text` is a permission of this form.
@@ -41,7 +40,7 @@ impl PermissionFormat {
 /// The permissions that the configuration asks about, numbered.
 #[derive(Debug, Default)]
 pub struct PermissionBook {
-    numbers: HashMap<String, usize>,
+    numbers: Lookup<String, usize>,
     names: Vec<String>,
 }
 

@@ -11,6 +11,7 @@ pub mod keys;
 mod verify;
 
 use crate::config::raw::{PermissionFormat, TooOld};
+use crate::lookup::Lookup;
 use crate::permission::{PermissionBook, PermissionSet};
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot};
@@ -39,7 +40,7 @@ pub struct TokenPolicy {
 pub(crate) struct Roles {
     pub(crate) slot: Slot,
     pub(crate) claim: String,
-    pub(crate) grants: std::collections::HashMap<String, Vec<String>>,
+    pub(crate) grants: Lookup<String, Vec<String>>,
 }
 
 /// A token whose MAC held and whose claims had the right form. Only [`TokenPolicy::verify`] makes one. Its times are

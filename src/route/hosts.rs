@@ -3,8 +3,7 @@
 //! A request's host is looked up once: as it is, else below the longest domain that is configured. That yields a
 //! list made in advance: the pattern found, then the wider ones that cover it too, last the routes for any host.
 
-use std::collections::HashMap;
-
+use crate::lookup::Lookup;
 use crate::request::host::{Host, HostPattern};
 
 /// One of the distinct host patterns of a table.
@@ -17,8 +16,8 @@ pub(crate) const ANY: HostId = HostId(0);
 /// All host patterns of a table.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    exact: HashMap<String, HostId>,
-    below: HashMap<String, HostId>,
+    exact: Lookup<String, HostId>,
+    below: Lookup<String, HostId>,
     /// By id: the patterns that cover what this one covers, itself included, the most specific first.
     covering: Vec<Vec<HostId>>,
     /// Length of the longest domain in `below`: longer ends of a host are not even hashed.
@@ -28,8 +27,12 @@ pub(crate) struct Hosts {
 impl Hosts {
     /// Gives each distinct pattern an id.
     pub(crate) fn new<'a>(patterns: impl IntoIterator<Item = &'a HostPattern>) -> Self {
-        let mut hosts =
-            Self { exact: HashMap::new(), below: HashMap::new(), covering: vec![vec![ANY]], longest: 0 };
+        let mut hosts = Self {
+            exact: Lookup::default(),
+            below: Lookup::default(),
+            covering: vec![vec![ANY]],
+            longest: 0,
+        };
         let mut distinct = vec![];
         for pattern in patterns {
             let id = HostId(distinct.len().saturating_add(1));

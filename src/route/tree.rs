@@ -10,9 +10,8 @@
 //! of routes: 10,000 routes like `/a/{id}/b` have three arrangements and cost what one costs. [`Tree::most_steps`]
 //! tells the bound. Depth is bounded by [`MAX_SEGMENTS`](super::template::MAX_SEGMENTS), so recursion is safe.
 
-use std::collections::HashMap;
-
 use super::template::{Segment, Template};
+use crate::lookup::Lookup;
 
 /// Leaves of type `T`, one for each shape of template.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub(crate) struct Tree<T> {
 #[derive(Debug)]
 struct Node<T> {
     /// Boxed: a map has room for more entries than it holds.
-    literals: HashMap<Box<str>, Box<Node<T>>>,
+    literals: Lookup<Box<str>, Box<Node<T>>>,
     /// Length of the longest literal: a longer segment is not even hashed, since a client may send 60 KiB of it.
     longest: usize,
     parameter: Option<Box<Node<T>>>,
@@ -72,7 +71,7 @@ impl<T> Tree<T> {
 
 impl<T> Node<T> {
     fn new() -> Self {
-        Self { literals: HashMap::new(), longest: 0, parameter: None, end: None, rest: None }
+        Self { literals: Lookup::default(), longest: 0, parameter: None, end: None, rest: None }
     }
 
     fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
