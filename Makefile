@@ -34,6 +34,9 @@ soak: build envoy ## memory of 10 million callers, about 10 minutes (CALLERS=200
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 
+compose-test: build envoy ## starts the shipped docker-compose.yaml and tries it
+	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/run.py
+
 lint: tools ## formatting and clippy, natively and for the module
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings

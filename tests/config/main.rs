@@ -1,6 +1,6 @@
 //! What a configuration must be like, and what is said of one that is not.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

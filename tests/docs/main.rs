@@ -1,6 +1,6 @@
 //! What the documents show is run: configurations are loaded, commands executed, tables compared with the code.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,7 +1,7 @@
 //! Cases that others made, judged by the core. They lie beside the repository: in `API_GUARD_VECTORS`, else in
 //! `../shared/vectors`. Where the folder is absent, these tests say so and pass.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
