@@ -237,7 +237,7 @@ impl Model {
         let (sub, held) = match &asked.credential {
             Credential::None => return Err("token_missing"),
             Credential::Two => return Err("credentials_ambiguous"),
-            Credential::Bad(code) => return failed(self, *code),
+            Credential::Bad(code) => return failed(self, code),
             Credential::Good { sub, .. } if sub == "denied" => return failed(self, "token_revoked"),
             Credential::Good { sub, permissions } => (sub, permissions),
         };
@@ -263,7 +263,7 @@ impl Model {
         let fits = |route: &&Route| score(route.template, segments).is_some();
         let best = self.rules.routes.iter().filter(fits).min_by_key(|route| score(route.template, segments));
         let Some(best) = best else { return (None, true) };
-        let has = |method: &str| best.methods.iter().any(|known| *known == method);
+        let has = |method: &str| best.methods.contains(&method);
         if has(method) || (method == "HEAD" && has("GET")) {
             (Some(best.clone()), true)
         } else {

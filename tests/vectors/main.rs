@@ -18,7 +18,7 @@ use api_guard::guard::{Guard, Proxy, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
-use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::{Value, json};
 
 const OWN_SECRET: &[u8; 32] = b"the tests' own secret, 32 bytes.";
