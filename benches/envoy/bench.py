@@ -23,6 +23,7 @@ from load import Run, one_round
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
+ROUNDS_OF_A_LIFE = 3
 
 
 def arguments() -> argparse.Namespace:
@@ -117,21 +118,42 @@ class Bench:
         envoys = {name: self.envoy(name, load) for name in names}
         runs: dict[str, list[Run]] = {name: [] for name in names}
         files: dict[str, Path] = {}
-        for number in range(-1, self.options.rounds):  # round -1 warms up and is thrown away
+        # A process has its luck: where its memory lies makes it faster or slower by more than some of the ratios that
+        # are asked for, for as long as it lives. So each chain gets several lives.
+        for first in range(0, self.options.rounds, ROUNDS_OF_A_LIFE):
+            if first > 0:
+                self.stop(load)
+                envoys = {name: self.envoy(name, load) for name in names}
+            self.rounds_of_a_life(load, envoys, files, runs, first)
+        self.results.append((load, runs))
+
+    def stop(self, load: plan.Load):
+        """Ends the Envoys of this load; the next one to be asked for is a new process."""
+        for name in self.chains_of(load):
+            envoy = self.envoys.pop((name, load.workers, load.bodies), None)
+            if envoy:
+                envoy.stop()
+
+    def rounds_of_a_life(
+        self, load: plan.Load, envoys: dict[str, Envoy], files: dict[str, Path], runs: dict[str, list[Run]], first: int
+    ):
+        names = list(envoys)
+        for number in range(first - 1, min(first + ROUNDS_OF_A_LIFE, self.options.rounds)):
+            warming = number < first  # thrown away
             order = names[number % len(names) :] + names[: number % len(names)]
-            seconds = 0.3 if number < 0 else self.options.seconds
+            seconds = 0.3 if warming else self.options.seconds
             for name in names:
                 if load.anew or name not in files:
                     files[name] = self.write_requests(load, name, seconds, shared=files.get(names[0]))
             done = one_round([envoys[n] for n in order], [files[n] for n in order], seconds, load.workers)
             for name, run in zip(order, done, strict=True):
                 self.verify(load, name, run)
-                if number >= 0:
+                if not warming:
                     runs[name].append(run)
-            report.progress(load, number, self.options.rounds, {n: r[-1] for n, r in runs.items() if r})
+            latest = {} if warming else {name: of_chain[-1] for name, of_chain in runs.items()}
+            report.progress(load, number, self.options.rounds, latest)
             if load.anew:
                 files.clear()
-        self.results.append((load, runs))
 
     def write_requests(self, load: plan.Load, chain: str, seconds: float, shared: Path | None) -> Path:
         if shared and load.name != "routes":

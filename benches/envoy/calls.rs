@@ -3,7 +3,7 @@
 //! The configuration is a word of letters, done in their order for each request:
 //! `h` all request headers, `q` one header, `c` the clock, `a` the client's address, `v` a shared value of no bytes (a
 //! stamp), `g` a shared value of 64 bytes, `s` the same and a compare-and-swap of it, `e` and `f` a request header
-//! each, `p` a filter state property, `m` a counter. Built by `bench.py` with plain `rustc`: with `--cfg lifecycle` it
+//! each replaced, `A` one added, `n` a metric read, `p` a filter state property, `m` a counter. Built by `bench.py` with plain `rustc`: with `--cfg lifecycle` it
 //! exports the callbacks that the SDK needs, with `--cfg response` the one for response headers. Never shipped.
 #![allow(static_mut_refs)]
 
@@ -12,6 +12,8 @@ unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut usize, size: *mut usize) -> u32;
     fn proxy_get_header_map_value(map: u32, key: *const u8, key_size: usize, data: *mut usize, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, size: usize) -> u32;
+    fn proxy_add_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, size: usize) -> u32;
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut usize, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
@@ -86,6 +88,8 @@ pub extern "C" fn proxy_on_request_headers(_context: u32, _headers: u32, _end_of
                     proxy_set_shared_data(CELL.as_ptr(), CELL.len(), data as *const u8, size, cas)
                 }
                 b'e' => proxy_replace_header_map_value(0, b"x-auth-subject".as_ptr(), 14, b"user-1".as_ptr(), 6),
+                b'A' => proxy_add_header_map_value(0, b"x-auth-subject".as_ptr(), 14, b"user-1".as_ptr(), 6),
+                b'n' => proxy_get_metric(METRIC, &mut now),
                 b'f' => proxy_replace_header_map_value(0, b"x-auth-tenant".as_ptr(), 13, b"tenant-1".as_ptr(), 8),
                 b'p' => proxy_set_property(state.as_ptr(), state.len(), b"user-1".as_ptr(), 6),
                 b'm' => proxy_increment_metric(METRIC, 1),

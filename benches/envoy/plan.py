@@ -35,7 +35,10 @@ CALLS = {
     "eight without the edit": ("calls", "hcavspm"),
     "eight without the filter state": ("calls", "hcavsem"),
     "eight without the counter": ("calls", "hcavsep"),
+    "eight, the header added and not replaced": ("calls", "hcavsApm"),
+    "eight, a metric for the stamp": ("calls", "hcansepm"),
     "headers, clock, edit": ("calls", "hce"),
+    "headers, clock, metric, added header, filter state": ("calls-lifecycle", "hcnAp"),
 }
 # The modules that are built for comparison: name -> (source, flags)
 BUILT = {
