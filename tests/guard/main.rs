@@ -135,3 +135,17 @@ fn a_subject_s_revocation_ends_with_its_tokens_where_all_say_when_they_were_issu
     assert_eq!(guarded.get(&dated, START + HOUR), "token_revoked");
     assert_eq!(guarded.get(&dated, START + HOUR + 1), "token_too_old");
 }
+
+#[test]
+fn a_remembered_token_passes_from_one_key_to_the_next_like_a_new_one() {
+    let date = |second: u64| format!("2026-09-21T14:13:{:02}Z", second - 1_789_999_980);
+    let keys = json!([
+        { "secret": { "value": SECRET }, "not_after": date(START + 10) },
+        { "secret": { "value": SECRET }, "not_before": date(START + 10), "not_after": date(START + 20) },
+    ]);
+    let mut guarded = Guarded::new(json!({ "keys": keys }), json!({}));
+    let token = token(&json!({ "sub": "u1", "exp": START + HOUR, "iat": START }));
+    for (second, said) in [(0, "ok"), (9, "ok"), (10, "ok"), (19, "ok"), (20, "token_key_unknown")] {
+        assert_eq!(guarded.get(&token, START + second), said, "{second}");
+    }
+}
