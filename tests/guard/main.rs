@@ -149,3 +149,20 @@ fn a_remembered_token_passes_from_one_key_to_the_next_like_a_new_one() {
         assert_eq!(guarded.get(&token, START + second), said, "{second}");
     }
 }
+
+#[test]
+fn a_preflight_for_the_revocation_endpoint_is_forwarded_and_revokes_nothing() {
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({ "request": { "cors_preflight": "forward" }, "revocation": { "endpoint": {} } }),
+    );
+    let headers = [
+        (":method", "OPTIONS"),
+        (":path", "/auth/revoke"),
+        (":authority", "a"),
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let verdict = guarded.admit(&headers, START);
+    assert_eq!((verdict.denial, verdict.revokes), (None, false));
+}
