@@ -166,3 +166,29 @@ fn a_preflight_for_the_revocation_endpoint_is_forwarded_and_revokes_nothing() {
     let verdict = guarded.admit(&headers, START);
     assert_eq!((verdict.denial, verdict.revokes), (None, false));
 }
+
+#[test]
+fn logging_out_ends_a_token_however_its_issuer_writes_it_down_again() {
+    let mut guarded = Guarded::new(json!({}), endpoint());
+    let dates = format!(r#""iat":{START},"exp":{}"#, START + HOUR);
+    let written = |claims: String| token(&serde_json::from_str(&claims).unwrap());
+    let mine = written(format!(r#"{{"sub":"u1","jti":"a",{dates}}}"#));
+    let again = written(format!(r#"{{"sub":"u1","jti":"a","x":1,{dates}}}"#));
+    let others = [
+        written(format!(r#"{{"sub":"u2","jti":"a",{dates}}}"#)),
+        written(format!(r#"{{"sub":"u1","jti":"b",{dates}}}"#)),
+        written(format!(r#"{{"sub":"u1a","jti":"",{dates}}}"#)),
+        written(format!(r#"{{"sub":"u1",{dates}}}"#)),
+    ];
+    assert_eq!(guarded.get(&again, START), "ok");
+    assert_eq!(guarded.revoke(&mine, "", START), Ok(Some(START + HOUR)));
+    assert_eq!(guarded.get(&mine, START), "token_revoked");
+    assert_eq!(guarded.get(&again, START), "token_revoked");
+    for other in &others {
+        assert_eq!(guarded.get(other, START), "ok");
+    }
+    // Without a jti it is that very token and no other.
+    assert_eq!(guarded.revoke(&others[2], "", START), Ok(Some(START + HOUR)));
+    assert_eq!(guarded.get(&others[2], START), "token_revoked");
+    assert_eq!(guarded.get(&written(format!(r#"{{"sub":"u1a","jti":"","x":1,{dates}}}"#)), START), "ok");
+}
