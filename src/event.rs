@@ -121,17 +121,37 @@ pub fn near_limit(policy: &Policy, judged: &Judged, verdict: &Verdict, subject: 
 const BURST: u32 = 20;
 const SAMPLE: u32 = 100;
 const PERIOD_SECONDS: u64 = 10;
-const PLACES: usize = 256;
+/// Places in each half of the sampler.
+const PLACES: usize = 128;
 
-/// Decides which refusals are logged. Bounded: clients that fall into one place are sampled together.
+/// Decides which refusals are logged. Each counts in one place of either half, and the lower count decides: who meets
+/// a flood in one place has another one to themselves, and taking turns at one place wins nobody a new burst. So
+/// memory is bounded, and so is what all clients together can make it write.
 #[derive(Debug)]
 pub struct Sampler {
-    places: Vec<(u64, UnixNanos, u32)>,
+    halves: [[Counted; PLACES]; 2],
+}
+
+/// Lines since the beginning of a place's period.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    since: UnixNanos,
+    lines: u32,
 }
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { places: vec![(0, UnixNanos::default(), 0); PLACES] }
+        Self { halves: [[Counted::default(); PLACES]; 2] }
+    }
+}
+
+impl Counted {
+    fn add(&mut self, now: UnixNanos) -> u32 {
+        if now < self.since || self.since.plus_seconds(PERIOD_SECONDS) <= now {
+            *self = Self { since: now, lines: 0 };
+        }
+        self.lines = self.lines.saturating_add(1);
+        self.lines
     }
 }
 
@@ -150,13 +170,11 @@ impl Sampler {
         let key = client
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .wrapping_add(of_code.wrapping_mul(0xff51_afd7_ed55_8ccd));
-        let place = usize::try_from(key >> 56).unwrap_or(0);
-        let Some((held, since, count)) = self.places.get_mut(place) else { return true };
-        if *held != key || now < *since || since.plus_seconds(PERIOD_SECONDS) <= now {
-            (*held, *since, *count) = (key, now, 0);
-        }
-        *count = count.saturating_add(1);
-        *count <= BURST || *count % SAMPLE == 0
+        let counts = self.halves.iter_mut().zip([57, 50]).filter_map(|(places, shift)| {
+            let place = usize::try_from(key >> shift).unwrap_or(0) % PLACES;
+            places.get_mut(place).map(|counted| counted.add(now))
+        });
+        counts.min().is_none_or(|lines| lines <= BURST || lines % SAMPLE == 0)
     }
 }
 
@@ -174,5 +192,18 @@ mod tests {
         assert!(sampler.admits(Code::TokenMissing, address(1), now));
         assert!(sampler.admits(Code::TokenExpired, address(2), now));
         assert!(sampler.admits(Code::TokenExpired, address(1), now.plus_seconds(10)));
+    }
+
+    #[test]
+    fn many_who_take_turns_cannot_flood_the_log_either() {
+        let mut sampler = Sampler::default();
+        let now = UnixNanos::from_seconds(1000);
+        let logged = (0..1_000_000_u32)
+            .filter(|number| {
+                let address = IpAddr::from((0x0a00_0000 + number % 50_000).to_be_bytes());
+                sampler.admits(Code::TokenMissing, Some(address), now)
+            })
+            .count();
+        assert!(logged < 20_000, "{logged}");
     }
 }

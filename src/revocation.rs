@@ -1,6 +1,6 @@
 //! Revocation: is this genuine, living token nevertheless no longer wanted?
 //!
-//! What is matched is what was verified: a token's MAC, its `jti` and its `sub`, each as a keyed digest, so that no
+//! What is matched is what was verified: a token's MAC (or `sub` and `jti`), its `jti` and its `sub`, each as a keyed digest, so that no
 //! other spelling of the same token dodges and nobody can choose where an entry lands. Tokens and JSON are read
 //! elsewhere ([`request`] reads the endpoint's body, [`denied`] holds the configured lists).
 //!
@@ -71,7 +71,7 @@ pub struct Marks {
 /// What is to be revoked.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
-    /// This very token, by its verified MAC.
+    /// This very token, by its `jti` and `sub`, or by its verified MAC where it has no `jti`.
     Token(&'a Marks),
     /// Every token with this `jti`, whoever issued it.
     Jti(&'a str),
@@ -163,8 +163,16 @@ impl Revocations {
 
     /// The marks of a token whose MAC was verified.
     pub fn marks(&self, mac: &[u8; 32], jti: Option<&str>, sub: Option<&str>) -> Marks {
+        // Where a token has a jti, that and its subject say which one it is, however its issuer may write it down
+        // again. Not the jti alone: whoever ends their own token must not end somebody else's.
+        let token = match jti.filter(|jti| !jti.is_empty()) {
+            Some(jti) => {
+                self.seed.digest("revocation/own", [sub.unwrap_or_default().as_bytes(), jti.as_bytes()])
+            }
+            None => self.seed.digest("revocation/mac", [mac.as_slice()]),
+        };
         Marks {
-            token: Mark(self.seed.digest("revocation/mac", [mac.as_slice()])),
+            token: Mark(token),
             jti: jti.map(|jti| self.jti_mark(jti)),
             subject: sub.map(|sub| self.subject_mark(sub)),
         }

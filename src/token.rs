@@ -162,6 +162,11 @@ impl TokenPolicy {
         verify::verify(self, token, book, now)
     }
 
+    /// Whether every token that verifies says when it was issued.
+    pub(crate) fn requires_issued_at(&self) -> bool {
+        self.required.iter().any(|(_, slot)| *slot == claims::IAT)
+    }
+
     /// The time checks: for a fresh token and again for every use of a remembered one.
     pub fn judge_times(&self, token: &Verified, now: UnixNanos) -> Result<Age, TokenFault> {
         if !self.keys.valid(token.key, now) {

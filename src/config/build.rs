@@ -16,7 +16,7 @@ use crate::permission::PermissionBook;
 use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
-use crate::token::claims::ClaimsReader;
+use crate::token::claims::{ClaimsReader, LATEST_SECOND};
 
 /// The largest capacity of a shared table.
 const LARGEST_CAPACITY: u64 = 16_777_216;
@@ -255,6 +255,15 @@ fn build_denied(problems: &mut Problems, raw: super::raw::RawDenied, at: &Pointe
                 );
             }
         }
+    }
+    for (sub, second) in &raw.sub_issued_before {
+        problems.within(
+            at.field("sub_issued_before").field(sub),
+            *second,
+            0,
+            LATEST_SECOND,
+            "seconds since 1970",
+        );
     }
     Denied {
         jti: raw.jti.into_iter().collect(),

@@ -45,7 +45,9 @@ impl<P: Proxy> Visit<'_, '_, P> {
         token: &[u8],
         verdict: &mut Verdict,
     ) -> Result<Rc<Caller>, Denial> {
-        let remembered = worker.cache.find(token);
+        // A key whose time is over may have a successor with the same secret: such a token is looked at anew.
+        let key_is_valid = |caller: &Rc<Caller>| self.policy.tokens.keys.valid(caller.token.key(), self.now);
+        let remembered = worker.cache.find(token).filter(key_is_valid);
         verdict.remembered = Some(remembered.is_some());
         let caller = match remembered {
             Some(caller) => caller,

@@ -78,7 +78,8 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         };
         if let Some(route) = route {
             verdict.mode = route.mode;
-            verdict.revokes = route.revokes;
+            // A preflight asks whether the endpoint may be called; it calls nothing.
+            verdict.revokes = route.revokes && !preflight;
         }
         self.check_body(route, &mut faults, verdict);
         match (FormFaults::new(faults), target) {

@@ -65,14 +65,15 @@ impl Guard {
                 if caller.token.subject() != Some(sub.as_str()) {
                     self.may_revoke_others(caller)?;
                 }
-                // Where tokens that are too old are refused anyway, the entry need not outlive them.
+                // Where tokens that are too old are refused anyway, the entry need not outlive them. A token that
+                // does not say when it was issued never grows too old.
                 let lifetime = match tokens.too_old {
-                    TooOld::Reject => {
+                    TooOld::Reject if tokens.requires_issued_at() => {
                         let oldest =
                             UnixNanos::from_seconds(issued_before).plus_seconds(tokens.max_age_seconds);
                         Lifetime::outliving(oldest, skew)
                     }
-                    TooOld::Warn => Lifetime::ForGood,
+                    TooOld::Reject | TooOld::Warn => Lifetime::ForGood,
                 };
                 worker.revocations.revoke(
                     cells,

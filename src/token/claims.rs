@@ -138,7 +138,7 @@ impl ClaimText {
 }
 
 /// The last second of the year 9999: a later date is milliseconds by mistake.
-const LATEST_SECOND: u64 = 253_402_300_799;
+pub(crate) const LATEST_SECOND: u64 = 253_402_300_799;
 /// The first moment after it. JSON has no NaN that could slip past a comparison.
 const END_OF_9999: f64 = 253_402_300_800.0;
 

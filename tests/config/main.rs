@@ -98,6 +98,10 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
             json!({ "tokens": { "keys": [{ "kid": "a", "secret": secret }, { "kid": "a", "secret": secret }] } }),
             "/tokens/keys/1/kid",
         ),
+        (
+            json!({ "revocation": { "denied": { "sub_issued_before": { "milliseconds": 1_790_000_000_000_u64 } } } }),
+            "/revocation/denied/sub_issued_before/milliseconds",
+        ),
         (json!({ "tokens": { "sources": [] } }), "/tokens/sources"),
         (json!({ "tokens": { "sources": [{}] } }), "/tokens/sources/0"),
         (json!({ "tokens": { "sources": [{ "cookie": "a", "query": "b" }] } }), "/tokens/sources/0"),

@@ -1,0 +1,194 @@
+//! The guard over time, from its public side: what one worker remembers must never outlive what the contract says.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that cannot go on fails"
+)]
+
+use api_guard::cells::MemoryCells;
+use api_guard::config::{Environment, Policy};
+use api_guard::guard::{Guard, Proxy, Verdict, Worker};
+use api_guard::request::Request;
+use api_guard::time::UnixNanos;
+use api_guard::token::keys::Secret;
+use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use serde_json::{Value, json};
+
+const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+const START: u64 = 1_790_000_000;
+const HOUR: u64 = 3600;
+
+struct Process(MemoryCells);
+
+impl Proxy for Process {
+    type Cells = MemoryCells;
+
+    fn cells(&self) -> &MemoryCells {
+        &self.0
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        Some(b"192.0.2.1:1".to_vec())
+    }
+}
+
+/// One worker of one process under one configuration.
+struct Guarded {
+    guard: Guard,
+    worker: Worker,
+    process: Process,
+}
+
+impl Guarded {
+    /// `tokens` and `rest` are laid over a configuration without limits.
+    fn new(tokens: Value, rest: Value) -> Self {
+        let mut config =
+            json!({ "tokens": { "keys": [{ "secret": { "value": SECRET } }] }, "rate_limits": [] });
+        let lay = |over: Value, under: &mut Value| {
+            for (name, value) in over.as_object().unwrap() {
+                under[name] = value.clone();
+            }
+        };
+        lay(tokens, &mut config["tokens"]);
+        lay(rest, &mut config);
+        let environment = Environment { lookup: &|_| None, must_be_set: true };
+        let policy = Policy::parse(config.to_string().as_bytes(), &environment).unwrap();
+        let process = Process(MemoryCells::new());
+        let worker = Worker::open(&policy, &process.0, [7; 16]).unwrap();
+        Self { guard: Guard::new(policy), worker, process }
+    }
+
+    fn admit(&mut self, headers: &[(&str, &str)], now: u64) -> Verdict {
+        let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let request = Request::read(self.guard.policy().header_plan(), pairs, false);
+        self.guard.admit(&mut self.worker, &request, &self.process, UnixNanos::from_seconds(now))
+    }
+
+    /// The verdict on `GET /` with this token.
+    fn get(&mut self, token: &str, now: u64) -> String {
+        let bearer = format!("Bearer {token}");
+        let verdict = self.admit(
+            &[(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", &bearer)],
+            now,
+        );
+        verdict.denial.map_or("ok".to_owned(), |denial| denial.code().as_str().to_owned())
+    }
+
+    /// What the endpoint says to the owner of `token`.
+    fn revoke(&mut self, token: &str, body: &str, now: u64) -> Result<Option<u64>, String> {
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            (":method", "POST"),
+            (":path", "/auth/revoke"),
+            (":authority", "a"),
+            ("authorization", bearer.as_str()),
+        ];
+        let verdict = self.admit(&headers, now);
+        assert_eq!(verdict.denial, None);
+        let caller = verdict.caller.unwrap();
+        let now = UnixNanos::from_seconds(now);
+        self.guard
+            .revoke(&mut self.worker, &caller, body.as_bytes(), &self.process, now)
+            .map(|revoked| revoked.expires_at)
+            .map_err(|denial| denial.code().as_str().to_owned())
+    }
+}
+
+fn token(claims: &Value) -> String {
+    let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).unwrap();
+    let input = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.to_string().as_bytes()));
+    let mac = Secret::from_bytes(SECRET.as_bytes()).unwrap().mac(input.as_bytes());
+    format!("{input}.{}", encode(&mac))
+}
+
+fn endpoint() -> Value {
+    json!({ "revocation": { "endpoint": {} } })
+}
+
+#[test]
+fn a_subject_without_dates_of_issue_stays_revoked_though_old_tokens_are_refused() {
+    let mut guarded = Guarded::new(
+        json!({ "required_claims": ["sub", "exp"], "token_too_old": "reject", "max_token_age_hours": 1 }),
+        endpoint(),
+    );
+    let undated = token(&json!({ "sub": "u1", "exp": START + 100 * HOUR }));
+    let dated = token(&json!({ "sub": "u1", "exp": START + 100 * HOUR, "iat": START }));
+    let body = json!({ "sub": "u1", "issued_before": START }).to_string();
+    assert_eq!(guarded.get(&undated, START), "ok");
+    assert_eq!(guarded.revoke(&undated, &body, START), Ok(None));
+    for later in [0, HOUR, 2 * HOUR, 50 * HOUR] {
+        assert_eq!(guarded.get(&undated, START + later), "token_revoked", "{later}");
+    }
+    assert_eq!(guarded.get(&dated, START + 1), "ok");
+}
+
+#[test]
+fn a_subject_s_revocation_ends_with_its_tokens_where_all_say_when_they_were_issued() {
+    let mut guarded =
+        Guarded::new(json!({ "token_too_old": "reject", "max_token_age_hours": 1 }), endpoint());
+    let dated = token(&json!({ "sub": "u1", "exp": START + 100 * HOUR, "iat": START }));
+    let body = json!({ "sub": "u1", "issued_before": START + 1 }).to_string();
+    assert_eq!(guarded.revoke(&dated, &body, START), Ok(Some(START + 1 + HOUR)));
+    assert_eq!(guarded.get(&dated, START + HOUR), "token_revoked");
+    assert_eq!(guarded.get(&dated, START + HOUR + 1), "token_too_old");
+}
+
+#[test]
+fn a_remembered_token_passes_from_one_key_to_the_next_like_a_new_one() {
+    let date = |second: u64| format!("2026-09-21T14:13:{:02}Z", second - 1_789_999_980);
+    let keys = json!([
+        { "secret": { "value": SECRET }, "not_after": date(START + 10) },
+        { "secret": { "value": SECRET }, "not_before": date(START + 10), "not_after": date(START + 20) },
+    ]);
+    let mut guarded = Guarded::new(json!({ "keys": keys }), json!({}));
+    let token = token(&json!({ "sub": "u1", "exp": START + HOUR, "iat": START }));
+    for (second, said) in [(0, "ok"), (9, "ok"), (10, "ok"), (19, "ok"), (20, "token_key_unknown")] {
+        assert_eq!(guarded.get(&token, START + second), said, "{second}");
+    }
+}
+
+#[test]
+fn a_preflight_for_the_revocation_endpoint_is_forwarded_and_revokes_nothing() {
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({ "request": { "cors_preflight": "forward" }, "revocation": { "endpoint": {} } }),
+    );
+    let headers = [
+        (":method", "OPTIONS"),
+        (":path", "/auth/revoke"),
+        (":authority", "a"),
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let verdict = guarded.admit(&headers, START);
+    assert_eq!((verdict.denial, verdict.revokes), (None, false));
+}
+
+#[test]
+fn logging_out_ends_a_token_however_its_issuer_writes_it_down_again() {
+    let mut guarded = Guarded::new(json!({}), endpoint());
+    let dates = format!(r#""iat":{START},"exp":{}"#, START + HOUR);
+    let written = |claims: String| token(&serde_json::from_str(&claims).unwrap());
+    let mine = written(format!(r#"{{"sub":"u1","jti":"a",{dates}}}"#));
+    let again = written(format!(r#"{{"sub":"u1","jti":"a","x":1,{dates}}}"#));
+    let others = [
+        written(format!(r#"{{"sub":"u2","jti":"a",{dates}}}"#)),
+        written(format!(r#"{{"sub":"u1","jti":"b",{dates}}}"#)),
+        written(format!(r#"{{"sub":"u1a","jti":"",{dates}}}"#)),
+        written(format!(r#"{{"sub":"u1",{dates}}}"#)),
+    ];
+    assert_eq!(guarded.get(&again, START), "ok");
+    assert_eq!(guarded.revoke(&mine, "", START), Ok(Some(START + HOUR)));
+    assert_eq!(guarded.get(&mine, START), "token_revoked");
+    assert_eq!(guarded.get(&again, START), "token_revoked");
+    for other in &others {
+        assert_eq!(guarded.get(other, START), "ok");
+    }
+    // Without a jti it is that very token and no other.
+    assert_eq!(guarded.revoke(&others[2], "", START), Ok(Some(START + HOUR)));
+    assert_eq!(guarded.get(&others[2], START), "token_revoked");
+    assert_eq!(guarded.get(&written(format!(r#"{{"sub":"u1a","jti":"","x":1,{dates}}}"#)), START), "ok");
+}
