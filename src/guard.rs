@@ -213,12 +213,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
 
     /// What is left to do for a request that would have been refused and passes, in report mode: the upstream hears
     /// who sent it, and limits that enforce count it. Nothing else is spent, as it would not have been by a refusal.
-    fn accompany(
-        &self,
-        worker: &mut Worker,
-        form: &Form<'_>,
-        verdict: &mut Verdict,
-    ) -> Result<(), Denial> {
+    fn accompany(&self, worker: &mut Worker, form: &Form<'_>, verdict: &mut Verdict) -> Result<(), Denial> {
         self.spend_enforced_limits(worker, form, None, false, verdict)?;
         if form.access != Access::Public {
             self.identify(worker, form, verdict)?;
