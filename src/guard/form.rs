@@ -60,6 +60,18 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 (self.policy.route(id), Some(template))
             }
             Found::MethodNotAllowed { allowed } if !preflight => {
+                // It is the path's routes that refuse, so it is for them to say whether it is carried out.
+                let routes =
+                    allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
+                        Found::Route { id, .. } => self.policy.route(id),
+                        Found::None | Found::MethodNotAllowed { .. } => None,
+                    });
+                let mut modes = routes.map(|route| route.mode);
+                if let Some(mode) = modes.next()
+                    && modes.all(|other| other == mode)
+                {
+                    verdict.mode = mode;
+                }
                 faults.push(method_fault(request, allowed.into_iter().map(str::to_owned).collect()));
                 (None, None)
             }

@@ -140,6 +140,7 @@ fn refusals() -> Vec<(Ask, u16, &'static str, Option<&'static str>)> {
         (with(json!({ "jti": "gone" })), 401, "token_revoked", None),
         (with(json!({ "permissions": [] })), 403, "permission_missing", USER),
         (Ask::get("/tried/user-8").token(&good), 403, "binding_mismatch", USER),
+        (Ask::new("PUT", "/tried/user-7").token(&good), 405, "method_not_allowed", USER),
         (Ask::post("/tried/user-7").token(&good).body(large), 413, "request_too_large", USER),
         (text.token(&good).body(Body::Sized(b"x".to_vec())), 415, "unsupported_media_type", USER),
     ]
@@ -151,7 +152,7 @@ fn refusals_elsewhere() -> Vec<(Ask, u16, &'static str, Option<&'static str>)> {
     vec![
         (Ask::get("/tried//x").token(&good), 400, "path_ambiguous", Some("user-7")),
         (Ask::get("/x").host("a,b").token(&good), 400, "request_malformed", Some("user-7")),
-        (Ask::new("PUT", "/tried/user-7").token(&good), 405, "method_not_allowed", Some("user-7")),
+        (Ask::new("PATCH", "/tried/user-7").token(&good), 405, "method_not_allowed", Some("user-7")),
         (Ask::get("/closed").token(&good), 403, "route_denied", Some("user-7")),
         (Ask::get("/closed").token(&pass(json!({ "exp": 1000 }))), 401, "token_expired", None),
     ]
