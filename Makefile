@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench soak compose-test lint clean
+.PHONY: help run test unit build envoy bench soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -36,6 +36,10 @@ soak: build envoy ## memory of 10 million callers, about 10 minutes (CALLERS=200
 
 compose-test: build envoy ## starts the shipped docker-compose.yaml and tries it
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/run.py
+
+docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
+	@apt-get -qq update
+	@DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends docker.io docker-compose >/dev/null
 
 lint: tools ## formatting and clippy, natively and for the module
 	@cargo fmt --all --check

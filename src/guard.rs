@@ -26,6 +26,7 @@ use crate::token::Age;
 use crate::token::cache::TokenCache;
 
 pub use caller::Caller;
+use form::Form;
 pub use revoke::Revoked;
 
 /// What the guard asks of the proxy, each only when a step needs it.
@@ -86,6 +87,8 @@ pub struct Verdict {
     pub route: Option<usize>,
     /// Who sent it, if that was asked and answered.
     pub caller: Option<Rc<Caller>>,
+    /// Whether the caller's token was looked for among the revoked ones, and is none of them.
+    alive: bool,
     /// Whether the token was remembered; `None` if none was looked at.
     pub remembered: Option<bool>,
     /// What the token's times say.
@@ -162,9 +165,7 @@ impl Guard {
     ) -> Verdict {
         let visit = Visit { policy: &self.policy, request, proxy, now, address: OnceCell::new() };
         let mut verdict = Verdict::new(self.policy.mode);
-        if let Err(denial) = visit.judge(worker, &mut verdict) {
-            verdict.refuse(&self.policy, denial);
-        }
+        visit.judge(worker, &mut verdict);
         verdict.address = visit.address.into_inner();
         if verdict.reported.is_some() && verdict.mode == Mode::Report {
             // It passes whatever its size, and one report is enough.
@@ -180,17 +181,45 @@ impl Guard {
 }
 
 impl<P: Proxy> Visit<'_, '_, P> {
-    /// The steps, in the order of SPEC section 3. Each may end it.
-    fn judge(&self, worker: &mut Worker, verdict: &mut Verdict) -> Result<(), Denial> {
-        let form = self.check_form(verdict)?;
-        self.spend_early_limits(worker, &form, verdict)?;
-        if form.access == Access::Public {
-            self.spend_late_limits(worker, &form, None, verdict)?;
-            return Ok(());
+    fn judge(&self, worker: &mut Worker, verdict: &mut Verdict) {
+        let mut form = self.check_form(verdict);
+        let Err(denial) = self.take_steps(worker, &mut form, verdict) else { return };
+        verdict.refuse(self.policy, denial);
+        if verdict.denial.is_none()
+            && let Err(denial) = self.accompany(worker, &form, verdict)
+        {
+            verdict.refuse(self.policy, denial);
         }
-        let caller = self.authenticate(worker, &form, verdict)?;
-        self.spend_late_limits(worker, &form, Some(&caller), verdict)?;
-        self.permit(&form, &caller)
+    }
+
+    /// The steps, in the order of SPEC section 3. Each may end it.
+    fn take_steps(
+        &self,
+        worker: &mut Worker,
+        form: &mut Form<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<(), Denial> {
+        if let Some(faults) = form.faults.take() {
+            return Err(Denial::Form(faults));
+        }
+        self.spend_early_limits(worker, form, verdict)?;
+        if form.access == Access::Public {
+            return self.spend_late_limits(worker, form, None, verdict);
+        }
+        let caller = self.authenticate(worker, form, verdict)?;
+        self.spend_late_limits(worker, form, Some(&caller), verdict)?;
+        self.permit(form, &caller)
+    }
+
+    /// What is left to do for a request that would have been refused and passes, in report mode: the upstream hears
+    /// who sent it, and limits that enforce count it. Nothing else is spent, as it would not have been by a refusal.
+    fn accompany(&self, worker: &mut Worker, form: &Form<'_>, verdict: &mut Verdict) -> Result<(), Denial> {
+        self.spend_enforced_limits(worker, form, None, false, verdict)?;
+        if form.access != Access::Public {
+            self.identify(worker, form, verdict)?;
+        }
+        let caller = verdict.caller.clone().filter(|_| verdict.alive);
+        self.spend_enforced_limits(worker, form, caller.as_deref(), true, verdict)
     }
 }
 
@@ -199,6 +228,7 @@ impl Verdict {
         Self {
             route: None,
             caller: None,
+            alive: false,
             remembered: None,
             age: Age::Good,
             address: None,
@@ -219,7 +249,10 @@ impl Verdict {
         let mode = if is_fault { Mode::Enforce } else { own_mode.unwrap_or(self.mode) };
         match mode {
             Mode::Enforce => self.denial = Some(denial),
-            Mode::Report => self.reported = Some(denial),
+            // What is found first is what would have been answered.
+            Mode::Report => {
+                self.reported.get_or_insert(denial);
+            }
         }
     }
 
@@ -230,7 +263,7 @@ impl Verdict {
 
     /// Whose identity the upstream and later filters may rely on: a caller whose token is still alive.
     pub fn identity(&self) -> Option<&Caller> {
-        self.caller.as_deref().filter(|_| self.refusal() != Some(&Denial::TokenRevoked))
+        self.caller.as_deref().filter(|_| self.alive)
     }
 
     /// The refusal that is carried out or reported.

@@ -149,9 +149,6 @@ impl Stream {
         if verdict.revokes {
             return self.begin_revocation(shared, request, verdict, now);
         }
-        if let Some(denial) = &verdict.reported {
-            report(shared, denial, &verdict, origin, false, now);
-        }
         for edit in edits(policy, &verdict, request) {
             let result = match edit {
                 Edit::Remove(name) => host::remove_request_header(name),
@@ -164,7 +161,7 @@ impl Stream {
         self.judged = std::mem::take(&mut verdict.limits);
         let (max_bytes, hold) = match verdict.body {
             BodyPlan::Pass => {
-                pass(shared, &verdict);
+                pass(shared, &verdict, origin, now);
                 self.state = State::Passing;
                 return Action::Continue;
             }
@@ -172,7 +169,7 @@ impl Stream {
             BodyPlan::Hold(max_bytes) => (max_bytes, shared.holds.begin(self.context, false, now)),
         };
         if hold.is_none() {
-            pass(shared, &verdict);
+            pass(shared, &verdict, origin, now);
         }
         let judged = Box::new(Judgement::new(shared, request, verdict));
         let (state, action) = match hold {
@@ -235,7 +232,7 @@ impl Stream {
             },
             State::Holding { hold, max_bytes, judged } if hold.given_up() => {
                 // Released by the tick: from here on it is counted like any other.
-                pass(shared, &judged.verdict);
+                pass_judged(shared, &judged);
                 self.state = State::Counting { left: max_bytes, max_bytes, judged };
                 self.read_body(shared, usize::try_from(size).unwrap_or(usize::MAX), end_of_stream)
             }
@@ -246,7 +243,7 @@ impl Stream {
                     return refuse_size(shared, &judged, max_bytes);
                 }
                 if end_of_stream {
-                    pass(shared, &judged.verdict);
+                    pass_judged(shared, &judged);
                     self.state = State::Passing;
                     return Action::Continue;
                 }
@@ -301,7 +298,7 @@ impl HttpContext for Stream {
                 Action::Continue
             }
             State::Holding { judged, .. } => {
-                pass(&shared, &judged.verdict);
+                pass_judged(&shared, &judged);
                 self.state = State::Passing;
                 Action::Continue
             }
@@ -375,19 +372,28 @@ fn revoke(shared: &Shared, judged: &Judgement, body: &[u8], now: UnixNanos) {
     metrics.counters.revoked(result.as_ref().map(drop), |place| metrics.add(place));
     match result {
         Ok(revoked) => {
-            pass(shared, &judged.verdict);
+            pass_judged(shared, &judged);
             answer(judged, &effect::revoked(revoked));
         }
         Err(denial) => answer_denial(shared, judged, &denial),
     }
 }
 
-/// Counts a request that passes. One that would have been refused was counted when that was found out.
-fn pass(shared: &Shared, verdict: &Verdict) {
-    if verdict.reported.is_none() {
-        let metrics = &shared.metrics;
-        metrics.counters.decided(None, false, |place| metrics.add(place));
+/// Counts a request that passes, once: as allowed, or as one that would have been refused.
+fn pass(shared: &Shared, verdict: &Verdict, origin: Origin<'_>, now: UnixNanos) {
+    match &verdict.reported {
+        Some(denial) => report(shared, denial, verdict, origin, false, now),
+        None => {
+            let metrics = &shared.metrics;
+            metrics.counters.decided(None, false, |place| metrics.add(place));
+        }
     }
+}
+
+fn pass_judged(shared: &Shared, judged: &Judgement) {
+    // Only a report asks for the time.
+    let now = if judged.verdict.reported.is_some() { host::now() } else { UnixNanos::default() };
+    pass(shared, &judged.verdict, Origin::Kept(&judged.subject), now);
 }
 
 /// Everything but the reply: count, filter state, log.

@@ -39,6 +39,25 @@ impl<P: Proxy> Visit<'_, '_, P> {
         result
     }
 
+    /// As [`Self::authenticate`], for a request that passes whoever sent it; unless its token was looked at already.
+    pub(super) fn identify(
+        &self,
+        worker: &mut Worker,
+        form: &Form<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<(), Denial> {
+        if verdict.remembered.is_some() {
+            return Ok(());
+        }
+        match credential::find(&self.policy.sources, self.request, form.target.query()) {
+            Presented::Nothing | Presented::Ambiguous => Ok(()),
+            Presented::Token(token) => match self.caller_of(worker, token, verdict) {
+                Err(denial @ Denial::Fault(_)) => Err(denial),
+                Ok(_) | Err(_) => Ok(()),
+            },
+        }
+    }
+
     fn caller_of(
         &self,
         worker: &mut Worker,
@@ -63,6 +82,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict.age = self.policy.tokens.judge_times(&caller.token, self.now)?;
         verdict.caller = Some(Rc::clone(&caller));
         self.check_revocation(worker, &caller)?;
+        verdict.alive = true;
         Ok(caller)
     }
 

@@ -3,15 +3,18 @@
 use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit};
 use crate::config::Route;
 use crate::config::raw::{Access, CorsPreflight, Mode};
-use crate::decision::{Denial, FormFault, FormFaults};
+use crate::decision::{FormFault, FormFaults};
 use crate::request::Request;
 use crate::request::host::Host;
 use crate::request::target::{Target, TargetProblem};
 use crate::route::template::Template;
 use crate::route::{self, Found};
 
-/// A request whose form is right: proof that step 1 was passed.
+/// What step 1 finds out about a request.
 pub(super) struct Form<'v> {
+    /// What is wrong with it.
+    pub(super) faults: Option<FormFaults>,
+    /// The root where the path cannot be read, which is a fault.
     pub(super) target: Target<'v>,
     pub(super) route: Option<&'v Route>,
     pub(super) template: Option<&'v Template>,
@@ -23,7 +26,7 @@ pub(super) struct Form<'v> {
 const NO_METHOD: &str = "";
 
 impl<'v, P: Proxy> Visit<'v, '_, P> {
-    pub(super) fn check_form(&self, verdict: &mut Verdict) -> Result<Form<'v>, Denial> {
+    pub(super) fn check_form(&self, verdict: &mut Verdict) -> Form<'v> {
         let request = self.request;
         let form = &self.policy.form;
         let mut faults = Vec::new();
@@ -57,6 +60,18 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 (self.policy.route(id), Some(template))
             }
             Found::MethodNotAllowed { allowed } if !preflight => {
+                // It is the path's routes that refuse, so it is for them to say whether it is carried out.
+                let routes =
+                    allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
+                        Found::Route { id, .. } => self.policy.route(id),
+                        Found::None | Found::MethodNotAllowed { .. } => None,
+                    });
+                let mut modes = routes.map(|route| route.mode);
+                if let Some(mode) = modes.next()
+                    && modes.all(|other| other == mode)
+                {
+                    verdict.mode = mode;
+                }
                 faults.push(method_fault(request, allowed.into_iter().map(str::to_owned).collect()));
                 (None, None)
             }
@@ -82,21 +97,17 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             verdict.revokes = route.revokes && !preflight;
         }
         self.check_body(route, &mut faults, verdict);
-        match (FormFaults::new(faults), target) {
-            (None, Some(target)) => {
-                let access = match (route.map_or(self.policy.unmatched, |route| route.access), preflight) {
-                    (Access::Authenticated | Access::Public, true) | (Access::Public, false) => {
-                        Access::Public
-                    }
-                    (Access::Deny, _) => Access::Deny,
-                    (Access::Authenticated, false) => Access::Authenticated,
-                };
-                Ok(Form { target, route, template, access, method })
-            }
-            (Some(faults), _) => Err(Denial::Form(faults)),
+        if target.is_none() && faults.is_empty() {
             // CONNECT where a configuration could allow it: there is nothing to route.
-            (None, None) => Err(Denial::Form(FormFaults::one(FormFault::Malformed("No path")))),
+            faults.push(FormFault::Malformed("No path"));
         }
+        let access = match (route.map_or(self.policy.unmatched, |route| route.access), preflight) {
+            (Access::Authenticated | Access::Public, true) | (Access::Public, false) => Access::Public,
+            (Access::Deny, _) => Access::Deny,
+            (Access::Authenticated, false) => Access::Authenticated,
+        };
+        let faults = FormFaults::new(faults);
+        Form { faults, target: target.unwrap_or_else(Target::root), route, template, access, method }
     }
 
     fn target(&self, faults: &mut Vec<FormFault>) -> Option<Target<'v>> {

@@ -53,6 +53,19 @@ impl<P: Proxy> Visit<'_, '_, P> {
         self.spend(worker, form, caller, true, verdict)
     }
 
+    /// Limits that enforce where all else reports, if no step has judged them yet.
+    pub(super) fn spend_enforced_limits(
+        &self,
+        worker: &mut Worker,
+        form: &Form<'_>,
+        caller: Option<&Caller>,
+        needs_token: bool,
+        verdict: &mut Verdict,
+    ) -> Result<(), Denial> {
+        let enforces = |rule: &LimitRule| rule.needs_token == needs_token && rule.mode == Some(Mode::Enforce);
+        self.spend_those(worker, form, caller, enforces, verdict)
+    }
+
     /// Counts a failed authentication of this address.
     pub(super) fn record_failure(&self, worker: &mut Worker) -> Result<(), Denial> {
         match self.failures_charge(&worker.failures) {
@@ -69,6 +82,27 @@ impl<P: Proxy> Visit<'_, '_, P> {
         needs_token: bool,
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
+        if verdict.mode == Mode::Enforce {
+            return self.spend_those(worker, form, caller, |rule| rule.needs_token == needs_token, verdict);
+        }
+        // Limits with a mode of their own first: what the others say will not keep the request from passing.
+        for has_mode in [true, false] {
+            let chosen =
+                |rule: &LimitRule| rule.needs_token == needs_token && rule.mode.is_some() == has_mode;
+            self.spend_those(worker, form, caller, chosen, verdict)?;
+        }
+        Ok(())
+    }
+
+    /// Judges the chosen limits together, and spends if all of them admit.
+    fn spend_those(
+        &self,
+        worker: &mut Worker,
+        form: &Form<'_>,
+        caller: Option<&Caller>,
+        chosen: impl Fn(&LimitRule) -> bool,
+        verdict: &mut Verdict,
+    ) -> Result<(), Denial> {
         let Worker { limiter, leases, identities, spending: Spending { places, charges, outcomes }, .. } =
             worker;
         places.clear();
@@ -76,7 +110,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
         for &place in self.policy.limits_for_all.iter().chain(of_route) {
             let Some(rule) = self.policy.limits.get(place) else { continue };
-            if rule.needs_token != needs_token {
+            if !chosen(rule) || verdict.limits.iter().any(|judged| judged.limit == place) {
                 continue;
             }
             // Always there by the worker's invariant; a limit must not be passed over.
@@ -86,7 +120,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
                 identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
                 overflow: identities.overflow(),
                 quota: quota(rule, caller),
-                enforced: rule.mode.unwrap_or(verdict.mode) == Mode::Enforce,
+                enforced: rule.mode != Some(Mode::Report),
             });
         }
         if charges.is_empty() {

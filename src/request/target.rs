@@ -79,6 +79,11 @@ impl<'a> Target<'a> {
         Ok(Self { path, raw_path, query })
     }
 
+    /// What stands for a path that cannot be read.
+    pub(crate) const fn root() -> Self {
+        Self { path: Cow::Borrowed("/"), raw_path: "/", query: None }
+    }
+
     /// The path to compare: decoded once, without query and trailing slash. `/` for the root.
     pub fn path(&self) -> &str {
         &self.path

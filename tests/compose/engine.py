@@ -46,20 +46,16 @@ def compose():
 
 
 def unable():
-    """Why no engine can be started here; None once everything for it is installed."""
+    """Why no engine can be started here; None if one can."""
     if not sys.platform.startswith("linux"):
         return "no Docker engine runs: start one"
     if os.geteuid() != 0:
         return "no Docker engine runs, and only root could start one"
-    if not (shutil.which("dockerd") and shutil.which("docker") and compose()):
-        if not shutil.which("apt-get"):
-            return "no Docker engine runs, none is installed, and this is not Debian: install Docker"
-        print("installing docker.io and docker-compose", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "docker.io", "docker-compose"]):
-            done = subprocess.run(["apt-get", "--quiet", "--quiet", *arguments], env=environment, stdout=subprocess.DEVNULL)
-            if done.returncode:
-                return "no Docker engine runs, and docker.io and docker-compose could not be installed"
+    missing = [name for name in ("docker", "dockerd") if not shutil.which(name)]
+    if not compose():
+        missing.append("docker compose (or docker-compose)")
+    if missing:
+        return f"no Docker engine runs, and {', '.join(missing)} is not installed: `make docker` installs Debian's"
     if not succeeds("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "true"):
         return "no Docker engine runs, and this root may not make the namespaces that one would be started in"
     return None

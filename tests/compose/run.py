@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Starts the shipped docker-compose.yaml for real, asks it what the README promises, and takes it down.
 
-Uses the Docker engine that runs. Where none does and this is root on Linux, starts one of its own (installing Debian's
-docker.io and docker-compose if they are missing) in namespaces of its own: when this process ends, however it ends,
-the kernel ends all of it. Where neither can be, says so and fails; COMPOSE_TEST_OPTIONAL=1 makes that a success.
+Uses the Docker engine that runs. Where none does and this is root on Linux, starts one of its own in namespaces of its
+own: when this process ends, however it ends, the kernel ends all of it. Where neither can be, says what is missing and
+fails; COMPOSE_TEST_OPTIONAL=1 makes that a success. Installs nothing: `make docker` does.
 API_GUARD_PORT and API_GUARD_ADMIN_PORT choose the ports (free ones otherwise), ENVOY_BIN the binary for a stand-in image.
 """
 
@@ -64,16 +64,17 @@ def test(isolated):
         call("up", "--detach", check=True)
         checks.answers(ports, secret)
         checks.image_holds_the_module(ROOT, MODULE)
-        print("compose test passed")
-        return 0
     except (checks.Failed, subprocess.SubprocessError) as failure:
-        call("logs", "--no-color")
-        print(f"compose test FAILED: {failure}", file=sys.stderr)
-        return 1
+        checks.Tally.failed += 1
+        print(f"  FAILED {failure}", flush=True)
     finally:
+        if checks.Tally.failed:
+            call("logs", "--no-color")
         call("down", "--timeout", "2", "--volumes", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if stand_in:
             engine.remove_image()
+    print(f"compose test: {checks.Tally.passed} passed, {checks.Tally.failed} failed", flush=True)
+    return 1 if checks.Tally.failed else 0
 
 
 if __name__ == "__main__":

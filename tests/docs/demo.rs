@@ -1,8 +1,10 @@
 //! `make run` as a new user meets it: three curl lines give 200, 401 and 403.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+
+use crate::server::free_ports;
 
 /// The demo, stopped with everything it started when the test ends.
 struct Demo(Child);
@@ -13,11 +15,6 @@ impl Drop for Demo {
         let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
     }
-}
-
-fn free_ports() -> [u16; 3] {
-    let listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    [0, 1, 2].map(|place: usize| listeners[place].local_addr().unwrap().port())
 }
 
 /// Sends what a curl line would, and gives the status.

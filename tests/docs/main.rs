@@ -5,11 +5,15 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     reason = "a test that cannot go on fails"
 )]
 
 mod demo;
+mod operations;
+mod reference;
+mod server;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -17,10 +21,11 @@ use std::process::Command;
 use api_guard::config::{Environment, Policy};
 use api_guard::decision::Code;
 
-const DOCUMENTS: [(&str, &str); 3] = [
+const DOCUMENTS: [(&str, &str); 4] = [
     ("README.md", include_str!("../../README.md")),
     ("DESIGN.md", include_str!("../../DESIGN.md")),
     ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
+    ("docs/operations.md", include_str!("../../docs/operations.md")),
 ];
 const README: &str = include_str!("../../README.md");
 const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
@@ -42,6 +47,20 @@ fn blocks(document: &str, language: &str) -> Vec<String> {
         }
     }
     blocks
+}
+
+/// What links call the headings of a document.
+fn headings(document: &str) -> Vec<String> {
+    let titles = document.lines().filter(|line| line.starts_with('#'));
+    titles
+        .map(|title| {
+            let words = title.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            words
+                .chars()
+                .filter(|letter| letter.is_alphanumeric() || *letter == '-' || *letter == '_')
+                .collect()
+        })
+        .collect()
 }
 
 fn parse(text: &str) -> Result<Policy, String> {
@@ -109,9 +128,16 @@ fn every_file_that_is_linked_exists() {
     for (name, text) in DOCUMENTS {
         for after in text.split("](").skip(1) {
             let link = after.split(')').next().unwrap();
-            if !link.contains("://") && !link.starts_with('#') {
-                let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(link);
-                assert!(path.exists(), "{name} links {link}");
+            if link.contains("://") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+            let path = if file.is_empty() { document } else { document.parent().unwrap().join(file) };
+            assert!(path.exists(), "{name} links {link}");
+            if !heading.is_empty() {
+                let linked = std::fs::read_to_string(path).unwrap();
+                assert!(headings(&linked).contains(&heading.to_owned()), "{name} links {link}");
             }
         }
     }

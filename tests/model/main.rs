@@ -101,7 +101,16 @@ fn token(credential: &Credential, now: u64) -> String {
     }
 }
 
-fn guard_says(guard: &Guard, worker: &mut Worker, cells: &MemoryCells, asked: &Asked, now: u64) -> String {
+/// A verdict as the model has it.
+struct Said {
+    /// The refusal that is carried out or reported.
+    code: String,
+    passes: bool,
+    /// Whom the upstream is told of.
+    identity: Option<String>,
+}
+
+fn guard_says(guard: &Guard, worker: &mut Worker, cells: &MemoryCells, asked: &Asked, now: u64) -> Said {
     let mut headers: Vec<(Vec<u8>, Vec<u8>)> = vec![
         (b":method".to_vec(), asked.method.as_bytes().to_vec()),
         (b":path".to_vec(), asked.path.sent.as_bytes().to_vec()),
@@ -125,7 +134,11 @@ fn guard_says(guard: &Guard, worker: &mut Worker, cells: &MemoryCells, asked: &A
     let request = Request::read(guard.policy().header_plan(), pairs, asked.length.is_some());
     let client = Client(cells, format!("192.0.2.{}:1", asked.address));
     let verdict = guard.admit(worker, &request, &client, UnixNanos::from_seconds(now));
-    verdict.denial.map_or("ok".to_owned(), |denial| denial.code().as_str().to_owned())
+    Said {
+        code: verdict.refusal().map_or("ok", |denial| denial.code().as_str()).to_owned(),
+        passes: verdict.denial.is_none() && !verdict.revokes,
+        identity: verdict.identity().and_then(|caller| caller.token.subject()).map(str::to_owned),
+    }
 }
 
 fn ask(dice: &mut Dice) -> Asked {
@@ -163,7 +176,10 @@ fn compare(seed: u64, decisions: usize) {
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     for round in 0..decisions.div_ceil(200) {
         let rules = Rules::random(&mut dice);
-        let config = rules.configuration();
+        // In report mode everything passes, and the guard says at every step what it would have answered.
+        let reports = round % 2 == 1;
+        let mut config = rules.configuration();
+        config["mode"] = json!(if reports { "report" } else { "enforce" });
         let environment = Environment { lookup: &|_| Some(SECRET.as_bytes().to_vec()), must_be_set: true };
         let policy = Policy::parse(config.to_string().as_bytes(), &environment)
             .unwrap_or_else(|errors| panic!("{config}\n{errors}"));
@@ -178,8 +194,13 @@ fn compare(seed: u64, decisions: usize) {
             let asked = ask(&mut dice);
             let expected = model.judge(&asked, now);
             let said = guard_says(&guard, &mut worker, &cells, &asked, now);
-            assert_eq!(said, expected, "seed {seed}, round {round}, {asked:?} under {config}");
-            *seen.entry(said).or_default() += 1;
+            let case = format!("seed {seed}, round {round}, {asked:?} under {config}");
+            assert_eq!(said.code, expected, "{case}");
+            assert_eq!(said.passes, reports || expected == "ok", "{case}");
+            if said.passes {
+                assert_eq!(said.identity, model.identity(&asked), "{case}");
+            }
+            *seen.entry(said.code).or_default() += 1;
         }
     }
     // The dice reach every kind of verdict, or the comparison says little.

@@ -199,6 +199,19 @@ impl Model {
         self.steps(asked, now).err().unwrap_or("ok").to_owned()
     }
 
+    /// Whom the upstream is told of, if the request passes.
+    pub(crate) fn identity(&self, asked: &Asked) -> Option<String> {
+        let route = asked.path.segments.and_then(|segments| self.route(segments, asked.method).0);
+        let route = route.filter(|_| self.rules.allowed.contains(&asked.method));
+        match &asked.credential {
+            Credential::Good { sub, .. } if sub != "denied" => {
+                let access = route.map_or(self.rules.unmatched, |route| route.access);
+                (access != "public").then(|| sub.clone())
+            }
+            Credential::Good { .. } | Credential::None | Credential::Two | Credential::Bad(_) => None,
+        }
+    }
+
     fn steps(&mut self, asked: &Asked, now: u64) -> Result<(), &'static str> {
         let address = asked.address.to_string();
         // 1. Form: 400, then 405, 415, 413.
