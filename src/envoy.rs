@@ -8,6 +8,7 @@ mod host;
 mod metrics;
 mod root;
 mod stream;
+mod streams;
 
 use root::Root;
 
@@ -21,5 +22,5 @@ extern "C" fn _initialize() {
     // SAFETY: the constructors of the C library, to be called once and first; Envoy calls `_initialize` once.
     unsafe { __wasm_call_ctors() };
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(|context| Box::new(Root::new(context)));
 }

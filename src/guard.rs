@@ -81,7 +81,7 @@ impl Worker {
 }
 
 /// Everything that was found out about a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Verdict {
     /// The place of its route in the configuration; the one after the last is the revocation endpoint.
     pub route: Option<usize>,
@@ -121,9 +121,10 @@ pub struct Judged {
 }
 
 /// How the body of a request that passes is treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BodyPlan {
     /// There is none, or it is no body (an upgraded connection).
+    #[default]
     Pass,
     /// Count it while it streams, and cut it off past this many bytes.
     Count(u64),
@@ -164,7 +165,7 @@ impl Guard {
         now: UnixNanos,
     ) -> Verdict {
         let visit = Visit { policy: &self.policy, request, proxy, now, address: OnceCell::new() };
-        let mut verdict = Verdict::new(self.policy.mode);
+        let mut verdict = Verdict { mode: self.policy.mode, ..Verdict::default() };
         visit.judge(worker, &mut verdict);
         verdict.address = visit.address.into_inner();
         if verdict.reported.is_some() && verdict.mode == Mode::Report {
@@ -224,23 +225,6 @@ impl<P: Proxy> Visit<'_, '_, P> {
 }
 
 impl Verdict {
-    fn new(mode: Mode) -> Self {
-        Self {
-            route: None,
-            caller: None,
-            alive: false,
-            remembered: None,
-            age: Age::Good,
-            address: None,
-            limits: Vec::new(),
-            denial: None,
-            reported: None,
-            body: BodyPlan::Pass,
-            revokes: false,
-            mode,
-        }
-    }
-
     /// Notes a denial: carried out in enforce mode, reported otherwise. Our own faults are refused in any mode, and
     /// so is what the revocation endpoint refuses.
     fn refuse(&mut self, policy: &Policy, denial: Denial) {

@@ -143,9 +143,10 @@ pub enum TokenFault {
 }
 
 /// What times say of a token that verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Age {
     /// Nothing to say.
+    #[default]
     Good,
     /// Older than `max_token_age_hours`, and let pass by configuration.
     Old,

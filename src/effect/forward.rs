@@ -1,61 +1,75 @@
 //! What changes in a request on its way to the upstream: who the caller is, and nothing that the client says of it.
 
-use std::borrow::Cow;
-
 use crate::config::Policy;
 use crate::config::raw::ForwardToken;
 use crate::guard::{Caller, Verdict};
 use crate::request::Request;
 use crate::request::credential::{self, Source};
 
-/// One change of the request's headers. Both act on all entries of the name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One change of the request's headers. Removing and setting act on all entries of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit<'a> {
     /// The header goes.
     Remove(&'a [u8]),
+    /// The request has no such header yet, and gets it. Envoy does not look for it then, which is half of the cost.
+    Add(&'a str, &'a [u8]),
     /// The header has this value alone.
-    Set(&'a str, Cow<'a, [u8]>),
+    Set(&'a str, &'a [u8]),
 }
 
-/// The changes, as few as will do: each one costs, and makes Envoy choose its route again.
-pub fn edits<'a>(policy: &'a Policy, verdict: &'a Verdict, request: &Request<'a>) -> Vec<Edit<'a>> {
-    let mut edits = Vec::new();
-    if let Some(caller) = verdict.identity() {
-        set_identity(policy, caller, &mut edits);
-    }
-    for &name in &request.removals {
-        let is_set = |edit: &Edit<'_>| matches!(edit, Edit::Set(set, _) if set.as_bytes() == name);
-        if !edits.iter().any(is_set) {
-            edits.push(Edit::Remove(name));
+/// Makes the changes, as few as will do: each one costs, and makes Envoy choose its route again. Stops at an error.
+pub fn each_edit<E>(
+    policy: &Policy,
+    verdict: &Verdict,
+    request: &Request<'_>,
+    mut edit: impl FnMut(Edit<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let caller = verdict.identity();
+    if let Some(caller) = caller {
+        for (name, value) in identity(policy, caller) {
+            let is_there = request.removals.iter().any(|sent| *sent == name.as_bytes());
+            edit(if is_there { Edit::Set(name, value) } else { Edit::Add(name, value) })?;
         }
     }
-    if policy.forward.token == ForwardToken::Strip {
-        strip(policy, request, &mut edits);
+    for sent in &request.removals {
+        let is_set = caller.is_some_and(|caller| identity(policy, caller).any(|(name, _)| name.as_bytes() == *sent));
+        if !is_set {
+            edit(Edit::Remove(sent))?;
+        }
     }
-    edits
+    if policy.forward.token == ForwardToken::Strip { strip(policy, request, &mut edit) } else { Ok(()) }
 }
 
-fn set_identity<'a>(policy: &'a Policy, caller: &'a Caller, edits: &mut Vec<Edit<'a>>) {
+/// Who the caller is, header by header.
+fn identity<'a>(policy: &'a Policy, caller: &'a Caller) -> impl Iterator<Item = (&'a str, &'a [u8])> {
     let forward = &policy.forward;
-    let mut set = |name: Option<&'a str>, value: Option<&'a str>| {
-        // Envoy answers 503 to control characters, and the upstream cuts spaces off: such a value would arrive as
-        // another one.
-        if let (Some(name), Some(value)) = (name, value)
-            && !value.is_empty()
-            && value.trim_matches(' ') == value
-            && !value.bytes().any(|byte| byte < 0x20 || byte == 0x7f)
-        {
-            edits.push(Edit::Set(name, Cow::Borrowed(value.as_bytes())));
-        }
-    };
-    set(forward.subject_header.as_deref(), caller.token.subject());
-    set(forward.permissions_header.as_deref(), Some(caller.token.permissions_text()));
-    for (slot, name) in &forward.claims {
-        set(Some(name), caller.token.claim(*slot).map(|claim| claim.text.as_str()));
-    }
+    let subject = forward.subject_header.as_deref().zip(caller.token.subject());
+    let permissions = forward.permissions_header.as_deref().zip(Some(caller.token.permissions_text()));
+    let claims = forward.claims.iter().filter_map(|(slot, name)| {
+        caller.token.claim(*slot).map(|claim| (name.as_str(), claim.text.as_str()))
+    });
+    [subject, permissions]
+        .into_iter()
+        .flatten()
+        .chain(claims)
+        .map(|(name, value)| (name, value.as_bytes()))
+        .filter(|(_, value)| arrives_as_it_is(value))
 }
 
-fn strip<'a>(policy: &'a Policy, request: &Request<'a>, edits: &mut Vec<Edit<'a>>) {
+/// Envoy answers 503 to control characters, and the upstream cuts spaces off: such a value would arrive as another one.
+fn arrives_as_it_is(value: &[u8]) -> bool {
+    let is_space = |byte: Option<&u8>| byte == Some(&b' ');
+    !value.is_empty()
+        && !is_space(value.first())
+        && !is_space(value.last())
+        && !value.iter().any(|byte| *byte < 0x20 || *byte == 0x7f)
+}
+
+fn strip<E>(
+    policy: &Policy,
+    request: &Request<'_>,
+    edit: &mut impl FnMut(Edit<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut cookies = Vec::new();
     let mut parameters = Vec::new();
     for (place, source) in policy.sources.iter().enumerate() {
@@ -63,7 +77,7 @@ fn strip<'a>(policy: &'a Policy, request: &Request<'a>, edits: &mut Vec<Edit<'a>
             Source::Header { name, scheme } => {
                 let mut values = request.token_headers.iter().filter(|(source, _)| *source == place);
                 if values.any(|(_, value)| credential::carries(value, scheme.as_deref())) {
-                    edits.push(Edit::Remove(name.as_bytes()));
+                    edit(Edit::Remove(name.as_bytes()))?;
                 }
             }
             Source::Cookie(name) => cookies.push(name.as_str()),
@@ -71,11 +85,12 @@ fn strip<'a>(policy: &'a Policy, request: &Request<'a>, edits: &mut Vec<Edit<'a>
         }
     }
     match credential::cookies_without(&request.cookies, &cookies) {
-        Some(rest) if rest.is_empty() => edits.push(Edit::Remove(b"cookie")),
-        Some(rest) => edits.push(Edit::Set("cookie", Cow::Owned(rest))),
+        Some(rest) if rest.is_empty() => edit(Edit::Remove(b"cookie"))?,
+        Some(rest) => edit(Edit::Set("cookie", &rest))?,
         None => {}
     }
-    if let Some(path) = request.path.and_then(|path| credential::path_without(path, &parameters)) {
-        edits.push(Edit::Set(":path", Cow::Owned(path)));
+    match request.path.and_then(|path| credential::path_without(path, &parameters)) {
+        Some(path) => edit(Edit::Set(":path", &path)),
+        None => Ok(()),
     }
 }

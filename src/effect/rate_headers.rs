@@ -30,22 +30,26 @@ pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<(&'static str,
     headers
 }
 
-/// The families for an admitted response: of the limit that has least left. Empty without limits.
-pub fn of_admission(policy: &Policy, judged: &[Judged]) -> Vec<(&'static str, String)> {
+/// What an admitted response tells of: the limit that has least left. `None` without limits, or where nothing is told.
+pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
     if policy.replies.rate_limit_headers == RateLimitHeaders::None {
-        return Vec::new();
+        return None;
     }
-    let Some(tightest) = judged.iter().min_by_key(|judged| judged.outcome.remaining) else {
-        return Vec::new();
-    };
-    let figures = Figures {
-        name: policy.limits.get(tightest.limit).map_or("", |rule| &rule.name),
-        max_requests: tightest.quota.max_requests.get(),
-        window_seconds: tightest.quota.window_seconds.get(),
-        remaining: tightest.outcome.remaining,
-        reset_seconds: tightest.outcome.reset_seconds,
-    };
-    families(policy, &figures)
+    judged.iter().min_by_key(|judged| judged.outcome.remaining).copied()
+}
+
+/// The families for an admitted response.
+pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<(&'static str, String)> {
+    families(
+        policy,
+        &Figures {
+            name: policy.limits.get(tightest.limit).map_or("", |rule| &rule.name),
+            max_requests: tightest.quota.max_requests.get(),
+            window_seconds: tightest.quota.window_seconds.get(),
+            remaining: tightest.outcome.remaining,
+            reset_seconds: tightest.outcome.reset_seconds,
+        },
+    )
 }
 
 fn families(policy: &Policy, figures: &Figures<'_>) -> Vec<(&'static str, String)> {

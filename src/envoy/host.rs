@@ -3,8 +3,6 @@
 //! The SDK's own wrappers panic on header values that are not UTF-8 and on every status that they do not expect, and a
 //! panic takes the whole VM down. Here every status but Ok is an error value, and nothing is decoded.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use crate::cells::CellFault;
 use crate::decision::Fault;
 use crate::effect::Reply;
@@ -28,6 +26,13 @@ const COUNTER: u32 = 0;
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         name: *const u8,
@@ -53,6 +58,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     fn proxy_set_effective_context(id: u32) -> u32;
@@ -90,6 +96,16 @@ pub(super) fn request_headers() -> Result<Vec<u8>, Fault> {
     // SAFETY: both pointers are valid for writing during the call.
     receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
         .map_err(|_| Fault::Headers)
+}
+
+/// Adds a request header of which there is none yet.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+pub(super) fn add_request_header(name: &[u8], value: &[u8]) -> Result<(), Fault> {
+    // SAFETY: pointers and lengths are those of live slices; the host copies them.
+    let status = unsafe {
+        proxy_add_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+    if status == OK { Ok(()) } else { Err(Fault::Edit) }
 }
 
 /// Gives a request header this value alone.
@@ -253,11 +269,13 @@ pub(super) fn set_tick_period(milliseconds: u32) {
     let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
-/// The time. Zero if the clock stands before 1970: then no token with a date is valid.
-#[expect(clippy::disallowed_methods, reason = "the one clock of the module")]
+/// The time. Zero if the clock cannot be read: then no token with a date is valid.
+#[expect(unsafe_code, reason = "a call of the ABI with a pointer to a local")]
 pub(super) fn now() -> UnixNanos {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    UnixNanos::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    let mut nanos = 0;
+    // SAFETY: the pointer is valid for writing during the call.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) };
+    UnixNanos::from_nanos(if status == OK { nanos } else { 0 })
 }
 
 /// Random bytes for the process's hash key; `None` if Envoy has none to give.

@@ -1,16 +1,15 @@
 //! One configuration on one worker: read it, keep what its requests share, tick.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::traits::{Context, RootContext};
 
 use super::cells::SharedData;
 use super::holds::{Hold, Holds};
 use super::host;
 use super::metrics::{Metrics, PERIOD_MILLISECONDS};
-use super::stream::Stream;
+use super::streams;
 use crate::config::{Environment, Policy};
 use crate::counter::Counters;
 use crate::decision::{Denial, Fault};
@@ -41,12 +40,12 @@ impl Shared {
         };
         // Failing here must not refuse the configuration: a worker that refuses what the main thread has accepted
         // would block later pushes. A request that finds no worker tries again, and is refused if that fails.
-        let _ = shared.with_worker(|_, _| ());
+        let _ = shared.worker().map(drop);
         shared
     }
 
-    /// Calls with the guard and what this worker remembers.
-    pub(super) fn with_worker<R>(&self, call: impl FnOnce(&Guard, &mut Worker) -> R) -> Result<R, Fault> {
+    /// What this worker remembers: there, unless it is a fault.
+    pub(super) fn worker(&self) -> Result<RefMut<'_, Option<Worker>>, Fault> {
         let mut place = self.worker.try_borrow_mut().map_err(|_| Fault::SharedData)?;
         if place.is_none() {
             let random = host::random().ok_or(Fault::SharedData)?;
@@ -54,14 +53,20 @@ impl Shared {
                 Worker::open(self.guard.policy(), &SharedData, random).map_err(|_| Fault::SharedData)?;
             *place = Some(worker);
         }
-        place.as_mut().map(|worker| call(&self.guard, worker)).ok_or(Fault::SharedData)
+        Ok(place)
     }
 }
 
 /// The plugin's root context.
-#[derive(Default)]
 pub(super) struct Root {
+    context: u32,
     shared: Option<Rc<Shared>>,
+}
+
+impl Root {
+    pub(super) fn new(context: u32) -> Self {
+        Self { context, shared: None }
+    }
 }
 
 impl Context for Root {}
@@ -72,7 +77,9 @@ impl RootContext for Root {
         let environment = Environment { lookup: &host::variable, must_be_set: true };
         match Policy::parse(&text, &environment) {
             Ok(policy) => {
-                self.shared = Some(Rc::new(Shared::new(policy)));
+                let shared = Rc::new(Shared::new(policy));
+                streams::configure(self.context, &shared);
+                self.shared = Some(shared);
                 host::set_tick_period(PERIOD_MILLISECONDS);
                 true
             }
@@ -102,13 +109,5 @@ impl RootContext for Root {
             }
         }
         shared.metrics.hand_over();
-    }
-
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(context, self.shared.clone())))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
     }
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::cells::CurrentStream;
@@ -11,7 +10,7 @@ use super::holds::Hold;
 use super::host;
 use super::root::Shared;
 use crate::decision::{Code, Denial, Fault, FormFault, FormFaults};
-use crate::effect::forward::{Edit, edits};
+use crate::effect::forward::{Edit, each_edit};
 use crate::effect::{self, Reply, rate_headers};
 use crate::event::{self, Line, Subject};
 use crate::guard::{BodyPlan, Judged, Verdict};
@@ -21,18 +20,17 @@ use crate::request::block::Block;
 use crate::time::UnixNanos;
 use crate::token::Age;
 
-/// The context of one request.
+/// What is kept of a request after its headers.
 pub(super) struct Stream {
-    context: u32,
-    shared: Option<Rc<Shared>>,
+    shared: Rc<Shared>,
     state: State,
     /// For the headers of an admitted response.
-    judged: Vec<Judged>,
+    tightest: Option<Judged>,
 }
 
 /// Where the request stands.
 enum State {
-    /// It was answered, or could not be judged: nothing of it goes on.
+    /// It was answered: nothing of it goes on.
     Stopped,
     /// It passes as it is.
     Passing,
@@ -91,47 +89,65 @@ impl Origin<'_> {
 }
 
 impl Judgement {
-    fn new(shared: &Shared, request: &Request<'_>, verdict: Verdict) -> Self {
+    fn new(shared: &Shared, request: &Request<'_>, verdict: &mut Verdict) -> Self {
         let origin = Origin::Headers(request);
-        let subject = origin.subject(origin.client_ip(shared, &verdict));
+        let subject = origin.subject(origin.client_ip(shared, verdict));
+        let verdict = std::mem::take(verdict);
         Self { verdict, subject, grpc: request.is_grpc() }
     }
 }
 
-impl Stream {
-    pub(super) fn new(context: u32, shared: Option<Rc<Shared>>) -> Self {
-        Self { context, shared, state: State::Stopped, judged: Vec::new() }
+/// Judges a request. With the answer comes what later callbacks need to know; a request that was answered, and one that
+/// has nothing more to be judged, leave nothing.
+pub(super) fn judge_headers(context: u32, shared: &Rc<Shared>, end_of_stream: bool) -> (Action, Option<Stream>) {
+    let now = host::now();
+    let judged = Headers { context, shared, end_of_stream, now }.judge();
+    shared.metrics.settle(now);
+    match judged {
+        Ok(None) => (Action::Continue, None),
+        Ok(Some(stream)) => {
+            let action = match stream.state {
+                State::Passing | State::Counting { .. } => Action::Continue,
+                State::Stopped | State::Holding { .. } | State::Revoking { .. } => Action::Pause,
+            };
+            (action, Some(stream))
+        }
+        Err(Answered) => (Action::Pause, None),
     }
+}
 
-    fn judge_headers(&mut self, shared: &Shared, end_of_stream: bool) -> Action {
-        let now = host::now();
+/// The request was answered: nothing of it goes on.
+struct Answered;
+
+/// One request while its headers are there.
+struct Headers<'s> {
+    context: u32,
+    shared: &'s Rc<Shared>,
+    end_of_stream: bool,
+    now: UnixNanos,
+}
+
+impl Headers<'_> {
+    fn judge(&self) -> Result<Option<Stream>, Answered> {
+        let Self { shared, now, .. } = *self;
         let bytes = host::request_headers();
         let block = bytes.as_deref().ok().and_then(Block::read);
-        let Some(block) = block else {
-            return refuse_unread(shared, Fault::Headers);
-        };
+        let block = block.ok_or(Fault::Headers).map_err(|fault| refuse_unread(shared, fault))?;
         let policy = shared.guard.policy();
-        let request = Request::read(policy.header_plan(), block.pairs(), !end_of_stream);
-        let verdict =
-            shared.with_worker(|guard, worker| guard.admit(worker, &request, &CurrentStream::default(), now));
-        let verdict = match verdict {
-            Ok(verdict) => verdict,
-            Err(fault) => return refuse_unread(shared, fault),
+        let request = Request::read(policy.header_plan(), block.pairs(), !self.end_of_stream);
+        let mut worker = shared.worker().map_err(|fault| refuse_unread(shared, fault))?;
+        let mut verdict = match &mut *worker {
+            Some(worker) => shared.guard.admit(worker, &request, &CurrentStream::default(), now),
+            None => return Err(refuse_unread(shared, Fault::SharedData)),
         };
+        drop(worker);
         let metrics = &shared.metrics;
         metrics.counters.passed_through(&verdict, |place| metrics.add(place));
-        let action = self.act(shared, &request, verdict, now);
-        metrics.settle(now);
-        action
+        self.act(&request, &mut verdict)
     }
 
-    fn act(
-        &mut self,
-        shared: &Shared,
-        request: &Request<'_>,
-        mut verdict: Verdict,
-        now: UnixNanos,
-    ) -> Action {
+    fn act(&self, request: &Request<'_>, verdict: &mut Verdict) -> Result<Option<Stream>, Answered> {
+        let Self { shared, now, .. } = *self;
         let policy = shared.guard.policy();
         if let Some(caller) = verdict.identity()
             && let Some(subject) = caller.token.subject()
@@ -139,71 +155,76 @@ impl Stream {
             host::set_filter_state("api_guard.subject", subject.as_bytes());
         }
         let origin = Origin::Headers(request);
-        log_passing(shared, &verdict, origin, now);
+        log_passing(shared, verdict, origin, now);
         if let Some(denial) = &verdict.denial {
-            report(shared, denial, &verdict, origin, true, now);
+            report(shared, denial, verdict, origin, true, now);
             let reply = effect::refuse(policy, denial, request.request_id);
             host::send_reply(&reply, request.is_grpc());
-            return Action::Pause;
+            return Err(Answered);
         }
         if verdict.revokes {
-            return self.begin_revocation(shared, request, verdict, now);
+            return self.begin_revocation(request, verdict);
         }
-        for edit in edits(policy, &verdict, request) {
-            let result = match edit {
-                Edit::Remove(name) => host::remove_request_header(name),
-                Edit::Set(name, value) => host::set_request_header(name.as_bytes(), &value),
-            };
-            if let Err(fault) = result {
-                return refuse_unread(shared, fault);
-            }
-        }
-        self.judged = std::mem::take(&mut verdict.limits);
+        let edited = each_edit(policy, verdict, request, |edit| match edit {
+            Edit::Remove(name) => host::remove_request_header(name),
+            Edit::Add(name, value) => host::add_request_header(name.as_bytes(), value),
+            Edit::Set(name, value) => host::set_request_header(name.as_bytes(), value),
+        });
+        edited.map_err(|fault| refuse_unread(shared, fault))?;
+        let tightest = rate_headers::tightest(policy, &verdict.limits);
         let (max_bytes, hold) = match verdict.body {
             BodyPlan::Pass => {
-                pass(shared, &verdict, origin, now);
-                self.state = State::Passing;
-                return Action::Continue;
+                pass(shared, verdict, origin, now);
+                // A body that nobody counts still has callbacks, which must find that it may pass.
+                let goes_on = !self.end_of_stream || tightest.is_some();
+                return Ok(goes_on.then(|| self.stream(State::Passing, tightest)));
             }
             BodyPlan::Count(max_bytes) => (max_bytes, None),
             BodyPlan::Hold(max_bytes) => (max_bytes, shared.holds.begin(self.context, false, now)),
         };
         if hold.is_none() {
-            pass(shared, &verdict, origin, now);
+            pass(shared, verdict, origin, now);
         }
         let judged = Box::new(Judgement::new(shared, request, verdict));
-        let (state, action) = match hold {
-            Some(hold) => (State::Holding { hold, max_bytes, judged }, Action::Pause),
-            None => (State::Counting { left: max_bytes, max_bytes, judged }, Action::Continue),
+        let state = match hold {
+            Some(hold) => State::Holding { hold, max_bytes, judged },
+            None => State::Counting { left: max_bytes, max_bytes, judged },
         };
-        self.state = state;
-        action
+        Ok(Some(self.stream(state, tightest)))
+    }
+
+    fn stream(&self, state: State, tightest: Option<Judged>) -> Stream {
+        Stream { shared: Rc::clone(self.shared), state, tightest }
     }
 
     fn begin_revocation(
-        &mut self,
-        shared: &Shared,
+        &self,
         request: &Request<'_>,
-        mut verdict: Verdict,
-        now: UnixNanos,
-    ) -> Action {
-        self.judged = std::mem::take(&mut verdict.limits);
+        verdict: &mut Verdict,
+    ) -> Result<Option<Stream>, Answered> {
+        let Self { shared, now, .. } = *self;
+        let tightest = rate_headers::tightest(shared.guard.policy(), &verdict.limits);
         let max_bytes = match verdict.body {
             BodyPlan::Pass => 0,
             BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => max_bytes,
         };
         let judged = Box::new(Judgement::new(shared, request, verdict));
-        if request.has_body {
+        let state = if request.has_body {
             let hold = shared.holds.begin(self.context, true, now);
-            self.state = State::Revoking { hold, max_bytes, judged };
+            State::Revoking { hold, max_bytes, judged }
         } else {
             revoke(shared, &judged, b"", now);
-        }
-        Action::Pause
+            State::Stopped
+        };
+        // Its response tells of the limits too.
+        Ok(Some(self.stream(state, tightest)))
     }
+}
 
-    fn read_body(&mut self, shared: &Shared, size: usize, end_of_stream: bool) -> Action {
-        let size = u64::try_from(size).unwrap_or(u64::MAX);
+impl Stream {
+    /// Part of the body has come, or while the request is held, all of it so far.
+    pub(super) fn read_body(&mut self, size: u64, end_of_stream: bool) -> Action {
+        let shared = &*Rc::clone(&self.shared);
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
             State::Passing => {
@@ -234,7 +255,7 @@ impl Stream {
                 // Released by the tick: from here on it is counted like any other.
                 pass_judged(shared, &judged);
                 self.state = State::Counting { left: max_bytes, max_bytes, judged };
-                self.read_body(shared, usize::try_from(size).unwrap_or(usize::MAX), end_of_stream)
+                self.read_body(size, end_of_stream)
             }
             State::Holding { hold, max_bytes, judged } => {
                 shared.holds.body_seen(&hold);
@@ -271,26 +292,10 @@ impl Stream {
     }
 }
 
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        match self.shared.clone() {
-            Some(shared) => self.judge_headers(&shared, end_of_stream),
-            // Envoy configures before it sends requests; if it ever did not, nothing passes.
-            None => Action::Pause,
-        }
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        match self.shared.clone() {
-            Some(shared) => self.read_body(&shared, size, end_of_stream),
-            None => Action::Pause,
-        }
-    }
-
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        let Some(shared) = self.shared.clone() else { return Action::Pause };
+impl Stream {
+    /// Trailers have come: the body has ended.
+    pub(super) fn end_body(&mut self) -> Action {
+        let shared = &*Rc::clone(&self.shared);
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
             State::Passing | State::Counting { .. } => {
@@ -298,40 +303,37 @@ impl HttpContext for Stream {
                 Action::Continue
             }
             State::Holding { judged, .. } => {
-                pass_judged(&shared, &judged);
+                pass_judged(shared, &judged);
                 self.state = State::Passing;
                 Action::Continue
             }
             // The body has ended here too, and nothing of it goes to the upstream.
             State::Revoking { max_bytes, judged, .. } => {
-                revoke_with_body(&shared, &judged, max_bytes);
+                revoke_with_body(shared, &judged, max_bytes);
                 Action::Pause
             }
         }
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(shared) = &self.shared
-            && !self.judged.is_empty()
-        {
-            for (name, value) in rate_headers::of_admission(shared.guard.policy(), &self.judged) {
-                // A response without these headers is no reason to withhold the response.
-                let _ = host::set_response_header(name.as_bytes(), value.as_bytes());
-            }
+    /// Tells in the response how much is left of the limits.
+    pub(super) fn mark_response(&self) {
+        let Some(tightest) = &self.tightest else { return };
+        for (name, value) in rate_headers::of_admission(self.shared.guard.policy(), tightest) {
+            // A response without these headers is no reason to withhold the response.
+            let _ = host::set_response_header(name.as_bytes(), value.as_bytes());
         }
-        Action::Continue
     }
 }
 
 /// Refuses a request that could not even be judged.
-fn refuse_unread(shared: &Shared, fault: Fault) -> Action {
+fn refuse_unread(shared: &Shared, fault: Fault) -> Answered {
     let denial = Denial::Fault(fault);
     let metrics = &shared.metrics;
     metrics.counters.decided(Some(&denial), true, |place| metrics.add(place));
     log::error!("api-guard: internal fault: {}", fault.kind());
     host::set_filter_state("api_guard.code", denial.code().as_str().as_bytes());
     host::send_reply(&effect::refuse(shared.guard.policy(), &denial, None), false);
-    Action::Pause
+    Answered
 }
 
 fn refuse_size(shared: &Shared, judged: &Judgement, max_bytes: u64) -> Action {
@@ -364,9 +366,11 @@ fn revoke_with_body(shared: &Shared, judged: &Judgement, max_bytes: u64) {
 fn revoke(shared: &Shared, judged: &Judgement, body: &[u8], now: UnixNanos) {
     let result = match &judged.verdict.caller {
         None => Err(Denial::TokenMissing),
-        Some(caller) => shared
-            .with_worker(|guard, worker| guard.revoke(worker, caller, body, &CurrentStream::default(), now))
-            .unwrap_or_else(|fault| Err(Denial::Fault(fault))),
+        Some(caller) => match shared.worker().as_deref_mut() {
+            Ok(Some(worker)) => shared.guard.revoke(worker, caller, body, &CurrentStream::default(), now),
+            Ok(None) => Err(Denial::Fault(Fault::SharedData)),
+            Err(fault) => Err(Denial::Fault(*fault)),
+        },
     };
     let metrics = &shared.metrics;
     metrics.counters.revoked(result.as_ref().map(drop), |place| metrics.add(place));

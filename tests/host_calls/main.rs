@@ -116,14 +116,14 @@ fn an_allowed_request_with_a_known_token_costs_these_host_calls() {
     report("an allowed request, known token", &exchange);
     report("an allowed request, new token", &envoy.request(order(&token("b", "orders:read"))));
     let expected = [
-        "clock_time_get",
+        "proxy_get_current_time_nanoseconds",
         "proxy_get_header_map_pairs",
         "proxy_get_shared_data", // the revocations' stamp: no bytes
         "proxy_get_property source.address",
         "proxy_get_shared_data", // the limit's cell
         "proxy_set_shared_data",
         "proxy_set_property api_guard.subject",
-        "proxy_replace_header_map_value x-auth-subject",
+        "proxy_add_header_map_value x-auth-subject",
     ];
     assert_eq!(exchange.calls, expected, "one call more, or less, is a decision: say why in the commit");
 }

@@ -1,0 +1,142 @@
+//! Which request does a callback belong to, and under which configuration is it?
+//!
+//! The SDK keeps an object for every request, in maps with a keyed hash, and looks it up in each callback. Most
+//! requests are settled with their headers and leave nothing to remember, so here only those are kept that have a later
+//! phase to be judged in. What a callback finds no stream for was settled: nothing of it goes on.
+//!
+//! The exports have names of their own. The build gives them the ABI's names, in place of the SDK's, which keeps
+//! the root contexts; see `xtask/src/pack.rs`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::rc::Rc;
+
+use proxy_wasm::types::Action;
+
+use super::root::Shared;
+use super::stream::{self, Stream};
+use crate::lookup::Fnv1a;
+
+/// Context identifiers are Envoy's, counted up in each VM: no client chooses one.
+type ById<T> = HashMap<u32, T, BuildHasherDefault<Fnv1a>>;
+
+#[derive(Default)]
+struct Streams {
+    /// The configurations at work, by root context: the one in force, and those that requests still run under.
+    configured: Vec<(u32, Rc<Shared>)>,
+    /// Streams whose headers have not come, and their root contexts.
+    announced: Vec<(u32, u32)>,
+    begun: ById<Stream>,
+}
+
+thread_local! {
+    static STREAMS: RefCell<Streams> = RefCell::default();
+}
+
+/// Sets the configuration of a root context.
+pub(super) fn configure(root: u32, shared: &Rc<Shared>) {
+    let _ = with(|streams| {
+        streams.configured.retain(|(known, _)| *known != root);
+        streams.configured.push((root, Rc::clone(shared)));
+    });
+}
+
+/// Envoy makes no callback while another one runs. If it ever did, the inner one would find nothing, and stop.
+fn with<R>(call: impl FnOnce(&mut Streams) -> R) -> Option<R> {
+    STREAMS.with(|streams| streams.try_borrow_mut().ok().map(|mut streams| call(&mut streams)))
+}
+
+impl Streams {
+    /// The configuration for a stream that begins.
+    fn begin(&mut self, context: u32) -> Option<Rc<Shared>> {
+        let place = self.announced.iter().rposition(|(announced, _)| *announced == context)?;
+        let (_, root) = self.announced.swap_remove(place);
+        let (_, shared) = self.configured.iter().find(|(configured, _)| *configured == root)?;
+        Some(Rc::clone(shared))
+    }
+
+    fn forget(&mut self, context: u32) {
+        self.announced.retain(|(announced, _)| *announced != context);
+        if !self.begun.is_empty() {
+            self.begun.remove(&context);
+        }
+    }
+}
+
+/// As the ABI numbers actions. What is not said to go on stops.
+fn number(action: Option<Action>) -> u32 {
+    u32::from(action != Some(Action::Continue))
+}
+
+#[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they stand before")]
+mod exports {
+    use super::{number, stream, with};
+
+    unsafe extern "C" {
+        fn proxy_on_context_create(context: u32, parent: u32);
+        fn proxy_on_delete(context: u32);
+    }
+
+    /// A root context, or a stream of one.
+    #[unsafe(export_name = "api_guard_on_context_create")]
+    extern "C" fn on_context_create(context: u32, parent: u32) {
+        if parent == 0 {
+            // SAFETY: the SDK's own callback, called as Envoy would.
+            unsafe { proxy_on_context_create(context, parent) };
+        } else {
+            let _ = with(|streams| streams.announced.push((context, parent)));
+        }
+    }
+
+    /// Envoy has no more to say of this context.
+    #[unsafe(export_name = "api_guard_on_delete")]
+    extern "C" fn on_delete(context: u32) {
+        let is_root = with(|streams| {
+            let place = streams.configured.iter().position(|(configured, _)| *configured == context);
+            match place {
+                Some(place) => drop(streams.configured.swap_remove(place)),
+                None => streams.forget(context),
+            }
+            place.is_some()
+        });
+        if is_root == Some(true) {
+            // SAFETY: the SDK's own callback, called as Envoy would.
+            unsafe { proxy_on_delete(context) };
+        }
+    }
+
+    #[unsafe(export_name = "api_guard_on_request_headers")]
+    extern "C" fn on_request_headers(context: u32, _count: u32, end_of_stream: u32) -> u32 {
+        let shared = with(|streams| streams.begin(context)).flatten();
+        // Envoy configures before it sends requests; if it ever did not, nothing passes.
+        let Some(shared) = shared else { return number(None) };
+        let (action, rest) = stream::judge_headers(context, &shared, end_of_stream != 0);
+        if let Some(stream) = rest {
+            let kept = with(|streams| streams.begun.insert(context, stream).is_none());
+            debug_assert_eq!(kept, Some(true));
+        }
+        number(Some(action))
+    }
+
+    #[unsafe(export_name = "api_guard_on_request_body")]
+    extern "C" fn on_request_body(context: u32, size: u32, end_of_stream: u32) -> u32 {
+        let size = u64::from(size);
+        number(with(|streams| Some(streams.begun.get_mut(&context)?.read_body(size, end_of_stream != 0))).flatten())
+    }
+
+    #[unsafe(export_name = "api_guard_on_request_trailers")]
+    extern "C" fn on_request_trailers(context: u32, _count: u32) -> u32 {
+        number(with(|streams| Some(streams.begun.get_mut(&context)?.end_body())).flatten())
+    }
+
+    #[unsafe(export_name = "api_guard_on_response_headers")]
+    extern "C" fn on_response_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
+        let _ = with(|streams| {
+            if let Some(stream) = streams.begun.get(&context) {
+                stream.mark_response();
+            }
+        });
+        0
+    }
+}
