@@ -13,6 +13,8 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use smallvec::SmallVec;
+
 use crate::cells::{CellFault, Cells};
 use crate::config::raw::{Access, Mode};
 use crate::config::{AUTH_FAILURES, Policy};
@@ -20,6 +22,7 @@ use crate::decision::Denial;
 use crate::limit::{Identities, Leases, Limiter, Outcome, Quota};
 use crate::request::Request;
 use crate::revocation::Revocations;
+use crate::route::LastHost;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::Age;
@@ -59,6 +62,7 @@ pub struct Worker {
     /// Empty between requests; kept for its memory.
     spending: limits::Spending,
     revocations: Revocations,
+    hosts: LastHost,
 }
 
 impl Worker {
@@ -76,6 +80,7 @@ impl Worker {
             failures: limiter.identities(AUTH_FAILURES),
             spending: limits::Spending::default(),
             revocations,
+            hosts: LastHost::default(),
         })
     }
 }
@@ -96,7 +101,7 @@ pub struct Verdict {
     /// The client's address, if it was asked for; [`Guard::client_address`] asks.
     pub address: Option<Option<IpAddr>>,
     /// The limits that were judged.
-    pub limits: Vec<Judged>,
+    pub limits: SmallVec<[Judged; 1]>,
     /// Why it is to be refused.
     pub denial: Option<Denial>,
     /// Why it would have been refused if a limit, or everything, were not in report mode. It passes all the same.
@@ -183,7 +188,7 @@ impl Guard {
 
 impl<P: Proxy> Visit<'_, '_, P> {
     fn judge(&self, worker: &mut Worker, verdict: &mut Verdict) {
-        let mut form = self.check_form(verdict);
+        let mut form = self.check_form(worker, verdict);
         let Err(denial) = self.take_steps(worker, &mut form, verdict) else { return };
         verdict.refuse(self.policy, denial);
         if verdict.denial.is_none()

@@ -9,6 +9,8 @@ pub mod host;
 pub mod plan;
 pub mod target;
 
+use smallvec::SmallVec;
+
 use plan::{HeaderPlan, Known};
 
 /// One request, borrowed from its header block.
@@ -35,11 +37,11 @@ pub struct Request<'a> {
     pub(crate) origin: bool,
     pub(crate) preflight_method: Option<&'a [u8]>,
     /// Headers that may carry a token: the source's place in the configuration, and the value.
-    pub(crate) token_headers: Vec<(usize, &'a [u8])>,
+    pub(crate) token_headers: SmallVec<[(usize, &'a [u8]); 1]>,
     /// All values of `cookie`, if a source is a cookie.
     pub(crate) cookies: Vec<&'a [u8]>,
     /// Names as sent of headers that the upstream must not see.
-    pub(crate) removals: Vec<&'a [u8]>,
+    pub(crate) removals: SmallVec<[&'a [u8]; 1]>,
     /// Headers that limits are keyed by: the place in the plan, and the value.
     pub(crate) key_headers: Vec<(usize, &'a [u8])>,
 }

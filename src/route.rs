@@ -13,6 +13,7 @@ pub mod template;
 mod tree;
 
 use crate::request::host::{Host, HostPattern};
+pub use hosts::{Covering, LastHost};
 use hosts::{ANY, HostId, Hosts};
 use template::Template;
 use tree::Tree;
@@ -127,8 +128,13 @@ impl RouteTable {
     /// has the method decides. HEAD is judged as GET by a host that does not name HEAD itself, before any wider host
     /// is asked: what HEAD reveals is what GET reveals.
     pub fn find(&self, host: &Host<'_>, path: &str, method: &str) -> Found<'_> {
-        let covering = self.hosts.covering(host);
-        let covered = |leaf: &Leaf| covering.iter().any(|host| leaf.on(*host).next().is_some());
+        self.find_covered(self.hosts.covering(host), path, method)
+    }
+
+    /// The same, for a host that was looked up before.
+    pub(crate) fn find_covered(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
+        let covering = self.hosts.patterns(covering);
+        let covered = |leaf: &Leaf| leaf.0.iter().any(|entry| covering.contains(&entry.host));
         let Some(leaf) = self.tree.find(path, &covered) else { return Found::None };
         let chosen = covering.iter().find_map(|host| {
             let follower = || if method == "HEAD" { leaf.named(*host, "GET") } else { None };
@@ -137,6 +143,12 @@ impl RouteTable {
         if let Some((id, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
             return Found::Route { id: *id, template };
         }
+        self.other_methods(covering, leaf)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_methods<'t>(&'t self, covering: &[HostId], leaf: &'t Leaf) -> Found<'t> {
         let entries = covering.iter().flat_map(|host| leaf.on(*host));
         let mut allowed = sorted(entries.map(|entry| entry.method.as_str()));
         if self.list_head && allowed.contains(&"GET") {
@@ -171,7 +183,8 @@ impl Leaf {
     }
 
     fn named(&self, host: HostId, method: &str) -> Option<&Entry> {
-        self.place(host, method).ok().and_then(|index| self.0.get(index))
+        // A handful: looking at each is faster than halving.
+        self.0.iter().find(|entry| entry.host == host && entry.method == method)
     }
 
     /// Enters a method of a route, unless another route has it already: that one.

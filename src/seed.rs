@@ -76,6 +76,13 @@ impl Digest {
         self.0.write(part);
     }
 
+    /// Adds the next part, and of which kind it is. No part is 2^56 bytes long.
+    pub fn add_tagged(&mut self, tag: u8, part: &[u8]) {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        self.0.write_u64(length | u64::from(tag) << 56);
+        self.0.write(part);
+    }
+
     /// The digest of all parts.
     pub fn finish(self) -> u128 {
         self.0.finish128().as_u128()

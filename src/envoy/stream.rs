@@ -51,12 +51,12 @@ struct Judgement {
 
 /// Where a log line finds its request: in the headers, or in what was kept of them.
 #[derive(Clone, Copy)]
-enum Origin<'a> {
-    Headers(&'a Request<'a>),
+enum Origin<'a, 'r> {
+    Headers(&'a Request<'r>),
     Kept(&'a Subject),
 }
 
-impl Origin<'_> {
+impl Origin<'_, '_> {
     fn client_ip(self, shared: &Shared, verdict: &Verdict) -> Option<IpAddr> {
         match self {
             // Asking Envoy costs a call that returns bytes, and a limit may have asked already.
@@ -384,7 +384,7 @@ fn revoke(shared: &Shared, judged: &Judgement, body: &[u8], now: UnixNanos) {
 }
 
 /// Counts a request that passes, once: as allowed, or as one that would have been refused.
-fn pass(shared: &Shared, verdict: &Verdict, origin: Origin<'_>, now: UnixNanos) {
+fn pass(shared: &Shared, verdict: &Verdict, origin: Origin<'_, '_>, now: UnixNanos) {
     match &verdict.reported {
         Some(denial) => report(shared, denial, verdict, origin, false, now),
         None => {
@@ -405,7 +405,7 @@ fn report(
     shared: &Shared,
     denial: &Denial,
     verdict: &Verdict,
-    origin: Origin<'_>,
+    origin: Origin<'_, '_>,
     carried_out: bool,
     now: UnixNanos,
 ) {
@@ -425,7 +425,7 @@ fn report(
     }
 }
 
-fn log_passing(shared: &Shared, verdict: &Verdict, origin: Origin<'_>, now: UnixNanos) {
+fn log_passing(shared: &Shared, verdict: &Verdict, origin: Origin<'_, '_>, now: UnixNanos) {
     let policy = shared.guard.policy();
     if verdict.age == Age::Old
         && let Some(subject) = origin.sampled(shared, verdict, Code::TokenTooOld, now)

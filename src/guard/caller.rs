@@ -27,12 +27,26 @@ impl<P: Proxy> Visit<'_, '_, P> {
         form: &Form<'_>,
         verdict: &mut Verdict,
     ) -> Result<Rc<Caller>, Denial> {
+        let candidate = credential::candidate(&self.policy.sources, self.request);
+        if let Some(caller) = candidate.and_then(|token| self.remembered(worker, token)) {
+            verdict.remembered = Some(true);
+            let result = self.judge_caller(worker, caller, verdict);
+            return self.count_failure(worker, result);
+        }
         let token = match credential::find(&self.policy.sources, self.request, form.target.query()) {
             Presented::Nothing => return Err(Denial::TokenMissing),
             Presented::Ambiguous => return Err(Denial::CredentialsAmbiguous),
             Presented::Token(token) => token,
         };
         let result = self.caller_of(worker, token, verdict);
+        self.count_failure(worker, result)
+    }
+
+    fn count_failure(
+        &self,
+        worker: &mut Worker,
+        result: Result<Rc<Caller>, Denial>,
+    ) -> Result<Rc<Caller>, Denial> {
         if let Err(Denial::Token(_) | Denial::TokenRevoked) = result {
             self.record_failure(worker)?;
         }
@@ -64,9 +78,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         token: &[u8],
         verdict: &mut Verdict,
     ) -> Result<Rc<Caller>, Denial> {
-        // A key whose time is over may have a successor with the same secret: such a token is looked at anew.
-        let key_is_valid = |caller: &Rc<Caller>| self.policy.tokens.keys.valid(caller.token.key(), self.now);
-        let remembered = worker.cache.find(token).filter(key_is_valid);
+        let remembered = self.remembered(worker, token);
         verdict.remembered = Some(remembered.is_some());
         let caller = match remembered {
             Some(caller) => caller,
@@ -79,6 +91,23 @@ impl<P: Proxy> Visit<'_, '_, P> {
                 caller
             }
         };
+        self.judge_caller(worker, caller, verdict)
+    }
+
+    /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
+    /// tokens are looked at anew.
+    fn remembered(&self, worker: &Worker, token: &[u8]) -> Option<Rc<Caller>> {
+        let caller = worker.cache.find(token)?;
+        self.policy.tokens.keys.valid(caller.token.key(), self.now).then_some(caller)
+    }
+
+    /// What is judged anew on every use of a token.
+    fn judge_caller(
+        &self,
+        worker: &mut Worker,
+        caller: Rc<Caller>,
+        verdict: &mut Verdict,
+    ) -> Result<Rc<Caller>, Denial> {
         verdict.age = self.policy.tokens.judge_times(&caller.token, self.now)?;
         verdict.caller = Some(Rc::clone(&caller));
         self.check_revocation(worker, &caller)?;

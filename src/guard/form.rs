@@ -1,14 +1,12 @@
 //! Step 1: has the request the form that its route asks for? All faults are found, not only the first.
 
-use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit};
+use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit, Worker};
 use crate::config::Route;
 use crate::config::raw::{Access, CorsPreflight, Mode};
 use crate::decision::{FormFault, FormFaults};
-use crate::request::Request;
-use crate::request::host::Host;
 use crate::request::target::{Target, TargetProblem};
 use crate::route::template::Template;
-use crate::route::{self, Found};
+use crate::route::{self, Covering, Found};
 
 /// What step 1 finds out about a request.
 pub(super) struct Form<'v> {
@@ -26,19 +24,17 @@ pub(super) struct Form<'v> {
 const NO_METHOD: &str = "";
 
 impl<'v, P: Proxy> Visit<'v, '_, P> {
-    pub(super) fn check_form(&self, verdict: &mut Verdict) -> Form<'v> {
+    pub(super) fn check_form(&self, worker: &mut Worker, verdict: &mut Verdict) -> Form<'v> {
         let request = self.request;
         let form = &self.policy.form;
         let mut faults = Vec::new();
         let method = std::str::from_utf8(request.method).unwrap_or(NO_METHOD);
         let target = self.target(&mut faults);
-        let host = match Host::read(request.authority) {
-            Ok(host) => Some(host),
-            Err(_) => {
-                faults.push(FormFault::Malformed("Host is missing or malformed"));
-                None
-            }
-        };
+        let table = &self.policy.table;
+        let covering = worker.hosts.covering(request.authority, table);
+        if covering.is_none() {
+            faults.push(FormFault::Malformed("Host is missing or malformed"));
+        }
         if form.https_only
             && !request.forwarded_proto.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
         {
@@ -49,44 +45,21 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             (true, Some(method)) => std::str::from_utf8(method).unwrap_or(NO_METHOD),
             _ => method,
         };
-        let find = |method| match (&host, &target) {
-            (Some(host), Some(target)) => self.policy.table.find(host, target.path(), method),
+        let found = match (covering, &target) {
+            (Some(covering), Some(target)) => table.find_covered(covering, target.path(), sought),
             _ => Found::None,
         };
         let allowed_at_all = preflight || form.allowed_methods.iter().any(|allowed| allowed == method);
-        let (route, template) = match find(sought) {
+        let (route, template) = match found {
             Found::Route { id, template } if allowed_at_all => {
                 verdict.route = Some(id);
                 (self.policy.route(id), Some(template))
             }
-            Found::MethodNotAllowed { allowed } if !preflight => {
-                // It is the path's routes that refuse, so it is for them to say whether it is carried out.
-                let routes =
-                    allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
-                        Found::Route { id, .. } => self.policy.route(id),
-                        Found::None | Found::MethodNotAllowed { .. } => None,
-                    });
-                let mut modes = routes.map(|route| route.mode);
-                if let Some(mode) = modes.next()
-                    && modes.all(|other| other == mode)
-                {
-                    verdict.mode = mode;
-                }
-                faults.push(method_fault(request, allowed.into_iter().map(str::to_owned).collect()));
-                (None, None)
-            }
-            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => {
-                if !allowed_at_all {
-                    let allowed = match find(NO_METHOD) {
-                        Found::MethodNotAllowed { allowed } => {
-                            allowed.into_iter().map(str::to_owned).collect()
-                        }
-                        Found::None | Found::Route { .. } => {
-                            let allowed = route::sorted(form.allowed_methods.iter().map(String::as_str));
-                            allowed.into_iter().map(str::to_owned).collect()
-                        }
-                    };
-                    faults.push(method_fault(request, allowed));
+            Found::None if allowed_at_all => (None, None),
+            found => {
+                let place = covering.zip(target.as_ref().map(Target::path));
+                if let Some(fault) = self.refuse_method(found, allowed_at_all, preflight, place, verdict) {
+                    faults.push(fault);
                 }
                 (None, None)
             }
@@ -108,6 +81,50 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         };
         let faults = FormFaults::new(faults);
         Form { faults, target: target.unwrap_or_else(Target::root), route, template, access, method }
+    }
+
+    /// What is wrong with a method for which the path has no route, or which no path allows.
+    #[cold]
+    #[inline(never)]
+    fn refuse_method(
+        &self,
+        found: Found<'_>,
+        allowed_at_all: bool,
+        preflight: bool,
+        place: Option<(Covering, &str)>,
+        verdict: &mut Verdict,
+    ) -> Option<FormFault> {
+        let find = |method| match place {
+            Some((covering, path)) => self.policy.table.find_covered(covering, path, method),
+            None => Found::None,
+        };
+        let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
+        let allowed = match found {
+            Found::MethodNotAllowed { allowed } if !preflight => {
+                // It is the path's routes that refuse, so it is for them to say whether it is carried out.
+                let routes =
+                    allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
+                        Found::Route { id, .. } => self.policy.route(id),
+                        Found::None | Found::MethodNotAllowed { .. } => None,
+                    });
+                let mut modes = routes.map(|route| route.mode);
+                if let Some(mode) = modes.next()
+                    && modes.all(|other| other == mode)
+                {
+                    verdict.mode = mode;
+                }
+                owned(allowed)
+            }
+            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => return None,
+            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
+                Found::MethodNotAllowed { allowed } => owned(allowed),
+                Found::None | Found::Route { .. } => {
+                    owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
+                }
+            },
+        };
+        let method = String::from_utf8_lossy(self.request.method).into_owned();
+        Some(FormFault::MethodNotAllowed { method, allowed })
     }
 
     fn target(&self, faults: &mut Vec<FormFault>) -> Option<Target<'v>> {
@@ -175,8 +192,4 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             BodyPlan::Hold(max_bytes)
         };
     }
-}
-
-fn method_fault(request: &Request<'_>, allowed: Vec<String>) -> FormFault {
-    FormFault::MethodNotAllowed { method: String::from_utf8_lossy(request.method).into_owned(), allowed }
 }

@@ -1,6 +1,6 @@
 //! Steps 2 and 5: which limits apply, to whom, and do they admit?
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::form::Form;
 use super::{Caller, Judged, Proxy, Verdict, Visit, Worker};
@@ -63,7 +63,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         let enforces = |rule: &LimitRule| rule.needs_token == needs_token && rule.mode == Some(Mode::Enforce);
-        self.spend_those(worker, form, caller, enforces, verdict)
+        self.spend_those(worker, form, caller, &enforces, verdict)
     }
 
     /// Counts a failed authentication of this address.
@@ -83,13 +83,13 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         if verdict.mode == Mode::Enforce {
-            return self.spend_those(worker, form, caller, |rule| rule.needs_token == needs_token, verdict);
+            return self.spend_those(worker, form, caller, &|rule| rule.needs_token == needs_token, verdict);
         }
         // Limits with a mode of their own first: what the others say will not keep the request from passing.
         for has_mode in [true, false] {
             let chosen =
                 |rule: &LimitRule| rule.needs_token == needs_token && rule.mode.is_some() == has_mode;
-            self.spend_those(worker, form, caller, chosen, verdict)?;
+            self.spend_those(worker, form, caller, &chosen, verdict)?;
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         worker: &mut Worker,
         form: &Form<'_>,
         caller: Option<&Caller>,
-        chosen: impl Fn(&LimitRule) -> bool,
+        chosen: &dyn Fn(&LimitRule) -> bool,
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         let Worker { limiter, leases, identities, spending: Spending { places, charges, outcomes }, .. } =
@@ -158,31 +158,26 @@ impl<P: Proxy> Visit<'_, '_, P> {
         *self.address.get_or_init(|| client_address(self.policy.client_ip, self.request, self.proxy))
     }
 
-    /// Adds a limit's key to the digest. A tag stands before each part: "no subject" is nobody's subject.
+    /// Adds a limit's key to the digest. A tag stands with each part: "no subject" is nobody's subject.
     fn add_key(&self, digest: &mut Digest, rule: &LimitRule, form: &Form<'_>, caller: Option<&Caller>) {
-        let add_both = |digest: &mut Digest, tag: &str, part: &str| {
-            digest.add(tag.as_bytes());
-            digest.add(part.as_bytes());
-        };
         for part in &rule.key {
             match part {
-                KeyPart::ClientIp => {
-                    digest.add(b"client_ip");
-                    add_address(digest, self.address());
-                }
+                KeyPart::ClientIp => add_address(digest, self.address()),
                 KeyPart::Subject => match caller.and_then(|caller| caller.token.subject()) {
-                    Some(subject) => add_both(digest, "subject", subject),
-                    None => digest.add(b"anonymous"),
+                    Some(subject) => digest.add_tagged(tag::SUBJECT, subject.as_bytes()),
+                    None => digest.add_tagged(tag::ANONYMOUS, b""),
                 },
-                KeyPart::Route => add_both(digest, "route", form.route.map_or("", |route| &route.label)),
-                KeyPart::Path => add_both(digest, "path", form.target.path()),
-                KeyPart::Method => add_both(digest, "method", form.method),
+                KeyPart::Route => {
+                    digest.add_tagged(tag::ROUTE, form.route.map_or("", |route| &route.label).as_bytes());
+                }
+                KeyPart::Path => digest.add_tagged(tag::PATH, form.target.path().as_bytes()),
+                KeyPart::Method => digest.add_tagged(tag::METHOD, form.method.as_bytes()),
                 KeyPart::Claim(slot) => match caller.and_then(|caller| caller.token.claim(*slot)) {
-                    Some(claim) => add_both(digest, "claim", &claim.text),
-                    None => digest.add(b"no claim"),
+                    Some(claim) => digest.add_tagged(tag::CLAIM, claim.text.as_bytes()),
+                    None => digest.add_tagged(tag::NO_CLAIM, b""),
                 },
                 KeyPart::Header(header) => {
-                    digest.add(b"header");
+                    digest.add_tagged(tag::HEADER, b"");
                     let values = self.request.key_headers.iter().filter(|(place, _)| place == header);
                     values.for_each(|(_, value)| digest.add(value));
                 }
@@ -235,6 +230,44 @@ pub(super) fn client_address(rule: ClientIp, request: &Request<'_>, proxy: &impl
 
 /// With a port, as in `source.address`, or without, as in Envoy's header.
 fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    // The usual form, read in one pass.
+    ipv4(text).map(IpAddr::V4).or_else(|| parse_any_address(text))
+}
+
+/// Four decimal numbers without leading zeros, and perhaps a port; `None` for all else, also where it is an address.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0_u8; 4];
+    let mut rest = text;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let (&first, behind) = rest.split_first()?;
+        *octet = digit(first)?;
+        rest = behind;
+        while *octet > 0
+            && let Some((&next, behind)) = rest.split_first()
+            && let Some(next) = digit(next)
+        {
+            *octet = octet.checked_mul(10)?.checked_add(next)?;
+            rest = behind;
+        }
+    }
+    match rest.split_first() {
+        None => {}
+        Some((b':', port)) if (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit) => {}
+        Some(_) => return None,
+    }
+    Some(Ipv4Addr::from_octets(octets))
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    byte.checked_sub(b'0').filter(|digit| *digit < 10)
+}
+
+#[cold]
+#[inline(never)]
+fn parse_any_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse()).ok()
 }
@@ -242,10 +275,23 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 /// Callers without an IP address (a Unix socket) are counted as one.
 fn add_address(digest: &mut Digest, address: Option<IpAddr>) {
     match address {
-        Some(IpAddr::V4(address)) => digest.add(&address.octets()),
-        Some(IpAddr::V6(address)) => digest.add(&address.octets()),
-        None => digest.add(&[]),
+        Some(IpAddr::V4(address)) => digest.add_tagged(tag::CLIENT_IP, &address.octets()),
+        Some(IpAddr::V6(address)) => digest.add_tagged(tag::CLIENT_IP, &address.octets()),
+        None => digest.add_tagged(tag::CLIENT_IP, &[]),
     }
+}
+
+/// What tells the parts of keys apart.
+mod tag {
+    pub(super) const CLIENT_IP: u8 = 1;
+    pub(super) const SUBJECT: u8 = 2;
+    pub(super) const ANONYMOUS: u8 = 3;
+    pub(super) const ROUTE: u8 = 4;
+    pub(super) const PATH: u8 = 5;
+    pub(super) const METHOD: u8 = 6;
+    pub(super) const CLAIM: u8 = 7;
+    pub(super) const NO_CLAIM: u8 = 8;
+    pub(super) const HEADER: u8 = 9;
 }
 
 #[cfg(test)]
@@ -258,7 +304,10 @@ mod tests {
         assert_eq!(parse("127.0.0.1:47302").as_deref(), Some("127.0.0.1"));
         assert_eq!(parse("[2001:db8::1]:0").as_deref(), Some("2001:db8::1"));
         assert_eq!(parse("2001:db8::1").as_deref(), Some("2001:db8::1"));
-        for bad in ["", "@/tmp/socket", "127.0.0.1,10.0.0.1", "localhost"] {
+        assert_eq!(parse("255.0.10.1").as_deref(), Some("255.0.10.1"));
+        for bad in
+            ["", "@/tmp/socket", "127.0.0.1,10.0.0.1", "localhost", "256.0.0.1", "1.2.3", "1.2.3.4.5", "01.2.3.4"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

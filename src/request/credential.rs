@@ -42,7 +42,11 @@ impl<'a> Presented<'a> {
 }
 
 /// Looks at all sources. `query` is what follows the first `?` of the path.
-pub fn find<'a>(sources: &[Source], request: &Request<'a>, query: Option<&'a [u8]>) -> Presented<'a> {
+pub fn find<'a, 'r: 'a>(
+    sources: &[Source],
+    request: &Request<'r>,
+    query: Option<&'a [u8]>,
+) -> Presented<'a> {
     let mut found = Presented::Nothing;
     for &(source, value) in &request.token_headers {
         if let Some(Source::Header { scheme, .. }) = sources.get(source) {
@@ -69,6 +73,18 @@ pub fn find<'a>(sources: &[Source], request: &Request<'a>, query: Option<&'a [u8
         }
     }
     found
+}
+
+/// Where the only source is a header that was sent once: what follows its scheme, not looked at any closer. If that is a
+/// token that verified before, it is the one credential of the request; if not, [`find`] says what it is.
+pub(crate) fn candidate<'a>(sources: &[Source], request: &Request<'a>) -> Option<&'a [u8]> {
+    let ([Source::Header { scheme, .. }], [(_, value)]) = (sources, request.token_headers.as_slice()) else {
+        return None;
+    };
+    match scheme {
+        Some(scheme) => after_scheme(value, scheme),
+        None => Some(value),
+    }
 }
 
 fn one(value: &[u8]) -> Presented<'_> {

@@ -3,6 +3,7 @@
 //! A request's host is looked up once: as it is, else below the longest domain that is configured. That yields a
 //! list made in advance: the pattern found, then the wider ones that cover it too, last the routes for any host.
 
+use super::RouteTable;
 use crate::lookup::Lookup;
 use crate::request::host::{Host, HostPattern};
 
@@ -12,6 +13,36 @@ pub(crate) struct HostId(usize);
 
 /// The place of routes without hosts.
 pub(crate) const ANY: HostId = HostId(0);
+
+/// The patterns that cover a host: a place in a table's list of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Covering(usize);
+
+/// The host of a worker's last request, and what covers it: most requests are for one host.
+#[derive(Debug, Default)]
+pub struct LastHost {
+    authority: Vec<u8>,
+    covering: Option<Covering>,
+}
+
+/// Longer names are looked up each time.
+const LONGEST_AUTHORITY: usize = 300;
+
+impl LastHost {
+    /// What covers the host that `authority` names under `table`, always the same one; `None` if it names none.
+    pub(crate) fn covering(&mut self, authority: &[u8], table: &RouteTable) -> Option<Covering> {
+        if self.covering.is_some() && self.authority == authority {
+            return self.covering;
+        }
+        let covering = Host::read(authority).ok().map(|host| table.hosts.covering(&host));
+        if covering.is_some() && authority.len() <= LONGEST_AUTHORITY {
+            self.authority.clear();
+            self.authority.extend_from_slice(authority);
+            self.covering = covering;
+        }
+        covering
+    }
+}
 
 /// All host patterns of a table.
 #[derive(Debug)]
@@ -63,11 +94,16 @@ impl Hosts {
         }
     }
 
-    /// The patterns that cover `host`, the most specific first, [`ANY`] last.
-    pub(crate) fn covering(&self, host: &Host<'_>) -> &[HostId] {
+    /// What covers `host`.
+    pub(crate) fn covering(&self, host: &Host<'_>) -> Covering {
         let name = host.as_str();
         let found = self.exact.get(name).copied().or_else(|| self.domains_above(name).next()).unwrap_or(ANY);
-        self.covering.get(found.0).map_or(&[ANY], Vec::as_slice)
+        Covering(found.0)
+    }
+
+    /// The covering patterns, the most specific first, [`ANY`] last.
+    pub(crate) fn patterns(&self, covering: Covering) -> &[HostId] {
+        self.covering.get(covering.0).map_or(&[ANY], Vec::as_slice)
     }
 
     /// The `*.domain` patterns that `name` is below, the longest first.

@@ -79,7 +79,11 @@ impl<T> Node<T> {
         if path.is_empty() {
             return self.end.as_ref().filter(|leaf| accepts(leaf));
         }
-        let (segment, behind) = path.split_once('/').unwrap_or((path, ""));
+        let end = path.bytes().position(|byte| byte == b'/');
+        let (segment, behind) = match end.and_then(|end| path.split_at_checked(end)) {
+            Some((segment, behind)) => (segment, behind.get(1..).unwrap_or_default()),
+            None => (path, ""),
+        };
         let literal = if segment.len() <= self.longest { self.literals.get(segment) } else { None };
         literal
             .and_then(|node| node.find(behind, accepts))
