@@ -101,7 +101,7 @@ class Bench:
             envoy = self.start(*key)
             self.envoys[key] = envoy
             self.stack.callback(envoy.stop)
-            if chain in (plan.NONE, plan.EMPTY) or load.name in ("routes", "host-calls"):
+            if chain in (plan.NONE, plan.EMPTY, *plan.CALLS) or load.name == "routes":
                 pass
             elif chain.endswith(plan.LIMITED):
                 smoke.exhaust(envoy)

@@ -38,8 +38,12 @@ CALLS = {
     "eight, the header added and not replaced": ("calls", "hcavsApm"),
     "eight, a metric for the stamp": ("calls", "hcansepm"),
     "headers, clock, edit": ("calls", "hce"),
+    "headers, clock, stamp, address, added header, filter state": ("calls-lifecycle", "hcvaAp"),
+    "headers, clock, stamp, added header, filter state": ("calls-lifecycle", "hcvAp"),
     "headers, clock, metric, added header, filter state": ("calls-lifecycle", "hcnAp"),
 }
+# What api-guard does at the least for a request, with and without an address to ask for.
+FLOORS = ["headers, clock, stamp, address, added header, filter state", "headers, clock, stamp, added header, filter state"]
 # The modules that are built for comparison: name -> (source, flags)
 BUILT = {
     "empty": ("empty.rs", []),
@@ -143,6 +147,7 @@ def loads() -> list[Load]:
         Load("two-workers", "GET, one token, two workers", compared, _one(), workers=2),
         Load("routes", "GET, one token, all routes in random order", [NONE, ROUTES_10, ROUTES_10_000], _all_routes),
         Load("revocations", "GET, one token, revocations alive", [NONE, REVOKED_0, REVOKED_60_000], _one()),
+        Load("floor", "GET, one token; beside modules of host calls alone", [NONE, EMPTY, *FLOORS, GUARD, CACHED], _one(), usual=False),
         Load("host-calls", "what host calls cost in place", [NONE, EMPTY, *CALLS], _one(), usual=False),
     ]
 
