@@ -376,7 +376,7 @@ fn revoke(shared: &Shared, judged: &Judgement, body: &[u8], now: UnixNanos) {
     metrics.counters.revoked(result.as_ref().map(drop), |place| metrics.add(place));
     match result {
         Ok(revoked) => {
-            pass_judged(shared, &judged);
+            pass_judged(shared, judged);
             answer(judged, &effect::revoked(revoked));
         }
         Err(denial) => answer_denial(shared, judged, &denial),

@@ -22,6 +22,9 @@ pub(super) struct Spending {
     outcomes: Vec<Outcome>,
 }
 
+/// Whether limits of this mode are meant; `None` is the route's. A pointer, so that what judges them is compiled once.
+type OfModes = fn(Option<Mode>) -> bool;
+
 impl<P: Proxy> Visit<'_, '_, P> {
     /// Limits whose key needs no token: judged and spent before any cryptography. With them, whether this address
     /// has failed to authenticate too often.
@@ -62,8 +65,8 @@ impl<P: Proxy> Visit<'_, '_, P> {
         needs_token: bool,
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
-        let enforces = |rule: &LimitRule| rule.needs_token == needs_token && rule.mode == Some(Mode::Enforce);
-        self.spend_those(worker, form, caller, &enforces, verdict)
+        let enforces: OfModes = |mode| mode == Some(Mode::Enforce);
+        self.spend_those(worker, form, caller, (needs_token, enforces), verdict)
     }
 
     /// Counts a failed authentication of this address.
@@ -83,15 +86,11 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         if verdict.mode == Mode::Enforce {
-            return self.spend_those(worker, form, caller, &|rule| rule.needs_token == needs_token, verdict);
+            return self.spend_those(worker, form, caller, (needs_token, |_| true), verdict);
         }
         // Limits with a mode of their own first: what the others say will not keep the request from passing.
-        for has_mode in [true, false] {
-            let chosen =
-                |rule: &LimitRule| rule.needs_token == needs_token && rule.mode.is_some() == has_mode;
-            self.spend_those(worker, form, caller, &chosen, verdict)?;
-        }
-        Ok(())
+        self.spend_those(worker, form, caller, (needs_token, |mode| mode.is_some()), verdict)?;
+        self.spend_those(worker, form, caller, (needs_token, |mode| mode.is_none()), verdict)
     }
 
     /// Judges the chosen limits together, and spends if all of them admit.
@@ -100,7 +99,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         worker: &mut Worker,
         form: &Form<'_>,
         caller: Option<&Caller>,
-        chosen: &dyn Fn(&LimitRule) -> bool,
+        (needs_token, of_modes): (bool, OfModes),
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         let Worker { limiter, leases, identities, spending: Spending { places, charges, outcomes }, .. } =
@@ -110,7 +109,8 @@ impl<P: Proxy> Visit<'_, '_, P> {
         let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
         for &place in self.policy.limits_for_all.iter().chain(of_route) {
             let Some(rule) = self.policy.limits.get(place) else { continue };
-            if !chosen(rule) || verdict.limits.iter().any(|judged| judged.limit == place) {
+            let is_chosen = rule.needs_token == needs_token && of_modes(rule.mode);
+            if !is_chosen || verdict.limits.iter().any(|judged| judged.limit == place) {
                 continue;
             }
             // Always there by the worker's invariant; a limit must not be passed over.

@@ -6,8 +6,9 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::disallowed_methods,
     clippy::arithmetic_side_effects,
-    reason = "a test that cannot go on fails"
+    reason = "a test that cannot go on fails, and a server that does not start is waited for"
 )]
 
 mod demo;

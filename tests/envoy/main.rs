@@ -54,6 +54,7 @@ mod revocation_endpoint;
 mod revocation_workers;
 mod rotation;
 mod routes;
+mod secrets;
 mod shipped;
 mod tokens;
 mod transport;

@@ -11,6 +11,7 @@ use crate::setup::{Setup, policy};
 use crate::token::{base64url, now, payload, sign, sign_with, token};
 
 const DASHBOARD: &str = include_str!("../../examples/grafana/dashboard.json");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const ALERTS: &str = include_str!("../../examples/prometheus/alerts.yaml");
 
 /// A key's name with everything in it that could end a label too early.
@@ -332,6 +333,52 @@ fn dashboard_and_alerts_ask_for_what_envoy_shows() {
     for query in rules {
         assert!(!assert_answerable(&series, query).is_empty(), "{query}");
     }
+}
+
+#[test]
+fn the_operations_page_names_what_envoy_shows() {
+    let envoy = busy();
+    let asked = assert_answerable(&settled(&envoy), OPERATIONS);
+    for (name, _) in COUNTERS {
+        assert!(asked.contains(name), "{name}: {asked:?}");
+    }
+    // Envoy's own names, which are the connection manager's in part.
+    let names: BTreeSet<String> = envoy.stats().into_iter().map(|(name, _)| name).collect();
+    let quoted = OPERATIONS.split('`').skip(1).step_by(2);
+    let of_envoy =
+        |name: &&str| ["listener_manager.", "http.", "server."].iter().any(|start| name.starts_with(start));
+    let dotted: Vec<_> = quoted.filter(of_envoy).collect();
+    assert!(dotted.len() >= 4, "{dotted:?}");
+    for name in dotted {
+        let name = name.replace("http.api.", "http.ingress.");
+        assert!(names.contains(&name), "Envoy has no {name}");
+    }
+}
+
+/// The values of the labels that the contract lists, or that the configuration of `busy` has.
+#[test]
+fn no_label_has_a_value_that_is_not_in_the_contract() {
+    let envoy = busy();
+    let series = settled(&envoy);
+    let values = |name: &str, label: &str| -> BTreeSet<String> {
+        let of_name = series.iter().filter(|one| one.name == name);
+        of_name.map(|one| one.labels[label].clone()).collect()
+    };
+    let set = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<BTreeSet<_>>();
+    let requests = "api_guard_requests_total";
+    assert_eq!(values(requests, "decision"), set(&["allowed", "refused", "would_refuse"]));
+    let codes: Vec<_> =
+        api_guard::decision::Code::ALL.iter().map(|code| code.as_str()).chain(["ok"]).collect();
+    assert_eq!(values(requests, "code"), set(&codes));
+    let limits = "api_guard_rate_limit_total";
+    assert_eq!(values(limits, "outcome"), set(&["admitted", "warned", "refused", "overflow", "contended"]));
+    assert_eq!(values(limits, "limit"), set(&["all", "a-few_2", "many", "auth-failures"]));
+    assert_eq!(values("api_guard_token_cache_total", "outcome"), set(&["hit", "miss"]));
+    assert_eq!(values("api_guard_key_used_total", "kid"), set(&[ODD_KID, "2026-11"]));
+    let revocations = ["revoked", "full", "invalid", "forbidden", "fault"];
+    assert_eq!(values("api_guard_revocations_total", "outcome"), set(&revocations));
+    let faults: Vec<_> = api_guard::decision::Fault::ALL.iter().map(|fault| fault.kind()).collect();
+    assert_eq!(values("api_guard_faults_total", "kind"), set(&faults));
 }
 
 #[test]

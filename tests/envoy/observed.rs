@@ -107,6 +107,56 @@ fn a_refusal_is_one_json_line() {
     envoy.assert_healthy();
 }
 
+/// The fields of the contract, all of them on each line, in this order; a refusal by a limit names it.
+const FIELDS: [&str; 11] =
+    ["event", "code", "status", "method", "path", "route", "client_ip", "sub", "kid", "jti", "request_id"];
+
+#[test]
+fn each_line_has_the_fields_of_the_contract_and_no_other() {
+    let limit = json!({ "name": "few", "max_requests": 3, "window_seconds": 600, "key": ["route"] });
+    for mode in ["enforce", "report"] {
+        let envoy = Envoy::start(Setup::new(&policy(json!({
+            "mode": mode,
+            "routes": [{ "path": "/few", "rate_limits": [limit] }],
+            "revocation": { "denied": { "jti": ["gone"] } },
+        }))));
+        let good = token(json!({ "jti": "j" }));
+        for ask in [
+            Ask::get("/x"),
+            Ask::get("/a//b").token(&good),
+            Ask::new("PATCH", "/x").token(&good),
+            Ask::post("/x").token(&good).header("content-type", "a/b"),
+            Ask::get("/x").token(&token(json!({ "jti": "gone" }))),
+            Ask::get("/few").token(&good),
+            Ask::get("/few").token(&good),
+            Ask::get("/few").token(&good),
+            Ask::get("/few").token(&good),
+        ] {
+            ask.send(&envoy, Protocol::Http2);
+        }
+        let lines = eventually("not all lines are there", || {
+            let written = envoy.written();
+            let lines: Vec<String> =
+                written.lines().filter(|line| line.contains("refuse")).map(ToOwned::to_owned).collect();
+            // A report names the limit's warning as well.
+            (lines.iter().filter(|line| line.contains("\"status\"")).count() == 6).then_some(lines)
+        });
+        for line in lines {
+            let text = &line[line.find('{').unwrap()..];
+            let event: Value = serde_json::from_str(text).unwrap();
+            let mut places: Vec<_> = event.as_object().unwrap().keys().collect();
+            places.retain(|name| *name != "limit");
+            places.sort_by_key(|name| text.find(&format!("\"{name}\":")));
+            assert_eq!(places, FIELDS, "{line}");
+            assert_eq!(event["event"], if mode == "report" { "would_refuse" } else { "refused" });
+            assert_eq!(event["limit"].is_string(), event["status"] == 429, "{line}");
+            let level = if event["code"] == "token_revoked" { "[error]" } else { "[warning]" };
+            assert!(line.starts_with(level), "{line}");
+            assert_eq!(event["client_ip"], "127.0.0.1");
+        }
+    }
+}
+
 #[test]
 fn an_unverified_token_says_nothing_in_the_log() {
     let envoy = start();
