@@ -169,7 +169,9 @@ impl Stream {
                 return Action::Continue;
             }
             BodyPlan::Count(max_bytes) => (max_bytes, None),
-            BodyPlan::Hold(max_bytes) => (max_bytes, shared.holds.begin(self.context, false, now)),
+            BodyPlan::Hold(max_bytes) => {
+                (max_bytes, shared.holds.begin(self.context, false, false, host::size_received, now))
+            }
         };
         if hold.is_none() {
             pass(shared, &verdict);
@@ -191,13 +193,14 @@ impl Stream {
         now: UnixNanos,
     ) -> Action {
         self.judged = std::mem::take(&mut verdict.limits);
-        let max_bytes = match verdict.body {
-            BodyPlan::Pass => 0,
-            BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => max_bytes,
+        let (max_bytes, is_declared) = match verdict.body {
+            BodyPlan::Pass => (0, false),
+            BodyPlan::Count(max_bytes) => (max_bytes, true),
+            BodyPlan::Hold(max_bytes) => (max_bytes, false),
         };
         let judged = Box::new(Judgement::new(shared, request, verdict));
         if request.has_body {
-            let hold = shared.holds.begin(self.context, true, now);
+            let hold = shared.holds.begin(self.context, true, is_declared, host::size_received, now);
             self.state = State::Revoking { hold, max_bytes, judged };
         } else {
             revoke(shared, &judged, b"", now);
