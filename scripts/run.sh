@@ -15,7 +15,9 @@ mv "$config" "$config.yaml"
 config=$config.yaml
 envoy_pid=
 stop() {
-    trap - EXIT INT TERM
+    # A second signal must not keep it from tidying up.
+    trap - EXIT
+    trap '' INT TERM
     [ -z "$envoy_pid" ] || { kill "$envoy_pid" 2>/dev/null || true; wait "$envoy_pid" 2>/dev/null || true; }
     rm -f "$config"
 }

@@ -168,6 +168,11 @@ impl TokenPolicy {
         self.required.iter().any(|(_, slot)| *slot == claims::IAT)
     }
 
+    /// The latest `iat` that a token may have at `now`.
+    pub(crate) fn latest_issue(&self, now: UnixNanos) -> UnixNanos {
+        now.plus_seconds(self.clock_skew_seconds.max(IAT_LEEWAY_SECONDS))
+    }
+
     /// The time checks: for a fresh token and again for every use of a remembered one.
     pub fn judge_times(&self, token: &Verified, now: UnixNanos) -> Result<Age, TokenFault> {
         if !self.keys.valid(token.key, now) {
@@ -182,7 +187,7 @@ impl TokenPolicy {
             return Err(TokenFault::NotYetValid);
         }
         let Some(issued_at) = token.issued_at else { return Ok(Age::Good) };
-        if issued_at > now.plus_seconds(skew.max(IAT_LEEWAY_SECONDS)) {
+        if issued_at > self.latest_issue(now) {
             return Err(TokenFault::IssuedInFuture);
         }
         if issued_at.plus_seconds(self.max_age_seconds) < now {

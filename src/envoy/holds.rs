@@ -28,6 +28,8 @@ enum Known {
 pub(super) struct Hold {
     pub(super) context: u32,
     deadline: UnixNanos,
+    /// What Envoy had received when the body was still to come, bytes.
+    size_before_body: Option<u64>,
     /// Whether it is for the revocation endpoint: never to be released.
     pub(super) endpoint: bool,
     state: Cell<State>,
@@ -62,15 +64,26 @@ impl Default for Holds {
 
 impl Holds {
     /// Starts holding a request; `None` if holding is known not to work here and the request may go on without.
-    pub(super) fn begin(&self, context: u32, endpoint: bool, now: UnixNanos) -> Option<Rc<Hold>> {
+    /// `is_declared`: some body is sure to come, so that none yet is no reason to give up. `size` tells how much of
+    /// the request Envoy has received.
+    pub(super) fn begin(
+        &self,
+        context: u32,
+        endpoint: bool,
+        is_declared: bool,
+        size: impl FnOnce() -> Option<u64>,
+        now: UnixNanos,
+    ) -> Option<Rc<Hold>> {
         if self.known.get() == Known::Fails && !endpoint {
             return None;
         }
-        let deadline = UnixNanos::from_nanos(now.nanos().saturating_add(PATIENCE));
-        let hold = Rc::new(Hold { context, deadline, endpoint, state: Cell::new(State::Waiting) });
-        if self.known.get() != Known::Works
-            && let Ok(mut waiting) = self.waiting.try_borrow_mut()
-        {
+        let patience = if is_declared { u64::MAX } else { PATIENCE };
+        let deadline = UnixNanos::from_nanos(now.nanos().saturating_add(patience));
+        let is_known = self.known.get() == Known::Works;
+        let size_before_body = if is_known { None } else { size() };
+        let state = Cell::new(State::Waiting);
+        let hold = Rc::new(Hold { context, deadline, size_before_body, endpoint, state });
+        if !is_known && let Ok(mut waiting) = self.waiting.try_borrow_mut() {
             waiting.push(Rc::downgrade(&hold));
         }
         Some(hold)
@@ -84,9 +97,9 @@ impl Holds {
         }
     }
 
-    /// The requests that are held in vain, to be released or answered now. `received` tells how much of a request's
-    /// body Envoy has.
-    pub(super) fn in_vain(&self, received: impl Fn(&Hold) -> Option<u64>, now: UnixNanos) -> Vec<Rc<Hold>> {
+    /// The requests that are held in vain, to be released or answered now. `size` tells how much of a request
+    /// Envoy has received.
+    pub(super) fn in_vain(&self, size: impl Fn(&Hold) -> Option<u64>, now: UnixNanos) -> Vec<Rc<Hold>> {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return Vec::new() };
         let mut in_vain = Vec::new();
         waiting.retain(|hold| {
@@ -97,7 +110,7 @@ impl Holds {
             if self.known.get() == Known::Works {
                 return false;
             }
-            if received(&hold).is_some_and(|bytes| bytes > 0) {
+            if hold.size_before_body.zip(size(&hold)).is_some_and(|(before, now)| before < now) {
                 self.known.set(Known::Fails);
             }
             if self.known.get() != Known::Fails && now < hold.deadline {

@@ -143,10 +143,11 @@ pub(super) fn source_address() -> Option<Vec<u8>> {
     receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
 }
 
-/// How many bytes of the current request's body Envoy has received, where the request does not declare its size.
+/// How many bytes of the current request Envoy has received, its headers included. Not `request.size`: that is what a
+/// client declares, whether it has come or not.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
-pub(super) fn bytes_received() -> Option<u64> {
-    const PATH: &[u8] = b"request\0size";
+pub(super) fn size_received() -> Option<u64> {
+    const PATH: &[u8] = b"request\0total_size";
     // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
     let value =
         receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()?;

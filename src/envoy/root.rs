@@ -92,8 +92,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(shared) = &self.shared else { return };
-        let received = |hold: &Hold| host::enter_stream(hold.context).then(host::bytes_received).flatten();
-        for hold in shared.holds.in_vain(received, host::now()) {
+        let size = |hold: &Hold| host::enter_stream(hold.context).then(host::size_received).flatten();
+        for hold in shared.holds.in_vain(size, host::now()) {
             if !host::enter_stream(hold.context) {
                 continue;
             }

@@ -180,7 +180,9 @@ impl Headers<'_> {
                 return Ok(goes_on.then(|| self.stream(State::Passing, tightest)));
             }
             BodyPlan::Count(max_bytes) => (max_bytes, None),
-            BodyPlan::Hold(max_bytes) => (max_bytes, shared.holds.begin(self.context, false, now)),
+            BodyPlan::Hold(max_bytes) => {
+                (max_bytes, shared.holds.begin(self.context, false, false, host::size_received, now))
+            }
         };
         if hold.is_none() {
             pass(shared, verdict, origin, now);
@@ -204,13 +206,14 @@ impl Headers<'_> {
     ) -> Result<Option<Stream>, Answered> {
         let Self { shared, now, .. } = *self;
         let tightest = rate_headers::tightest(shared.guard.policy(), &verdict.limits);
-        let max_bytes = match verdict.body {
-            BodyPlan::Pass => 0,
-            BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => max_bytes,
+        let (max_bytes, is_declared) = match verdict.body {
+            BodyPlan::Pass => (0, false),
+            BodyPlan::Count(max_bytes) => (max_bytes, true),
+            BodyPlan::Hold(max_bytes) => (max_bytes, false),
         };
         let judged = Box::new(Judgement::new(shared, request, verdict));
         let state = if request.has_body {
-            let hold = shared.holds.begin(self.context, true, now);
+            let hold = shared.holds.begin(self.context, true, is_declared, host::size_received, now);
             State::Revoking { hold, max_bytes, judged }
         } else {
             revoke(shared, &judged, b"", now);

@@ -62,9 +62,15 @@ impl Guard {
                 lifetime
             }
             RevocationRequest::Subject { sub, issued_before } => {
-                if caller.token.subject() != Some(sub.as_str()) {
-                    self.may_revoke_others(caller)?;
-                }
+                let issued_before = match self.may_revoke_others(caller) {
+                    Ok(()) => issued_before,
+                    // Of their own they may revoke what there is, and not what is yet to be issued: a stolen token
+                    // must not lock its owner out.
+                    Err(_) if caller.token.subject() == Some(sub.as_str()) => {
+                        issued_before.min(tokens.latest_issue(now).seconds().saturating_add(1))
+                    }
+                    Err(denial) => return Err(denial),
+                };
                 // Where tokens that are too old are refused anyway, the entry need not outlive them. A token that
                 // does not say when it was issued never grows too old.
                 let lifetime = match tokens.too_old {

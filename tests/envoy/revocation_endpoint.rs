@@ -1,8 +1,11 @@
 //! The endpoint as a client meets it: what it takes, whom it obeys, and that nothing of it ever goes on to the service.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::http1::Connection;
 use crate::observed::counts_to;
 use crate::process::Envoy;
 use crate::setup::{Setup, policy};
@@ -189,6 +192,30 @@ fn without_the_option_that_delivers_bodies_the_endpoint_logs_out_and_forwards_no
         assert_eq!(envoy.upstream.heard_for(ENDPOINT), 0);
         envoy.assert_healthy();
     }
+}
+
+#[test]
+fn a_body_that_is_long_in_coming_is_read_all_the_same() {
+    // The first body of a worker is the one from which the filter learns whether bodies come at all.
+    let envoy = Envoy::start(Setup::new(&with_endpoint(json!({}))));
+    for streamed in [false, true] {
+        let jti = format!("slow-{streamed}");
+        let body = json!({ "jti": jti, "expires_at": now() + 600 }).to_string();
+        let ask = Ask::post(ENDPOINT).token(&officer()).body(if streamed {
+            Body::Unfinished(Vec::new())
+        } else {
+            Body::Declared(body.len().to_string())
+        });
+        let mut connection = Connection::open(envoy.address()).unwrap();
+        connection.write(&ask.http1());
+        std::thread::sleep(Duration::from_millis(700));
+        let rest = if streamed { format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()) } else { body };
+        let reply = connection.exchange(rest.as_bytes(), false).unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let revoked = Ask::get("/x").token(&token(json!({ "jti": jti }))).send(&envoy, Protocol::Http1);
+        revoked.refused(&envoy, 401, "token_revoked");
+    }
+    envoy.assert_healthy();
 }
 
 #[test]

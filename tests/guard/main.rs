@@ -192,3 +192,21 @@ fn logging_out_ends_a_token_however_its_issuer_writes_it_down_again() {
     assert_eq!(guarded.get(&others[2], START), "token_revoked");
     assert_eq!(guarded.get(&written(format!(r#"{{"sub":"u1a","jti":"","x":1,{dates}}}"#)), START), "ok");
 }
+
+#[test]
+fn a_stolen_token_cannot_lock_its_owner_out_for_good() {
+    let mut guarded = Guarded::new(json!({}), endpoint());
+    let of = |sub: &str, iat: u64, permissions: &[&str]| {
+        token(&json!({ "sub": sub, "iat": iat, "exp": iat + 24 * HOUR, "permissions": permissions }))
+    };
+    let never = json!({ "sub": "u1", "issued_before": 253_402_300_799_u64 }).to_string();
+    assert_eq!(guarded.revoke(&of("u1", START, &[]), &never, START), Ok(None));
+    // All that can be valid now is revoked, what is issued later is not.
+    for iat in [START - HOUR, START, START + 60] {
+        assert_eq!(guarded.get(&of("u1", iat, &[]), START), "token_revoked", "{iat}");
+    }
+    assert_eq!(guarded.get(&of("u1", START + 61, &[]), START + 61), "ok");
+    let officer = of("officer", START, &["tokens:revoke"]);
+    assert_eq!(guarded.revoke(&officer, &never, START), Ok(None));
+    assert_eq!(guarded.get(&of("u1", START + HOUR, &[]), START + HOUR), "token_revoked");
+}
