@@ -40,6 +40,9 @@ enum State {
     Counting { left: u64, max_bytes: u64, judged: Box<Judgement> },
     /// The request is held until its body has ended.
     Holding { hold: Rc<Hold>, max_bytes: u64, judged: Box<Judgement> },
+    /// What made its body too large was also too much for Envoy's buffer, and Envoy's own answer is on its way: the
+    /// first answer counts, so ours takes its place when it shows.
+    Overtaken { max_bytes: u64, judged: Box<Judgement> },
     /// The body is for the revocation endpoint.
     Revoking { hold: Option<Rc<Hold>>, max_bytes: u64, judged: Box<Judgement> },
 }
@@ -216,6 +219,10 @@ impl Stream {
                 self.state = State::Passing;
                 Action::Continue
             }
+            State::Overtaken { max_bytes, judged } => {
+                self.state = State::Overtaken { max_bytes, judged };
+                Action::Pause
+            }
             State::Counting { left, max_bytes, judged } => match left.checked_sub(size) {
                 Some(left) => {
                     self.state = State::Counting { left, max_bytes, judged };
@@ -246,7 +253,7 @@ impl Stream {
                 shared.holds.body_seen(&hold);
                 // While a body is held, `size` is all of it so far.
                 if size > max_bytes {
-                    return refuse_size(shared, &judged, max_bytes);
+                    return self.refuse_held(shared, judged, max_bytes);
                 }
                 if end_of_stream {
                     pass(shared, &judged.verdict);
@@ -264,7 +271,7 @@ impl Stream {
                     shared.holds.body_seen(hold);
                 }
                 if size > max_bytes {
-                    return refuse_size(shared, &judged, max_bytes);
+                    return self.refuse_held(shared, judged, max_bytes);
                 }
                 if end_of_stream {
                     revoke_with_body(shared, &judged, max_bytes);
@@ -274,6 +281,17 @@ impl Stream {
                 Action::Pause
             }
         }
+    }
+}
+
+impl Stream {
+    /// Refuses a request whose body Envoy was holding for us.
+    fn refuse_held(&mut self, shared: &Shared, judged: Box<Judgement>, max_bytes: u64) -> Action {
+        if host::is_answered() {
+            self.state = State::Overtaken { max_bytes, judged };
+            return Action::Pause;
+        }
+        refuse_size(shared, &judged, max_bytes)
     }
 }
 
@@ -299,6 +317,10 @@ impl HttpContext for Stream {
         let Some(shared) = self.shared.clone() else { return Action::Pause };
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
+            State::Overtaken { max_bytes, judged } => {
+                self.state = State::Overtaken { max_bytes, judged };
+                Action::Pause
+            }
             State::Passing | State::Counting { .. } => {
                 self.state = State::Passing;
                 Action::Continue
@@ -317,6 +339,12 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let State::Overtaken { .. } = self.state
+            && let Some(shared) = self.shared.clone()
+            && let State::Overtaken { max_bytes, judged } = std::mem::replace(&mut self.state, State::Stopped)
+        {
+            return refuse_size(&shared, &judged, max_bytes);
+        }
         if let Some(shared) = &self.shared
             && !self.judged.is_empty()
         {
