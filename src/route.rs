@@ -13,8 +13,8 @@ pub mod template;
 mod tree;
 
 use crate::request::host::{Host, HostPattern};
-pub use hosts::{Covering, LastHost};
 use hosts::{ANY, HostId, Hosts};
+pub use hosts::{Covering, LastHost};
 use template::Template;
 use tree::Tree;
 

@@ -32,7 +32,8 @@ pub fn each_edit<E>(
         }
     }
     for sent in &request.removals {
-        let is_set = caller.is_some_and(|caller| identity(policy, caller).any(|(name, _)| name.as_bytes() == *sent));
+        let is_set =
+            caller.is_some_and(|caller| identity(policy, caller).any(|(name, _)| name.as_bytes() == *sent));
         if !is_set {
             edit(Edit::Remove(sent))?;
         }

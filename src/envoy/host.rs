@@ -154,6 +154,15 @@ pub(super) fn size_received() -> Option<u64> {
     value.try_into().ok().map(u64::from_le_bytes)
 }
 
+/// Whether Envoy has decided on an answer to the current request already.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
+pub(super) fn is_answered() -> bool {
+    const PATH: &[u8] = b"response\0code_details";
+    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
+    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) })
+        .is_ok_and(|details| !details.is_empty())
+}
+
 /// Writes filter state `wasm.NAME`, for access logs and later filters. Failing to is no reason to refuse.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(super) fn set_filter_state(name: &str, value: &[u8]) {

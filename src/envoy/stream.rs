@@ -38,6 +38,9 @@ enum State {
     Counting { left: u64, max_bytes: u64, judged: Box<Judgement> },
     /// The request is held until its body has ended.
     Holding { hold: Rc<Hold>, max_bytes: u64, judged: Box<Judgement> },
+    /// What made its body too large was also too much for Envoy's buffer, and Envoy's own answer is on its way: the
+    /// first answer counts, so ours takes its place when it shows.
+    Overtaken { max_bytes: u64, judged: Box<Judgement> },
     /// The body is for the revocation endpoint.
     Revoking { hold: Option<Rc<Hold>>, max_bytes: u64, judged: Box<Judgement> },
 }
@@ -99,7 +102,11 @@ impl Judgement {
 
 /// Judges a request. With the answer comes what later callbacks need to know; a request that was answered, and one that
 /// has nothing more to be judged, leave nothing.
-pub(super) fn judge_headers(context: u32, shared: &Rc<Shared>, end_of_stream: bool) -> (Action, Option<Stream>) {
+pub(super) fn judge_headers(
+    context: u32,
+    shared: &Rc<Shared>,
+    end_of_stream: bool,
+) -> (Action, Option<Stream>) {
     let now = host::now();
     let judged = Headers { context, shared, end_of_stream, now }.judge();
     shared.metrics.settle(now);
@@ -108,7 +115,9 @@ pub(super) fn judge_headers(context: u32, shared: &Rc<Shared>, end_of_stream: bo
         Ok(Some(stream)) => {
             let action = match stream.state {
                 State::Passing | State::Counting { .. } => Action::Continue,
-                State::Stopped | State::Holding { .. } | State::Revoking { .. } => Action::Pause,
+                State::Stopped | State::Overtaken { .. } | State::Holding { .. } | State::Revoking { .. } => {
+                    Action::Pause
+                }
             };
             (action, Some(stream))
         }
@@ -234,6 +243,10 @@ impl Stream {
                 self.state = State::Passing;
                 Action::Continue
             }
+            State::Overtaken { max_bytes, judged } => {
+                self.state = State::Overtaken { max_bytes, judged };
+                Action::Pause
+            }
             State::Counting { left, max_bytes, judged } => match left.checked_sub(size) {
                 Some(left) => {
                     self.state = State::Counting { left, max_bytes, judged };
@@ -264,7 +277,7 @@ impl Stream {
                 shared.holds.body_seen(&hold);
                 // While a body is held, `size` is all of it so far.
                 if size > max_bytes {
-                    return refuse_size(shared, &judged, max_bytes);
+                    return self.refuse_held(shared, judged, max_bytes);
                 }
                 if end_of_stream {
                     pass_judged(shared, &judged);
@@ -282,7 +295,7 @@ impl Stream {
                     shared.holds.body_seen(hold);
                 }
                 if size > max_bytes {
-                    return refuse_size(shared, &judged, max_bytes);
+                    return self.refuse_held(shared, judged, max_bytes);
                 }
                 if end_of_stream {
                     revoke_with_body(shared, &judged, max_bytes);
@@ -296,11 +309,24 @@ impl Stream {
 }
 
 impl Stream {
+    /// Refuses a request whose body Envoy was holding for us.
+    fn refuse_held(&mut self, shared: &Shared, judged: Box<Judgement>, max_bytes: u64) -> Action {
+        if host::is_answered() {
+            self.state = State::Overtaken { max_bytes, judged };
+            return Action::Pause;
+        }
+        refuse_size(shared, &judged, max_bytes)
+    }
+
     /// Trailers have come: the body has ended.
     pub(super) fn end_body(&mut self) -> Action {
         let shared = &*Rc::clone(&self.shared);
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
+            State::Overtaken { max_bytes, judged } => {
+                self.state = State::Overtaken { max_bytes, judged };
+                Action::Pause
+            }
             State::Passing | State::Counting { .. } => {
                 self.state = State::Passing;
                 Action::Continue
@@ -318,13 +344,21 @@ impl Stream {
         }
     }
 
-    /// Tells in the response how much is left of the limits.
-    pub(super) fn mark_response(&self) {
-        let Some(tightest) = &self.tightest else { return };
-        for (name, value) in rate_headers::of_admission(self.shared.guard.policy(), tightest) {
-            // A response without these headers is no reason to withhold the response.
-            let _ = host::set_response_header(name.as_bytes(), value.as_bytes());
+    /// Tells in the response how much is left of the limits, or answers in place of Envoy.
+    pub(super) fn mark_response(&mut self) -> Action {
+        let shared = &*Rc::clone(&self.shared);
+        if let State::Overtaken { .. } = self.state
+            && let State::Overtaken { max_bytes, judged } = std::mem::replace(&mut self.state, State::Stopped)
+        {
+            return refuse_size(shared, &judged, max_bytes);
         }
+        if let Some(tightest) = &self.tightest {
+            for (name, value) in rate_headers::of_admission(shared.guard.policy(), tightest) {
+                // A response without these headers is no reason to withhold the response.
+                let _ = host::set_response_header(name.as_bytes(), value.as_bytes());
+            }
+        }
+        Action::Continue
     }
 }
 

@@ -71,7 +71,7 @@ fn number(action: Option<Action>) -> u32 {
 
 #[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they stand before")]
 mod exports {
-    use super::{number, stream, with};
+    use super::{Action, Stream, number, stream, with};
 
     unsafe extern "C" {
         fn proxy_on_context_create(context: u32, parent: u32);
@@ -122,7 +122,10 @@ mod exports {
     #[unsafe(export_name = "api_guard_on_request_body")]
     extern "C" fn on_request_body(context: u32, size: u32, end_of_stream: u32) -> u32 {
         let size = u64::from(size);
-        number(with(|streams| Some(streams.begun.get_mut(&context)?.read_body(size, end_of_stream != 0))).flatten())
+        number(
+            with(|streams| Some(streams.begun.get_mut(&context)?.read_body(size, end_of_stream != 0)))
+                .flatten(),
+        )
     }
 
     #[unsafe(export_name = "api_guard_on_request_trailers")]
@@ -132,11 +135,8 @@ mod exports {
 
     #[unsafe(export_name = "api_guard_on_response_headers")]
     extern "C" fn on_response_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
-        let _ = with(|streams| {
-            if let Some(stream) = streams.begun.get(&context) {
-                stream.mark_response();
-            }
-        });
-        0
+        // Of most requests nothing was kept, since their responses tell of nothing.
+        let marked = with(|streams| streams.begun.get_mut(&context).map(Stream::mark_response));
+        number(marked.map(|action| action.unwrap_or(Action::Continue)))
     }
 }

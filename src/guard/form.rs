@@ -115,7 +115,9 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 }
                 owned(allowed)
             }
-            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => return None,
+            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
+                return None;
+            }
             Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
                 Found::MethodNotAllowed { allowed } => owned(allowed),
                 Found::None | Found::Route { .. } => {

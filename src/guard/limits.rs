@@ -305,9 +305,16 @@ mod tests {
         assert_eq!(parse("[2001:db8::1]:0").as_deref(), Some("2001:db8::1"));
         assert_eq!(parse("2001:db8::1").as_deref(), Some("2001:db8::1"));
         assert_eq!(parse("255.0.10.1").as_deref(), Some("255.0.10.1"));
-        for bad in
-            ["", "@/tmp/socket", "127.0.0.1,10.0.0.1", "localhost", "256.0.0.1", "1.2.3", "1.2.3.4.5", "01.2.3.4"]
-        {
+        for bad in [
+            "",
+            "@/tmp/socket",
+            "127.0.0.1,10.0.0.1",
+            "localhost",
+            "256.0.0.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

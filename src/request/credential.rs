@@ -42,11 +42,7 @@ impl<'a> Presented<'a> {
 }
 
 /// Looks at all sources. `query` is what follows the first `?` of the path.
-pub fn find<'a, 'r: 'a>(
-    sources: &[Source],
-    request: &Request<'r>,
-    query: Option<&'a [u8]>,
-) -> Presented<'a> {
+pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option<&'a [u8]>) -> Presented<'a> {
     let mut found = Presented::Nothing;
     for &(source, value) in &request.token_headers {
         if let Some(Source::Header { scheme, .. }) = sources.get(source) {

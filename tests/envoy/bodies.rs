@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
 use crate::http1;
+use crate::observed::{counted, counts_to};
 use crate::process::Envoy;
 use crate::reply::Reply;
 use crate::setup::{Setup, policy};
@@ -231,6 +232,24 @@ fn refuses_beside_slow_clients(envoy: &Envoy) {
         assert!(reply.is_ok_and(|reply| reply.verdict() == "413 request_too_large"), "slow-{number}");
         assert!(envoy.upstream.heard(&format!("slow-{number}")).is_empty(), "slow-{number}");
     }
+}
+
+#[test]
+fn a_body_too_large_for_the_limit_and_for_envoys_buffer_gets_one_answer_and_it_is_ours() {
+    // The default limit is what Envoy buffers by default: whether it is the filter or Envoy that first finds a body
+    // too large depends on the pieces in which it comes.
+    let envoy = Envoy::start(Setup { concurrency: 2, ..Setup::new(&policy(json!({}))) });
+    for round in 0..30 {
+        for size in [1_048_577, 3_000_000] {
+            let reply = post("/x", streamed(&[size])).send(&envoy, Protocol::Http1);
+            let problem = reply.refused(&envoy, 413, "request_too_large");
+            assert_eq!(problem["detail"], "Request size exceeds maximum: 1048576 bytes", "{round}");
+            assert!(envoy.upstream.heard(&reply.test).is_empty(), "{round}");
+        }
+    }
+    counts_to(&envoy, "refused", "request_too_large", 60);
+    assert_eq!(counted(&envoy, "allowed", ""), 0);
+    envoy.assert_healthy();
 }
 
 #[test]
