@@ -164,6 +164,28 @@ fn report_mode_lets_pass_and_says_what_would_have_been() {
 }
 
 #[test]
+fn what_enforces_refuses_in_report_mode_too_and_both_steps_are_told() {
+    let limit = config(json!({ "mode": "report", "rate_limits": [
+        { "name": "hard", "max_requests": 1, "window_seconds": 60, "key": ["subject"], "mode": "enforce" } ] }));
+    let file = File::new(limit.to_string());
+    let arguments = ["--path", "/a", "--method", "PATCH", "--token", &minted(&[]), "--json"];
+    let states = |report: &Value| -> Vec<String> {
+        let steps = report["steps"].as_array().expect("steps").iter();
+        steps.map(|step| step["state"].as_str().expect("a state").to_owned()).collect()
+    };
+    let run = explain(&file, &arguments);
+    assert_eq!((run.code, &run.json()["code"]), (0, &json!("method_not_allowed")), "{run:?}");
+    assert_eq!(
+        states(&run.json()),
+        ["would refuse", "not reached", "passed", "passed", "passed", "not reached"]
+    );
+    let run = explain(&file, &[&arguments[..], &["--repeat", "2"]].concat());
+    assert_eq!((run.code, &run.json()["code"]), (1, &json!("rate_limited")), "{run:?}");
+    let states = states(&run.json());
+    assert_eq!((states[0].as_str(), states[4].as_str()), ("would refuse", "refused"));
+}
+
+#[test]
 fn a_token_goes_where_the_configuration_looks_for_it() {
     for source in [
         json!({ "header": "X-Token" }),

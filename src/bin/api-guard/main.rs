@@ -9,6 +9,7 @@ mod emit;
 mod explain;
 mod inspect;
 mod keygen;
+mod limits;
 mod mint;
 mod outcome;
 mod schema;

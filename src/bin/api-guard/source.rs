@@ -79,6 +79,9 @@ pub(crate) fn of_text(text: String) -> Source {
 }
 
 fn is_manifest(document: &Node) -> bool {
+    if document.field("tokens").is_some() {
+        return false;
+    }
     let is_resource = document.field("kind").is_some() && document.field("apiVersion").is_some();
     is_resource
         || ENVOY_FIELDS.iter().any(|name| document.field(name).is_some())

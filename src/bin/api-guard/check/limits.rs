@@ -5,17 +5,7 @@ use std::collections::HashSet;
 use api_guard::config::raw::{Mode, RawConfig, RawLimit, RawMaxRequests};
 
 use super::lint::Warnings;
-
-/// Every limit with its place.
-pub(super) fn all(raw: &RawConfig) -> impl Iterator<Item = (String, &RawLimit)> {
-    let for_all =
-        raw.rate_limits.iter().enumerate().map(|(place, limit)| (format!("/rate_limits/{place}"), limit));
-    let of_routes = raw.routes.iter().enumerate().flat_map(|(route, settings)| {
-        let limits = settings.rate_limits.iter().enumerate();
-        limits.map(move |(place, limit)| (format!("/routes/{route}/rate_limits/{place}"), limit))
-    });
-    for_all.chain(of_routes)
-}
+use crate::limits::all;
 
 pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     if all(raw).next().is_none() {

@@ -3,6 +3,7 @@
 use api_guard::config::raw::{Access, AddressFrom, MethodOverride, Mode, RawConfig};
 
 use super::{limits, routes, secrets};
+use crate::limits::all;
 
 /// One danger.
 pub(crate) struct Warning {
@@ -62,7 +63,7 @@ fn modes(raw: &RawConfig, out: &mut Warnings) {
             out.add("report-mode", format!("/routes/{place}/mode"), TEXT);
         }
     }
-    for (pointer, limit) in limits::all(raw) {
+    for (pointer, limit) in all(raw) {
         if limit.mode == Some(Mode::Report) {
             out.add("report-mode", format!("{pointer}/mode"), TEXT);
         }
@@ -91,6 +92,6 @@ fn tokens(raw: &RawConfig, out: &mut Warnings) {
 
 /// Whether clients' addresses decide anything.
 pub(super) fn counts_addresses(raw: &RawConfig) -> bool {
-    let by_address = limits::all(raw).any(|(_, limit)| limit.key.iter().any(|part| part == "client_ip"));
+    let by_address = all(raw).any(|(_, limit)| limit.key.iter().any(|part| part == "client_ip"));
     by_address || raw.auth_failure_limit.is_some() || raw.client_ip.from == AddressFrom::ExternalAddress
 }

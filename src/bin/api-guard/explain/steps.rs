@@ -1,6 +1,6 @@
 //! Which steps a request went through, told from what the guard found out; nothing is judged here.
 
-use api_guard::config::raw::{Access, RawConfig, RawLimit, RawMaxRequests, RawRoute};
+use api_guard::config::raw::{Access, Mode, RawConfig, RawLimit, RawMaxRequests, RawRoute};
 use api_guard::decision::{Denial, FormFault};
 use api_guard::effect;
 use api_guard::guard::Judged;
@@ -8,6 +8,7 @@ use api_guard::limit::Standing;
 use api_guard::token::{Age, TokenFault};
 
 use super::Explained;
+use crate::limits::all;
 
 /// One of the six steps.
 pub(super) struct Step {
@@ -61,19 +62,6 @@ const STEPS: [(Number, &str); 6] = [
     (Number::Permission, "permission"),
 ];
 
-/// Every limit with its place, in the guard's order.
-fn limits(raw: &RawConfig) -> impl Iterator<Item = (String, &RawLimit)> {
-    let of_route = |(place, route): (usize, &'_ RawRoute)| -> Vec<String> {
-        (0..route.rate_limits.len()).map(|limit| format!("/routes/{place}/rate_limits/{limit}")).collect()
-    };
-    let for_all =
-        raw.rate_limits.iter().enumerate().map(|(place, limit)| (format!("/rate_limits/{place}"), limit));
-    let of_routes = raw.routes.iter().enumerate().flat_map(move |numbered| {
-        of_route(numbered).into_iter().zip(numbered.1.rate_limits.iter()).collect::<Vec<_>>()
-    });
-    for_all.chain(of_routes)
-}
-
 fn needs_token(limit: &RawLimit) -> bool {
     let of_token = |part: &String| part == "subject" || part.starts_with("claim:");
     limit.key.iter().any(of_token) || matches!(limit.max_requests, Some(RawMaxRequests::ByClaim(_)))
@@ -84,7 +72,7 @@ fn step_of(raw: &RawConfig, denial: &Denial) -> Number {
         Denial::Form(_) | Denial::Fault(_) => Number::Form,
         Denial::AuthFailuresLimited(_) => Number::EarlyLimits,
         Denial::RateLimited(over) => {
-            let limit = over.limit.and_then(|place| limits(raw).nth(place));
+            let limit = over.limit.and_then(|place| all(raw).nth(place));
             if limit.is_some_and(|(_, limit)| needs_token(limit)) {
                 Number::LateLimits
             } else {
@@ -127,48 +115,67 @@ impl Explained<'_, '_> {
 
     /// All six steps.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let refusal = self.denial.or(self.verdict.reported.as_ref());
-        let deciding = refusal.map(|denial| step_of(self.raw, denial));
-        let step = |(number, name): (Number, &'static str)| {
-            let mut lines = self.lines(number);
-            let is_public = self.caller_is_not_asked();
-            let only_reported = self.denial.is_none();
-            // A limit in report mode stops nothing; whatever else refuses does.
-            let stopped = deciding.filter(|_| !(only_reported && self.is_limit_alone()));
-            let state = if deciding == Some(number) {
-                if let Some(denial) = refusal {
-                    lines.splice(0..0, effect::reasons(denial));
-                }
-                if only_reported { State::Reported } else { State::Refused }
-            } else if stopped.is_some_and(|deciding| deciding < number) {
-                State::NotReached
-            } else if is_public && matches!(number, Number::Token | Number::Revocation | Number::Permission) {
-                lines = vec![format!("{} asks nobody for a token", self.place())];
-                State::Skipped
-            } else if lines.is_empty() {
-                lines.push("there is none".to_owned());
-                State::Skipped
-            } else {
-                State::Passed
-            };
-            if state == State::NotReached {
-                lines.clear();
-            }
-            Step { name, state, lines }
+        STEPS.into_iter().map(|(number, name)| self.step(number, name)).collect()
+    }
+
+    fn step(&self, number: Number, name: &'static str) -> Step {
+        let is = |denial: &&Denial| step_of(self.raw, denial) == number;
+        let reported = self.verdict.reported.as_ref();
+        let mut lines = self.lines(number);
+        let state = if let Some(denial) = self.denial.filter(is) {
+            lines.splice(0..0, effect::reasons(denial));
+            State::Refused
+        } else if let Some(denial) = reported.filter(is) {
+            lines.splice(0..0, effect::reasons(denial));
+            State::Reported
+        } else if self.is_past_the_end(number) {
+            State::NotReached
+        } else if self.is_public()
+            && matches!(number, Number::Token | Number::Revocation | Number::Permission)
+        {
+            lines = vec![format!("{} asks nobody for a token", self.place())];
+            State::Skipped
+        } else if lines.is_empty() {
+            lines.push("there is none".to_owned());
+            State::Skipped
+        } else {
+            State::Passed
         };
-        STEPS.into_iter().map(step).collect()
+        if state == State::NotReached {
+            lines.clear();
+        }
+        Step { name, state, lines }
     }
 
-    fn caller_is_not_asked(&self) -> bool {
-        let after_form = !matches!(self.verdict.refusal(), Some(Denial::Form(_)));
-        after_form && self.verdict.caller.is_none() && self.verdict.refusal().is_none_or(is_of_limit)
+    /// Whether the guard ended before this step.
+    fn is_past_the_end(&self, number: Number) -> bool {
+        if self.denial.is_some_and(|denial| step_of(self.raw, denial) < number) {
+            return true;
+        }
+        let Some(reported) = &self.verdict.reported else { return false };
+        if step_of(self.raw, reported) > number || self.denial.is_some() {
+            return false;
+        }
+        // In report mode the guard goes on to learn who comes, and to count what is enforced; no more.
+        match number {
+            Number::Form => false,
+            Number::EarlyLimits => self.judged_lines(false).is_empty(),
+            Number::Token => self.verdict.caller.is_none() && !self.is_public(),
+            Number::Revocation => self.verdict.identity().is_none() && !self.is_public(),
+            Number::LateLimits => self.judged_lines(true).is_empty(),
+            // A limit in report mode stops nothing, unless everything is in it.
+            Number::Permission => !(is_of_limit(reported) && self.mode() == Mode::Enforce),
+        }
     }
 
-    /// Whether what is reported is the limit's own report mode, which lets the next steps run.
-    fn is_limit_alone(&self) -> bool {
-        let over = self.verdict.reported.as_ref().and_then(Denial::over_limit);
-        let mode = over.and_then(|over| limits(self.raw).nth(over.limit?)).and_then(|(_, limit)| limit.mode);
-        mode.is_some()
+    fn mode(&self) -> Mode {
+        self.route().and_then(|(_, route)| route.mode).unwrap_or(self.raw.mode)
+    }
+
+    /// Whether nobody is asked for a token: on a public route, and for a preflight that is let through.
+    fn is_public(&self) -> bool {
+        let is_preflight = self.verdict.caller.is_none() && self.verdict.refusal().is_none();
+        self.access() == Access::Public || is_preflight
     }
 
     fn lines(&self, number: Number) -> Vec<String> {
@@ -198,9 +205,23 @@ impl Explained<'_, '_> {
     }
 
     fn limit_lines(&self, after_token: bool) -> Vec<String> {
-        let all: Vec<(String, &RawLimit)> = limits(self.raw).collect();
+        let mut lines = self.judged_lines(after_token);
+        if let (false, Some(limit)) = (after_token, &self.raw.auth_failure_limit)
+            && !self.is_public()
+            && let (Some(failures), Some(seconds)) = (limit.max_failures, limit.window_seconds)
+        {
+            lines.push(format!(
+                "at most {failures} refused tokens in {seconds} seconds (/auth_failure_limit)"
+            ));
+        }
+        lines
+    }
+
+    /// What is to be said of the limits that were judged.
+    fn judged_lines(&self, after_token: bool) -> Vec<String> {
+        let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
         let told = |judged: &Judged| {
-            let (pointer, limit) = all.get(judged.limit)?;
+            let (pointer, limit) = limits.get(judged.limit)?;
             (needs_token(limit) == after_token).then(|| {
                 let what = match judged.outcome.standing {
                     Standing::Admitted => "admits",
@@ -218,16 +239,7 @@ impl Explained<'_, '_> {
                 )
             })
         };
-        let mut lines: Vec<String> = self.verdict.limits.iter().filter_map(told).collect();
-        if let (false, Some(limit)) = (after_token, &self.raw.auth_failure_limit)
-            && !self.caller_is_not_asked()
-            && let (Some(failures), Some(seconds)) = (limit.max_failures, limit.window_seconds)
-        {
-            lines.push(format!(
-                "at most {failures} refused tokens in {seconds} seconds (/auth_failure_limit)"
-            ));
-        }
-        lines
+        self.verdict.limits.iter().filter_map(told).collect()
     }
 
     fn token_lines(&self) -> Vec<String> {
@@ -300,7 +312,7 @@ impl Explained<'_, '_> {
             },
             Denial::RateLimited(over) => over
                 .limit
-                .and_then(|place| limits(self.raw).nth(place))
+                .and_then(|place| all(self.raw).nth(place))
                 .map_or("/rate_limits".to_owned(), |(pointer, _)| pointer),
             Denial::AuthFailuresLimited(_) => "/auth_failure_limit".to_owned(),
             Denial::CredentialsAmbiguous => "/tokens/sources".to_owned(),
