@@ -16,10 +16,10 @@ use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
-use crate::token::TokenPolicy;
 use crate::token::claims::Slot;
+use crate::token::{TokenPolicy, Verified};
 use error::ConfigErrors;
-use raw::{Access, AddressFrom, CorsPreflight, ForwardToken, Mode, RawReplies};
+use raw::{Access, AddressFrom, CorsPreflight, ForwardToken, Mode, RawConfig, RawReplies};
 
 /// The name under which failed authentications are counted and shown; no configured limit may have it.
 pub(crate) const AUTH_FAILURES: &str = "auth-failures";
@@ -158,6 +158,24 @@ impl Policy {
             Some(policy) if document.errors.is_empty() => Ok(policy),
             _ => Err(ConfigErrors(document.errors)),
         }
+    }
+
+    /// The configuration as it is written, judged by its shape alone: what its JSON Schema describes.
+    pub fn parse_shape(text: &[u8]) -> Result<RawConfig, ConfigErrors> {
+        let mut document = document::Document::read(text);
+        document.report(Vec::new());
+        if document.errors.is_empty() { Ok(document.raw) } else { Err(ConfigErrors(document.errors)) }
+    }
+
+    /// Whether `revocation.denied` refuses a token that verified.
+    pub fn denies(&self, token: &Verified) -> bool {
+        let kid = self.tokens.keys.kid(token.key());
+        self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
+    }
+
+    /// The kid of the key at a place of the configuration.
+    pub fn kid(&self, key: usize) -> Option<&str> {
+        self.tokens.keys.kid(key)
     }
 
     /// The route of this place.

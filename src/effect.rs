@@ -83,6 +83,11 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     }
 }
 
+/// Everything that is wrong, in words, the deciding thing first. Never empty. Holds text that a client sent.
+pub fn reasons(denial: &Denial) -> Vec<String> {
+    words::errors(denial)
+}
+
 /// The reply to a request that has revoked something.
 pub fn revoked(revoked: Revoked) -> Reply {
     let expires_at = revoked.expires_at.map_or("null".to_owned(), |second| second.to_string());

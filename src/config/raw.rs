@@ -22,6 +22,7 @@ const SECRET_FORMS: &str = r#"{"env": "NAME"}, {"value": "..."} or {"base64url":
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(title = "api-guard plugin configuration"))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["tokens"])))]
 pub struct RawConfig {
     /// "enforce" refuses; "report" lets every request pass, and counts and logs what would have been refused.
     pub mode: Mode,
@@ -42,6 +43,7 @@ pub struct RawConfig {
     /// What counts as the client's address.
     pub client_ip: RawClientIp,
     /// Identities counted exactly at a time, 1 to 16777216. Memory is fixed when Envoy starts.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 16_777_216)))]
     pub limiter_capacity: u64,
     /// Tokens that are refused although they verify.
     pub revocation: RawRevocation,
@@ -101,11 +103,13 @@ names!(Access { "public" => Public, "authenticated" => Authenticated, "deny" => 
 #[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["keys"])))]
 pub struct RawTokens {
     /// At least one key; two at a time while rotating.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required, length(min = 1)))]
     pub keys: Vec<RawKey>,
     /// Where a request may carry its token.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub sources: Vec<RawSource>,
     /// Claims that every token must have.
     pub required_claims: Vec<String>,
@@ -116,10 +120,12 @@ pub struct RawTokens {
     /// Tolerance for `exp` and `nbf`, seconds.
     pub clock_skew_seconds: u64,
     /// Age by `iat` from which a token is too old, hours.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     pub max_token_age_hours: u64,
     /// "warn" lets a token that is too old pass, "reject" refuses it.
     pub token_too_old: TooOld,
     /// Longer tokens are refused unread, bytes.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     pub max_token_bytes: u64,
     /// The claim with the permissions; dots go into objects.
     pub permissions_claim: String,
@@ -171,6 +177,7 @@ names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => 
 #[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["secret"])))]
 pub struct RawKey {
     /// A token naming a kid is checked with that key only.
     pub kid: Option<String>,
@@ -245,10 +252,12 @@ fields!(RawSource { header, scheme, cookie, query });
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawRequest {
     /// Methods that any route may allow.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub allowed_methods: Vec<String>,
     /// Media types of bodies of POST, PUT and PATCH; empty = any.
     pub content_types: Vec<String>,
     /// Larger bodies are refused, bytes.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     pub max_request_size_bytes: u64,
     /// Refuse what did not come over https, by x-forwarded-proto.
     pub https_only: bool,
@@ -297,6 +306,7 @@ names!(CorsPreflight { "reject" => Reject, "forward" => Forward });
 #[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["path"])))]
 pub struct RawRoute {
     /// For logs, metrics and filter state; the path where absent.
     pub name: Option<String>,
@@ -304,14 +314,18 @@ pub struct RawRoute {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub path: Option<String>,
     /// Hosts the route is for, such as "api.example.com" or "*.example.org"; absent = any.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub hosts: Option<Vec<String>>,
     /// Absent = all of `request.allowed_methods`.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub methods: Option<Vec<String>>,
     /// Who may use it.
     pub access: Access,
     /// The caller needs all of them.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub required_permissions: Option<Vec<String>>,
     /// The caller needs one of them.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub any_permissions: Option<Vec<String>>,
     /// Path parameter to claim: they must be equal.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, String>"))]
@@ -319,6 +333,7 @@ pub struct RawRoute {
     /// In place of `request.content_types`.
     pub content_types: Option<Vec<String>>,
     /// In place of `request.max_request_size_bytes`.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     pub max_request_size_bytes: Option<u64>,
     /// Limits of this route, beside the ones for all.
     pub rate_limits: Vec<RawLimit>,
@@ -362,6 +377,7 @@ fields!(RawRoles { claim, grants });
 #[derive(Debug)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["name", "max_requests", "window_seconds"])))]
 pub struct RawLimit {
     /// Unique; shown to clients and in metrics.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
@@ -370,11 +386,13 @@ pub struct RawLimit {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub max_requests: Option<RawMaxRequests>,
     /// The window, seconds.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required, range(min = 1, max = 31_622_400)))]
     pub window_seconds: Option<u64>,
     /// What is counted apart: client_ip, subject, route, path, method, claim:NAME, header:NAME.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub key: Vec<String>,
     /// Share of the limit from which on requests are logged and counted as warned, percent; null = never.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 100)))]
     pub warn_at_percent: Option<u64>,
     /// In place of the whole configuration's mode.
     pub mode: Option<Mode>,
@@ -388,7 +406,7 @@ fields!(RawLimit { name, max_requests, window_seconds, key, warn_at_percent, mod
 #[cfg_attr(not(target_arch = "wasm32"), schemars(untagged))]
 pub enum RawMaxRequests {
     /// The same for everybody.
-    Fixed(u64),
+    Fixed(#[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))] u64),
     /// By a claim's value.
     ByClaim(RawTiers),
 }
@@ -397,12 +415,16 @@ pub enum RawMaxRequests {
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["claim", "values", "default"])))]
 pub struct RawTiers {
     /// The claim that names the tier; dots go into objects.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
     pub claim: Option<String>,
     /// Tier to number of requests.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "std::collections::BTreeMap<String, u64>", extend("minProperties" = 1))
+    )]
     pub values: Named<u64>,
     /// For every other value, and without the claim.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
@@ -427,12 +449,13 @@ impl Shape for RawMaxRequests {
 #[derive(Debug, Default)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(JsonSchema))]
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), schemars(extend("required" = ["max_failures", "window_seconds"])))]
 pub struct RawAuthFailureLimit {
     /// Failures in any interval of the window.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required, range(min = 1)))]
     pub max_failures: Option<u64>,
     /// The window, seconds.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(required))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(required, range(min = 1)))]
     pub window_seconds: Option<u64>,
 }
 
@@ -444,6 +467,7 @@ fields!(RawAuthFailureLimit { max_failures, window_seconds });
 #[cfg_attr(not(target_arch = "wasm32"), schemars(default, deny_unknown_fields))]
 pub struct RawClientIp {
     /// Leading bits of an IPv6 address that tell clients apart, 1 to 128.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 128)))]
     pub ipv6_prefix: u64,
     /// Where the address is read from.
     pub from: AddressFrom,
@@ -475,6 +499,7 @@ pub struct RawRevocation {
     /// Where tokens are revoked at run time; null = off.
     pub endpoint: Option<RawEndpoint>,
     /// Entries at a time, 1 to 16777216.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = 16_777_216)))]
     pub capacity: u64,
 }
 
@@ -506,6 +531,7 @@ pub struct RawEndpoint {
     /// The path, without parameters.
     pub path: String,
     /// What revoking another subject's tokens needs.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
     pub required_permissions: Vec<String>,
 }
 

@@ -118,9 +118,9 @@ impl<P: Proxy> Visit<'_, '_, P> {
     fn check_revocation(&self, worker: &mut Worker, caller: &Caller) -> Result<(), Denial> {
         let token = &caller.token;
         worker.revocations.refresh(self.proxy.cells())?;
-        let kid = self.policy.tokens.keys.kid(token.key());
-        let denied = self.policy.denied.refuses(token.jti(), token.subject(), kid, token.issued_at());
-        if denied || worker.revocations.is_revoked(&caller.marks, token.issued_at(), self.now) {
+        if self.policy.denies(token)
+            || worker.revocations.is_revoked(&caller.marks, token.issued_at(), self.now)
+        {
             return Err(Denial::TokenRevoked);
         }
         Ok(())

@@ -5,10 +5,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
     clippy::arithmetic_side_effects
 )]
 
+mod check;
 mod command;
+mod emit;
+mod explain;
+mod files;
 mod help;
+mod inspect;
 mod keygen;
 mod mint;
+mod schema;

@@ -3,10 +3,19 @@
 //! One file for each subcommand. All of them judge with the core that runs in Envoy; nothing of it is repeated here.
 //! Exit codes: 0 done or allowed, 1 refused or failed, 2 wrong usage.
 
+mod check;
 mod clock;
+mod emit;
+mod explain;
+mod inspect;
 mod keygen;
+mod limits;
 mod mint;
 mod outcome;
+mod schema;
+mod source;
+mod style;
+mod words;
 
 use std::process::ExitCode;
 
@@ -27,6 +36,11 @@ struct Cli {
 enum Command {
     Keygen(keygen::Keygen),
     Mint(mint::Mint),
+    Inspect(inspect::Inspect),
+    Check(check::Check),
+    Explain(explain::Explain),
+    Schema(schema::Schema),
+    Emit(emit::Emit),
 }
 
 fn main() -> ExitCode {
@@ -34,9 +48,15 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Schema(schema) => schema.run(),
+        Command::Emit(emit) => emit.run(),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Refused) => ExitCode::FAILURE,
         Err(failure) => failure.report(),
     }
 }

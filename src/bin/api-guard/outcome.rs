@@ -6,8 +6,10 @@ use std::process::ExitCode;
 /// A subcommand that did what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is done: exit code 0.
+    /// It is done, or allowed: exit code 0.
     Done,
+    /// The answer, which was printed, is no: exit code 1.
+    Refused,
 }
 
 /// A subcommand that could not do what it was asked.

@@ -1,0 +1,267 @@
+//! `api-guard check`: what is wrong or dangerous in a configuration, or in a manifest that loads one.
+
+mod envoy;
+mod kubernetes;
+mod limits;
+mod lint;
+mod routes;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use api_guard::config::{Environment, Policy};
+use serde_json::{Value, json};
+
+use crate::outcome::{self, Outcome, print};
+use crate::source::plugin::Plugin;
+use crate::source::tree::{Malformed, Mark, Node};
+use crate::source::{self, Host, NOWHERE, Site, Source};
+use crate::style::Style;
+
+/// Tell every error in a configuration, and what is legal in it but dangerous, each with its place.
+///
+/// FILE is a plugin configuration (JSON), an Envoy configuration (YAML or JSON), an Istio WasmPlugin or an Envoy
+/// Gateway EnvoyExtensionPolicy; every api-guard filter in it is checked. A variable that is not set is no error here:
+/// Envoy may have it. Exit code 0: no errors, 1: errors (with --strict also warnings), 2: no such file.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  api-guard check api-guard.json
+  api-guard check envoy.yaml --strict")]
+pub(crate) struct Check {
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Warnings fail too
+    #[arg(long)]
+    strict: bool,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing that is wrong or dangerous.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) severity: Severity,
+    /// A name for it, for machines.
+    pub(crate) rule: &'static str,
+    /// Where, in the plugin configuration or in the manifest.
+    pub(crate) pointer: String,
+    /// Where the plugin configuration is in the manifest, if the finding is in one.
+    within: Option<String>,
+    pub(crate) mark: Mark,
+    /// What is wrong, and what to write instead.
+    pub(crate) text: String,
+}
+
+/// What was found, in one part of a file after the other.
+#[derive(Default)]
+pub(crate) struct Findings(pub(crate) Vec<Finding>);
+
+/// A part of a manifest that is being checked.
+pub(crate) struct Part<'p> {
+    pub(crate) node: &'p Node,
+    pub(crate) pointer: &'p str,
+}
+
+impl Findings {
+    /// Notes something about a manifest: `below` is a JSON pointer from the part on.
+    fn note(
+        &mut self,
+        severity: Severity,
+        rule: &'static str,
+        part: &Part<'_>,
+        below: &str,
+        text: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            severity,
+            rule,
+            pointer: format!("{}{below}", part.pointer),
+            within: None,
+            mark: part.node.locate(below),
+            text: text.into(),
+        });
+    }
+
+    pub(crate) fn error(
+        &mut self,
+        rule: &'static str,
+        part: &Part<'_>,
+        below: &str,
+        text: impl Into<String>,
+    ) {
+        self.note(Severity::Error, rule, part, below, text);
+    }
+
+    pub(crate) fn warn(&mut self, rule: &'static str, part: &Part<'_>, below: &str, text: impl Into<String>) {
+        self.note(Severity::Warning, rule, part, below, text);
+    }
+
+    /// Checks one plugin configuration. `variables`: what the manifest itself sets.
+    fn plugin(&mut self, plugin: &Plugin, within: Option<&str>, variables: &BTreeMap<String, String>) {
+        let mut add = |severity, rule, pointer: String, mark, text| {
+            let within = within.map(str::to_owned);
+            self.0.push(Finding { severity, rule, pointer, within, mark, text });
+        };
+        if let Some((mark, problem)) = plugin.json_error() {
+            add(Severity::Error, "configuration", String::new(), mark, format!("not JSON: {problem}"));
+            return;
+        }
+        let lookup = |name: &str| {
+            let own = variables.get(name).map(|value| value.clone().into_bytes());
+            own.or_else(|| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes))
+        };
+        let text = plugin.text.as_bytes();
+        if let Err(errors) = Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
+            for error in errors.0 {
+                let pointer = error.at.to_string();
+                let value = error.value.map(|value| format!("{value}: ")).unwrap_or_default();
+                let told = format!("{value}{}; {}", error.problem, error.instead);
+                let mark = plugin.locate(&pointer);
+                add(Severity::Error, "configuration", pointer, mark, told);
+            }
+        }
+        if let Ok(raw) = Policy::parse_shape(text) {
+            // Only what stands in the file is judged: the answer does not depend on who asks.
+            let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
+            for lint::Warning { rule, pointer, text } in lint::warnings(&raw, &written) {
+                let mark = plugin.locate(&pointer);
+                add(Severity::Warning, rule, pointer, mark, text);
+            }
+        }
+    }
+}
+
+/// Everything that is to be said of a source.
+pub(crate) fn findings(source: &Source) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    match source {
+        Source::Malformed(Malformed { mark, problem }) => findings.0.push(Finding {
+            severity: Severity::Error,
+            rule: "syntax",
+            pointer: String::new(),
+            within: None,
+            mark: *mark,
+            text: format!("neither JSON nor YAML: {problem}"),
+        }),
+        Source::Plugin(plugin) => findings.plugin(plugin, None, &BTreeMap::new()),
+        Source::Manifest(documents, file) => {
+            let sites = source::sites(documents);
+            if sites.is_empty() {
+                findings.0.push(Finding {
+                    severity: Severity::Error,
+                    rule: "no-filter",
+                    pointer: String::new(),
+                    within: None,
+                    mark: NOWHERE,
+                    text: "no api-guard filter in it; api-guard emit shows how one is written".to_owned(),
+                });
+            }
+            for site in sites {
+                check_site(&site, file, &mut findings);
+            }
+        }
+    }
+    findings.0.sort_by_key(|finding| finding.mark);
+    findings.0.dedup();
+    findings.0
+}
+
+fn check_site(site: &Site<'_>, file: &[char], findings: &mut Findings) {
+    let variables = match site.host {
+        Host::Envoy => envoy::variables(site),
+        Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
+    };
+    let plugin = site.configuration().map(|(below, node)| (below, Plugin::of_node(node, file)));
+    let raw = plugin.as_ref().and_then(|(_, plugin)| Policy::parse_shape(plugin.text.as_bytes()).ok());
+    match site.host {
+        Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
+        Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
+    }
+    if let Some((below, plugin)) = plugin {
+        let within = format!("{}{below}", site.pointer);
+        findings.plugin(&plugin, Some(&within), &variables.values);
+    }
+}
+
+/// Variables that a manifest gives to the module.
+#[derive(Default)]
+pub(crate) struct Variables {
+    /// With values that stand in the manifest.
+    pub(crate) values: BTreeMap<String, String>,
+    /// Taken from the environment of Envoy.
+    pub(crate) from_host: Vec<String>,
+}
+
+impl Check {
+    /// Prints what was found.
+    pub(crate) fn run(&self) -> outcome::Result {
+        let found = findings(&source::read(&self.file)?);
+        let count = |severity| found.iter().filter(|finding| finding.severity == severity).count();
+        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        if self.json {
+            self.print_json(&found, errors, warnings);
+        } else {
+            self.print_text(&found, errors, warnings);
+        }
+        let fails = errors > 0 || (self.strict && warnings > 0);
+        Ok(if fails { Outcome::Refused } else { Outcome::Done })
+    }
+
+    fn print_text(&self, found: &[Finding], errors: usize, warnings: usize) {
+        let style = Style::of_stdout();
+        let file = self.file.display();
+        let mut text = String::new();
+        for Finding { severity, rule, pointer, mark, text: what, .. } in found {
+            let severity = match severity {
+                Severity::Error => style.bad("error"),
+                Severity::Warning => style.warn("warning"),
+            };
+            let pointer = if pointer.is_empty() { "(whole document)" } else { pointer };
+            let rule = style.faint(&format!("[{rule}]"));
+            text.push_str(&format!(
+                "{file}:{}:{}: {severity}: {pointer}: {what} {rule}\n",
+                mark.line, mark.column
+            ));
+        }
+        let counted = |count, name| match count {
+            1 => format!("1 {name}"),
+            count => format!("{count} {name}s"),
+        };
+        text.push_str(&format!("{file}: {}, {}\n", counted(errors, "error"), counted(warnings, "warning")));
+        print(&text);
+    }
+
+    fn print_json(&self, found: &[Finding], errors: usize, warnings: usize) {
+        let findings: Vec<Value> = found
+            .iter()
+            .map(|finding| {
+                json!({
+                    "severity": match finding.severity {
+                        Severity::Error => "error",
+                        Severity::Warning => "warning",
+                    },
+                    "rule": finding.rule,
+                    "pointer": finding.pointer,
+                    "within": finding.within,
+                    "line": finding.mark.line,
+                    "column": finding.mark.column,
+                    "message": finding.text,
+                })
+            })
+            .collect();
+        let file = self.file.display().to_string();
+        let report = json!({ "file": file, "errors": errors, "warnings": warnings, "findings": findings });
+        print(&serde_json::to_string_pretty(&report).unwrap_or_default());
+    }
+}

@@ -1,0 +1,306 @@
+//! What Envoy must be told about the filter and about the connections in front of it.
+
+use std::collections::BTreeMap;
+
+use api_guard::config::raw::{RawConfig, RawSecret};
+
+use super::{Findings, Part, Variables, lint};
+use crate::source::Site;
+use crate::source::tree::Node;
+
+/// What the module is called for: a list that forgets one switches that part off silently.
+pub(super) const CALLBACKS: [&str; 10] = [
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_headers",
+    "proxy_on_request_body",
+    "proxy_on_request_trailers",
+    "proxy_on_response_headers",
+    "proxy_on_tick",
+    "proxy_on_delete",
+];
+/// What the module calls itself: without one of these it refuses everything, or does not start.
+pub(super) const CALLS: [&str; 20] = [
+    "proxy_log",
+    "proxy_get_current_time_nanoseconds",
+    "proxy_get_header_map_pairs",
+    "proxy_replace_header_map_value",
+    "proxy_remove_header_map_value",
+    "proxy_add_header_map_value",
+    "proxy_get_property",
+    "proxy_set_property",
+    "proxy_get_shared_data",
+    "proxy_set_shared_data",
+    "proxy_get_buffer_bytes",
+    "proxy_send_local_response",
+    "proxy_continue_stream",
+    "proxy_set_effective_context",
+    "proxy_set_tick_period_milliseconds",
+    "proxy_define_metric",
+    "proxy_increment_metric",
+    "random_get",
+    "environ_get",
+    "environ_sizes_get",
+];
+
+/// Variables that the VM gets.
+pub(super) fn variables(site: &Site<'_>) -> Variables {
+    let Some(listed) = site.settings.path(&["vm_config", "environment_variables"]) else {
+        return Variables::default();
+    };
+    let own = listed.field("key_values").map(Node::members).unwrap_or_default();
+    let values: BTreeMap<String, String> = own
+        .iter()
+        .map(|(key, value)| (key.name.clone(), value.text().unwrap_or_default().to_owned()))
+        .collect();
+    let from_host = listed.field("host_env_keys").map(Node::items).unwrap_or_default();
+    Variables { values, from_host: from_host.iter().filter_map(Node::text).map(str::to_owned).collect() }
+}
+
+/// Checks the settings around the configuration.
+pub(super) fn check(
+    site: &Site<'_>,
+    raw: Option<&RawConfig>,
+    variables: &Variables,
+    findings: &mut Findings,
+) {
+    let part = Part { node: site.settings, pointer: &site.pointer };
+    configuration(&part, findings);
+    failure_policy(&part, findings);
+    machine(&part, variables, findings);
+    if let Some(raw) = raw {
+        secrets(&part, "/vm_config/environment_variables", raw, variables, findings);
+    }
+    if !part.node.field("allow_on_headers_stop_iteration").is_some_and(Node::is_true) {
+        let endpoint = raw.is_some_and(|raw| raw.revocation.endpoint.is_some());
+        let more = if endpoint { "the revocation endpoint cannot read its body, and " } else { "" };
+        let text = format!(
+            "{more}a body that is too large is cut while it streams, after the upstream has heard of it; \
+             write allow_on_headers_stop_iteration: true"
+        );
+        findings.warn("headers-stop", &part, "/allow_on_headers_stop_iteration", text);
+    }
+    match &site.manager {
+        Some((pointer, node)) => manager(&Part { node, pointer }, site, raw, findings),
+        None => findings.warn(
+            "no-manager",
+            &part,
+            "",
+            "the HTTP connection manager is not in this file: what it says of addresses and paths is not checked",
+        ),
+    }
+}
+
+fn configuration(part: &Part<'_>, findings: &mut Findings) {
+    const INSTEAD: &str =
+        "write \"@type\": type.googleapis.com/google.protobuf.StringValue and the JSON as value: |";
+    let Some(node) = part.node.field("configuration") else {
+        findings.error("no-configuration", part, "/configuration", format!("missing; {INSTEAD}"));
+        return;
+    };
+    match node.field("@type").and_then(Node::text).and_then(|name| name.rsplit(['.', '/']).next()) {
+        Some("StringValue") => {}
+        Some("Struct") => {
+            let text =
+                format!("a Struct reaches the module as protobuf, not as JSON, and is refused; {INSTEAD}");
+            findings.error("struct", part, "/configuration", text);
+        }
+        _ => findings.error(
+            "no-configuration",
+            part,
+            "/configuration/@type",
+            format!("not a StringValue; {INSTEAD}"),
+        ),
+    }
+}
+
+fn failure_policy(part: &Part<'_>, findings: &mut Findings) {
+    if part.node.field("fail_open").is_some_and(Node::is_true) {
+        let text =
+            "after a fault every request passes unchecked; remove it, and write failure_policy: FAIL_RELOAD";
+        findings.error("fail-open", part, "/fail_open", text);
+    }
+    match part.node.field("failure_policy").and_then(Node::text) {
+        Some("FAIL_RELOAD") => {}
+        Some("FAIL_OPEN") => {
+            let text = "FAIL_OPEN: after a fault every request passes unchecked; write FAIL_RELOAD";
+            findings.error("fail-open", part, "/failure_policy", text);
+        }
+        _ => {
+            let text = "after a fault every request is refused until Envoy starts anew; write FAIL_RELOAD, and \
+                        reload_config: { backoff: { base_interval: 0.1s } }";
+            findings.warn("no-reload", part, "/failure_policy", text);
+        }
+    }
+}
+
+fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
+    let text_of = |path: &[&str]| part.node.path(path).and_then(Node::text).unwrap_or_default();
+    if text_of(&["vm_config", "vm_id"]).is_empty() {
+        let text = "counters and revocations are shared with every plugin that has no vm_id either; \
+                    write vm_id: api_guard";
+        findings.warn("no-vm-id", part, "/vm_config/vm_id", text);
+    }
+    let runtime = text_of(&["vm_config", "runtime"]);
+    if runtime != "envoy.wasm.runtime.v8" {
+        let text = format!(
+            "{runtime:?}: official builds of Envoy have no such runtime; write envoy.wasm.runtime.v8"
+        );
+        findings.error("runtime", part, "/vm_config/runtime", text);
+    }
+    for name in variables.from_host.iter().filter(|name| variables.values.contains_key(*name)) {
+        let text = format!("{name} is in key_values too, and Envoy refuses that; keep one of them");
+        findings.error("variable-twice", part, "/vm_config/environment_variables/host_env_keys", text);
+    }
+    let allowed = part.node.path(&["capability_restriction_config", "allowed_capabilities"]);
+    let allowed: Vec<&str> =
+        allowed.map(Node::members).unwrap_or_default().iter().map(|(key, _)| key.name.as_str()).collect();
+    let missing = |names: &[&'static str]| -> Vec<&'static str> {
+        names.iter().copied().filter(|name| !allowed.contains(name)).collect()
+    };
+    let missing = [missing(&CALLBACKS), missing(&CALLS)].concat();
+    if !allowed.is_empty() && !missing.is_empty() {
+        let text = format!(
+            "a list without {} switches checks off, or the whole filter, without a word; add them, or remove the list",
+            missing.join(", ")
+        );
+        findings.error("capabilities", part, "/capability_restriction_config/allowed_capabilities", text);
+    }
+}
+
+/// Whether the module sees the variables that hold secrets.
+pub(super) fn secrets(
+    part: &Part<'_>,
+    list: &str,
+    raw: &RawConfig,
+    variables: &Variables,
+    findings: &mut Findings,
+) {
+    for key in &raw.tokens.keys {
+        let Some(RawSecret::Env(name)) = &key.secret else { continue };
+        if variables.values.contains_key(name) {
+            let text =
+                format!("the secret in {name} stands in this file; take it from Envoy's own environment");
+            findings.warn("inline-secret", part, list, text);
+        } else if !variables.from_host.contains(name) {
+            let text = format!(
+                "the module does not see the variable {name}, and so Envoy does not start; add {name}"
+            );
+            findings.error("variable-not-listed", part, list, text);
+        }
+    }
+}
+
+fn manager(part: &Part<'_>, site: &Site<'_>, raw: Option<&RawConfig>, findings: &mut Findings) {
+    let is_true = |name| part.node.field(name).is_some_and(Node::is_true);
+    if !is_true("use_remote_address") && part.node.field("original_ip_detection_extensions").is_none() {
+        let mut told =
+            "clients choose their own address and scheme, by X-Forwarded-For and X-Forwarded-Proto"
+                .to_owned();
+        if raw.is_some_and(lint::counts_addresses) {
+            told.push_str(": limits by client_ip count what they write");
+        }
+        if raw.is_some_and(|raw| raw.request.https_only) {
+            told.push_str("; https_only believes whoever says https");
+        }
+        told.push_str(
+            "; write use_remote_address: true, and xff_num_trusted_hops if there are proxies before Envoy",
+        );
+        findings.warn("forged-address", part, "/use_remote_address", told);
+    }
+    for (name, why) in [
+        ("normalize_path", "other filters and Envoy's own routes see paths that api-guard refuses"),
+        ("merge_slashes", "other filters and Envoy's own routes see paths that api-guard refuses"),
+    ] {
+        if !is_true(name) {
+            findings.warn("path-options", part, &format!("/{name}"), format!("{why}; write {name}: true"));
+        }
+    }
+    let slashes =
+        part.node.field("path_with_escaped_slashes_action").and_then(Node::text).unwrap_or_default();
+    if slashes != "REJECT_REQUEST" {
+        let text = "an encoded slash can mean another path to Envoy's routes; write REJECT_REQUEST";
+        findings.warn("path-options", part, "/path_with_escaped_slashes_action", text);
+    }
+    order(part, site, findings);
+    switched_off(part, site, findings);
+}
+
+/// The filter must run, and before anything answers.
+fn order(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
+    let filters = part.node.field("http_filters").map(Node::items).unwrap_or_default();
+    let named = |filter: &Node, name: &str| filter.field("name").and_then(Node::text) == Some(name);
+    let is_router = |filter: &&Node| {
+        let of_type = filter.path(&["typed_config", "@type"]).and_then(Node::text).unwrap_or_default();
+        of_type.ends_with("filters.http.router.v3.Router")
+    };
+    let router = filters.iter().position(|filter| is_router(&filter));
+    let ours = filters.iter().position(|filter| named(filter, &site.name));
+    let (Some(ours), Some(filter)) = (ours, ours.and_then(|place| filters.get(place))) else { return };
+    let below = format!("/http_filters/{ours}");
+    if router.is_some_and(|router| router < ours) {
+        findings.error(
+            "after-router",
+            part,
+            &below,
+            "the filter stands after the router, and never runs; move it up",
+        );
+    }
+    if filter.field("disabled").is_some_and(Node::is_true) {
+        let text = "the filter is off wherever no route switches it on; remove disabled";
+        findings.warn("switched-off", part, &format!("{below}/disabled"), text);
+    }
+    if filter.field("is_optional").is_some_and(Node::is_true) {
+        let text = "an Envoy without WebAssembly leaves the filter out without a word; remove is_optional";
+        findings.warn("switched-off", part, &format!("{below}/is_optional"), text);
+    }
+}
+
+/// Routes of Envoy that pass the filter by.
+fn switched_off(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
+    fn walk(node: &Node, below: &str, name: &str, places: &mut Vec<String>) {
+        if let Some(own) = node.field("typed_per_filter_config").and_then(|config| config.field(name))
+            && own.field("disabled").is_some_and(Node::is_true)
+        {
+            places.push(format!(
+                "{below}/typed_per_filter_config/{}",
+                name.replace('~', "~0").replace('/', "~1")
+            ));
+        }
+        for (key, member) in node.members() {
+            walk(
+                member,
+                &format!("{below}/{}", key.name.replace('~', "~0").replace('/', "~1")),
+                name,
+                places,
+            );
+        }
+        for (place, item) in node.items().iter().enumerate() {
+            walk(item, &format!("{below}/{place}"), name, places);
+        }
+    }
+    let mut places = Vec::new();
+    walk(part.node, "", &site.name, &mut places);
+    for below in places {
+        let text =
+            "requests of this route pass the filter by; write a public route in its configuration instead";
+        findings.warn("switched-off", part, &below, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_capability_that_is_asked_for_is_one_that_the_module_has() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/api_guard.wasm");
+        // Without a module there is nothing to compare; make test builds it first.
+        let Ok(module) = std::fs::read(path) else { return };
+        for name in CALLBACKS.iter().chain(&CALLS) {
+            assert!(module.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
+        }
+    }
+}

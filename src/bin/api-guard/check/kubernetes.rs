@@ -1,0 +1,102 @@
+//! Istio's `WasmPlugin` and Envoy Gateway's `EnvoyExtensionPolicy`: what they can say, and what they cannot.
+
+use api_guard::config::raw::RawConfig;
+
+use super::{Findings, Part, Variables, envoy};
+use crate::source::tree::Node;
+use crate::source::{Host, Site};
+
+/// Variables that the VM gets.
+pub(super) fn variables(site: &Site<'_>) -> Variables {
+    let mut variables = Variables::default();
+    if site.host == Host::EnvoyGateway {
+        let keys = site.settings.path(&["env", "hostKeys"]).map(Node::items).unwrap_or_default();
+        variables.from_host = keys.iter().filter_map(Node::text).map(str::to_owned).collect();
+        return variables;
+    }
+    let env = site.settings.path(&["vmConfig", "env"]).map(Node::items).unwrap_or_default();
+    for variable in env {
+        let Some(name) = variable.field("name").and_then(Node::text) else { continue };
+        if variable.field("valueFrom").and_then(Node::text) == Some("HOST") {
+            variables.from_host.push(name.to_owned());
+        } else {
+            let value = variable.field("value").and_then(Node::text).unwrap_or_default();
+            variables.values.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    variables
+}
+
+/// Checks the settings around the configuration.
+pub(super) fn check(
+    site: &Site<'_>,
+    raw: Option<&RawConfig>,
+    variables: &Variables,
+    findings: &mut Findings,
+) {
+    let part = Part { node: site.settings, pointer: &site.pointer };
+    let (configuration, variable_list) = match site.host {
+        Host::Istio => ("pluginConfig", "/vmConfig/env"),
+        Host::Envoy | Host::EnvoyGateway => ("config", "/env/hostKeys"),
+    };
+    match part.node.field(configuration) {
+        None => {
+            let text = format!("missing; write the plugin configuration as {configuration}");
+            findings.error("no-configuration", &part, &format!("/{configuration}"), text);
+        }
+        // Both hosts turn their own values into JSON; a text would become a JSON text.
+        Some(node) if node.text().is_some() => {
+            let text =
+                "a text, which the module gets in quotes; write the configuration as YAML or JSON values";
+            findings.error("no-configuration", &part, &format!("/{configuration}"), text);
+        }
+        Some(_) => {}
+    }
+    if let Some(raw) = raw {
+        envoy::secrets(&part, variable_list, raw, variables, findings);
+        if raw.revocation.endpoint.is_some() {
+            let text = "this host cannot set allow_on_headers_stop_iteration, so the revocation endpoint cannot read \
+                        a body: only logout, which needs none, works; remove the endpoint, or use an Envoy \
+                        configuration";
+            findings.warn("headers-stop", &part, &format!("/{configuration}/revocation/endpoint"), text);
+        }
+    }
+    match site.host {
+        Host::Istio => istio(&part, findings),
+        Host::Envoy | Host::EnvoyGateway => envoy_gateway(&part, findings),
+    }
+}
+
+fn istio(part: &Part<'_>, findings: &mut Findings) {
+    match part.node.field("failStrategy").and_then(Node::text) {
+        Some("FAIL_RELOAD") => {}
+        Some("FAIL_OPEN") => {
+            let text = "FAIL_OPEN: after a fault every request passes unchecked; write FAIL_RELOAD";
+            findings.error("fail-open", part, "/failStrategy", text);
+        }
+        _ => {
+            let text =
+                "after a fault every request is refused until the proxy starts anew; write FAIL_RELOAD";
+            findings.warn("no-reload", part, "/failStrategy", text);
+        }
+    }
+    if part.node.field("url").is_none() {
+        findings.error(
+            "no-module",
+            part,
+            "/url",
+            "missing; write where the module is, such as oci://registry/image:tag",
+        );
+    }
+}
+
+fn envoy_gateway(part: &Part<'_>, findings: &mut Findings) {
+    if part.node.field("failOpen").is_some_and(Node::is_true) {
+        let text =
+            "after a fault, or with a wrong configuration, every request passes unchecked; write false";
+        findings.error("fail-open", part, "/failOpen", text);
+    }
+    if part.node.field("code").is_none() {
+        findings.error("no-module", part, "/code", "missing; write where the module is");
+    }
+}

@@ -1,0 +1,181 @@
+//! Routes that another one hides. The table that Envoy goes by is asked, with requests made up for each route.
+
+use api_guard::config::raw::{Access, RawConfig, RawRoute};
+use api_guard::request::host::{Host, HostPattern};
+use api_guard::request::target::Target;
+use api_guard::route::template::{Segment, Template};
+use api_guard::route::{Found, RouteSpec, RouteTable};
+
+use super::lint::Warnings;
+
+/// A segment and a host that no configuration names.
+const SEGMENT: &str = "zq-any-segment";
+const HOST: &str = "zq-any-host";
+
+pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
+    let Some(table) = Table::new(raw) else { return };
+    for (place, route) in raw.routes.iter().enumerate() {
+        let Some(template) = route.path.as_deref().and_then(|path| Template::parse(path).ok()) else {
+            continue;
+        };
+        table.check(place, route, &template, out);
+    }
+}
+
+struct Table<'r> {
+    raw: &'r RawConfig,
+    table: RouteTable,
+    /// Segments to try for `{*rest}`: one more than any route has.
+    depth: usize,
+}
+
+/// What becomes of a request that was made up for a route.
+enum Answer {
+    Itself,
+    /// Another route.
+    Other(usize),
+    /// 405, because this other route has the path without the method.
+    NotAllowed(usize),
+}
+
+impl<'r> Table<'r> {
+    /// `None` if the routes have errors, which are told elsewhere.
+    fn new(raw: &'r RawConfig) -> Option<Self> {
+        let mut specs = Vec::new();
+        let mut depth = 1;
+        for (id, route) in raw.routes.iter().enumerate() {
+            let template = Template::parse(route.path.as_deref()?).ok()?;
+            depth = depth.max(template.segments().len().saturating_add(1));
+            let hosts = route.hosts.iter().flatten().map(|host| HostPattern::parse(host).ok());
+            let hosts: Option<Vec<HostPattern>> = hosts.collect();
+            specs.push(RouteSpec { hosts: hosts?, template, methods: methods(raw, route).to_vec(), id });
+        }
+        let table = RouteTable::build(specs, false).ok()?;
+        Some(Self { raw, table, depth })
+    }
+
+    fn check(&self, place: usize, route: &RawRoute, template: &Template, out: &mut Warnings) {
+        let mut reached = false;
+        let mut hiding: Option<usize> = None;
+        let mut refused: Option<(usize, &str, String)> = None;
+        let mut opened: Option<(usize, String)> = None;
+        for path in self.paths(template) {
+            for host in hosts(route) {
+                for method in methods(self.raw, route) {
+                    match self.ask(place, &host, &path, method) {
+                        Some(Answer::Itself) => reached = true,
+                        Some(Answer::Other(other)) => {
+                            hiding.get_or_insert(other);
+                            if self.asks_less(other, route) {
+                                opened.get_or_insert((other, path.clone()));
+                            }
+                        }
+                        Some(Answer::NotAllowed(other)) => {
+                            hiding.get_or_insert(other);
+                            refused.get_or_insert((other, method, path.clone()));
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+        let at = format!("/routes/{place}/path");
+        let shown = |path: &str| path.replace(SEGMENT, "...");
+        if let (false, Some(other)) = (reached, hiding) {
+            let text = format!("this route is never used: /routes/{other} hides it; remove one of them");
+            out.add("route-hidden", at, text);
+        } else if let Some((other, path)) = opened {
+            let text = format!(
+                "/routes/{other}, which asks less of callers, hides this route for {}; ask the same there",
+                shown(&path)
+            );
+            out.add("route-hidden", at, text);
+        } else if let Some((other, method, path)) = refused {
+            let text = format!(
+                "{method} {} answers 405: /routes/{other} hides this route there and lacks the method; add {method} there",
+                shown(&path)
+            );
+            out.add("route-hidden", at, text);
+        }
+    }
+
+    fn ask(&self, place: usize, host: &str, path: &str, method: &str) -> Option<Answer> {
+        let target = Target::read(path.as_bytes()).ok()?;
+        let host = Host::read(host.as_bytes()).ok()?;
+        match self.table.find(&host, target.path(), method) {
+            Found::Route { id, .. } if id == place => Some(Answer::Itself),
+            Found::Route { id, .. } => Some(Answer::Other(id)),
+            Found::MethodNotAllowed { allowed } => {
+                match self.table.find(&host, target.path(), allowed.first()?) {
+                    Found::Route { id, .. } => Some(Answer::NotAllowed(id)),
+                    Found::MethodNotAllowed { .. } | Found::None => None,
+                }
+            }
+            Found::None => None,
+        }
+    }
+
+    /// Whether the route at `place` lets callers in whom `route` would not. To narrow down a closed route is what
+    /// closed routes are for.
+    fn asks_less(&self, place: usize, route: &RawRoute) -> bool {
+        let demands = |route: &RawRoute| {
+            route.required_permissions.is_some() || route.any_permissions.is_some() || !route.bind.is_empty()
+        };
+        let Some(other) = self.raw.routes.get(place) else { return false };
+        match (route.access, other.access) {
+            (Access::Authenticated, Access::Public) => true,
+            (Access::Authenticated, Access::Authenticated) => demands(route) && !demands(other),
+            (Access::Public | Access::Deny, _) | (Access::Authenticated, Access::Deny) => false,
+        }
+    }
+
+    /// Paths that a template matches, with segments that no other route names.
+    fn paths(&self, template: &Template) -> Vec<String> {
+        let mut paths = vec![String::new()];
+        for segment in template.segments() {
+            match segment {
+                Segment::Literal(text) => paths.iter_mut().for_each(|path| add(path, &encoded(text))),
+                Segment::Parameter(_) => paths.iter_mut().for_each(|path| add(path, SEGMENT)),
+                Segment::Rest(_) => {
+                    let start = paths.pop().unwrap_or_default();
+                    let used = template.segments().len().saturating_sub(1);
+                    let mut path = start;
+                    for _ in used..self.depth.max(used.saturating_add(1)) {
+                        add(&mut path, SEGMENT);
+                        paths.push(path.clone());
+                    }
+                }
+            }
+        }
+        paths.into_iter().map(|path| if path.is_empty() { "/".to_owned() } else { path }).collect()
+    }
+}
+
+fn add(path: &mut String, segment: &str) {
+    path.push('/');
+    path.push_str(segment);
+}
+
+/// A literal as a client sends it.
+fn encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+fn methods<'r>(raw: &'r RawConfig, route: &'r RawRoute) -> &'r [String] {
+    route.methods.as_deref().unwrap_or(&raw.request.allowed_methods)
+}
+
+fn hosts(route: &RawRoute) -> Vec<String> {
+    match &route.hosts {
+        None => vec![HOST.to_owned()],
+        Some(hosts) => hosts.iter().map(|host| host.replace('*', HOST)).collect(),
+    }
+}

@@ -1,0 +1,118 @@
+//! Secrets that stand in clear, that others know, or that can be guessed.
+
+use std::collections::HashMap;
+
+use api_guard::config::raw::{RawConfig, RawSecret};
+use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+
+use super::lint::Warnings;
+
+/// Words of secrets that were copied from an example.
+const SAMPLE_WORDS: [&str; 14] = [
+    "secret",
+    "password",
+    "passw0rd",
+    "changeme",
+    "change-me",
+    "change_me",
+    "example",
+    "sample",
+    "demo",
+    "default",
+    "insecure",
+    "test",
+    "0123456789",
+    "abcdefghij",
+];
+/// The key of RFC 7515 appendix A.1, which is in every library's tests.
+const RFC_7515_KEY: &str =
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+/// 32 hexadecimal digits have 128 bits; less can be searched.
+const LEAST_BITS: f64 = 100.0;
+
+pub(super) fn check(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>, out: &mut Warnings) {
+    let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
+    for (place, key) in raw.tokens.keys.iter().enumerate() {
+        let Some(secret) = &key.secret else { continue };
+        let at = format!("/tokens/keys/{place}/secret");
+        let (field, bytes) = match secret {
+            RawSecret::Env(name) => ("env", lookup(name)),
+            RawSecret::Value(text) => ("value", Some(text.clone().into_bytes())),
+            RawSecret::Base64url(text) => {
+                ("base64url", Base64UrlSafeNoPadding::decode_to_vec(text, None).ok())
+            }
+        };
+        let at = format!("{at}/{field}");
+        if field != "env" {
+            let text =
+                "the secret stands in this file, and in Envoy's /config_dump; write {\"env\": \"NAME\"}";
+            out.add("inline-secret", at.clone(), text);
+        }
+        let Some(bytes) = bytes else { continue };
+        if let Some(why) = weakness(&bytes) {
+            let text = format!("{why}; make one with api-guard keygen");
+            out.add("weak-secret", at.clone(), text);
+        }
+        if let Some(first) = known.insert(bytes, place) {
+            let text = format!("the same secret as /tokens/keys/{first}: rotation needs a new one");
+            out.add("repeated-secret", at, text);
+        }
+    }
+}
+
+/// Why a secret is none; it is never quoted.
+fn weakness(bytes: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(bytes);
+    let lower = text.to_lowercase();
+    let rfc = Base64UrlSafeNoPadding::decode_to_vec(RFC_7515_KEY, None).ok();
+    if text == RFC_7515_KEY || rfc.as_deref() == Some(bytes) {
+        return Some("a secret from a public document");
+    }
+    if SAMPLE_WORDS.iter().any(|word| lower.contains(word)) {
+        return Some("looks like a secret of a demo or an example");
+    }
+    (entropy(bytes) < LEAST_BITS).then_some("a secret that can be guessed: its bytes repeat themselves")
+}
+
+/// Bits, by how often each byte stands in the text (Shannon).
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "an estimate of small counts")]
+fn entropy(bytes: &[u8]) -> f64 {
+    let mut counts: HashMap<u8, usize> = HashMap::new();
+    for byte in bytes {
+        let count = counts.entry(*byte).or_default();
+        *count = count.saturating_add(1);
+    }
+    let total = bytes.len() as f64;
+    counts.values().map(|count| *count as f64).map(|count| count * (total / count).log2()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_that_others_know_or_guess_are_weak() {
+        for weak in [
+            "your-256-bit-secret-your-256-bit-secret",
+            "a-string-secret-at-least-256-bits-long",
+            "CHANGEME-CHANGEME-CHANGEME-CHANGEME",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "abababababababababababababababababababab",
+            RFC_7515_KEY,
+        ] {
+            assert!(weakness(weak.as_bytes()).is_some(), "{weak}");
+        }
+        assert!(weakness(&[0; 32]).is_some());
+    }
+
+    #[test]
+    fn secrets_that_nobody_chose_are_good() {
+        for good in [
+            "dQ8kRz1vYw5mXc7nBt3hJp9fLs2gKa4e",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "Zq3_x-8YbR1tLm6VwK0hDf5sGj2nPc7uEiOa9Xr4TzM",
+        ] {
+            assert_eq!(weakness(good.as_bytes()), None, "{good}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! JSON as it can stand in YAML.
+
+use serde_json::Value;
+
+/// The template with `{{name}}` replaced. A name may begin with a space or end with a line break, which then go too.
+pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((name, after)) = after.split_once("}}") else { break };
+        let (mut before, mut after) = (before, after);
+        let found = values.iter().find(|(known, _)| known.trim() == name);
+        if let Some((known, _)) = found {
+            if known.starts_with(' ') {
+                before = before.strip_suffix(' ').unwrap_or(before);
+            }
+            if known.ends_with('\n') {
+                after = after.strip_prefix('\n').unwrap_or(after);
+            }
+        }
+        out.push_str(before);
+        out.push_str(found.map(|(_, value)| *value).unwrap_or_default());
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// As a scalar: quoted where YAML would take it for something else.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:@".contains(letter);
+    let harmless = text.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '/');
+    if harmless && text.chars().all(plain) && !text.ends_with(':') && !is_number(text) && !text.contains("::")
+    {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.chars().all(|letter| letter.is_ascii_digit() || "._:".contains(letter))
+        && text.parse::<std::net::IpAddr>().is_err()
+}
+
+/// JSON as the lines of a literal block.
+pub(super) fn block(json: &str, indent: usize) -> String {
+    indented(&printable(json), indent)
+}
+
+/// JSON as values of the manifest itself: flow style, which YAML shares with JSON.
+pub(super) fn values(json: &str, indent: usize) -> String {
+    // YAML does not know the two escapes that JSON writes for one character beyond 16 bits.
+    let has_surrogates = json.to_ascii_lowercase().contains("\\ud");
+    let json = match serde_json::from_str::<Value>(json) {
+        Ok(value) if has_surrogates => {
+            serde_json::to_string_pretty(&value).unwrap_or_else(|_| json.to_owned())
+        }
+        Ok(_) | Err(_) => json.to_owned(),
+    };
+    indented(&printable(&json), indent)
+}
+
+/// With escapes for characters that YAML does not let through, and without tabs, which it does not take for
+/// indentation. Neither can stand in JSON but in its texts, or as white space.
+fn printable(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for letter in json.trim().chars() {
+        match letter {
+            '\t' => out.push_str("  "),
+            '\r' => {}
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+            }
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+fn indented(text: &str, indent: usize) -> String {
+    let line = |line: &str| match line.trim_end() {
+        "" => String::new(),
+        line => format!("{:indent$}{line}", ""),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_and_takes_its_spaces_along() {
+        assert_eq!(fill("a: {{b}}\n{{c}}\nd {{e}}", &[("b", "1"), ("c\n", ""), (" e", "")]), "a: 1\nd");
+    }
+
+    #[test]
+    fn what_yaml_could_misread_is_quoted() {
+        for plain in ["dist/api_guard.wasm", "oci://a.example:5000/b:1", "10.0.0.1", "orders.internal"] {
+            assert_eq!(quoted(plain), plain);
+        }
+        for odd in ["::1", "a#b", "123", "*x", "a:", "{x}"] {
+            assert_eq!(quoted(odd), format!("\"{odd}\""));
+        }
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_in_yaml() {
+        let json = "{\r\n\t\"a\u{7f}\": \"\\ud83d\\ude00\",\r\n\r\n\t\"b\": [1,\t2]\r\n}";
+        let expected: Value = serde_json::from_str(json).unwrap();
+        for text in [block(json, 2), values(json, 2)] {
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+            assert!(!text.contains('\t') && !text.contains('\r'), "{text}");
+        }
+        assert!(!values(json, 2).contains("\\ud"));
+    }
+}

@@ -1,0 +1,159 @@
+//! `api-guard explain`: what Envoy would do with a request, and which rule decides.
+
+mod report;
+mod request;
+mod steps;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use api_guard::cells::MemoryCells;
+use api_guard::config::Policy;
+use api_guard::config::raw::RawConfig;
+use api_guard::decision::Denial;
+use api_guard::effect;
+use api_guard::effect::Reply;
+use api_guard::guard::{Guard, Proxy, Revoked, Verdict, Worker};
+use api_guard::request::Request;
+use api_guard::time::UnixNanos;
+
+use crate::outcome::{self, Failure, Outcome, print, say};
+use crate::source::Configuration;
+use crate::{clock, keygen, source};
+use request::Sent;
+
+/// Say what Envoy would do with a request, each step that leads there, and the rule that decides.
+///
+/// It is judged by the code that runs in Envoy, with counters and revocations as they are after a start. Secrets come
+/// from the environment, as the configuration says. Exit code 0: allowed, 1: refused.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  api-guard explain --config envoy.yaml --method GET --path /health
+  api-guard explain --config api-guard.json --method GET --path /orders/42 --token \"$(api-guard mint --sub user-7)\"
+  api-guard explain --config api-guard.json --method POST --path /orders --header content-type:text/plain --body x --json")]
+pub(crate) struct Explain {
+    /// The configuration: plugin JSON, or a manifest that holds one
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The method, in capitals
+    #[arg(long, value_name = "M", default_value = "GET")]
+    method: String,
+    /// The path, with its query if it has one
+    #[arg(long, value_name = "P")]
+    path: String,
+    /// A token, put where the configuration's first source has it
+    #[arg(long, value_name = "T")]
+    token: Option<String>,
+    /// A header; may be repeated. host is localhost unless given
+    #[arg(long = "header", value_name = "NAME:VALUE", value_parser = request::header)]
+    headers: Vec<(String, String)>,
+    /// The client's address
+    #[arg(long, value_name = "A", default_value = "127.0.0.1")]
+    client_ip: IpAddr,
+    /// A body
+    #[arg(long, value_name = "TEXT")]
+    body: Option<String>,
+    /// Ask so many times, and explain the last one: to see limits at work
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    repeat: u32,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What stands in for Envoy.
+struct Machine {
+    cells: MemoryCells,
+    address: String,
+}
+
+impl Proxy for Machine {
+    type Cells = MemoryCells;
+
+    fn cells(&self) -> &MemoryCells {
+        &self.cells
+    }
+
+    fn source_address(&self) -> Option<Vec<u8>> {
+        Some(self.address.clone().into_bytes())
+    }
+}
+
+/// A request that was judged.
+struct Explained<'e, 'r> {
+    raw: &'e RawConfig,
+    policy: &'e Policy,
+    request: &'e Request<'r>,
+    verdict: &'e Verdict,
+    /// What api-guard answers itself.
+    reply: Option<Reply>,
+    /// The refusal that is carried out.
+    denial: Option<&'e Denial>,
+}
+
+impl Explain {
+    /// Prints the decision.
+    pub(crate) fn run(&self) -> outcome::Result {
+        let Configuration { raw, policy, .. } = source::configuration(&self.config, self.token.is_some())?;
+        let sent = Sent::new(self, &raw);
+        let guard = Guard::new(policy);
+        let machine = Machine { cells: MemoryCells::new(), address: source_address(self.client_ip) };
+        let fault = |_| Failure::failed("the shared cells cannot be opened");
+        let mut worker =
+            Worker::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
+        let request = Request::read(guard.policy().header_plan(), sent.pairs(), self.body.is_some());
+        let now = clock::now();
+        let mut verdict = guard.admit(&mut worker, &request, &machine, now);
+        for _ in 1..self.repeat {
+            verdict = guard.admit(&mut worker, &request, &machine, now);
+        }
+        let revoked = self.revoke(&guard, &mut worker, &verdict, &machine, now);
+        let late = revoked.as_ref().and_then(|answer| answer.as_ref().err());
+        let denial = verdict.denial.as_ref().or(late);
+        let reply = match (&revoked, denial) {
+            (_, Some(denial)) => Some(effect::refuse(guard.policy(), denial, request.request_id)),
+            (Some(Ok(done)), None) => Some(effect::revoked(*done)),
+            (Some(Err(_)) | None, None) => None,
+        };
+        let explained = Explained {
+            raw: &raw,
+            policy: guard.policy(),
+            request: &request,
+            verdict: &verdict,
+            reply,
+            denial,
+        };
+        if self.json {
+            print(&report::json(&explained)?);
+        } else {
+            print(&report::text(&explained, &self.method, &self.path));
+        }
+        if !self.method.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'-') {
+            say("note: methods are compared with letter case, and are written in capitals");
+        }
+        Ok(if denial.is_some() { Outcome::Refused } else { Outcome::Done })
+    }
+
+    /// What the revocation endpoint answers, if the request is let through to it.
+    fn revoke(
+        &self,
+        guard: &Guard,
+        worker: &mut Worker,
+        verdict: &Verdict,
+        machine: &Machine,
+        now: UnixNanos,
+    ) -> Option<Result<Revoked, Denial>> {
+        if !verdict.revokes || verdict.denial.is_some() {
+            return None;
+        }
+        let caller = verdict.caller.as_deref()?;
+        let body = self.body.as_deref().unwrap_or_default();
+        Some(guard.revoke(worker, caller, body.as_bytes(), machine, now))
+    }
+}
+
+/// As Envoy writes it, with a port.
+fn source_address(address: IpAddr) -> String {
+    std::net::SocketAddr::new(address, 0).to_string()
+}

@@ -1,0 +1,225 @@
+//! `api-guard inspect`: what is in a token, and whether a configuration accepts it.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use api_guard::decision::Denial;
+use api_guard::effect;
+use api_guard::permission::PermissionBook;
+use api_guard::token::compact::{Compact, decode};
+use api_guard::token::{Age, TokenFault};
+use serde_json::{Map, Value, json};
+
+use crate::outcome::{self, Failure, Outcome, print};
+use crate::source::Configuration;
+use crate::style::Style;
+use crate::{clock, source, words};
+
+/// Show header, claims and times of a token; with --config, whether it verifies and if not, why.
+///
+/// Without a configuration nothing is verified: what is shown is what the token says of itself. The secret of its key
+/// comes from the environment, as the configuration says. Exit code 1: refused, or not readable.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  api-guard inspect eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyLTcifQ.c2lnbmF0dXJl
+  api-guard mint --sub user-7 | api-guard inspect - --config envoy.yaml
+  api-guard inspect \"$TOKEN\" --config api-guard.json --json")]
+pub(crate) struct Inspect {
+    /// The token, with or without \"Bearer \" before it; - reads it from standard input
+    token: String,
+    /// Verify it by this configuration (plugin JSON, or a manifest that holds one)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Claims that hold times (RFC 7519 section 4.1).
+const TIMES: [&str; 3] = ["iat", "nbf", "exp"];
+
+/// What a configuration says of the token.
+enum Judgement {
+    Accepted { key: String, notes: Vec<String> },
+    Refused { code: &'static str, reason: String },
+}
+
+impl Inspect {
+    /// Prints what is in the token.
+    pub(crate) fn run(&self) -> outcome::Result {
+        let token = self.token()?;
+        let configuration = match &self.config {
+            Some(path) => Some(source::configuration(path, true)?),
+            None => None,
+        };
+        let now = clock::now();
+        let parts = parts(&token);
+        let judgement = configuration.map(|configuration| judge(&configuration, &token));
+        let (header, claims) = match parts {
+            Ok(parts) => parts,
+            Err(fault) => {
+                let denial = Denial::Token(fault);
+                let reason = effect::reasons(&denial).concat();
+                if self.json {
+                    let code = denial.code().as_str();
+                    print(&json!({ "readable": false, "code": code, "reason": reason }).to_string());
+                    return Ok(Outcome::Refused);
+                }
+                return Err(Failure::failed(reason));
+            }
+        };
+        let times = times(&claims, now.seconds());
+        if self.json {
+            print_json(header, claims, times, judgement.as_ref())?;
+        } else {
+            print_text(&header, &claims, &times, judgement.as_ref())?;
+        }
+        Ok(match judgement {
+            Some(Judgement::Refused { .. }) => Outcome::Refused,
+            Some(Judgement::Accepted { .. }) | None => Outcome::Done,
+        })
+    }
+
+    fn token(&self) -> Result<String, Failure> {
+        let mut text = self.token.clone();
+        if text == "-" {
+            text.clear();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+        }
+        let text = text.trim();
+        let bearer = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        let token = if bearer { text.get(7..).unwrap_or_default() } else { text };
+        Ok(token.trim().to_owned())
+    }
+}
+
+/// Header and claims as the token has them, in whatever state it is.
+fn parts(token: &str) -> Result<(Value, Value), TokenFault> {
+    let compact = Compact::read(token.as_bytes(), usize::MAX)?;
+    let read = |part, fault| {
+        let bytes = decode(part)?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| TokenFault::Malformed(fault))?;
+        if value.is_object() { Ok(value) } else { Err(TokenFault::Malformed(fault)) }
+    };
+    let header = read(compact.header, "header is not a JSON object of the right form")?;
+    let claims = read(compact.payload, "claims are not a JSON object of the right form")?;
+    Ok((header, claims))
+}
+
+fn judge(configuration: &Configuration, token: &str) -> Judgement {
+    let Configuration { policy, raw, .. } = configuration;
+    let refused = |denial: Denial| Judgement::Refused {
+        code: denial.code().as_str(),
+        reason: effect::reasons(&denial).concat(),
+    };
+    let now = clock::now();
+    let verified = match policy.tokens().verify(token.as_bytes(), &PermissionBook::default(), now) {
+        Ok(verified) => verified,
+        Err(fault) => return refused(Denial::Token(fault)),
+    };
+    if policy.denies(&verified) {
+        return refused(Denial::TokenRevoked);
+    }
+    let mut notes = Vec::new();
+    if policy.tokens().judge_times(&verified, now) == Ok(Age::Old) {
+        notes.push(format!("older than {} hours: it passes, and is logged", raw.tokens.max_token_age_hours));
+    }
+    let place = verified.key();
+    let key = match policy.kid(place) {
+        Some(kid) => format!("/tokens/keys/{place} (kid {kid:?})"),
+        None => format!("/tokens/keys/{place}"),
+    };
+    Judgement::Accepted { key, notes }
+}
+
+/// The times that the token has, in words.
+fn times(claims: &Value, now: u64) -> Vec<(&'static str, String)> {
+    let in_words = |value: &Value| match value {
+        Value::Number(number) => match number.as_u64().or_else(|| whole_seconds(number.as_f64()?)) {
+            Some(second) => words::moment(second, now),
+            None => format!("{number}: not a time"),
+        },
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            format!("{value}: not a number")
+        }
+    };
+    TIMES.iter().filter_map(|name| claims.get(name).map(|value| (*name, in_words(value)))).collect()
+}
+
+/// The whole seconds of a NumericDate with a fraction.
+fn whole_seconds(number: f64) -> Option<u64> {
+    let text = format!("{:.0}", number.floor());
+    text.parse().ok()
+}
+
+fn pretty(value: &Value) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))
+}
+
+fn print_json(
+    header: Value,
+    claims: Value,
+    times: Vec<(&'static str, String)>,
+    judgement: Option<&Judgement>,
+) -> Result<(), Failure> {
+    let times: Map<String, Value> =
+        times.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
+    let mut object = json!({ "readable": true, "header": header, "claims": claims, "times": times });
+    if let Some(members) = object.as_object_mut() {
+        let verified = judgement.map(|judgement| match judgement {
+            Judgement::Accepted { key, notes } => json!({ "verified": true, "key": key, "notes": notes }),
+            Judgement::Refused { code, reason } => {
+                json!({ "verified": false, "code": code, "reason": reason })
+            }
+        });
+        if let Some(Value::Object(verified)) = verified {
+            members.extend(verified);
+        }
+    }
+    print(&pretty(&object)?);
+    Ok(())
+}
+
+fn print_text(
+    header: &Value,
+    claims: &Value,
+    times: &[(&'static str, String)],
+    judgement: Option<&Judgement>,
+) -> Result<(), Failure> {
+    let style = Style::of_stdout();
+    let mut text = format!("header {}\nclaims {}\n", pretty(header)?, pretty(claims)?);
+    for (name, words) in times {
+        text.push_str(&format!("{name} {words}\n"));
+    }
+    text.push_str(&match judgement {
+        None => style.faint("not verified: give --config to verify it"),
+        Some(Judgement::Accepted { key, notes }) => {
+            let notes: String = notes.iter().map(|note| format!("\n{}", style.warn(note))).collect();
+            format!("{} by {key}{notes}", style.good("verified"))
+        }
+        Some(Judgement::Refused { code, reason }) => format!("{} {code}: {reason}", style.bad("refused")),
+    });
+    print(&text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_whatever_a_token_says() {
+        let claims = json!({ "exp": 60.5, "iat": "soon", "nbf": -1 });
+        assert_eq!(
+            times(&claims, 0),
+            [
+                ("iat", "\"soon\": not a number".to_owned()),
+                ("nbf", "-1: not a time".to_owned()),
+                ("exp", "1970-01-01T00:01:00Z (in 1 minute)".to_owned()),
+            ]
+        );
+    }
+}

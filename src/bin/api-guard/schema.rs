@@ -1,0 +1,34 @@
+//! `api-guard schema`: what a configuration may look like (JSON Schema 2020-12), from the types that read it.
+
+use api_guard::config::raw::RawConfig;
+
+use crate::outcome::{self, Failure, Outcome, print};
+
+/// Print the JSON Schema of the plugin configuration.
+///
+/// It says which fields there are and which values they take. What it cannot say, such as which settings contradict
+/// each other, `api-guard check` does.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  api-guard schema > api-guard.schema.json")]
+pub(crate) struct Schema {}
+
+impl Schema {
+    /// Prints the schema.
+    pub(crate) fn run(&self) -> outcome::Result {
+        let mut schema = serde_json::Value::from(schemars::schema_for!(RawConfig));
+        without_null_defaults(&mut schema);
+        let text = serde_json::to_string_pretty(&schema)
+            .map_err(|error| Failure::failed(format!("the schema cannot be printed: {error}")))?;
+        print(&text);
+        Ok(Outcome::Done)
+    }
+}
+
+/// A field without a default is told as one whose default is null.
+fn without_null_defaults(schema: &mut serde_json::Value) {
+    if let Some(members) = schema.as_object_mut() {
+        members.retain(|name, value| name != "default" || !value.is_null());
+        members.values_mut().for_each(without_null_defaults);
+    }
+    schema.as_array_mut().into_iter().flatten().for_each(without_null_defaults);
+}

@@ -1,0 +1,262 @@
+//! A file that holds a plugin configuration: the configuration itself, or a manifest with one or several in it.
+
+pub(crate) mod plugin;
+pub(crate) mod tree;
+
+use std::path::Path;
+
+use api_guard::config::raw::RawConfig;
+use api_guard::config::{Environment, Policy};
+
+use crate::outcome::{Failure, say};
+use plugin::Plugin;
+use tree::{Malformed, Mark, Node};
+
+/// What a file turned out to be.
+pub(crate) enum Source {
+    /// A plugin configuration.
+    Plugin(Plugin),
+    /// An Envoy configuration, or Kubernetes resources.
+    Manifest(Vec<Node>, Vec<char>),
+    /// No YAML, and so no JSON either.
+    Malformed(Malformed),
+}
+
+/// Who loads the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// Envoy, by its own configuration.
+    Envoy,
+    /// Istio, by a `WasmPlugin`.
+    Istio,
+    /// Envoy Gateway, by an `EnvoyExtensionPolicy`.
+    EnvoyGateway,
+}
+
+/// A place in a manifest that loads api-guard.
+pub(crate) struct Site<'f> {
+    pub(crate) host: Host,
+    /// Where `settings` is.
+    pub(crate) pointer: String,
+    /// Envoy's `PluginConfig`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
+    pub(crate) settings: &'f Node,
+    /// The HTTP connection manager around the filter.
+    pub(crate) manager: Option<(String, &'f Node)>,
+    /// The filter's name.
+    pub(crate) name: String,
+}
+
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// A bootstrap, or a file of discovered resources.
+const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin", "resources", "node"];
+
+/// Reads a file. One that cannot be read is wrong usage.
+pub(crate) fn read(path: &Path) -> Result<Source, Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let mark = plugin::end_of(&String::from_utf8_lossy(good));
+            return Ok(Source::Malformed(Malformed { mark, problem: "not UTF-8".to_owned() }));
+        }
+    };
+    Ok(of_text(text))
+}
+
+pub(crate) fn of_text(text: String) -> Source {
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    let is_json = text.trim_start().starts_with('{');
+    // What JSON has and YAML has not is given up only where it has to be.
+    match tree::read(&text).or_else(|_| tree::read(&plugin::without_surrogates(&text))) {
+        Ok(documents) if documents.iter().any(is_manifest) => {
+            Source::Manifest(documents, text.chars().collect())
+        }
+        Err(malformed) if !is_json => Source::Malformed(malformed),
+        Ok(_) | Err(_) => Source::Plugin(Plugin::of_file(text)),
+    }
+}
+
+fn is_manifest(document: &Node) -> bool {
+    if document.field("tokens").is_some() {
+        return false;
+    }
+    let is_resource = document.field("kind").is_some() && document.field("apiVersion").is_some();
+    is_resource
+        || ENVOY_FIELDS.iter().any(|name| document.field(name).is_some())
+        || !wasm_filters(document).is_empty()
+}
+
+/// Every place that loads api-guard, in the order of the documents.
+pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
+    let mut sites = Vec::new();
+    for document in documents {
+        let kind = document.field("kind").and_then(Node::text);
+        let spec = document.field("spec");
+        match (kind, spec) {
+            (Some("WasmPlugin"), Some(spec)) => {
+                let name = document.path(&["metadata", "name"]).and_then(Node::text).unwrap_or_default();
+                sites.push(Site {
+                    host: Host::Istio,
+                    pointer: "/spec".to_owned(),
+                    settings: spec,
+                    manager: None,
+                    name: name.to_owned(),
+                });
+            }
+            (Some("EnvoyExtensionPolicy"), Some(spec)) => {
+                for (place, wasm) in
+                    spec.field("wasm").map(Node::items).unwrap_or_default().iter().enumerate()
+                {
+                    sites.push(Site {
+                        host: Host::EnvoyGateway,
+                        pointer: format!("/spec/wasm/{place}"),
+                        settings: wasm,
+                        manager: None,
+                        name: wasm.field("name").and_then(Node::text).unwrap_or_default().to_owned(),
+                    });
+                }
+            }
+            _ => sites.extend(wasm_filters(document)),
+        }
+    }
+    let ours: Vec<bool> = sites.iter().map(Site::is_ours).collect();
+    if ours.contains(&true) {
+        let mut ours = ours.into_iter();
+        sites.retain(|_| ours.next().unwrap_or(true));
+    } else if sites.len() > 1 {
+        sites.clear();
+    }
+    sites
+}
+
+impl Site<'_> {
+    /// Whether the plugin is api-guard, by any of its names or by its configuration. The only one of a file is.
+    fn is_ours(&self) -> bool {
+        let named = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            ["api_guard", "api-guard", "apiguard"].iter().any(|name| text.contains(name))
+        };
+        let names: [&[&str]; 6] = [
+            &["name"],
+            &["root_id"],
+            &["url"],
+            &["vm_config", "vm_id"],
+            &["vm_config", "code", "local", "filename"],
+            &["code", "image", "url"],
+        ];
+        let by_name =
+            names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(named));
+        by_name || named(&self.name) || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
+    }
+
+    /// The plugin configuration and where it is in the settings.
+    pub(crate) fn configuration(&self) -> Option<(&'static str, &Node)> {
+        let (pointer, field) = match self.host {
+            Host::Envoy => {
+                let node = self.settings.field("configuration")?;
+                return Some(match node.field("value") {
+                    Some(value) => ("/configuration/value", value),
+                    None => ("/configuration", node),
+                });
+            }
+            Host::Istio => ("/pluginConfig", "pluginConfig"),
+            Host::EnvoyGateway => ("/config", "config"),
+        };
+        self.settings.field(field).map(|node| (pointer, node))
+    }
+}
+
+fn mentions_tokens(node: &Node) -> bool {
+    node.field("tokens").is_some() || node.text().is_some_and(|text| text.contains("\"tokens\""))
+}
+
+/// Every HTTP filter that runs a module, wherever it stands.
+fn wasm_filters(document: &Node) -> Vec<Site<'_>> {
+    let mut found = Vec::new();
+    descend(document, String::new(), None, "", &mut found);
+    found
+}
+
+fn descend<'f>(
+    node: &'f Node,
+    pointer: String,
+    manager: Option<(&str, &'f Node)>,
+    name: &str,
+    found: &mut Vec<Site<'f>>,
+) {
+    if let Some(settings) = node.field("config")
+        && node.field("@type").and_then(Node::text) == Some(WASM)
+    {
+        found.push(Site {
+            host: Host::Envoy,
+            pointer: format!("{pointer}/config"),
+            settings,
+            manager: manager.map(|(at, node)| (at.to_owned(), node)),
+            name: name.to_owned(),
+        });
+        return;
+    }
+    let own = node.field("http_filters").map(|_| (pointer.as_str(), node));
+    let name = node.field("name").and_then(Node::text).unwrap_or(name);
+    for (key, member) in node.members() {
+        let step = key.name.replace('~', "~0").replace('/', "~1");
+        descend(member, format!("{pointer}/{step}"), own.or(manager), name, found);
+    }
+    for (place, item) in node.items().iter().enumerate() {
+        descend(item, format!("{pointer}/{place}"), own.or(manager), name, found);
+    }
+}
+
+/// A configuration as `explain`, `inspect` and `emit` need it.
+pub(crate) struct Configuration {
+    pub(crate) text: String,
+    pub(crate) raw: RawConfig,
+    pub(crate) policy: Policy,
+}
+
+/// The configuration in a file: the file itself, or the first one of a manifest. `needs_secrets`: a variable that is
+/// not set is an error, and not only worth a warning.
+pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
+    let text = match read(path)? {
+        Source::Plugin(plugin) => plugin.text,
+        Source::Malformed(Malformed { mark, problem }) => {
+            let place = format!("{}:{}:{}", path.display(), mark.line, mark.column);
+            return Err(Failure::failed(format!("{place}: {problem}")));
+        }
+        Source::Manifest(documents, file) => {
+            let sites = sites(&documents);
+            let configuration = sites.first().and_then(Site::configuration);
+            let Some((_, node)) = configuration else {
+                return Err(Failure::failed(format!(
+                    "{}: no configuration of api-guard in it",
+                    path.display()
+                )));
+            };
+            if sites.len() > 1 {
+                say(&format!(
+                    "note: {} has {} api-guard filters; this is the first",
+                    path.display(),
+                    sites.len()
+                ));
+            }
+            Plugin::of_node(node, &file).text
+        }
+    };
+    let lookup = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+    let parse = |must_be_set| Policy::parse(text.as_bytes(), &Environment { lookup: &lookup, must_be_set });
+    let policy = match parse(true) {
+        Ok(policy) => policy,
+        Err(errors) => match parse(false) {
+            Ok(policy) if !needs_secrets => policy,
+            Ok(_) | Err(_) => return Err(Failure::failed(format!("{}: {errors}", path.display()))),
+        },
+    };
+    let raw = Policy::parse_shape(text.as_bytes())
+        .map_err(|errors| Failure::failed(format!("{}: {errors}", path.display())))?;
+    Ok(Configuration { text, raw, policy })
+}
+
+/// The file's first character, where nothing better is known.
+pub(crate) const NOWHERE: Mark = Mark::START;

@@ -1,0 +1,318 @@
+//! YAML (and JSON, which is YAML) with the place of everything in it.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
+
+/// A place in a text; lines and columns count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    /// Characters before it.
+    pub(crate) index: usize,
+}
+
+impl Mark {
+    /// The first character.
+    pub(crate) const START: Self = Self { line: 1, column: 1, index: 0 };
+
+    fn of(marker: Marker) -> Self {
+        Self { line: marker.line(), column: marker.col().saturating_add(1), index: marker.index() }
+    }
+}
+
+/// A value and where it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) mark: Mark,
+    pub(crate) content: Content,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// `plain`: without quotes, so that it may stand for a number, `true` or nothing.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    List(Vec<Node>),
+    /// Repeated names are kept.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A name in an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) mark: Mark,
+}
+
+/// Why a text is no YAML.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    pub(crate) mark: Mark,
+    pub(crate) problem: String,
+}
+
+/// Deeper documents, and larger ones after their aliases are followed, are no configurations.
+const DEEPEST: usize = 200;
+const MOST_NODES: usize = 1_000_000;
+
+/// The documents of a text.
+pub(crate) fn read(text: &str) -> Result<Vec<Node>, Malformed> {
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| malformed(&error))?;
+        builder.take(event, Mark::of(span.start))?;
+    }
+    Ok(builder.documents)
+}
+
+fn malformed(error: &ScanError) -> Malformed {
+    Malformed { mark: Mark::of(*error.marker()), problem: error.info().to_owned() }
+}
+
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Node>,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+}
+
+/// A list or an object that has not ended.
+struct Open {
+    mark: Mark,
+    anchor: usize,
+    filling: Filling,
+}
+
+enum Filling {
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>, Option<Key>),
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, mark: Mark) -> Result<(), Malformed> {
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let plain = style == ScalarStyle::Plain;
+                let content = Content::Scalar { text: text.into_owned(), plain };
+                self.finish(Node { mark, content }, anchor)
+            }
+            Event::SequenceStart(anchor, _) => self.begin(mark, anchor, Filling::List(Vec::new())),
+            Event::MappingStart(anchor, _) => self.begin(mark, anchor, Filling::Map(Vec::new(), None)),
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+                Some(Open { mark, anchor, filling }) => {
+                    let content = match filling {
+                        Filling::List(items) => Content::List(items),
+                        Filling::Map(members, _) => Content::Map(members),
+                    };
+                    self.finish(Node { mark, content }, anchor)
+                }
+                None => Ok(()),
+            },
+            Event::Alias(anchor) => {
+                let Some(mut node) = self.anchors.get(&anchor).cloned() else {
+                    return Err(Malformed { mark, problem: "an alias of nothing".to_owned() });
+                };
+                self.nodes = self.nodes.saturating_add(node.size());
+                node.mark = mark;
+                self.finish(node, 0)
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, mark: Mark, anchor: usize, filling: Filling) -> Result<(), Malformed> {
+        self.open.push(Open { mark, anchor, filling });
+        if self.open.len() > DEEPEST {
+            return Err(Malformed { mark, problem: "nested too deep".to_owned() });
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Malformed> {
+        self.nodes = self.nodes.saturating_add(1);
+        if self.nodes > MOST_NODES {
+            return Err(Malformed { mark: node.mark, problem: "too large".to_owned() });
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.filling) {
+            None => self.documents.push(node),
+            Some(Filling::List(items)) => items.push(node),
+            Some(Filling::Map(members, key)) => match key.take() {
+                Some(name) => members.push((name, node)),
+                None => {
+                    let name = node.text().unwrap_or_default().to_owned();
+                    *key = Some(Key { name, mark: node.mark });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    fn size(&self) -> usize {
+        let below: usize = match &self.content {
+            Content::Scalar { .. } => 0,
+            Content::List(items) => items.iter().map(Self::size).sum(),
+            Content::Map(members) => members.iter().map(|(_, node)| node.size()).sum(),
+        };
+        below.saturating_add(1)
+    }
+
+    /// The text of a scalar.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar { text, .. } => Some(text),
+            Content::List(_) | Content::Map(_) => None,
+        }
+    }
+
+    /// Whether this is `true`.
+    pub(crate) fn is_true(&self) -> bool {
+        matches!(self.text(), Some("true" | "True" | "TRUE"))
+    }
+
+    /// The elements of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.content {
+            Content::List(items) => items,
+            Content::Scalar { .. } | Content::Map(_) => &[],
+        }
+    }
+
+    /// The members of an object; none of anything else.
+    pub(crate) fn members(&self) -> &[(Key, Self)] {
+        match &self.content {
+            Content::Map(members) => members,
+            Content::Scalar { .. } | Content::List(_) => &[],
+        }
+    }
+
+    /// The member of this name, which protobuf's JSON form may also spell in camel case.
+    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+        let camel = camel(name);
+        self.members().iter().rfind(|(key, _)| key.name == name || key.name == camel).map(|(_, node)| node)
+    }
+
+    /// Down several members.
+    pub(crate) fn path(&self, names: &[&str]) -> Option<&Self> {
+        names.iter().try_fold(self, |node, name| node.field(name))
+    }
+
+    /// Where the value at a JSON pointer is: the place of its name, or of what is deepest on the way to it.
+    pub(crate) fn locate(&self, pointer: &str) -> Mark {
+        let (mut node, mut mark) = (self, self.mark);
+        for step in pointer.split('/').skip(1) {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            let next = match &node.content {
+                Content::Scalar { .. } => None,
+                Content::List(items) => {
+                    step.parse().ok().and_then(|place: usize| items.get(place)).map(|item| (item, item.mark))
+                }
+                Content::Map(members) => {
+                    let member = members.iter().rfind(|(key, _)| key.name == step);
+                    member.map(|(key, value)| (value, key.mark))
+                }
+            };
+            let Some(found) = next else { break };
+            (node, mark) = found;
+        }
+        mark
+    }
+
+    /// The value as JSON, repeated names included.
+    pub(crate) fn to_json(&self) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match &self.content {
+            Content::Scalar { text, plain: false } => quoted(text),
+            Content::Scalar { text, plain: true } => match text.as_str() {
+                "" | "~" | "null" | "Null" | "NULL" => "null".to_owned(),
+                "true" | "True" | "TRUE" => "true".to_owned(),
+                "false" | "False" | "FALSE" => "false".to_owned(),
+                number if serde_json::from_str::<serde_json::Number>(number).is_ok() => number.to_owned(),
+                text => quoted(text),
+            },
+            Content::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::to_json).collect();
+                format!("[{}]", items.join(","))
+            }
+            Content::Map(members) => {
+                let member = |(key, node): &(Key, Self)| format!("{}:{}", quoted(&key.name), node.to_json());
+                let members: Vec<String> = members.iter().map(member).collect();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+}
+
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Node {
+        read(text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn everything_is_found_where_it_stands() {
+        let tree = one("a:\n  - {b: 1}\n  - c/d: x\n");
+        for (pointer, line, column) in [
+            ("", 1, 1),
+            ("/a", 1, 1),
+            ("/a/0", 2, 5),
+            ("/a/0/b", 2, 6),
+            ("/a/1/c~1d", 3, 5),
+            ("/a/7/x", 1, 1),
+        ] {
+            let mark = tree.locate(pointer);
+            assert_eq!((mark.line, mark.column), (line, column), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn plain_scalars_become_what_they_stand_for_and_repeated_names_stay() {
+        let tree = one("a: 1\nb: '1'\nc: true\nd:\ne: x y\na: [1.5, -2]\n");
+        assert_eq!(tree.to_json(), r#"{"a":1,"b":"1","c":true,"d":null,"e":"x y","a":[1.5,-2]}"#);
+    }
+
+    #[test]
+    fn a_field_is_found_in_both_spellings_of_protobuf() {
+        let tree = one(r#"{"useRemoteAddress": true, "merge_slashes": false}"#);
+        assert!(tree.field("use_remote_address").unwrap().is_true());
+        assert!(!tree.field("merge_slashes").unwrap().is_true());
+    }
+
+    #[test]
+    fn what_grows_without_end_is_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for (below, level) in (1..10).enumerate() {
+            let aliases = vec![format!("*a{below}"); 10].join(", ");
+            text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        }
+        assert!(read(&text).is_err());
+        assert!(read(&"[".repeat(1000)).is_err());
+    }
+}

@@ -1,0 +1,287 @@
+//! `api-guard explain`.
+
+use serde_json::{Value, json};
+
+use crate::command::{Run, SECRET, api_guard, command, run};
+use crate::files::{File, config, project};
+
+fn minted(more: &[&str]) -> String {
+    api_guard(["mint", "--sub", "user-7", "--permission", "orders:read"].iter().chain(more)).line().to_owned()
+}
+
+fn guarded() -> Value {
+    config(json!({
+        "request": { "allowed_methods": ["GET", "POST", "DELETE"] },
+        "routes": [
+            { "path": "/health", "access": "public" },
+            { "name": "read-order", "path": "/orders/{id}", "methods": ["GET"], "required_permissions": ["orders:read"] },
+            { "path": "/orders/{id}", "methods": ["DELETE"], "any_permissions": ["orders:delete", "orders:admin"] },
+            { "path": "/users/{id}", "bind": { "id": "sub" } },
+            { "path": "/closed", "access": "deny" },
+            { "path": "/trial", "mode": "report", "required_permissions": ["trial:run"] },
+        ],
+        "rate_limits": [
+            { "name": "address", "max_requests": 5, "window_seconds": 60, "key": ["client_ip"] },
+            { "name": "caller", "max_requests": 3, "window_seconds": 60, "key": ["subject"] },
+        ],
+        "revocation": { "endpoint": {} },
+    }))
+}
+
+fn explain(file: &File, more: &[&str]) -> Run {
+    api_guard([&["explain", "--config", file.path()], more].concat())
+}
+
+#[test]
+fn the_deciding_rule_and_step_are_named() {
+    let file = File::new(guarded().to_string());
+    let token = minted(&[]);
+    let token = token.as_str();
+    let other = minted(&["--claim", "x=1"]);
+    for (arguments, code, rule, step) in [
+        (&["--path", "/health"][..], None, "/routes/0", None),
+        (&["--path", "/orders/1", "--token", token], None, "/routes/1", None),
+        (&["--path", "/elsewhere", "--token", token], None, "/unmatched_routes", None),
+        (&["--path", "/orders/1"], Some("token_missing"), "/routes/1", Some("token")),
+        (&["--path", "/orders/1", "--token", "x.y.z"], Some("token_malformed"), "/tokens", Some("token")),
+        (
+            &["--path", "/orders/1", "--method", "DELETE", "--token", token],
+            Some("permission_missing"),
+            "/routes/2/any_permissions",
+            Some("permission"),
+        ),
+        (
+            &["--path", "/users/8", "--token", token],
+            Some("binding_mismatch"),
+            "/routes/3/bind",
+            Some("permission"),
+        ),
+        (&["--path", "/users/user-7", "--token", token], None, "/routes/3", None),
+        (&["--path", "/closed", "--token", token], Some("route_denied"), "/routes/4", Some("permission")),
+        (&["--path", "/a/../b"], Some("path_ambiguous"), "holds for every request", Some("form")),
+        (
+            &["--path", "/orders/1", "--method", "PATCH"],
+            Some("method_not_allowed"),
+            "/request/allowed_methods",
+            Some("form"),
+        ),
+        (
+            &["--path", "/orders", "--method", "POST", "--body", "x", "--header", "content-type:text/plain"],
+            Some("unsupported_media_type"),
+            "/request/content_types",
+            Some("form"),
+        ),
+        (
+            &["--path", "/orders/1", "--token", token, "--repeat", "4"],
+            Some("rate_limited"),
+            "/rate_limits/1",
+            Some("limits after the token"),
+        ),
+        (
+            &["--path", "/health", "--repeat", "6"],
+            Some("rate_limited"),
+            "/rate_limits/0",
+            Some("limits before the token"),
+        ),
+        (
+            &["--path", "/orders/1", "--token", token, "--header", &format!("authorization: Bearer {other}")],
+            Some("credentials_ambiguous"),
+            "/tokens/sources",
+            Some("token"),
+        ),
+    ] {
+        let run = explain(&file, &[arguments, &["--json"]].concat());
+        let report = run.json();
+        assert_eq!(report["code"].as_str(), code, "{arguments:?}: {report:#}");
+        assert_eq!(report["rule"], rule, "{arguments:?}");
+        assert_eq!(run.code, i32::from(code.is_some()), "{arguments:?}");
+        assert_eq!(report["decision"], if code.is_some() { "refused" } else { "allowed" });
+        assert_eq!(report["reply"]["body"]["code"].as_str(), code, "{arguments:?}");
+        let steps = report["steps"].as_array().expect("steps");
+        assert_eq!(steps.len(), 6);
+        let refused: Vec<&str> = steps
+            .iter()
+            .filter(|step| step["state"] == "refused")
+            .map(|step| step["step"].as_str().expect("a name"))
+            .collect();
+        assert_eq!(refused, step.into_iter().collect::<Vec<_>>(), "{arguments:?}");
+        // What comes after the deciding step is never reached.
+        let after: Vec<&str> = steps
+            .iter()
+            .skip_while(|step| step["state"] != "refused")
+            .skip(1)
+            .map(|step| step["state"].as_str().expect("a state"))
+            .collect();
+        assert!(after.iter().all(|state| *state == "not reached"), "{arguments:?}: {after:?}");
+    }
+}
+
+#[test]
+fn people_are_told_the_same() {
+    let file = File::new(guarded().to_string());
+    let run = explain(&file, &["--path", "/orders/1", "--token", &minted(&[])]);
+    assert_eq!(run.code, 0);
+    for part in [
+        "allowed GET /orders/1\ndecided by /routes/1\n",
+        "1 form                    passed       route read-order",
+        "3 token                   passed       verifies with /tokens/keys/0",
+        "caller admits: 1 of 3 requests in 60 seconds for each subject (/rate_limits/1)",
+        "needs orders:read (/routes/1/required_permissions)",
+        "x-auth-subject: user-7",
+        "ratelimit: \"caller\";r=2;t=",
+    ] {
+        assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+    }
+    let run = explain(&file, &["--path", "/orders/1", "--method", "PATCH"]);
+    assert_eq!(run.code, 1);
+    for part in [
+        "refused 405 method_not_allowed PATCH /orders/1",
+        "Method PATCH not allowed",
+        "allow: DELETE, GET",
+        "not reached",
+    ] {
+        assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+    }
+    assert!(!run.out.contains('\x1b'), "no colour but on a terminal");
+}
+
+#[test]
+fn report_mode_lets_pass_and_says_what_would_have_been() {
+    let file = File::new(guarded().to_string());
+    let run = explain(&file, &["--path", "/trial", "--token", &minted(&[]), "--json"]);
+    let report = run.json();
+    assert_eq!((run.code, &report["decision"]), (0, &json!("would_refuse")), "{report:#}");
+    assert_eq!(report["code"], "permission_missing");
+    assert_eq!(report["steps"][5]["state"], "would refuse");
+    let limit = config(json!({ "rate_limits": [
+        { "name": "trial", "max_requests": 1, "window_seconds": 60, "key": ["client_ip"], "mode": "report" } ] }));
+    let file = File::new(limit.to_string());
+    let run = explain(&file, &["--path", "/a", "--token", &minted(&[]), "--repeat", "2", "--json"]);
+    let report = run.json();
+    assert_eq!((run.code, &report["decision"]), (0, &json!("would_refuse")), "{report:#}");
+    assert_eq!(report["steps"][1]["state"], "would refuse");
+    assert_eq!(report["steps"][2]["state"], "passed");
+}
+
+#[test]
+fn what_enforces_refuses_in_report_mode_too_and_both_steps_are_told() {
+    let limit = config(json!({ "mode": "report", "rate_limits": [
+        { "name": "hard", "max_requests": 1, "window_seconds": 60, "key": ["subject"], "mode": "enforce" } ] }));
+    let file = File::new(limit.to_string());
+    let arguments = ["--path", "/a", "--method", "PATCH", "--token", &minted(&[]), "--json"];
+    let states = |report: &Value| -> Vec<String> {
+        let steps = report["steps"].as_array().expect("steps").iter();
+        steps.map(|step| step["state"].as_str().expect("a state").to_owned()).collect()
+    };
+    let run = explain(&file, &arguments);
+    assert_eq!((run.code, &run.json()["code"]), (0, &json!("method_not_allowed")), "{run:?}");
+    assert_eq!(
+        states(&run.json()),
+        ["would refuse", "not reached", "passed", "passed", "passed", "not reached"]
+    );
+    let run = explain(&file, &[&arguments[..], &["--repeat", "2"]].concat());
+    assert_eq!((run.code, &run.json()["code"]), (1, &json!("rate_limited")), "{run:?}");
+    let states = states(&run.json());
+    assert_eq!((states[0].as_str(), states[4].as_str()), ("would refuse", "refused"));
+}
+
+#[test]
+fn a_token_goes_where_the_configuration_looks_for_it() {
+    for source in [
+        json!({ "header": "X-Token" }),
+        json!({ "header": "authorization", "scheme": "Token" }),
+        json!({ "cookie": "session" }),
+        json!({ "query": "access_token" }),
+    ] {
+        let file = File::new(config(json!({ "tokens": { "sources": [source] } })).to_string());
+        for path in ["/a", "/a?b=c"] {
+            let run = explain(&file, &["--path", path, "--token", &minted(&[])]);
+            assert_eq!(run.code, 0, "{source}: {run:?}");
+        }
+    }
+}
+
+#[test]
+fn the_client_address_and_headers_count() {
+    let only_https = config(
+        json!({ "request": { "https_only": true }, "routes": [{ "path": "/", "access": "public", "hosts": ["*.example.org"] }] }),
+    );
+    let file = File::new(only_https.to_string());
+    let host = ["--path", "/", "--header", "Host: api.example.org"];
+    assert_eq!(explain(&file, &[&host[..], &["--header", "x-forwarded-proto:https"]].concat()).code, 0);
+    let run = explain(&file, &[&host[..], &["--json"]].concat());
+    assert_eq!(
+        (run.code, &run.json()["code"], &run.json()["rule"]),
+        (1, &json!("https_required"), &json!("/request/https_only"))
+    );
+    let run = explain(
+        &file,
+        &["--path", "/", "--client-ip", "2001:db8::1", "--header", "x-forwarded-proto:https", "--json"],
+    );
+    assert_eq!(run.json()["code"], "token_missing");
+}
+
+#[test]
+fn the_revocation_endpoint_answers_as_in_envoy() {
+    let file = File::new(guarded().to_string());
+    let token = minted(&[]);
+    let to_endpoint = ["--path", "/auth/revoke", "--method", "POST", "--token", &token, "--json"];
+    let run = explain(&file, &to_endpoint);
+    assert_eq!((run.code, &run.json()["reply"]["body"]["revoked"]), (0, &json!(true)), "{run:?}");
+    let body = ["--header", "content-type:application/json", "--body", r#"{"token":"x.y.z"}"#];
+    let run = explain(&file, &[&to_endpoint[..], &body].concat());
+    assert_eq!((run.code, &run.json()["reply"]["status"]), (1, &json!(400)), "{run:?}");
+    assert_eq!(run.json()["errors"], json!(["Cannot revoke invalid token"]));
+}
+
+#[test]
+fn wrong_usage_and_a_wrong_configuration_are_no_decision() {
+    let file = File::new(guarded().to_string());
+    for arguments in [
+        &["explain"][..],
+        &["explain", "--config", "/nowhere", "--path", "/"],
+        &["explain", "--config", file.path()],
+        &["explain", "--config", file.path(), "--path", "/", "--header", "nothing"],
+        &["explain", "--config", file.path(), "--path", "/", "--client-ip", "somewhere"],
+        &["explain", "--config", file.path(), "--path", "/", "--repeat", "0"],
+    ] {
+        let run = api_guard(arguments);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{run:?}");
+    }
+    let wrong = File::new(r#"{"tokens":{"keys":[]},"mod":1}"#);
+    let run = explain(&wrong, &["--path", "/"]);
+    assert_eq!((run.code, run.out.as_str()), (1, ""));
+    assert!(run.err.contains("/mod") && run.err.contains("/tokens/keys"), "{run:?}");
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_are_never_shown() {
+    let file = File::new(guarded().to_string());
+    let token = minted(&[]);
+    for json in [&[][..], &["--json"]] {
+        let run = explain(&file, &[&["--path", "/orders/1", "--token", &token][..], json].concat());
+        assert!(!format!("{run:?}").contains(SECRET));
+    }
+    let unset = |arguments: &[&str]| {
+        run(command()
+            .env_remove("API_GUARD_SECRET")
+            .args(["explain", "--config", file.path()])
+            .args(arguments))
+    };
+    assert_eq!(unset(&["--path", "/health"]).code, 0);
+    let run = unset(&["--path", "/orders/1", "--token", &token]);
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("/tokens/keys/0/secret/env"), "{run:?}");
+}
+
+#[test]
+fn a_manifest_serves_as_a_configuration() {
+    for file in
+        ["envoy.yaml", "examples/envoy-gateway/extension-policy.yaml", "examples/istio/wasm-plugin.yaml"]
+    {
+        let path = project(file);
+        let path = path.to_str().expect("a path");
+        let run = api_guard(["explain", "--config", path, "--path", "/health", "--json"]);
+        assert_eq!((run.code, &run.json()["route"]), (0, &json!("/health")), "{file}");
+    }
+}

@@ -1,0 +1,204 @@
+//! `api-guard schema`: the schema and the parser come to the same verdicts.
+
+use api_guard::config::{Environment, Policy};
+use serde_json::{Value, json};
+
+use crate::command::{SECRET, api_guard};
+use crate::files::config;
+
+fn schema() -> jsonschema::Validator {
+    let run = api_guard(["schema"]);
+    assert_eq!(run.code, 0);
+    jsonschema::validator_for(&run.json()).expect("a schema")
+}
+
+fn parses(document: &Value) -> bool {
+    let lookup = |_: &str| Some(SECRET.as_bytes().to_vec());
+    Policy::parse(document.to_string().as_bytes(), &Environment { lookup: &lookup, must_be_set: true })
+        .is_ok()
+}
+
+/// Documents that both accept, or both refuse, by their shape.
+fn documents() -> Vec<(Value, bool)> {
+    let limit = |changes: Value| {
+        let mut limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
+        for (name, value) in changes.as_object().expect("an object") {
+            limit[name] = value.clone();
+        }
+        json!({ "rate_limits": [limit] })
+    };
+    let route = |changes: Value| {
+        let mut route = json!({ "path": "/a/{id}" });
+        for (name, value) in changes.as_object().expect("an object") {
+            route[name] = value.clone();
+        }
+        json!({ "routes": [route] })
+    };
+    let key = |key: Value| json!({ "tokens": { "keys": [key] } });
+    let env = json!({ "env": "SECRET" });
+    let good = [
+        json!({}),
+        json!({ "mode": "report" }),
+        key(json!({ "kid": "a", "secret": env, "not_before": "2026-01-01T00:00:00Z", "not_after": null })),
+        key(json!({ "kid": null, "secret": { "value": SECRET } })),
+        key(json!({ "secret": { "base64url": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T" } })),
+        json!({ "tokens": { "sources": [{ "header": "x-a" }, { "cookie": "a", "header": null }, { "query": "q" }] } }),
+        json!({ "tokens": { "issuers": ["a"], "audiences": ["b"], "clock_skew_seconds": 5, "token_too_old": "reject" } }),
+        json!({ "tokens": { "permission_format": "scope_token", "permissions_claim": "scope" } }),
+        json!({ "request": { "content_types": [], "https_only": true, "method_override": "keep", "cors_preflight": "forward" } }),
+        route(json!({ "name": null, "methods": null, "hosts": null, "mode": null, "content_types": null })),
+        route(
+            json!({ "bind": { "id": "sub" }, "required_permissions": ["a:b"], "max_request_size_bytes": 5 }),
+        ),
+        route(
+            json!({ "access": "public", "rate_limits": [{ "name": "b", "max_requests": 1, "window_seconds": 1 }] }),
+        ),
+        json!({ "unmatched_routes": "deny" }),
+        json!({ "roles": { "claim": "roles", "grants": { "clerk": ["a:b"] } } }),
+        json!({ "roles": null, "auth_failure_limit": null, "revocation": { "endpoint": null } }),
+        limit(json!({ "key": ["claim:tenant", "header:x-a"], "warn_at_percent": null, "mode": "report" })),
+        limit(json!({ "max_requests": { "claim": "plan", "values": { "pro": 5 }, "default": 1 } })),
+        json!({ "rate_limits": [] }),
+        json!({ "auth_failure_limit": { "max_failures": 1, "window_seconds": 1 } }),
+        json!({ "client_ip": { "ipv6_prefix": 56, "from": "x-envoy-external-address" } }),
+        json!({ "limiter_capacity": 1, "revocation": { "capacity": 1, "denied": { "jti": ["a"], "sub_issued_before": { "a": 1 } } } }),
+        json!({ "revocation": { "endpoint": { "path": "/out" } } }),
+        json!({ "forward": { "subject_header": null, "permissions_header": "x-p", "claims": { "a": "x-a", "b": null }, "token": "strip" } }),
+        json!({ "replies": { "detail": "code", "rate_limit_headers": "none" } }),
+    ];
+    let bad = [
+        json!({ "mod": "report" }),
+        json!({ "mode": "off" }),
+        json!({ "mode": null }),
+        json!({ "mode": ["report"] }),
+        json!({ "tokens": null }),
+        json!({ "tokens": { "keys": null } }),
+        json!({ "tokens": { "keys": [] } }),
+        json!({ "tokens": { "keys": {} } }),
+        key(json!({})),
+        key(json!({ "secret": null })),
+        key(json!({ "secret": "text" })),
+        key(json!({ "secret": {} })),
+        key(json!({ "secret": { "env": "A", "value": "B" } })),
+        key(json!({ "secret": { "file": "A" } })),
+        key(json!({ "secret": { "env": 1 } })),
+        key(json!({ "secret": env, "kyd": "a" })),
+        key(json!({ "secret": env, "kid": 7 })),
+        json!({ "tokens": { "sources": [] } }),
+        json!({ "tokens": { "sources": [{ "heder": "a" }] } }),
+        json!({ "tokens": { "sources": ["authorization"] } }),
+        json!({ "tokens": { "required_claims": "sub" } }),
+        json!({ "tokens": { "clock_skew_seconds": -1 } }),
+        json!({ "tokens": { "clock_skew_seconds": "1" } }),
+        json!({ "tokens": { "max_token_age_hours": 1.5 } }),
+        json!({ "tokens": { "max_token_age_hours": 0 } }),
+        json!({ "tokens": { "max_token_bytes": 0 } }),
+        json!({ "tokens": { "token_too_old": "refuse" } }),
+        json!({ "tokens": { "permission_format": "regex" } }),
+        json!({ "request": { "allowed_methods": [] } }),
+        json!({ "request": { "allowed_methods": "GET" } }),
+        json!({ "request": { "https_only": 1 } }),
+        json!({ "request": { "max_request_size_bytes": 0 } }),
+        json!({ "request": { "method_override": true } }),
+        json!({ "request": [] }),
+        json!({ "routes": {} }),
+        json!({ "routes": [{}] }),
+        json!({ "routes": [{ "path": null }] }),
+        json!({ "routes": [{ "path": 1 }] }),
+        json!({ "routes": ["/a"] }),
+        route(json!({ "methods": "GET" })),
+        route(json!({ "methods": [] })),
+        route(json!({ "hosts": [] })),
+        route(json!({ "required_permissions": [] })),
+        route(json!({ "any_permissions": [] })),
+        route(json!({ "bind": null })),
+        route(json!({ "bind": { "id": 1 } })),
+        route(json!({ "access": "open" })),
+        route(json!({ "mode": "off" })),
+        route(json!({ "max_request_size_bytes": 0 })),
+        json!({ "unmatched_routes": null }),
+        json!({ "roles": { "grants": { "clerk": "a:b" } } }),
+        json!({ "roles": [] }),
+        limit(json!({ "name": null })),
+        limit(json!({ "max_requests": null })),
+        limit(json!({ "max_requests": "9" })),
+        limit(json!({ "max_requests": 0 })),
+        limit(json!({ "max_requests": { "values": { "a": 1 }, "default": 1 } })),
+        limit(json!({ "max_requests": { "claim": "a", "values": { "a": 1 } } })),
+        limit(json!({ "max_requests": { "claim": "a", "values": { "a": "b" }, "default": 1 } })),
+        limit(json!({ "max_requests": { "claim": "a", "values": {}, "default": 1 } })),
+        limit(json!({ "window_seconds": 0 })),
+        limit(json!({ "window_seconds": null })),
+        limit(json!({ "key": [] })),
+        limit(json!({ "key": "subject" })),
+        limit(json!({ "warn_at_percent": 0 })),
+        limit(json!({ "warn_at_percent": 101 })),
+        limit(json!({ "burst": 1 })),
+        json!({ "rate_limits": [{}] }),
+        json!({ "auth_failure_limit": {} }),
+        json!({ "auth_failure_limit": { "max_failures": 0, "window_seconds": 1 } }),
+        json!({ "client_ip": { "ipv6_prefix": 0 } }),
+        json!({ "client_ip": { "ipv6_prefix": 129 } }),
+        json!({ "client_ip": { "from": "x-forwarded-for" } }),
+        json!({ "limiter_capacity": 0 }),
+        json!({ "limiter_capacity": 16_777_217 }),
+        json!({ "limiter_capacity": null }),
+        json!({ "revocation": { "capacity": 0 } }),
+        json!({ "revocation": { "denied": null } }),
+        json!({ "revocation": { "denied": { "sub_issued_before": { "a": "b" } } } }),
+        json!({ "revocation": { "endpoint": { "required_permissions": [] } } }),
+        json!({ "revocation": { "endpoint": "/auth/revoke" } }),
+        json!({ "forward": { "subject_header": 1 } }),
+        json!({ "forward": { "claims": ["a"] } }),
+        json!({ "forward": { "token": "hide" } }),
+        json!({ "replies": { "rate_limit_headers": "all" } }),
+        json!({ "replies": { "detail": null } }),
+    ];
+    let judged = |ok| move |changes: Value| (config(changes), ok);
+    let whole = [json!({}), json!([]), json!(null), json!("x"), json!(1), json!({ "tokens": {} })];
+    good.into_iter()
+        .map(judged(true))
+        .chain(bad.into_iter().map(judged(false)))
+        .chain(whole.map(|document| (document, false)))
+        .collect()
+}
+
+#[test]
+fn the_schema_and_the_parser_come_to_the_same_verdicts() {
+    let schema = schema();
+    for (document, expected) in documents() {
+        assert_eq!(parses(&document), expected, "the parser on {document}");
+        assert_eq!(schema.is_valid(&document), expected, "the schema on {document}");
+    }
+}
+
+#[test]
+fn every_configuration_that_the_readme_shows_fits_the_schema() {
+    let schema = schema();
+    let readme = include_str!("../../README.md");
+    let shown: Vec<&str> =
+        readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(shown.len() >= 2);
+    for text in shown {
+        let document: Value = serde_json::from_str(text).expect("JSON");
+        assert!(schema.is_valid(&document), "{text}");
+    }
+}
+
+#[test]
+fn every_field_of_the_schema_says_what_it_is_for() {
+    fn undescribed(name: &str, value: &Value, out: &mut Vec<String>) {
+        for (field, schema) in value["properties"].as_object().into_iter().flatten() {
+            if schema["description"].as_str().is_none_or(str::is_empty) {
+                out.push(format!("{name}.{field}"));
+            }
+        }
+    }
+    let schema = api_guard(["schema"]).json();
+    let mut missing = Vec::new();
+    undescribed("", &schema, &mut missing);
+    for (name, definition) in schema["$defs"].as_object().expect("definitions") {
+        undescribed(name, definition, &mut missing);
+    }
+    assert_eq!(missing, [""; 0]);
+}
