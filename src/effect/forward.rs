@@ -27,7 +27,7 @@ pub fn each_edit<E>(
     let caller = verdict.identity();
     if let Some(caller) = caller {
         for (name, value) in identity(policy, caller) {
-            let is_there = request.removals.iter().any(|sent| *sent == name.as_bytes());
+            let is_there = request.removals.contains(&name.as_bytes());
             edit(if is_there { Edit::Set(name, value) } else { Edit::Add(name, value) })?;
         }
     }

@@ -56,7 +56,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 (self.policy.route(id), Some(template))
             }
             Found::None if allowed_at_all => (None, None),
-            found => {
+            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::None) => {
                 let place = covering.zip(target.as_ref().map(Target::path));
                 if let Some(fault) = self.refuse_method(found, allowed_at_all, preflight, place, verdict) {
                     faults.push(fault);
