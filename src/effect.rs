@@ -7,12 +7,11 @@ pub mod forward;
 pub mod rate_headers;
 mod words;
 
-use serde::Serialize;
-
 use crate::config::Policy;
 use crate::config::raw::Detail;
 use crate::decision::{Code, Denial, FormFault};
 use crate::guard::Revoked;
+use crate::json::text::Object;
 
 /// A response that api-guard gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,24 +30,6 @@ pub struct Reply {
     pub grpc_message: String,
 }
 
-/// RFC 9457, with a code, all errors and the request's identifier beside the standard members.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<&'a [String]>,
-    /// The limit that refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
 /// The reply to a request that is refused. `request_id` is Envoy's.
 pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Reply {
     let code = denial.code();
@@ -56,16 +37,18 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     let full = policy.replies.detail == Detail::Full;
     // Envoy makes the identifier, unless it is told to keep the client's.
     let request_id = request_id.map(|id| words::cut(&String::from_utf8_lossy(id)));
-    let problem = Problem {
-        r#type: code.urn(),
-        title: words::title(code),
-        status: code.status(),
-        code: code.as_str(),
-        detail: errors.first().map(String::as_str).filter(|_| full),
-        errors: full.then_some(&*errors),
-        limit: denial.over_limit().map(|over| over.name.as_str()),
-        request_id: request_id.as_deref(),
-    };
+    // RFC 9457, with a code, all errors and the request's identifier beside the standard members.
+    let mut problem = Object::new();
+    problem.text("type", code.urn());
+    problem.text("title", words::title(code));
+    problem.number("status", code.status().into());
+    problem.text("code", code.as_str());
+    if full {
+        problem.text_if_any("detail", errors.first().map(String::as_str));
+        problem.texts("errors", &errors);
+    }
+    problem.text_if_any("limit", denial.over_limit().map(|over| over.name.as_str()));
+    problem.text_if_any("request_id", request_id.as_deref());
     let mut headers = json_headers("application/problem+json");
     add_headers(&mut headers, denial, full);
     headers.extend(rate_headers::of_refusal(policy, denial));
@@ -73,7 +56,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         status: code.status(),
         details: code.details(),
         headers,
-        body: serde_json::to_string(&problem).unwrap_or_default(),
+        body: problem.end(),
         grpc_status: grpc_status(code),
         grpc_message: if full {
             errors.first().cloned().unwrap_or_default()

@@ -5,11 +5,10 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
-
 use crate::config::Policy;
 use crate::decision::{Code, Denial};
 use crate::guard::{Judged, Verdict};
+use crate::json::text::Object;
 use crate::time::UnixNanos;
 
 /// What a log line needs of a request after its headers are gone.
@@ -34,13 +33,11 @@ pub struct Line {
     pub text: String,
 }
 
-#[derive(Serialize)]
+/// SPEC section 9, in its order.
 struct Fields<'a> {
     event: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
+    code: Option<Code>,
+    has_status: bool,
     method: &'a str,
     path: &'a str,
     route: Option<&'a str>,
@@ -49,12 +46,9 @@ struct Fields<'a> {
     kid: Option<&'a str>,
     jti: Option<&'a str>,
     request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    used: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_requests: Option<u32>,
+    /// Of how many.
+    used: Option<(u32, u32)>,
 }
 
 fn fields<'a>(event: &'a str, policy: &'a Policy, verdict: &'a Verdict, subject: &'a Subject) -> Fields<'a> {
@@ -62,7 +56,7 @@ fn fields<'a>(event: &'a str, policy: &'a Policy, verdict: &'a Verdict, subject:
     Fields {
         event,
         code: None,
-        status: None,
+        has_status: false,
         method: &subject.method,
         path: &subject.path,
         route: policy.route_label(verdict.route),
@@ -73,12 +67,30 @@ fn fields<'a>(event: &'a str, policy: &'a Policy, verdict: &'a Verdict, subject:
         request_id: &subject.request_id,
         limit: None,
         used: None,
-        max_requests: None,
     }
 }
 
 fn line(level: log::Level, fields: &Fields<'_>) -> Line {
-    Line { level, text: serde_json::to_string(fields).unwrap_or_default() }
+    let mut line = Object::new();
+    line.text("event", fields.event);
+    line.text_if_any("code", fields.code.map(Code::as_str));
+    if let Some(code) = fields.code.filter(|_| fields.has_status) {
+        line.number("status", code.status().into());
+    }
+    line.text("method", fields.method);
+    line.text("path", fields.path);
+    line.text_or_null("route", fields.route);
+    line.text_or_null("client_ip", fields.client_ip.map(|address| address.to_string()).as_deref());
+    line.text_or_null("sub", fields.sub);
+    line.text_or_null("kid", fields.kid);
+    line.text_or_null("jti", fields.jti);
+    line.text("request_id", fields.request_id);
+    line.text_if_any("limit", fields.limit);
+    if let Some((used, max_requests)) = fields.used {
+        line.number("used", used);
+        line.number("max_requests", max_requests);
+    }
+    Line { level, text: line.end() }
 }
 
 /// The line of a refusal. A revoked token in use is an error: somebody has what they should not have.
@@ -94,13 +106,13 @@ pub fn refused(
     let level = if code == Code::TokenRevoked { log::Level::Error } else { log::Level::Warn };
     let limit = denial.over_limit().map(|over| over.name.as_str());
     let common = fields(event, policy, verdict, subject);
-    line(level, &Fields { code: Some(code.as_str()), status: Some(code.status()), limit, ..common })
+    line(level, &Fields { code: Some(code), has_status: true, limit, ..common })
 }
 
 /// The line of a token older than `max_token_age_hours` that is let pass ([`crate::token::Age::Old`]).
 pub fn old_token(policy: &Policy, verdict: &Verdict, subject: &Subject) -> Line {
     let common = fields("warned", policy, verdict, subject);
-    line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld.as_str()), ..common })
+    line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld), ..common })
 }
 
 /// The line of a caller who comes near a limit.
@@ -110,8 +122,7 @@ pub fn near_limit(policy: &Policy, judged: &Judged, verdict: &Verdict, subject: 
         log::Level::Warn,
         &Fields {
             limit: policy.limits.get(judged.limit).map(|rule| rule.name.as_str()),
-            used: Some(judged.outcome.used),
-            max_requests: Some(judged.quota.max_requests.get()),
+            used: Some((judged.outcome.used, judged.quota.max_requests.get())),
             ..common
         },
     )

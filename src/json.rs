@@ -3,6 +3,8 @@
 //! The library's own tree keeps the last of two equal names, and its way of skipping a value accepts escapes that it
 //! would refuse when decoding. Both would let one text mean two things to two readers.
 
+pub(crate) mod text;
+
 use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};

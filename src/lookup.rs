@@ -1,14 +1,58 @@
-//! Maps whose keys the configuration chose: made once, and then only looked up in.
+//! Names that the configuration chose, each with a number: entered once, and then only looked up.
 //!
 //! The standard hasher protects a map against whoever chooses its keys. Here that is the operator; a client chooses
 //! what is looked up, which adds nothing to a map, and costs at worst the longest chain that the configuration's own
-//! keys make. So the hash is a fast one without a key (FNV-1a, draft-eastlake-fnv).
+//! keys make. So the hash is a fast one without a key (FNV-1a, draft-eastlake-fnv). One type of map for all of them: each
+//! further one would be compiled again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map from names in the configuration.
-pub(crate) type Lookup<K, V> = HashMap<K, V, BuildHasherDefault<Fnv1a>>;
+/// Numbers by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lookup(HashMap<Box<str>, usize, BuildHasherDefault<Fnv1a>>);
+
+impl Lookup {
+    /// The number of `name`.
+    pub(crate) fn get(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+
+    /// Whether there is such a name.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Enters a name, unless it is there already: then its number.
+    pub(crate) fn enter(&mut self, name: &str, number: usize) -> Option<usize> {
+        let known = self.get(name);
+        if known.is_none() {
+            self.0.insert(name.into(), number);
+        }
+        known
+    }
+
+    /// No name at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Length of the longest name: nothing longer needs to be looked up. Looks at every name.
+    pub(crate) fn longest(&self) -> usize {
+        self.0.keys().map(|name| name.len()).max().unwrap_or(0)
+    }
+}
+
+impl<'n> FromIterator<&'n str> for Lookup {
+    /// The names, numbered in their order.
+    fn from_iter<I: IntoIterator<Item = &'n str>>(names: I) -> Self {
+        let mut lookup = Self::default();
+        for (number, name) in names.into_iter().enumerate() {
+            lookup.enter(name, number);
+        }
+        lookup
+    }
+}
 
 /// FNV-1a, 64 bits.
 #[derive(Debug, Clone, Copy)]

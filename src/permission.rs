@@ -40,25 +40,25 @@ impl PermissionFormat {
 /// The permissions that the configuration asks about, numbered.
 #[derive(Debug, Default)]
 pub struct PermissionBook {
-    numbers: Lookup<String, usize>,
+    numbers: Lookup,
     names: Vec<String>,
 }
 
 impl PermissionBook {
     /// The number of `name`, given now if it has none yet.
     pub fn enter(&mut self, name: &str) -> usize {
-        if let Some(&number) = self.numbers.get(name) {
+        if let Some(number) = self.numbers.get(name) {
             return number;
         }
         let number = self.names.len();
         self.names.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
+        self.numbers.enter(name, number);
         number
     }
 
     /// The number of `name`, if anything asks about it.
     pub fn number(&self, name: &str) -> Option<usize> {
-        self.numbers.get(name).copied()
+        self.numbers.get(name)
     }
 
     /// The names of `numbers`, in their order.

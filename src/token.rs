@@ -40,7 +40,9 @@ pub struct TokenPolicy {
 pub(crate) struct Roles {
     pub(crate) slot: Slot,
     pub(crate) claim: String,
-    pub(crate) grants: Lookup<String, Vec<String>>,
+    /// Places in `granted`.
+    pub(crate) grants: Lookup,
+    pub(crate) granted: Vec<Vec<String>>,
 }
 
 /// A token whose MAC held and whose claims had the right form. Only [`TokenPolicy::verify`] makes one. Its times are

@@ -4,7 +4,6 @@ mod limits;
 mod routes;
 mod tokens;
 
-use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use super::raw::{AddressFrom, RawConfig, RawForward, RawRequest};
@@ -12,6 +11,7 @@ use super::{ClientIp, Endpoint, Environment, FormPolicy, Forward, Policy, Route}
 use crate::config::raw::{Access, MethodOverride};
 use crate::json::Pointer;
 use crate::limit::Quota;
+use crate::lookup::Lookup;
 use crate::permission::PermissionBook;
 use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
@@ -52,9 +52,9 @@ impl Problems {
 
     /// Notes repetitions in a list that must not have any.
     fn unique<'a>(&mut self, at: &Pointer, values: impl IntoIterator<Item = &'a String>) {
-        let mut seen: HashSet<String> = HashSet::new();
+        let mut seen = Lookup::default();
         for (place, value) in values.into_iter().enumerate() {
-            if !seen.insert(value.clone()) {
+            if seen.enter(value, place).is_some() {
                 self.add(at.index(place), "stands more than once in this list", "remove the repetition");
             }
         }
@@ -266,10 +266,11 @@ fn build_denied(problems: &mut Problems, raw: super::raw::RawDenied, at: &Pointe
         );
     }
     Denied {
-        jti: raw.jti.into_iter().collect(),
-        sub: raw.sub.into_iter().collect(),
-        kid: raw.kid.into_iter().collect(),
-        sub_issued_before: raw.sub_issued_before.into_iter().collect(),
+        jti: raw.jti.iter().map(String::as_str).collect(),
+        sub: raw.sub.iter().map(String::as_str).collect(),
+        kid: raw.kid.iter().map(String::as_str).collect(),
+        sub_issued_before: raw.sub_issued_before.iter().map(|(sub, _)| sub.as_str()).collect(),
+        moments: raw.sub_issued_before.iter().map(|(_, second)| *second).collect(),
     }
 }
 
@@ -292,7 +293,7 @@ const NOT_FORWARDED: [&str; 14] = [
 ];
 
 fn build_forward(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at: &Pointer) -> Forward {
-    let mut seen: HashSet<String> = HashSet::new();
+    let mut seen = Lookup::default();
     let mut header = |parts: &mut Parts<'_>, name: Option<String>, at: Pointer| -> Option<String> {
         let name = name?.to_ascii_lowercase();
         let is_source =
@@ -310,7 +311,7 @@ fn build_forward(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at:
             );
         } else if sources.iter().any(is_source) {
             parts.problems.add(at, "the header that carries the token", "choose another name");
-        } else if !seen.insert(name.replace('_', "-")) {
+        } else if seen.enter(&name.replace('_', "-"), 0).is_some() {
             parts.problems.add(at, "a header that is set already", "choose another name");
         } else {
             parts.plan.removed(&name);

@@ -107,7 +107,7 @@ fn quote(tree: &Value, at: &Pointer) -> Option<String> {
     if value.is_object() || value.is_array() {
         return None;
     }
-    let text = value.to_string();
+    let text = json::text::text_of(value);
     let mut cut: String = text.chars().take(LONGEST_VALUE).collect();
     if cut.len() < text.len() {
         cut.push('…');

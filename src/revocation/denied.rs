@@ -2,21 +2,22 @@
 //!
 //! They are the durable way to revoke: what the endpoint enters ends with the process.
 
-use std::collections::{HashMap, HashSet};
-
+use crate::lookup::Lookup;
 use crate::time::UnixNanos;
 
 /// What `revocation.denied` of the configuration lists. Compared byte for byte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Denied {
     /// Refused values of `jti`.
-    pub jti: HashSet<String>,
+    pub(crate) jti: Lookup,
     /// Refused values of `sub`.
-    pub sub: HashSet<String>,
+    pub(crate) sub: Lookup,
     /// Refused values of the header's `kid`.
-    pub kid: HashSet<String>,
-    /// For a `sub`, the Unix second before which its tokens are refused.
-    pub sub_issued_before: HashMap<String, u64>,
+    pub(crate) kid: Lookup,
+    /// For a `sub`, a place in `moments`.
+    pub(crate) sub_issued_before: Lookup,
+    /// The Unix second before which a subject's tokens are refused.
+    pub(crate) moments: Vec<u64>,
 }
 
 impl Denied {
@@ -32,7 +33,8 @@ impl Denied {
         jti.is_some_and(|jti| self.jti.contains(jti))
             || kid.is_some_and(|kid| self.kid.contains(kid))
             || sub.is_some_and(|sub| {
-                self.sub.contains(sub) || self.sub_issued_before.get(sub).is_some_and(is_old)
+                let before = || self.moments.get(self.sub_issued_before.get(sub)?);
+                self.sub.contains(sub) || before().is_some_and(is_old)
             })
     }
 }
@@ -43,10 +45,11 @@ mod tests {
 
     fn denied() -> Denied {
         Denied {
-            jti: HashSet::from(["stolen".to_owned()]),
-            sub: HashSet::from(["mallory".to_owned()]),
-            kid: HashSet::from(["leaked".to_owned()]),
-            sub_issued_before: HashMap::from([("user-7".to_owned(), 1000)]),
+            jti: Lookup::from_iter(["stolen"]),
+            sub: Lookup::from_iter(["mallory"]),
+            kid: Lookup::from_iter(["leaked"]),
+            sub_issued_before: Lookup::from_iter(["user-7"]),
+            moments: vec![1000],
         }
     }
 

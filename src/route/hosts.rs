@@ -47,8 +47,8 @@ impl LastHost {
 /// All host patterns of a table.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    exact: Lookup<String, HostId>,
-    below: Lookup<String, HostId>,
+    exact: Lookup,
+    below: Lookup,
     /// By id: the patterns that cover what this one covers, itself included, the most specific first.
     covering: Vec<Vec<HostId>>,
     /// Length of the longest domain in `below`: longer ends of a host are not even hashed.
@@ -66,17 +66,16 @@ impl Hosts {
         };
         let mut distinct = vec![];
         for pattern in patterns {
-            let id = HostId(distinct.len().saturating_add(1));
+            let id = distinct.len().saturating_add(1);
             let (map, name) = match pattern {
                 HostPattern::Exact(name) => (&mut hosts.exact, name.as_str()),
                 HostPattern::Below(domain) => (&mut hosts.below, domain.as_str()),
             };
-            if !map.contains_key(name) {
-                map.insert(name.to_owned(), id);
+            if map.enter(name, id).is_none() {
                 distinct.push(name);
             }
         }
-        hosts.longest = hosts.below.keys().map(String::len).max().unwrap_or(0);
+        hosts.longest = hosts.below.longest();
         for (name, own) in distinct.into_iter().zip(1..) {
             let mut covering = vec![HostId(own)];
             covering.extend(hosts.domains_above(name));
@@ -89,15 +88,16 @@ impl Hosts {
     /// The id of a pattern that [`Hosts::new`] was given.
     pub(crate) fn id(&self, pattern: &HostPattern) -> Option<HostId> {
         match pattern {
-            HostPattern::Exact(name) => self.exact.get(name.as_str()).copied(),
-            HostPattern::Below(domain) => self.below.get(domain.as_str()).copied(),
+            HostPattern::Exact(name) => self.exact.get(name.as_str()).map(HostId),
+            HostPattern::Below(domain) => self.below.get(domain.as_str()).map(HostId),
         }
     }
 
     /// What covers `host`.
     pub(crate) fn covering(&self, host: &Host<'_>) -> Covering {
         let name = host.as_str();
-        let found = self.exact.get(name).copied().or_else(|| self.domains_above(name).next()).unwrap_or(ANY);
+        let found =
+            self.exact.get(name).map(HostId).or_else(|| self.domains_above(name).next()).unwrap_or(ANY);
         Covering(found.0)
     }
 
@@ -116,7 +116,7 @@ impl Hosts {
                 if domain.len() <= self.longest
                     && let Some(id) = self.below.get(domain)
                 {
-                    return Some(*id);
+                    return Some(HostId(id));
                 }
             }
         })

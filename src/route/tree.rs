@@ -21,8 +21,9 @@ pub(crate) struct Tree<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    /// Boxed: a map has room for more entries than it holds.
-    literals: Lookup<Box<str>, Box<Node<T>>>,
+    /// Places in `children`.
+    literals: Lookup,
+    children: Vec<Node<T>>,
     /// Length of the longest literal: a longer segment is not even hashed, since a client may send 60 KiB of it.
     longest: usize,
     parameter: Option<Box<Node<T>>>,
@@ -45,7 +46,16 @@ impl<T: Default> Tree<T> {
             node = match segment {
                 Segment::Literal(text) => {
                     node.longest = node.longest.max(text.len());
-                    node.literals.entry(text.as_str().into()).or_insert_with(|| Box::new(Node::new()))
+                    let new = node.children.len();
+                    let place = node.literals.enter(text, new).unwrap_or_else(|| {
+                        node.children.push(Node::new());
+                        new
+                    });
+                    #[expect(
+                        clippy::expect_used,
+                        reason = "a place is given with its child, and only configuring asks"
+                    )]
+                    node.children.get_mut(place).expect("a literal's child")
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),
                 // The last segment by the template's invariant.
@@ -71,7 +81,14 @@ impl<T> Tree<T> {
 
 impl<T> Node<T> {
     fn new() -> Self {
-        Self { literals: Lookup::default(), longest: 0, parameter: None, end: None, rest: None }
+        Self {
+            literals: Lookup::default(),
+            children: Vec::new(),
+            longest: 0,
+            parameter: None,
+            end: None,
+            rest: None,
+        }
     }
 
     fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
@@ -85,6 +102,7 @@ impl<T> Node<T> {
             None => (path, ""),
         };
         let literal = if segment.len() <= self.longest { self.literals.get(segment) } else { None };
+        let literal = literal.and_then(|place| self.children.get(place));
         literal
             .and_then(|node| node.find(behind, accepts))
             .or_else(|| self.parameter.as_ref().and_then(|node| node.find(behind, accepts)))
@@ -92,7 +110,7 @@ impl<T> Node<T> {
     }
 
     fn most_steps(&self) -> usize {
-        let literal = self.literals.values().map(|node| node.most_steps()).max().unwrap_or(0);
+        let literal = self.children.iter().map(Self::most_steps).max().unwrap_or(0);
         let parameter = self.parameter.as_ref().map_or(0, |node| node.most_steps());
         1_usize.saturating_add(literal).saturating_add(parameter)
     }

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::json;
+use crate::json::text::text_of;
 use crate::time::UnixNanos;
 
 /// A place for one claim that is read.
@@ -128,10 +129,10 @@ impl ClaimText {
             Value::Null => None,
             Value::String(text) => Some(Self { text: text.clone(), exact: true }),
             Value::Number(number) => {
-                Some(Self { text: number.to_string(), exact: number.is_u64() || number.is_i64() })
+                Some(Self { text: text_of(value), exact: number.is_u64() || number.is_i64() })
             }
             Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Some(Self { text: value.to_string(), exact: false })
+                Some(Self { text: text_of(value), exact: false })
             }
         }
     }

@@ -8,6 +8,7 @@ use super::claims::{
 use super::compact::{Compact, Header, decode};
 use super::keys::ALGORITHM;
 use super::{TokenFault, TokenPolicy, Verified};
+use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
 use crate::time::UnixNanos;
 
@@ -146,9 +147,9 @@ fn read_permissions(
     let mut held: Vec<&str> = Vec::new();
     if let Some(value) = claims.value(policy.permissions) {
         let entries =
-            texts_or_words(value).ok_or_else(|| TokenFault::PermissionsMalformed(value.to_string()))?;
+            texts_or_words(value).ok_or_else(|| TokenFault::PermissionsMalformed(text_of(value)))?;
         for entry in entries {
-            let entry = entry.map_err(|other| TokenFault::PermissionsMalformed(other.to_string()))?;
+            let entry = entry.map_err(|other| TokenFault::PermissionsMalformed(text_of(other)))?;
             if !policy.permission_format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
             }
@@ -167,6 +168,7 @@ fn read_permissions(
         };
         for role in texts_or_words(value).ok_or_else(wrong)? {
             let granted = roles.grants.get(role.map_err(|_| wrong())?);
+            let granted = granted.and_then(|place| roles.granted.get(place));
             for permission in granted.into_iter().flatten() {
                 if !held.contains(&permission.as_str()) {
                     grant(permission);

@@ -1,12 +1,11 @@
 //! Sections `rate_limits`, for all routes and of single ones.
 
-use std::collections::HashMap;
-
 use super::tokens::claim_slot;
 use super::{LONGEST_WINDOW, Parts, is_token};
 use crate::config::raw::{RawLimit, RawMaxRequests};
 use crate::config::{AUTH_FAILURES, KeyPart, LimitRule, MaxRequests};
 use crate::json::Pointer;
+use crate::lookup::Lookup;
 
 const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NAME or header:NAME";
 
@@ -15,7 +14,7 @@ const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NA
 pub(super) struct Limits {
     pub(super) rules: Vec<LimitRule>,
     /// Each name's place in `named`.
-    names: HashMap<String, usize>,
+    names: Lookup,
     named: Vec<Pointer>,
 }
 
@@ -84,11 +83,11 @@ impl Limits {
             parts.problems.add(at, "the name that auth_failure_limit has", "choose another name");
             return None;
         }
-        if let Some(first) = self.names.get(&name).and_then(|&place| self.named.get(place)) {
+        if let Some(first) = self.names.get(&name).and_then(|place| self.named.get(place)) {
             parts.problems.add(at, format!("the same name as {first}"), "give each limit a name of its own");
             return None;
         }
-        self.names.insert(name.clone(), self.named.len());
+        self.names.enter(&name, self.named.len());
         self.named.push(at);
         Some(name)
     }

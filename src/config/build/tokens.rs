@@ -1,13 +1,12 @@
 //! Sections `tokens` and `roles`.
 
-use std::collections::HashMap;
-
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::{Parts, Problems, is_token};
 use crate::config::raw::{PermissionFormat, RawKey, RawRoles, RawSecret, RawSource, RawTokens, TooOld};
 use crate::config::rfc3339;
 use crate::json::Pointer;
+use crate::lookup::Lookup;
 use crate::request::credential::Source;
 use crate::time::UnixNanos;
 use crate::token::claims::{ClaimsReader, Slot};
@@ -122,7 +121,7 @@ fn build_keys(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> KeyRing 
         let instead = r#"write at least one, such as {"secret": {"env": "API_GUARD_SECRET"}}"#;
         parts.problems.add(at.clone(), "no key", instead);
     }
-    let mut kids = HashMap::new();
+    let mut kids = Lookup::default();
     let mut keys = Vec::new();
     for (place, key) in raw.into_iter().enumerate() {
         let at = at.index(place);
@@ -135,7 +134,7 @@ fn build_keys(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> KeyRing 
                     "write 1 to 128 visible ASCII characters",
                 );
             }
-            if let Some(first) = kids.insert(kid.clone(), place) {
+            if let Some(first) = kids.enter(kid, place) {
                 let problem = format!("the same kid as /tokens/keys/{first}");
                 parts.problems.add(at.field("kid"), problem, "give each key a kid of its own");
             }
@@ -310,5 +309,7 @@ fn build_roles(parts: &mut Parts<'_>, raw: RawRoles, format: PermissionFormat, a
         }
         super::routes::permissions(parts, format, permissions, &at);
     }
-    Roles { slot, claim: raw.claim, grants: raw.grants.into_iter().collect() }
+    let grants = raw.grants.iter().map(|(role, _)| role.as_str()).collect();
+    let granted = raw.grants.into_iter().map(|(_, permissions)| permissions).collect();
+    Roles { slot, claim: raw.claim, grants, granted }
 }
