@@ -28,8 +28,14 @@ const LONGEST_WINDOW: u64 = 31_622_400;
 pub(super) struct Problems(Vec<(Pointer, String, String)>);
 
 impl Problems {
-    fn add(&mut self, at: Pointer, problem: impl Into<String>, instead: impl Into<String>) {
-        self.0.push((at, problem.into(), instead.into()));
+    fn add(&mut self, at: Pointer, problem: impl AsRef<str>, instead: impl AsRef<str>) {
+        self.note(at, problem.as_ref(), instead.as_ref());
+    }
+
+    // Apart, because there are a hundred places that call it.
+    #[inline(never)]
+    fn note(&mut self, at: Pointer, problem: &str, instead: &str) {
+        self.0.push((at, problem.to_owned(), instead.to_owned()));
     }
 
     /// `value` if it is within `least..=most`.
