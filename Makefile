@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench soak compose-test lint clean
+.PHONY: help run test unit build envoy bench fuzz deny mutants soak compose-test lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -30,6 +30,15 @@ envoy: ## gets a real Envoy, if there is none
 bench: build envoy ## api-guard beside Envoy's own filters, about 10 minutes (ARGS=--quick: 2)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 benches/envoy/bench.py $(ARGS)
 
+fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
+	@scripts/fuzz.sh "$(or $(SECONDS),60)"
+
+deny: tools ## licences, sources and advisories of everything that is built in
+	@scripts/deny.sh
+
+mutants: tools ## do the tests notice when the decision code is changed? Hours; ARGS='-f src/guard.rs': a part
+	@scripts/mutants.sh $(ARGS)
+
 soak: build envoy ## memory of 10 million callers, about 10 minutes (CALLERS=2000000: fewer)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
@@ -41,6 +50,7 @@ lint: tools ## formatting and clippy, natively and for the module
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 .PHONY: tools
 tools:
