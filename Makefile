@@ -39,7 +39,17 @@ deny: tools ## licences, sources and advisories of everything that is built in
 mutants: tools ## do the tests notice when the decision code is changed? Hours; ARGS='-f src/guard.rs': a part
 	@scripts/mutants.sh $(ARGS)
 
-soak: build envoy ## memory of 10 million callers, about 10 minutes (CALLERS=2000000: fewer)
+soak: soak-model soak-memory soak-load ## ten million decisions, ten million callers, then mixed load (SECONDS=600)
+
+.PHONY: soak-model soak-memory soak-load
+soak-model: tools
+	@cargo test --release --test model -- --ignored --nocapture
+
+soak-load: build envoy
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \
+		cargo test --test envoy -- --include-ignored --test-threads 1 --nocapture soak:: faults::pushes
+
+soak-memory: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 
