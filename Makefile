@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench fuzz deny mutants soak compose-test lint clean
+.PHONY: help run test unit build envoy bench fuzz deny coverage mutants soak compose-test lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -36,14 +36,17 @@ fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
 deny: tools ## licences, sources and advisories of everything that is built in
 	@scripts/deny.sh
 
-mutants: tools ## do the tests notice when the decision code is changed? Hours; ARGS='-f src/guard.rs': a part
+coverage: tools ## lines that the tests without Envoy reach
+	@scripts/coverage.sh
+
+mutants: tools ## do the tests notice when the decision code is changed? Hours; ARGS='-F src/guard': a part
 	@scripts/mutants.sh $(ARGS)
 
 soak: soak-model soak-memory soak-load ## ten million decisions, ten million callers, then mixed load (SECONDS=600)
 
 .PHONY: soak-model soak-memory soak-load
 soak-model: tools
-	@cargo test --release --test model -- --ignored --nocapture
+	@API_GUARD_DECISIONS="$(DECISIONS)" cargo test --test model -- --ignored --nocapture
 
 soak-load: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \
