@@ -207,7 +207,7 @@ fn bodies_that_are_cut_leave_nothing_behind() {
         for path in ["/x", "/auth/revoke"] {
             for body in [Body::Unfinished(half.to_vec()), Body::Declared("50000".to_owned())] {
                 let ask = Ask::post(path).token(&good).body(body);
-                if round % 2 == 0 {
+                if round.is_multiple_of(2) {
                     let mut connection = http1::Connection::open(envoy.address()).unwrap();
                     connection.write(&ask.http1());
                 } else {

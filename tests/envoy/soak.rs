@@ -112,6 +112,9 @@ fn slope(samples: &[Sample]) -> f64 {
     if under > 0.0 { over / under } else { 0.0 }
 }
 
+/// A name, a colour and points over time.
+type Line = (&'static str, &'static str, Vec<(f64, f64)>);
+
 /// Three panels over one axis of time: memory, requests a second, and what must stay at nothing.
 fn plot(samples: &[Sample]) -> String {
     const WIDTH: f64 = 760.0;
@@ -127,7 +130,7 @@ fn plot(samples: &[Sample]) -> String {
             .collect()
     };
     let level = |of: fn(&Sample) -> f64| samples.iter().map(|sample| (sample.seconds, of(sample))).collect();
-    let panels: [(&str, Vec<(&str, &str, Vec<(f64, f64)>)>); 3] = [
+    let panels: [(&str, Vec<Line>); 3] = [
         ("resident memory, MiB", vec![("Envoy", "#1f6feb", level(|sample| sample.kib as f64 / 1024.0))]),
         (
             "requests a second",
