@@ -5,6 +5,7 @@
 //! memory that comes back to where it was. `make soak` sends the same for as long as it is told to.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -348,8 +349,12 @@ pub(crate) fn good() -> Vec<Ask> {
 /// Good requests over both protocols until `stopped`; how many there were, and each that had another answer than 200.
 pub(crate) fn good_traffic(envoy: &Envoy, stopped: &AtomicBool, sent: &AtomicU64) -> Vec<String> {
     let mut wrong = Vec::new();
-    let asks = good();
+    let (mut made, mut asks) = (Instant::now(), good());
     while !stopped.load(Ordering::Relaxed) {
+        // Their tokens are good for an hour.
+        if made.elapsed() > Duration::from_secs(1200) {
+            (made, asks) = (Instant::now(), good());
+        }
         for (number, ask) in asks.iter().enumerate() {
             let protocol = BOTH[number % 2];
             let (_, outcome) = ask.try_send(envoy, protocol);

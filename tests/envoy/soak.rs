@@ -22,6 +22,8 @@ struct Sample {
     reloads: u64,
 }
 
+/// Tokens are good for an hour.
+const REMADE_AFTER: Duration = Duration::from_secs(1200);
 /// Memory may grow by so much between the second third of the time and the last: pages that the allocator keeps.
 const SLACK_KIB: u64 = 12 * 1024;
 
@@ -44,9 +46,13 @@ fn mixed_load_for_as_long_as_told() {
             });
         }
         scope.spawn(|| {
+            let (mut made, mut hostiles) = (Instant::now(), classes());
             while !stopped.load(Ordering::Relaxed) {
-                // Made anew for each round: their tokens would come to an end in a long run.
-                let (sent, failed) = hostile_round(&envoy, &classes());
+                // Their tokens would come to an end in a long run. New ones fill the workers' caches, so not too often.
+                if made.elapsed() > REMADE_AFTER {
+                    (made, hostiles) = (Instant::now(), classes());
+                }
+                let (sent, failed) = hostile_round(&envoy, &hostiles);
                 hostile.fetch_add(sent, Ordering::Relaxed);
                 wrong.lock().unwrap().extend(failed);
             }
