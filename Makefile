@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench soak compose-test docker lint clean
+.PHONY: help run test unit build envoy bench fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -30,7 +30,29 @@ envoy: ## gets a real Envoy, if there is none
 bench: build envoy ## api-guard beside Envoy's own filters, about 10 minutes (ARGS=--quick: 2)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 benches/envoy/bench.py $(ARGS)
 
-soak: build envoy ## memory of 10 million callers, about 10 minutes (CALLERS=2000000: fewer)
+fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
+	@scripts/fuzz.sh "$(or $(SECONDS),60)"
+
+deny: tools ## licences, sources and advisories of everything that is built in
+	@scripts/deny.sh
+
+coverage: tools ## lines that the tests without Envoy reach
+	@scripts/coverage.sh
+
+mutants: tools ## do the tests notice when the decision code is changed? Hours; ARGS='-F src/guard': a part
+	@scripts/mutants.sh $(ARGS)
+
+soak: soak-model soak-memory soak-load ## ten million decisions, ten million callers, then mixed load (SECONDS=600)
+
+.PHONY: soak-model soak-memory soak-load
+soak-model: tools
+	@API_GUARD_DECISIONS="$(DECISIONS)" cargo test --test model -- --ignored --nocapture
+
+soak-load: build envoy
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \
+		cargo test --test envoy -- --include-ignored --test-threads 1 --nocapture soak:: faults::pushes
+
+soak-memory: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 
@@ -45,6 +67,7 @@ lint: tools ## formatting and clippy, natively and for the module
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 .PHONY: tools
 tools:

@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) trusted_hops: u32,
     /// Envoy answers in place of the service and keeps no access log: for requests by the hundred thousand.
     pub(crate) loaded: bool,
+    /// Nobody listens where the service should be.
+    pub(crate) service_gone: bool,
     /// The module under test.
     pub(crate) module: PathBuf,
 }
@@ -44,6 +46,7 @@ impl Setup {
             replaceable: false,
             trusted_hops: 0,
             loaded: false,
+            service_gone: false,
             module: module(),
         }
     }
@@ -52,7 +55,7 @@ impl Setup {
     pub(crate) fn bootstrap(&self, directory: &Path, upstream_port: u16) -> Value {
         let mut bootstrap = json!({
             "admin": { "address": loopback(0) },
-            "static_resources": { "clusters": [cluster(upstream_port)] },
+            "static_resources": { "clusters": [cluster(if self.service_gone { 1 } else { upstream_port })] },
         });
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });

@@ -33,7 +33,7 @@ pub(crate) fn judge<N: AsRef<str>>(
     envoy.assert_healthy();
 }
 
-fn fits(verdict: &str, expected: &str) -> bool {
+pub(crate) fn fits(verdict: &str, expected: &str) -> bool {
     expected.split('|').any(|one| {
         let rest = verdict.strip_prefix(one);
         // `401` fits `401 token_missing`, and `cut` any end without a reply.

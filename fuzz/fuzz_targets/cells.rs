@@ -1,0 +1,106 @@
+//! The stored values of limiter and revocation as any bytes: whoever shares the VM can write them. The input is a list
+//! of steps: make a request, revoke, overwrite a cell or a part of one, let time go (in both directions). Nothing
+//! panics, a value that cannot be is a fault that refuses, and memory stays bounded.
+#![no_main]
+
+use api_guard::cells::{Cells, Expected, Stored};
+use api_guard::guard::Worker;
+use api_guard::time::UnixNanos;
+use api_guard_fuzz::{Client, NOW, World, check_reply, parse, token};
+use libfuzzer_sys::fuzz_target;
+
+const KEYS: [&str; 7] =
+    ["ag1/seed", "ag1/limit", "ag1/l/00000", "ag1/rgeo", "ag1/rdir", "ag1/rstamp", "ag1/r/0"];
+
+const POLICY: &str = r#"{
+    "tokens": { "keys": [{ "secret": { "env": "SECRET" } }] },
+    "rate_limits": [
+        { "name": "one", "max_requests": 3, "window_seconds": 16, "key": ["subject"] },
+        { "name": "many", "max_requests": 4000000000, "window_seconds": 86400, "key": ["client_ip"] }
+    ],
+    "auth_failure_limit": { "max_failures": 2, "window_seconds": 60 },
+    "limiter_capacity": 1,
+    "revocation": { "endpoint": { "path": "/auth/revoke", "required_permissions": ["tokens:revoke"] }, "capacity": 3 }
+}"#;
+
+thread_local! {
+    static TOKENS: Vec<String> = ["a", "b", "c", "d"].map(|sub| token(sub, "\"tokens:revoke\"")).to_vec();
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut world = World::under(parse(POLICY.as_bytes()).expect("a good policy"));
+    let mut now = NOW;
+    let mut rest = data;
+    let mut tampered = false;
+    TOKENS.with(|tokens| {
+        while let [step, argument, after @ ..] = rest {
+            rest = after;
+            let who = usize::from(argument % 4);
+            match step % 6 {
+                0 => drop(world.get(b"/x", &tokens[who], now)),
+                1 => drop(world.get(b"/x", "a.b.c", now)),
+                2 => {
+                    let other = &tokens[usize::from(argument / 4 % 4)];
+                    let revoked = revoke(&mut world, &tokens[who], other, now);
+                    // Who writes to the cells can undo what stands in them, but no more.
+                    let mut passes = || world.get(b"/x", other, now).denial.is_none();
+                    assert!(tampered || !revoked || !passes(), "revoked and passed");
+                }
+                3 => {
+                    tampered = true;
+                    // A cell of its own: this many bytes.
+                    let length = usize::from(*step / 6).saturating_mul(4).min(rest.len());
+                    let (value, after) = rest.split_at(length);
+                    rest = after;
+                    overwrite(&world, usize::from(*argument), value);
+                }
+                4 => {
+                    tampered = true;
+                    // A part of a cell that is there.
+                    let [place, byte, after @ ..] = rest else { return };
+                    rest = after;
+                    let key = KEYS[usize::from(*argument) % KEYS.len()];
+                    let Ok(Some(mut cell)) = world.cells.load(key) else { continue };
+                    if cell.bytes.is_empty() {
+                        continue;
+                    }
+                    let place = usize::from(*place) % cell.bytes.len();
+                    cell.bytes[place] = *byte;
+                    overwrite(&world, usize::from(*argument), &cell.bytes);
+                }
+                _ => {
+                    now = match argument % 8 {
+                        0 => 0,
+                        1 => u64::MAX,
+                        2 => NOW,
+                        back @ (3 | 4) => now.saturating_sub(u64::from(back) * 20),
+                        forth => now.saturating_add(u64::from(forth)),
+                    };
+                }
+            }
+            if step & 0x80 != 0 {
+                // A worker that starts now finds what is stored, or a fault.
+                if let Ok(worker) = Worker::open(world.guard.policy(), &world.cells, [9; 16]) {
+                    world.worker = worker;
+                }
+            }
+        }
+        assert!(world.cells.bytes_held() < 64 * 1024, "{}", world.cells.bytes_held());
+    });
+});
+
+fn overwrite(world: &World, key: usize, value: &[u8]) {
+    assert_eq!(world.cells.store(KEYS[key % KEYS.len()], value, Expected::Anything), Ok(Stored::Done));
+}
+
+fn revoke(world: &mut World, caller: &str, other: &str, now: u64) -> bool {
+    let Some(caller) = world.get(b"/x", caller, now).caller else { return false };
+    let body = format!(r#"{{"token":"{other}"}}"#);
+    let moment = UnixNanos::from_seconds(now);
+    let revoked =
+        world.guard.revoke(&mut world.worker, &caller, body.as_bytes(), &Client(&world.cells), moment);
+    if let Err(denial) = &revoked {
+        check_reply(&world.guard, denial, None);
+    }
+    revoked.is_ok()
+}

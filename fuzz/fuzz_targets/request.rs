@@ -1,0 +1,79 @@
+//! Headers and path as any bytes. The input is the method, the path, the host and then headers, each on a line that
+//! ends with CR LF (so that either alone may stand in a value); `TOKEN` stands for a good token. The same bytes are
+//! also read as the proxy's header block.
+#![no_main]
+
+use std::cell::RefCell;
+
+use api_guard::guard::Verdict;
+use api_guard::request::block::{Block, encode};
+use api_guard_fuzz::{NOW, World, token};
+use libfuzzer_sys::fuzz_target;
+
+thread_local! {
+    static WORLD: RefCell<(World, String)> = RefCell::new((World::new(), token("user-7", "\"orders:read\"")));
+}
+
+fuzz_target!(|data: &[u8]| {
+    WORLD.with_borrow_mut(|(world, token)| {
+        if let Some(block) = Block::read(data) {
+            let pairs: Vec<_> = block.pairs().collect();
+            judge(world, &pairs);
+        }
+        let lines: Vec<Vec<u8>> = lines(data).map(|line| with_token(line, token)).collect();
+        let [method, path, host, headers @ ..] = lines.as_slice() else { return };
+        let mut pairs: Vec<(&[u8], &[u8])> =
+            vec![(b":method", method), (b":path", path), (b":authority", host)];
+        for header in headers {
+            let colon = header.iter().position(|byte| *byte == b':').unwrap_or(header.len());
+            let (name, value) = header.split_at(colon);
+            pairs.push((name, value.get(1..).unwrap_or_default()));
+        }
+        let block = encode(&pairs);
+        let read: Vec<_> = Block::read(&block).expect("a block that was just made").pairs().collect();
+        assert_eq!(read, pairs);
+        judge(world, &pairs);
+    });
+});
+
+/// What passes without a token is public, read in any way; a second look says the same.
+fn judge(world: &mut World, pairs: &[(&[u8], &[u8])]) {
+    for has_body in [false, true] {
+        let first = world.judge(pairs, has_body, NOW);
+        let path = pairs.iter().rfind(|(name, _)| *name == b":path").map_or(&b""[..], |(_, value)| *value);
+        if first.denial.is_none() && first.caller.is_none() {
+            let preflight = pairs.iter().any(|(_, value)| *value == b"OPTIONS");
+            let plain = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+            assert!(preflight || plain.starts_with(b"/public/"), "{path:?} passed without a token");
+            for other_reading in [&b".."[..], b"//", b"\\", b";", b"%2e", b"%2E", b"%2f", b"%2F", b"%00"] {
+                let found = plain.windows(other_reading.len()).any(|part| part == other_reading);
+                let harmless =
+                    other_reading == b".." && !plain.split(|byte| *byte == b'/').any(|part| part == b"..");
+                assert!(!found || harmless, "{path:?} passed");
+            }
+        }
+        let second = world.judge(pairs, has_body, NOW);
+        assert_eq!(code(&first), code(&second), "{pairs:?}");
+    }
+}
+
+fn code(verdict: &Verdict) -> Option<&'static str> {
+    verdict.denial.as_ref().map(|denial| denial.code().as_str())
+}
+
+fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(data);
+    std::iter::from_fn(move || {
+        let bytes = rest?;
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n");
+        rest = end.map(|end| &bytes[end + 2..]);
+        Some(&bytes[..end.unwrap_or(bytes.len())])
+    })
+}
+
+fn with_token(line: &[u8], token: &str) -> Vec<u8> {
+    match line.windows(5).position(|part| part == b"TOKEN") {
+        Some(at) => [&line[..at], token.as_bytes(), &line[at + 5..]].concat(),
+        None => line.to_vec(),
+    }
+}

@@ -1,0 +1,77 @@
+//! Tokens, structure-aware: a header and a payload, on two lines, are signed with the configured secret, so that the
+//! code behind the MAC sees them. A third line changes the signed token: pairs of a place and a byte. The input is also
+//! tried as a token by itself.
+#![no_main]
+
+use std::cell::RefCell;
+
+use api_guard_fuzz::{NOW, World, sign};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::new(World::new());
+}
+
+fuzz_target!(|data: &[u8]| {
+    WORLD.with_borrow_mut(|world| {
+        let mut lines = data.splitn(3, |byte| *byte == b'\n');
+        let (header, payload) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let token = sign(header, payload);
+        let verdict = world.get(b"/x", &token, NOW);
+        if verdict.denial.is_none() {
+            genuine(header, payload);
+        }
+        let again = world.get(b"/x", &token, NOW);
+        assert_eq!(verdict.denial.map(|denial| denial.code()), again.denial.map(|denial| denial.code()));
+
+        // No other spelling of a token is accepted, and nothing that was not signed.
+        let mut changed = token.clone().into_bytes();
+        for change in lines.next().unwrap_or_default().chunks_exact(3) {
+            let place = usize::from(u16::from_le_bytes([change[0], change[1]])) % changed.len();
+            changed[place] = change[2];
+        }
+        for forged in [changed.as_slice(), data] {
+            let Ok(forged) = std::str::from_utf8(forged) else { continue };
+            if forged.trim_matches(' ') != token {
+                let verdict = world.get(b"/x", forged, NOW);
+                assert!(verdict.denial.is_some(), "{forged:?} passed beside {token}");
+            }
+        }
+    });
+});
+
+/// Read once more, by another reader of JSON.
+fn genuine(header: &[u8], payload: &[u8]) {
+    let header: Value = serde_json::from_slice(header).expect("a header that is JSON");
+    assert_eq!(header["alg"], "HS256");
+    assert!(header.get("crit").is_none(), "{header}");
+    assert_ne!(header.get("b64"), Some(&Value::Bool(false)), "{header}");
+    assert!(header.get("kid").is_none_or(|kid| kid == "two"), "{header}");
+    let claims: Value = serde_json::from_slice(payload).expect("claims that are JSON");
+    let moment = |name: &str| claims[name].as_f64();
+    let now = NOW as f64;
+    assert!(moment("exp").is_some_and(|exp| exp > now), "{claims}");
+    assert!(moment("iat").is_some_and(|iat| (0.0..=now + 60.0).contains(&iat)), "{claims}");
+    assert!(claims.get("nbf").is_none_or(|nbf| nbf.as_f64().is_some_and(|nbf| nbf <= now)), "{claims}");
+    let sub = claims["sub"].as_str().expect("a subject");
+    assert!(!sub.is_empty() && sub.len() <= 256 && !sub.chars().any(char::is_control), "{claims}");
+    let well_formed = |permission: &str| {
+        permission.split_once(':').is_some_and(|(resource, action)| {
+            let word = |word: &str| {
+                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            };
+            word(resource) && word(action)
+        })
+    };
+    match claims.get("permissions") {
+        None => {}
+        Some(Value::String(list)) => {
+            assert!(list.split(' ').all(|one| one.is_empty() || well_formed(one)), "{claims}")
+        }
+        Some(Value::Array(list)) => {
+            assert!(list.iter().all(|one| one.as_str().is_some_and(well_formed)), "{claims}");
+        }
+        Some(_) => panic!("{claims}"),
+    }
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Holds what is built in, and what only the fuzzers are built with, to deny.toml.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+database=https://github.com/RustSec/advisory-db
+
+if ! cargo deny --version >/dev/null 2>&1; then
+	echo "cargo-deny is missing: installing it (some minutes)"
+	cargo install --quiet --locked cargo-deny@0.20.2
+fi
+checks=(licenses bans sources)
+if GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote --quiet "$database" HEAD >/dev/null 2>&1; then
+	checks+=(advisories)
+else
+	echo "advisories are not checked: $database cannot be reached" >&2
+fi
+status=0
+for manifest in Cargo.toml fuzz/Cargo.toml; do
+	echo "deny $manifest (${checks[*]})"
+	cargo deny --manifest-path "$manifest" --log-level error --config "$PWD/deny.toml" check "${checks[@]}" || status=1
+done
+exit "$status"

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for SECONDS_EACH seconds from its committed corpus; ends with what each has executed.
+# Needs no other toolchain than the pinned one: coverage by the compiler's stable parts, and no sanitizer, as the core
+# has no unsafe code. What is found is kept in fuzz/artifacts, new inputs of the run in fuzz/fresh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+each=${1:-60}
+targets=(request token config cells revoke_body)
+
+if ! cargo fuzz --version >/dev/null 2>&1; then
+	echo "cargo-fuzz is missing: installing it (a minute)"
+	cargo install --quiet --locked cargo-fuzz@0.13.2
+fi
+export RUSTC_BOOTSTRAP=1 # the engine's coverage passes are options that only nightly takes otherwise
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+cargo fuzz build --sanitizer none >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+failed=0
+for target in "${targets[@]}"; do
+	mkdir -p "fuzz/fresh/$target"
+	started=$(date +%s)
+	status=0
+	cargo fuzz run --sanitizer none "$target" "fuzz/fresh/$target" "fuzz/corpus/$target" -- \
+		-max_total_time="$each" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 >"$log" 2>&1 || status=$?
+	executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+	covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
+	echo "fuzz $target: ${executed:-0} executions, ${covered:-0} edges, $(($(date +%s) - started)) s, exit $status"
+	if [ "$status" -ne 0 ]; then
+		failed=1
+		tail -n 60 "$log" >&2
+	fi
+done
+exit "$failed"
