@@ -32,15 +32,14 @@ fn main() -> ExitCode {
 fn pack_file(input: &Path, output: &Path) -> Result<usize, String> {
     let built = std::fs::read(input).map_err(|error| format!("{}: {error}", input.display()))?;
     let packed = pack::pack(&built)?;
-    std::fs::write(output, &packed).map_err(|error| format!("{}: {error}", output.display()))?;
     if packed.len() > pack::MOST_BYTES {
-        // Known and open: said at every build, until the module has lost the rest.
-        eprintln!(
-            "warning: {}: {} bytes, and the aim is at most {}",
+        return Err(format!(
+            "{}: {} bytes, and {} are promised at most",
             output.display(),
             packed.len(),
             pack::MOST_BYTES
-        );
+        ));
     }
+    std::fs::write(output, &packed).map_err(|error| format!("{}: {error}", output.display()))?;
     Ok(packed.len())
 }
