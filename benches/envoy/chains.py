@@ -22,11 +22,12 @@ ORDERS = [
 ]
 
 
-def guard_policy(requests=PLENTY, window=60, routes=None, defaults=False, revocation=False) -> dict:
+def guard_policy(requests=PLENTY, window=60, routes=None, defaults=False, revocation=False, trusted=False) -> dict:
     """api-guard's configuration: token, permission on the route, one limit by address and subject, subject forwarded.
 
     `defaults` leaves on what a bare configuration adds: the permissions header upstream and the limit's headers on
-    admitted responses.
+    admitted responses. `trusted` takes the client's address from the header that Envoy sets itself, as `use_remote_address`
+    allows, instead of asking for it.
     """
     limit = {"name": "default", "max_requests": requests, "window_seconds": window, "key": ["client_ip", "subject"]}
     policy = {
@@ -37,6 +38,8 @@ def guard_policy(requests=PLENTY, window=60, routes=None, defaults=False, revoca
     if not defaults:
         policy["forward"] = {"subject_header": "x-auth-subject", "permissions_header": None}
         policy["replies"] = {"rate_limit_headers": "none"}
+    if trusted:
+        policy["client_ip"] = {"from": "x-envoy-external-address"}
     if revocation:
         endpoint = {"path": "/auth/revoke", "required_permissions": ["tokens:revoke"]}
         policy["revocation"] = {"endpoint": endpoint, "capacity": 65_536}

@@ -13,6 +13,7 @@ GUARD, CACHED, NATIVE, NONE, EMPTY = "api-guard", "native with cache", "native",
 BEFORE = "api-guard before"  # another build, to see what a change brought
 LIMITED = " over the limit"
 DEFAULTS = " with all defaults"
+TRUSTED = f"{GUARD}, address from x-envoy-external-address"
 ROUTES_10, ROUTES_10_000 = f"{GUARD}, 10 routes", f"{GUARD}, 10,000 routes"
 REVOKED_0, REVOKED_60_000 = f"{GUARD}, 0 revocations", f"{GUARD}, 60,000 revocations"
 REVOCATIONS = 60_000
@@ -59,6 +60,7 @@ def filters(name: str, modules: dict[str, Path]) -> list[dict]:
     guard: dict[str, dict] = {
         GUARD: {},
         BEFORE: {},
+        TRUSTED: {"trusted": True},
         GUARD + DEFAULTS: {"defaults": True},
         GUARD + LIMITED: few,
         ROUTES_10: {"routes": chains.numbered_routes(10)},
@@ -129,8 +131,8 @@ def loads() -> list[Load]:
     with_defaults = "GET, one token; permissions upstream, limit headers on the answer"
     forged = {"secret": tokens.WRONG_SECRET}
     return [
-        Load("repeated", "GET, one token again and again", [NONE, EMPTY, GUARD, CACHED, NATIVE], _one()),
-        Load("fresh", "GET, a new token each request", compared, _fresh, anew=True),
+        Load("repeated", "GET, one token again and again", [NONE, EMPTY, GUARD, TRUSTED, CACHED, NATIVE], _one()),
+        Load("fresh", "GET, a new token each request", [NONE, GUARD, TRUSTED, CACHED, NATIVE], _fresh, anew=True),
         Load("post", "POST with a JSON body, one token", compared, _one("POST"), bodies=True),
         Load("defaults", with_defaults, suffixed(DEFAULTS), _one()),
         Load("expired", "refused: expired token", compared, _one(ttl=-60, age=600), status=401),
@@ -168,6 +170,9 @@ def targets() -> list[Target]:
         Target("repeated", GUARD, CACHED, 0.80),
         Target("repeated", GUARD, NATIVE, 0.40),
         Target("fresh", GUARD, NATIVE, 0.60),
+        Target("repeated", TRUSTED, CACHED, 0.80),
+        Target("repeated", TRUSTED, NATIVE, 0.40),
+        Target("fresh", TRUSTED, NATIVE, 0.60),
         Target("routes", ROUTES_10_000, ROUTES_10, 1.15),
         Target("revocations", REVOKED_60_000, REVOKED_0, 1.10),
     ]

@@ -1,0 +1,446 @@
+//! The model: what section 3 of the contract says, step by step, with lists and loops.
+
+use serde_json::{Value, json};
+
+use super::Dice;
+
+pub(crate) const PERMISSIONS: [&str; 3] = ["a:read", "a:write", "b:read"];
+pub(crate) const BAD_TOKENS: [&str; 9] = [
+    "token_expired",
+    "token_not_yet_valid",
+    "token_signature_invalid",
+    "token_algorithm_refused",
+    "token_key_unknown",
+    "claim_missing",
+    "claim_invalid",
+    "permissions_malformed",
+    "token_malformed",
+];
+
+/// A path as it is sent, and its segments; `None`: ambiguous.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) sent: &'static str,
+    segments: Option<&'static [&'static str]>,
+}
+
+const fn path(sent: &'static str, segments: &'static [&'static str]) -> Sent {
+    Sent { sent, segments: Some(segments) }
+}
+
+const fn ambiguous(sent: &'static str) -> Sent {
+    Sent { sent, segments: None }
+}
+
+pub(crate) const PATHS: [Sent; 14] = [
+    path("/", &[]),
+    path("/a", &["a"]),
+    path("/a/", &["a"]),
+    path("/a?x=/../b", &["a"]),
+    path("/a/u1", &["a", "u1"]),
+    path("/a/u2", &["a", "u2"]),
+    path("/a/%2B", &["a", "+"]),
+    path("/a/b", &["a", "b"]),
+    path("/a/b/c", &["a", "b", "c"]),
+    path("/c/d", &["c", "d"]),
+    ambiguous("/a/../c"),
+    ambiguous("/a//b"),
+    ambiguous("/%61"),
+    ambiguous("/a;x"),
+];
+
+const TEMPLATES: [&str; 6] = ["/a", "/a/{id}", "/a/b", "/a/{*rest}", "/{x}/b", "/c/{id}"];
+
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    None,
+    Two,
+    Good {
+        sub: String,
+        permissions: Vec<String>,
+        clerk: bool,
+        /// Signed with the newer key, and says so.
+        new_key: bool,
+    },
+    /// The code it is refused with.
+    Bad(&'static str),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: &'static str,
+    pub(crate) path: Sent,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) length: Option<u64>,
+    pub(crate) credential: Credential,
+    pub(crate) address: usize,
+    pub(crate) host: Host,
+    /// `x-forwarded-proto`, as Envoy sets it.
+    pub(crate) proto: &'static str,
+}
+
+/// A host as it is sent, and in lower case without port and final dot; `None`: no host at all.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    pub(crate) sent: &'static str,
+    name: Option<&'static str>,
+}
+
+pub(crate) const HOSTS: [Host; 7] = [
+    Host { sent: "api.example.com", name: Some("api.example.com") },
+    Host { sent: "API.example.com.:8080", name: Some("api.example.com") },
+    Host { sent: "a.example.org", name: Some("a.example.org") },
+    Host { sent: "example.org", name: Some("example.org") },
+    Host { sent: "a.badexample.org", name: Some("a.badexample.org") },
+    Host { sent: "a,b", name: None },
+    Host { sent: "", name: None },
+];
+
+#[derive(Debug, Clone)]
+struct Route {
+    template: &'static str,
+    methods: Vec<&'static str>,
+    access: &'static str,
+    required: Vec<&'static str>,
+    any: Vec<&'static str>,
+    bind: bool,
+    /// For `*.example.org` only.
+    hosted: bool,
+    /// Bodies of `text/plain` of at most 500 bytes, in place of what holds for all routes.
+    own_body: bool,
+    report: bool,
+    /// Requests of everybody to this route in 16 seconds, before the token.
+    own_limit: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    allowed: Vec<&'static str>,
+    routes: Vec<Route>,
+    unmatched: &'static str,
+    /// Requests of one address in 16 seconds, before the token.
+    early: Option<usize>,
+    /// Requests of one subject in 16 seconds, after the token.
+    late: Option<usize>,
+    failures: Option<usize>,
+    https_only: bool,
+    /// Nothing is refused but counted.
+    report: bool,
+    late_reports: bool,
+    /// Clerks may `a:read`, by the claim `roles`.
+    roles: bool,
+}
+
+impl Rules {
+    pub(crate) fn random(dice: &mut Dice) -> Self {
+        let all = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"];
+        let mut allowed: Vec<&'static str> = all.iter().copied().filter(|_| dice.chance(7)).collect();
+        if allowed.is_empty() {
+            allowed.push("GET");
+        }
+        let mut routes = Vec::new();
+        for template in TEMPLATES {
+            if dice.chance(4) {
+                continue;
+            }
+            let methods: Vec<&'static str> = allowed.iter().copied().filter(|_| dice.chance(7)).collect();
+            if methods.is_empty() {
+                continue;
+            }
+            let access = dice.pick(&["authenticated", "authenticated", "authenticated", "public", "deny"]);
+            let some = |dice: &mut Dice| -> Vec<&'static str> {
+                if access == "authenticated" && dice.chance(4) {
+                    PERMISSIONS.iter().copied().filter(|_| dice.chance(4)).collect()
+                } else {
+                    Vec::new()
+                }
+            };
+            let (required, any) = (some(dice), some(dice));
+            let bind = access == "authenticated" && template.contains("{id}") && dice.chance(4);
+            routes.push(Route {
+                template,
+                methods,
+                access,
+                required,
+                any,
+                bind,
+                hosted: dice.chance(2),
+                own_body: dice.chance(2),
+                report: false,
+                own_limit: if dice.chance(2) { Some(1 + dice.roll(10)) } else { None },
+            });
+        }
+        let number = |dice: &mut Dice, most| if dice.chance(6) { Some(1 + dice.roll(most)) } else { None };
+        Self {
+            allowed,
+            routes,
+            unmatched: dice.pick(&["authenticated", "public", "deny"]),
+            early: number(dice, 40),
+            late: number(dice, 20),
+            failures: number(dice, 8),
+            https_only: dice.chance(2),
+            report: false,
+            late_reports: false,
+            roles: dice.chance(5),
+        }
+    }
+
+    pub(crate) fn configuration(&self) -> Value {
+        let routes: Vec<Value> = self
+            .routes
+            .iter()
+            .map(|route| {
+                let mut value =
+                    json!({ "path": route.template, "methods": route.methods, "access": route.access });
+                if !route.required.is_empty() {
+                    value["required_permissions"] = json!(route.required);
+                }
+                if !route.any.is_empty() {
+                    value["any_permissions"] = json!(route.any);
+                }
+                if route.bind {
+                    value["bind"] = json!({ "id": "sub" });
+                }
+                if route.hosted {
+                    value["hosts"] = json!(["*.example.org"]);
+                }
+                if route.own_body {
+                    value["content_types"] = json!(["text/plain"]);
+                    value["max_request_size_bytes"] = json!(500);
+                }
+                if route.report {
+                    value["mode"] = json!("report");
+                }
+                if let Some(number) = route.own_limit {
+                    let name = format!("own-{}", TEMPLATES.iter().position(|template| *template == route.template).unwrap_or(0));
+                    value["rate_limits"] = json!([{ "name": name, "max_requests": number, "window_seconds": 16, "key": ["route"] }]);
+                }
+                value
+            })
+            .collect();
+        let limit = |name: &str, number: Option<usize>, key: &str| {
+            number.map(
+                |number| json!({ "name": name, "max_requests": number, "window_seconds": 16, "key": [key] }),
+            )
+        };
+        let mut limits: Vec<Value> =
+            [limit("early", self.early, "client_ip"), limit("late", self.late, "subject")]
+                .into_iter()
+                .flatten()
+                .collect();
+        for limit in limits.iter_mut().filter(|limit| limit["name"] == "late" && self.late_reports) {
+            limit["mode"] = json!("report");
+        }
+        let roles = json!({ "claim": "roles", "grants": { "clerk": ["a:read"] } });
+        json!({
+            "mode": if self.report { "report" } else { "enforce" },
+            "tokens": { "keys": [{ "secret": { "env": "SECRET" } }, { "kid": "new", "secret": { "env": "NEW" } }] },
+            "roles": if self.roles { roles } else { Value::Null },
+            "request": {
+                "allowed_methods": self.allowed, "max_request_size_bytes": 1000, "https_only": self.https_only,
+            },
+            "routes": routes,
+            "unmatched_routes": self.unmatched,
+            "rate_limits": limits,
+            "auth_failure_limit": self.failures.map(|number| json!({ "max_failures": number, "window_seconds": 16 })),
+            "revocation": { "denied": { "sub": ["denied"] } },
+        })
+    }
+}
+
+/// Who, and when.
+type Log = Vec<(String, u64)>;
+
+/// At whole seconds a window of 16 seconds is 17 sub-windows of one second each.
+fn spent(log: &Log, who: &str, now: u64) -> usize {
+    log.iter().filter(|(other, when)| other == who && now - when <= 16).count()
+}
+
+pub(crate) struct Model {
+    rules: Rules,
+    early: Log,
+    own: Log,
+    late: Log,
+    failures: Log,
+}
+
+/// What becomes of a request: `ok`, the code of its refusal, or `would` and the code where that is only reported.
+type Step<T> = Result<T, &'static str>;
+
+impl Model {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self { rules, early: Log::new(), own: Log::new(), late: Log::new(), failures: Log::new() }
+    }
+
+    pub(crate) fn judge(&mut self, asked: &Asked, now: u64) -> String {
+        // Found out on the way, whatever comes of the steps.
+        let mut course = Course { reports: self.rules.report, reported: None };
+        let ended = self.steps(asked, now, &mut course);
+        match (ended, course) {
+            (Err(code), Course { reports: true, .. }) => format!("would {code}"),
+            (Err(code), _) => code.to_owned(),
+            (Ok(()), Course { reported: Some(code), .. }) => format!("would {code}"),
+            (Ok(()), _) => "ok".to_owned(),
+        }
+    }
+
+    fn steps(&mut self, asked: &Asked, now: u64, course: &mut Course) -> Step<()> {
+        let route = self.form(asked, course)?;
+        let access = route.as_ref().map_or(self.rules.unmatched, |route| route.access);
+        // 2. Limits that need no token.
+        let address = asked.address.to_string();
+        let failed_too_often =
+            self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) >= most);
+        if access != "public" && failed_too_often {
+            return Err("auth_failures_limited");
+        }
+        let enforced = !course.reports;
+        let template = route.as_ref().map_or("", |route| route.template);
+        let early = (self.rules.early, &mut self.early, address.as_str(), enforced);
+        let own = (route.as_ref().and_then(|route| route.own_limit), &mut self.own, template, enforced);
+        spend(vec![early, own], now, course)?;
+        // 3. Token, 4. revocation. A public route asks for none.
+        let caller = if access == "public" { None } else { Some(self.caller(asked, now)?) };
+        // 5. Limits that need the token.
+        let who = caller.as_ref().map_or("(nobody)", |(sub, _)| sub.as_str());
+        let late = (self.rules.late, &mut self.late, who, enforced && !self.rules.late_reports);
+        spend(vec![late], now, course)?;
+        // 6. Permission and binding.
+        let Some((sub, held)) = caller else { return Ok(()) };
+        if access == "deny" {
+            return Err("route_denied");
+        }
+        let Some(route) = route else { return Ok(()) };
+        let has = |name: &&str| held.iter().any(|held| held == name);
+        if !route.required.iter().all(has) || !(route.any.is_empty() || route.any.iter().any(has)) {
+            return Err("permission_missing");
+        }
+        let segments = asked.path.segments.unwrap_or_default();
+        if route.bind && segments.get(1) != Some(&sub.as_str()) {
+            return Err("binding_mismatch");
+        }
+        Ok(())
+    }
+
+    /// 1. Form: 400, 403, 405, 415, 413. Gives the route, if there is one.
+    fn form(&self, asked: &Asked, course: &mut Course) -> Step<Option<Route>> {
+        let found = match (asked.path.segments, asked.host.name) {
+            (Some(segments), Some(host)) => self.route(segments, host, asked.method),
+            _ => (None, true),
+        };
+        let allowed = found.1 && self.rules.allowed.contains(&asked.method);
+        let route = found.0.filter(|_| allowed);
+        course.reports |= route.as_ref().is_some_and(|route| route.report);
+        if asked.path.segments.is_none() {
+            return Err("path_ambiguous");
+        }
+        if asked.host.name.is_none() {
+            return Err("request_malformed");
+        }
+        if self.rules.https_only && asked.proto != "https" {
+            return Err("https_required");
+        }
+        if !allowed {
+            return Err("method_not_allowed");
+        }
+        let (right_type, most) = match &route {
+            Some(route) if route.own_body => ("text/plain", 500),
+            _ => ("application/json", 1000),
+        };
+        let typed = ["POST", "PUT", "PATCH"].contains(&asked.method) && asked.length.is_some();
+        let media_type = asked.content_type.unwrap_or_default().to_lowercase();
+        let media_type = media_type.split(';').next().unwrap_or_default();
+        let is_grpc = media_type.starts_with("application/grpc");
+        if typed && media_type != right_type && !is_grpc {
+            return Err("unsupported_media_type");
+        }
+        if asked.length.is_some_and(|length| length > most) {
+            return Err("request_too_large");
+        }
+        Ok(route)
+    }
+
+    /// Whose good, living token it is, and what its owner may do.
+    fn caller(&mut self, asked: &Asked, now: u64) -> Step<(String, Vec<String>)> {
+        let code = match &asked.credential {
+            Credential::None => return Err("token_missing"),
+            Credential::Two => return Err("credentials_ambiguous"),
+            Credential::Bad(code) => code,
+            Credential::Good { sub, .. } if sub == "denied" => "token_revoked",
+            Credential::Good { sub, permissions, clerk, .. } => {
+                let mut held = permissions.clone();
+                if *clerk && self.rules.roles {
+                    held.push("a:read".to_owned());
+                }
+                return Ok((sub.clone(), held));
+            }
+        };
+        let address = asked.address.to_string();
+        if self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) < most) {
+            self.failures.push((address, now));
+        }
+        Err(code)
+    }
+
+    /// The route of the most specific template that fits, if it has the method; whether the method is right.
+    fn route(&self, segments: &[&str], host: &str, method: &str) -> (Option<Route>, bool) {
+        let fits = |route: &&Route| {
+            let hosted = host.strip_suffix(".example.org").is_some_and(|front| !front.is_empty());
+            score(route.template, segments).is_some() && (!route.hosted || hosted)
+        };
+        let best = self.rules.routes.iter().filter(fits).min_by_key(|route| score(route.template, segments));
+        let Some(best) = best else { return (None, true) };
+        let has = |method: &str| best.methods.contains(&method);
+        if has(method) || (method == "HEAD" && has("GET")) {
+            (Some(best.clone()), true)
+        } else {
+            (None, false)
+        }
+    }
+}
+
+/// What is found out on the way.
+struct Course {
+    /// Refusals are reported only.
+    reports: bool,
+    /// The first limit that would have refused.
+    reported: Option<&'static str>,
+}
+
+/// All limits that refuse in earnest must admit; then each is spent that has something left.
+fn spend(limits: Vec<(Option<usize>, &mut Log, &str, bool)>, now: u64, course: &mut Course) -> Step<()> {
+    let is_full =
+        |most: Option<usize>, log: &Log, who: &str| most.is_some_and(|most| spent(log, who, now) >= most);
+    if limits.iter().any(|(most, log, who, enforced)| *enforced && is_full(*most, log, who)) {
+        return Err("rate_limited");
+    }
+    for (most, log, who, _) in limits {
+        if is_full(most, log, who) {
+            course.reported.get_or_insert("rate_limited");
+        } else if most.is_some() {
+            log.push((who.to_owned(), now));
+        }
+    }
+    Ok(())
+}
+
+/// How special a template is for a path, segment by segment from the left; `None` if it does not fit.
+fn score(template: &str, segments: &[&str]) -> Option<Vec<u8>> {
+    let mut score = Vec::new();
+    let mut rest = segments.iter();
+    for part in template.split('/').skip(1) {
+        let segment = rest.next()?;
+        if part.starts_with("{*") {
+            score.push(2);
+            return Some(score);
+        }
+        if part.starts_with('{') {
+            score.push(1);
+        } else if part == *segment {
+            score.push(0);
+        } else {
+            return None;
+        }
+    }
+    rest.next().is_none().then_some(score)
+}
