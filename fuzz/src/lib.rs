@@ -5,7 +5,7 @@ use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
 use api_guard::decision::Denial;
 use api_guard::effect;
-use api_guard::effect::forward::{Edit, edits};
+use api_guard::effect::forward::{Edit, each_edit};
 use api_guard::guard::{Guard, Proxy, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
@@ -116,15 +116,16 @@ pub fn check_effects(guard: &Guard, request: &Request<'_>, verdict: &Verdict) {
         check_reply(guard, denial, request.request_id);
         return;
     }
-    for edit in edits(guard.policy(), verdict, request) {
+    let judged = each_edit(guard.policy(), verdict, request, |edit| {
         // What the client wrote around its own token stays as it came: Envoy lets no control characters in.
-        if let Edit::Set(name, value) = edit
+        if let Edit::Set(name, value) | Edit::Add(name, value) = edit
             && name.starts_with("x-auth-")
         {
-            let value: &[u8] = value.as_ref();
             assert!(!value.iter().any(|byte| byte.is_ascii_control()), "{name} is forwarded as {value:?}");
         }
-    }
+        Ok::<(), ()>(())
+    });
+    assert_eq!(judged, Ok(()));
 }
 
 /// A refusal has a status of the contract, headers without control characters, and a body that is JSON.
