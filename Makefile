@@ -50,7 +50,7 @@ soak: soak-model soak-memory soak-load ## ten million decisions, ten million cal
 
 .PHONY: soak-model soak-memory soak-load
 soak-model: tools
-	@API_GUARD_DECISIONS="$(DECISIONS)" cargo test --test model_enforced -- --ignored --nocapture
+	@API_GUARD_DECISIONS="$(DECISIONS)" cargo test --test model -- --ignored --nocapture
 
 soak-load: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \

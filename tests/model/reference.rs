@@ -58,6 +58,9 @@ pub(crate) enum Credential {
     Good {
         sub: String,
         permissions: Vec<String>,
+        clerk: bool,
+        /// Signed with the newer key, and says so.
+        new_key: bool,
     },
     /// The code it is refused with.
     Bad(&'static str),
@@ -71,7 +74,27 @@ pub(crate) struct Asked {
     pub(crate) length: Option<u64>,
     pub(crate) credential: Credential,
     pub(crate) address: usize,
+    pub(crate) host: Host,
+    /// `x-forwarded-proto`, as Envoy sets it.
+    pub(crate) proto: &'static str,
 }
+
+/// A host as it is sent, and in lower case without port and final dot; `None`: no host at all.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    pub(crate) sent: &'static str,
+    name: Option<&'static str>,
+}
+
+pub(crate) const HOSTS: [Host; 7] = [
+    Host { sent: "api.example.com", name: Some("api.example.com") },
+    Host { sent: "API.example.com.:8080", name: Some("api.example.com") },
+    Host { sent: "a.example.org", name: Some("a.example.org") },
+    Host { sent: "example.org", name: Some("example.org") },
+    Host { sent: "a.badexample.org", name: Some("a.badexample.org") },
+    Host { sent: "a,b", name: None },
+    Host { sent: "", name: None },
+];
 
 #[derive(Debug, Clone)]
 struct Route {
@@ -81,6 +104,12 @@ struct Route {
     required: Vec<&'static str>,
     any: Vec<&'static str>,
     bind: bool,
+    /// For `*.example.org` only.
+    hosted: bool,
+    /// Bodies of `text/plain` of at most 500 bytes, in place of what holds for all routes.
+    own_body: bool,
+    /// Requests of everybody to this route in 16 seconds, before the token.
+    own_limit: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,6 +122,9 @@ pub(crate) struct Rules {
     /// Requests of one subject in 16 seconds, after the token.
     late: Option<usize>,
     failures: Option<usize>,
+    https_only: bool,
+    /// Clerks may `a:read`, by the claim `roles`.
+    roles: bool,
 }
 
 impl Rules {
@@ -121,7 +153,17 @@ impl Rules {
             };
             let (required, any) = (some(dice), some(dice));
             let bind = access == "authenticated" && template.contains("{id}") && dice.chance(4);
-            routes.push(Route { template, methods, access, required, any, bind });
+            routes.push(Route {
+                template,
+                methods,
+                access,
+                required,
+                any,
+                bind,
+                hosted: dice.chance(2),
+                own_body: dice.chance(2),
+                own_limit: if dice.chance(2) { Some(1 + dice.roll(10)) } else { None },
+            });
         }
         let number = |dice: &mut Dice, most| if dice.chance(6) { Some(1 + dice.roll(most)) } else { None };
         Self {
@@ -131,6 +173,8 @@ impl Rules {
             early: number(dice, 40),
             late: number(dice, 20),
             failures: number(dice, 8),
+            https_only: dice.chance(2),
+            roles: dice.chance(5),
         }
     }
 
@@ -150,6 +194,17 @@ impl Rules {
                 if route.bind {
                     value["bind"] = json!({ "id": "sub" });
                 }
+                if route.hosted {
+                    value["hosts"] = json!(["*.example.org"]);
+                }
+                if route.own_body {
+                    value["content_types"] = json!(["text/plain"]);
+                    value["max_request_size_bytes"] = json!(500);
+                }
+                if let Some(number) = route.own_limit {
+                    let name = format!("own-{}", TEMPLATES.iter().position(|template| *template == route.template).unwrap_or(0));
+                    value["rate_limits"] = json!([{ "name": name, "max_requests": number, "window_seconds": 16, "key": ["route"] }]);
+                }
                 value
             })
             .collect();
@@ -163,9 +218,13 @@ impl Rules {
                 .into_iter()
                 .flatten()
                 .collect();
+        let roles = json!({ "claim": "roles", "grants": { "clerk": ["a:read"] } });
         json!({
-            "tokens": { "keys": [{ "secret": { "env": "SECRET" } }] },
-            "request": { "allowed_methods": self.allowed, "max_request_size_bytes": 1000 },
+            "tokens": { "keys": [{ "secret": { "env": "SECRET" } }, { "kid": "new", "secret": { "env": "NEW" } }] },
+            "roles": if self.roles { roles } else { Value::Null },
+            "request": {
+                "allowed_methods": self.allowed, "max_request_size_bytes": 1000, "https_only": self.https_only,
+            },
             "routes": routes,
             "unmatched_routes": self.unmatched,
             "rate_limits": limits,
@@ -186,77 +245,56 @@ fn spent(log: &Log, who: &str, now: u64) -> usize {
 pub(crate) struct Model {
     rules: Rules,
     early: Log,
+    own: Log,
     late: Log,
     failures: Log,
 }
 
+/// Or the code of the refusal.
+type Step<T> = Result<T, &'static str>;
+
 impl Model {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, early: Log::new(), late: Log::new(), failures: Log::new() }
+        Self { rules, early: Log::new(), own: Log::new(), late: Log::new(), failures: Log::new() }
     }
 
+    /// `ok`, or the code of the refusal: carried out, or in report mode only reported.
     pub(crate) fn judge(&mut self, asked: &Asked, now: u64) -> String {
         self.steps(asked, now).err().unwrap_or("ok").to_owned()
     }
 
     /// Whom the upstream is told of, if the request passes.
     pub(crate) fn identity(&self, asked: &Asked) -> Option<String> {
-        let route = asked.path.segments.and_then(|segments| self.route(segments, asked.method).0);
-        let route = route.filter(|_| self.rules.allowed.contains(&asked.method));
         match &asked.credential {
             Credential::Good { sub, .. } if sub != "denied" => {
-                let access = route.map_or(self.rules.unmatched, |route| route.access);
+                let access = self.found(asked).0.map_or(self.rules.unmatched, |route| route.access);
                 (access != "public").then(|| sub.clone())
             }
             Credential::Good { .. } | Credential::None | Credential::Two | Credential::Bad(_) => None,
         }
     }
 
-    fn steps(&mut self, asked: &Asked, now: u64) -> Result<(), &'static str> {
-        let address = asked.address.to_string();
-        // 1. Form: 400, then 405, 415, 413.
-        let segments = asked.path.segments.ok_or("path_ambiguous")?;
-        let (route, method_fits) = self.route(segments, asked.method);
-        if !method_fits || !self.rules.allowed.contains(&asked.method) {
-            return Err("method_not_allowed");
-        }
-        let typed = ["POST", "PUT", "PATCH"].contains(&asked.method) && asked.length.is_some();
-        let is_json =
-            asked.content_type.is_some_and(|sent| sent.to_lowercase().starts_with("application/json"));
-        if typed && !is_json {
-            return Err("unsupported_media_type");
-        }
-        if asked.length.is_some_and(|length| length > 1000) {
-            return Err("request_too_large");
-        }
+    fn steps(&mut self, asked: &Asked, now: u64) -> Step<()> {
+        let route = self.form(asked)?;
         let access = route.as_ref().map_or(self.rules.unmatched, |route| route.access);
         // 2. Limits that need no token.
+        let address = asked.address.to_string();
         let failed_too_often =
             self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) >= most);
         if access != "public" && failed_too_often {
             return Err("auth_failures_limited");
         }
-        spend(self.rules.early, &mut self.early, &address, now)?;
-        if access == "public" {
-            return spend(self.rules.late, &mut self.late, "(nobody)", now);
-        }
-        // 3. Token, 4. revocation.
-        let failed = |model: &mut Self, code: &'static str| {
-            if model.rules.failures.is_some_and(|most| spent(&model.failures, &address, now) < most) {
-                model.failures.push((address.clone(), now));
-            }
-            Err(code)
-        };
-        let (sub, held) = match &asked.credential {
-            Credential::None => return Err("token_missing"),
-            Credential::Two => return Err("credentials_ambiguous"),
-            Credential::Bad(code) => return failed(self, code),
-            Credential::Good { sub, .. } if sub == "denied" => return failed(self, "token_revoked"),
-            Credential::Good { sub, permissions } => (sub, permissions),
-        };
+        let template = route.as_ref().map_or("", |route| route.template);
+        let early = (self.rules.early, &mut self.early, address.as_str());
+        let own = (route.as_ref().and_then(|route| route.own_limit), &mut self.own, template);
+        spend(vec![early, own], now)?;
+        // 3. Token, 4. revocation. A public route asks for none.
+        let caller = if access == "public" { None } else { Some(self.caller(asked, now)?) };
         // 5. Limits that need the token.
-        spend(self.rules.late, &mut self.late, sub, now)?;
+        let who = caller.as_ref().map_or("(nobody)", |(sub, _)| sub.as_str());
+        spend(vec![(self.rules.late, &mut self.late, who)], now)?;
         // 6. Permission and binding.
+        let Some((sub, held)) = caller else { return Ok(()) };
         if access == "deny" {
             return Err("route_denied");
         }
@@ -265,15 +303,83 @@ impl Model {
         if !route.required.iter().all(has) || !(route.any.is_empty() || route.any.iter().any(has)) {
             return Err("permission_missing");
         }
+        let segments = asked.path.segments.unwrap_or_default();
         if route.bind && segments.get(1) != Some(&sub.as_str()) {
             return Err("binding_mismatch");
         }
         Ok(())
     }
 
+    /// The route, if there is one for the method; whether the method is right.
+    fn found(&self, asked: &Asked) -> (Option<Route>, bool) {
+        let found = match (asked.path.segments, asked.host.name) {
+            (Some(segments), Some(host)) => self.route(segments, host, asked.method),
+            _ => (None, true),
+        };
+        let allowed = found.1 && self.rules.allowed.contains(&asked.method);
+        (found.0.filter(|_| allowed), allowed)
+    }
+
+    /// 1. Form: 400, 403, 405, 415, 413. Gives the route, if there is one.
+    fn form(&self, asked: &Asked) -> Step<Option<Route>> {
+        let (route, allowed) = self.found(asked);
+        if asked.path.segments.is_none() {
+            return Err("path_ambiguous");
+        }
+        if asked.host.name.is_none() {
+            return Err("request_malformed");
+        }
+        if self.rules.https_only && asked.proto != "https" {
+            return Err("https_required");
+        }
+        if !allowed {
+            return Err("method_not_allowed");
+        }
+        let (right_type, most) = match &route {
+            Some(route) if route.own_body => ("text/plain", 500),
+            _ => ("application/json", 1000),
+        };
+        let typed = ["POST", "PUT", "PATCH"].contains(&asked.method) && asked.length.is_some();
+        let media_type = asked.content_type.unwrap_or_default().to_lowercase();
+        let media_type = media_type.split(';').next().unwrap_or_default();
+        let is_grpc = media_type.starts_with("application/grpc");
+        if typed && media_type != right_type && !is_grpc {
+            return Err("unsupported_media_type");
+        }
+        if asked.length.is_some_and(|length| length > most) {
+            return Err("request_too_large");
+        }
+        Ok(route)
+    }
+
+    /// Whose good, living token it is, and what its owner may do.
+    fn caller(&mut self, asked: &Asked, now: u64) -> Step<(String, Vec<String>)> {
+        let code = match &asked.credential {
+            Credential::None => return Err("token_missing"),
+            Credential::Two => return Err("credentials_ambiguous"),
+            Credential::Bad(code) => code,
+            Credential::Good { sub, .. } if sub == "denied" => "token_revoked",
+            Credential::Good { sub, permissions, clerk, .. } => {
+                let mut held = permissions.clone();
+                if *clerk && self.rules.roles {
+                    held.push("a:read".to_owned());
+                }
+                return Ok((sub.clone(), held));
+            }
+        };
+        let address = asked.address.to_string();
+        if self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) < most) {
+            self.failures.push((address, now));
+        }
+        Err(code)
+    }
+
     /// The route of the most specific template that fits, if it has the method; whether the method is right.
-    fn route(&self, segments: &[&str], method: &str) -> (Option<Route>, bool) {
-        let fits = |route: &&Route| score(route.template, segments).is_some();
+    fn route(&self, segments: &[&str], host: &str, method: &str) -> (Option<Route>, bool) {
+        let fits = |route: &&Route| {
+            let hosted = host.strip_suffix(".example.org").is_some_and(|front| !front.is_empty());
+            score(route.template, segments).is_some() && (!route.hosted || hosted)
+        };
         let best = self.rules.routes.iter().filter(fits).min_by_key(|route| score(route.template, segments));
         let Some(best) = best else { return (None, true) };
         let has = |method: &str| best.methods.contains(&method);
@@ -285,12 +391,14 @@ impl Model {
     }
 }
 
-fn spend(limit: Option<usize>, log: &mut Log, who: &str, now: u64) -> Result<(), &'static str> {
-    let Some(most) = limit else { return Ok(()) };
-    if spent(log, who, now) >= most {
+/// All limits must admit; then each is spent.
+fn spend(limits: Vec<(Option<usize>, &mut Log, &str)>, now: u64) -> Step<()> {
+    if limits.iter().any(|(most, log, who)| most.is_some_and(|most| spent(log, who, now) >= most)) {
         return Err("rate_limited");
     }
-    log.push((who.to_owned(), now));
+    for (_, log, who) in limits.into_iter().filter(|(most, _, _)| most.is_some()) {
+        log.push((who.to_owned(), now));
+    }
     Ok(())
 }
 
