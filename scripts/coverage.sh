@@ -18,4 +18,4 @@ objects=()
 while IFS= read -r object; do objects+=(--object "$object"); done < <(sed -n 's/^ *Running .*(\(.*\))$/\1/p' "$log")
 "$bin/llvm-profdata" merge --sparse "$work"/raw/*.profraw --output "$work/all.profdata"
 "$bin/llvm-cov" report "${objects[@]}" --instr-profile "$work/all.profdata" --ignore-filename-regex '(/\.cargo/|/rustc/|tests?/|tests\.rs|/target/)' |
-	sed -n '1p;/src\//p;/^TOTAL/p' | awk '{ printf "%-44s %8s lines, %s missed, %s\n", $1, $8, $9, $10 }'
+	sed -n '/\.rs /p;/^TOTAL/p' | awk '{ printf "%-44s %8s lines, %s missed, %s\n", $1, $8, $9, $10 }'

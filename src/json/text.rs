@@ -60,9 +60,7 @@ impl Object {
         self.name(name);
         self.0.push('[');
         for (place, text) in texts.iter().enumerate() {
-            if place > 0 {
-                self.0.push(',');
-            }
+            separate(&mut self.0, place);
             write_text(&mut self.0, text);
         }
         self.0.push(']');
@@ -100,9 +98,7 @@ fn write_value(out: &mut String, value: &Value) {
         Value::Array(values) => {
             out.push('[');
             for (place, value) in values.iter().enumerate() {
-                if place > 0 {
-                    out.push(',');
-                }
+                separate(out, place);
                 write_value(out, value);
             }
             out.push(']');
@@ -110,15 +106,20 @@ fn write_value(out: &mut String, value: &Value) {
         Value::Object(members) => {
             out.push('{');
             for (place, (name, value)) in members.iter().enumerate() {
-                if place > 0 {
-                    out.push(',');
-                }
+                separate(out, place);
                 write_text(out, name);
                 out.push(':');
                 write_value(out, value);
             }
             out.push('}');
         }
+    }
+}
+
+/// A comma before all but the first.
+fn separate(out: &mut String, place: usize) {
+    if place > 0 {
+        out.push(',');
     }
 }
 
