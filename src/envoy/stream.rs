@@ -1,24 +1,22 @@
 //! One request: its headers to the guard, its body to be counted, held or read, its response to be marked.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use proxy_wasm::types::Action;
 
+use super::account::{Origin, log_passing, report};
 use super::cells::CurrentStream;
 use super::holds::Hold;
 use super::host;
 use super::root::Shared;
-use crate::decision::{Code, Denial, Fault, FormFault, FormFaults};
+use crate::decision::{Denial, Fault, FormFault, FormFaults};
 use crate::effect::forward::{Edit, each_edit};
 use crate::effect::{self, Reply, rate_headers};
-use crate::event::{self, Line, Subject};
+use crate::event::Subject;
 use crate::guard::{BodyPlan, Judged, Verdict};
-use crate::limit::Standing;
 use crate::request::Request;
 use crate::request::block::Block;
 use crate::time::UnixNanos;
-use crate::token::Age;
 
 /// What is kept of a request after its headers.
 pub(super) struct Stream {
@@ -50,45 +48,6 @@ struct Judgement {
     verdict: Verdict,
     subject: Subject,
     grpc: bool,
-}
-
-/// Where a log line finds its request: in the headers, or in what was kept of them.
-#[derive(Clone, Copy)]
-enum Origin<'a, 'r> {
-    Headers(&'a Request<'r>),
-    Kept(&'a Subject),
-}
-
-impl Origin<'_, '_> {
-    fn client_ip(self, shared: &Shared, verdict: &Verdict) -> Option<IpAddr> {
-        match self {
-            // Asking Envoy costs a call that returns bytes, and a limit may have asked already.
-            Self::Headers(request) => verdict
-                .address
-                .unwrap_or_else(|| shared.guard.client_address(request, &CurrentStream::default())),
-            Self::Kept(subject) => subject.client_ip,
-        }
-    }
-
-    /// Whether to write a line about this client and code, and if so, about what.
-    fn sampled(self, shared: &Shared, verdict: &Verdict, code: Code, now: UnixNanos) -> Option<Subject> {
-        let client_ip = self.client_ip(shared, verdict);
-        let mut sampler = shared.sampler.try_borrow_mut().ok()?;
-        sampler.admits(code, client_ip, now).then(|| self.subject(client_ip))
-    }
-
-    fn subject(self, client_ip: Option<IpAddr>) -> Subject {
-        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(64).collect();
-        match self {
-            Self::Headers(request) => Subject {
-                method: lossy(request.method),
-                path: request.logged_path(),
-                request_id: lossy(request.request_id.unwrap_or_default()),
-                client_ip,
-            },
-            Self::Kept(subject) => subject.clone(),
-        }
-    }
 }
 
 impl Judgement {
@@ -243,8 +202,8 @@ impl Stream {
                 self.state = State::Passing;
                 Action::Continue
             }
-            State::Overtaken { max_bytes, judged } => {
-                self.state = State::Overtaken { max_bytes, judged };
+            overtaken @ State::Overtaken { .. } => {
+                self.state = overtaken;
                 Action::Pause
             }
             State::Counting { left, max_bytes, judged } => match left.checked_sub(size) {
@@ -306,9 +265,7 @@ impl Stream {
             }
         }
     }
-}
 
-impl Stream {
     /// Refuses a request whose body Envoy was holding for us.
     fn refuse_held(&mut self, shared: &Shared, judged: Box<Judgement>, max_bytes: u64) -> Action {
         if host::is_answered() {
@@ -323,8 +280,8 @@ impl Stream {
         let shared = &*Rc::clone(&self.shared);
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
-            State::Overtaken { max_bytes, judged } => {
-                self.state = State::Overtaken { max_bytes, judged };
+            overtaken @ State::Overtaken { .. } => {
+                self.state = overtaken;
                 Action::Pause
             }
             State::Passing | State::Counting { .. } => {
@@ -435,46 +392,4 @@ fn pass_judged(shared: &Shared, judged: &Judgement) {
     // Only a report asks for the time.
     let now = if judged.verdict.reported.is_some() { host::now() } else { UnixNanos::default() };
     pass(shared, &judged.verdict, Origin::Kept(&judged.subject), now);
-}
-
-/// Everything but the reply: count, filter state, log.
-fn report(
-    shared: &Shared,
-    denial: &Denial,
-    verdict: &Verdict,
-    origin: Origin<'_, '_>,
-    carried_out: bool,
-    now: UnixNanos,
-) {
-    let policy = shared.guard.policy();
-    let metrics = &shared.metrics;
-    metrics.counters.decided(Some(denial), carried_out, |place| metrics.add(place));
-    let code = denial.code();
-    host::set_filter_state("api_guard.code", code.as_str().as_bytes());
-    if let Some(label) = policy.route_label(verdict.route) {
-        host::set_filter_state("api_guard.route", label.as_bytes());
-    }
-    if let Some(over) = denial.over_limit() {
-        host::set_filter_state("api_guard.limit", over.name.as_bytes());
-    }
-    if let Some(subject) = origin.sampled(shared, verdict, code, now) {
-        write(&event::refused(policy, denial, verdict, &subject, carried_out));
-    }
-}
-
-fn log_passing(shared: &Shared, verdict: &Verdict, origin: Origin<'_, '_>, now: UnixNanos) {
-    let policy = shared.guard.policy();
-    if verdict.age == Age::Old
-        && let Some(subject) = origin.sampled(shared, verdict, Code::TokenTooOld, now)
-    {
-        write(&event::old_token(policy, verdict, &subject));
-    }
-    for judged in verdict.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
-        let subject = origin.subject(origin.client_ip(shared, verdict));
-        write(&event::near_limit(policy, judged, verdict, &subject));
-    }
-}
-
-fn write(line: &Line) {
-    log::log!(line.level, "{}", line.text);
 }

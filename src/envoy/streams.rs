@@ -23,8 +23,9 @@ type ById<T> = HashMap<u32, T, BuildHasherDefault<Fnv1a>>;
 
 #[derive(Default)]
 struct Streams {
-    /// The configurations at work, by root context: the one in force, and those that requests still run under.
-    configured: Vec<(u32, Rc<Shared>)>,
+    /// The configurations by root context: the one in force, and those that requests still run under. `None`: not
+    /// configured yet, or wrongly.
+    roots: Vec<(u32, Option<Rc<Shared>>)>,
     /// Streams whose headers have not come, and their root contexts.
     announced: Vec<(u32, u32)>,
     begun: ById<Stream>,
@@ -37,8 +38,9 @@ thread_local! {
 /// Sets the configuration of a root context.
 pub(super) fn configure(root: u32, shared: &Rc<Shared>) {
     let _ = with(|streams| {
-        streams.configured.retain(|(known, _)| *known != root);
-        streams.configured.push((root, Rc::clone(shared)));
+        if let Some((_, place)) = streams.roots.iter_mut().find(|(known, _)| *known == root) {
+            *place = Some(Rc::clone(shared));
+        }
     });
 }
 
@@ -52,8 +54,8 @@ impl Streams {
     fn begin(&mut self, context: u32) -> Option<Rc<Shared>> {
         let place = self.announced.iter().rposition(|(announced, _)| *announced == context)?;
         let (_, root) = self.announced.swap_remove(place);
-        let (_, shared) = self.configured.iter().find(|(configured, _)| *configured == root)?;
-        Some(Rc::clone(shared))
+        let (_, shared) = self.roots.iter().find(|(known, _)| *known == root)?;
+        shared.clone()
     }
 
     fn forget(&mut self, context: u32) {
@@ -82,6 +84,7 @@ mod exports {
     #[unsafe(export_name = "api_guard_on_context_create")]
     extern "C" fn on_context_create(context: u32, parent: u32) {
         if parent == 0 {
+            let _ = with(|streams| streams.roots.push((context, None)));
             // SAFETY: the SDK's own callback, called as Envoy would.
             unsafe { proxy_on_context_create(context, parent) };
         } else {
@@ -93,9 +96,9 @@ mod exports {
     #[unsafe(export_name = "api_guard_on_delete")]
     extern "C" fn on_delete(context: u32) {
         let is_root = with(|streams| {
-            let place = streams.configured.iter().position(|(configured, _)| *configured == context);
+            let place = streams.roots.iter().position(|(root, _)| *root == context);
             match place {
-                Some(place) => drop(streams.configured.swap_remove(place)),
+                Some(place) => drop(streams.roots.swap_remove(place)),
                 None => streams.forget(context),
             }
             place.is_some()
@@ -113,8 +116,8 @@ mod exports {
         let Some(shared) = shared else { return number(None) };
         let (action, rest) = stream::judge_headers(context, &shared, end_of_stream != 0);
         if let Some(stream) = rest {
-            let kept = with(|streams| streams.begun.insert(context, stream).is_none());
-            debug_assert_eq!(kept, Some(true));
+            // What could not be kept could not be judged further.
+            return number(with(|streams| streams.begun.insert(context, stream)).map(|_| action));
         }
         number(Some(action))
     }
