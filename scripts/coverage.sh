@@ -13,9 +13,11 @@ mkdir -p "$work/raw"
 work=$(cd "$work" && pwd)
 export RUSTFLAGS="-C instrument-coverage" CARGO_TARGET_DIR="$work/build" LLVM_PROFILE_FILE="$work/raw/%p-%m.profraw"
 log=$work/log
-cargo test --lib --bins --test model --test limit --test config --test vectors --test cli --test docs >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
+cargo test --lib --test model --test limit --test config --test vectors --test decisions --test guard >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
+# Who starts the command with an empty environment makes it write where it stands; the command is not counted here.
+find . -maxdepth 1 -name 'default_*.profraw' -delete
 objects=()
 while IFS= read -r object; do objects+=(--object "$object"); done < <(sed -n 's/^ *Running .*(\(.*\))$/\1/p' "$log")
 "$bin/llvm-profdata" merge --sparse "$work"/raw/*.profraw --output "$work/all.profdata"
-"$bin/llvm-cov" report "${objects[@]}" --instr-profile "$work/all.profdata" --ignore-filename-regex '(/\.cargo/|/rustc/|tests?/|tests\.rs|/target/)' |
+"$bin/llvm-cov" report "${objects[@]}" --instr-profile "$work/all.profdata" --ignore-filename-regex '(/\.cargo/|/bin/|/rustc/|tests?/|tests\.rs|/target/)' |
 	sed -n '/\.rs /p;/^TOTAL/p' | awk '{ printf "%-44s %8s lines, %s missed, %s\n", $1, $8, $9, $10 }'
