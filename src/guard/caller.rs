@@ -84,7 +84,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
             Some(caller) => caller,
             None => {
                 let token_policy = &self.policy.tokens;
-                let verified = token_policy.verify(token, &self.policy.book, self.now)?;
+                let verified = token_policy.verify(token, &self.policy.book, &mut worker.header, self.now)?;
                 let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
                 let caller = Rc::new(Caller { token: verified, marks });
                 worker.cache.remember(token, &caller);
@@ -96,7 +96,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
 
     /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
     /// tokens are looked at anew.
-    fn remembered(&self, worker: &Worker, token: &[u8]) -> Option<Rc<Caller>> {
+    fn remembered(&self, worker: &mut Worker, token: &[u8]) -> Option<Rc<Caller>> {
         let caller = worker.cache.find(token)?;
         self.policy.tokens.keys.valid(caller.token.key(), self.now).then_some(caller)
     }

@@ -15,7 +15,16 @@ const LONGEST_TOKEN: usize = 4096;
 /// See the module's description.
 #[derive(Debug)]
 pub struct TokenCache<T> {
-    places: Vec<Option<Entry<T>>>,
+    places: Vec<Place<T>>,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    /// The mark of the token that has the place.
+    mark: u64,
+    /// The mark of the last token that found the place taken, since the one that has it was last found.
+    knocked: u64,
+    entry: Option<Entry<T>>,
 }
 
 #[derive(Debug)]
@@ -26,33 +35,50 @@ struct Entry<T> {
 
 impl<T> Default for TokenCache<T> {
     fn default() -> Self {
-        Self { places: (0..PLACES).map(|_| None).collect() }
+        Self { places: (0..PLACES).map(|_| Place { mark: 0, knocked: 0, entry: None }).collect() }
     }
 }
 
 impl<T> TokenCache<T> {
     /// What was remembered of exactly this token.
-    pub fn find(&self, token: &[u8]) -> Option<Rc<T>> {
-        let entry = self.places.get(place(token))?.as_ref()?;
-        equal(&entry.token, token).then(|| Rc::clone(&entry.caller))
+    pub fn find(&mut self, token: &[u8]) -> Option<Rc<T>> {
+        let mark = mark(token);
+        let place = self.places.get_mut(place(mark))?;
+        // Another token's memory stays untouched.
+        let entry = place.entry.as_ref().filter(|_| place.mark == mark)?;
+        if !equal(&entry.token, token) {
+            return None;
+        }
+        place.knocked = 0;
+        Some(Rc::clone(&entry.caller))
     }
 
-    /// Remembers a token that verified, in place of another one where need be.
+    /// Remembers a token that verified: where its place is taken, not before it comes again and the other has not. So
+    /// tokens that come once neither cost their keeping nor drive out those that come often.
     pub fn remember(&mut self, token: &[u8], caller: &Rc<T>) {
-        if token.len() <= LONGEST_TOKEN
-            && let Some(slot) = self.places.get_mut(place(token))
-        {
-            *slot = Some(Entry { token: token.into(), caller: Rc::clone(caller) });
+        let mark = mark(token);
+        let Some(place) = self.places.get_mut(place(mark)) else { return };
+        if token.len() > LONGEST_TOKEN {
+            return;
         }
+        if place.entry.is_some() && place.knocked != mark {
+            place.knocked = mark;
+            return;
+        }
+        let entry = Some(Entry { token: token.into(), caller: Rc::clone(caller) });
+        *place = Place { mark, knocked: 0, entry };
     }
 }
 
-/// From the last characters of the signature: as good as random for every token that verified.
-fn place(token: &[u8]) -> usize {
+/// Of the last characters of the signature: as good as random for every token that verified.
+fn mark(token: &[u8]) -> u64 {
     // The very last character carries only four bits of the MAC.
     let tail = token.split_last().and_then(|(_, rest)| rest.last_chunk::<8>()).copied().unwrap_or_default();
-    let mixed = u64::from_le_bytes(tail).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(mixed >> 32).unwrap_or(0) % PLACES
+    u64::from_le_bytes(tail).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn place(mark: u64) -> usize {
+    usize::try_from(mark >> 32).unwrap_or(0) % PLACES
 }
 
 /// Compares in a time that depends on the lengths alone, eight bytes at a time.
