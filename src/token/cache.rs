@@ -95,3 +95,60 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     // Not before all was read may the compiler learn whether there is a difference.
     std::hint::black_box(of_words | u64::from(of_rest)) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens that share one place.
+    fn rivals() -> Vec<Vec<u8>> {
+        let tokens = (0..).map(|number: u32| format!("h.c.{number:042}x").into_bytes());
+        let shared = place(mark(b"h.c.0000000000000000000000000000000000000000000x"));
+        tokens.filter(|token| place(mark(token)) == shared).take(3).collect()
+    }
+
+    fn found(cache: &mut TokenCache<usize>, token: &[u8]) -> Option<usize> {
+        cache.find(token).map(|caller| *caller)
+    }
+
+    #[test]
+    fn a_token_is_found_by_all_its_bytes() {
+        let mut cache = TokenCache::default();
+        cache.remember(b"header.claims.signature-of-it", &Rc::new(1));
+        assert_eq!(found(&mut cache, b"header.claims.signature-of-it"), Some(1));
+        assert_eq!(found(&mut cache, b"header.Claims.signature-of-it"), None);
+        assert_eq!(found(&mut cache, b"header.claims.signature-of-iu"), None);
+        assert_eq!(found(&mut cache, b""), None);
+        cache.remember(&[b'a'; LONGEST_TOKEN + 1], &Rc::new(2));
+        assert_eq!(found(&mut cache, &[b'a'; LONGEST_TOKEN + 1]), None);
+        cache.remember(&[b'a'; LONGEST_TOKEN], &Rc::new(3));
+        assert_eq!(found(&mut cache, &[b'a'; LONGEST_TOKEN]), Some(3));
+    }
+
+    #[test]
+    fn tokens_that_come_once_do_not_drive_out_one_that_comes_often() {
+        let [often, once, other] = rivals().try_into().unwrap();
+        let mut cache = TokenCache::default();
+        cache.remember(&often, &Rc::new(0));
+        for token in [&once, &other, &once, &other] {
+            cache.remember(token, &Rc::new(1));
+            assert_eq!(found(&mut cache, token), None);
+        }
+        for _ in 0..3 {
+            assert_eq!(found(&mut cache, &often), Some(0));
+            cache.remember(&once, &Rc::new(1));
+        }
+        assert_eq!(found(&mut cache, &often), Some(0));
+    }
+
+    #[test]
+    fn a_token_that_comes_again_takes_the_place_of_one_that_does_not() {
+        let [gone, comes, _] = rivals().try_into().unwrap();
+        let mut cache = TokenCache::default();
+        cache.remember(&gone, &Rc::new(0));
+        cache.remember(&comes, &Rc::new(1));
+        cache.remember(&comes, &Rc::new(1));
+        assert_eq!(found(&mut cache, &comes), Some(1));
+        assert_eq!(found(&mut cache, &gone), None);
+    }
+}

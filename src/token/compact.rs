@@ -44,21 +44,16 @@ impl<'a> Compact<'a> {
     /// character that no token has comes before all of them.
     pub fn decode(&self) -> Result<Decoded, TokenFault> {
         let decoded = Decoded { payload: decode(self.payload), signature: decode(self.signature) };
-        if decoded.payload.is_err() || decoded.signature.is_err() {
-            self.check_alphabet()?;
+        let is_strange = |part: &Result<_, _>| part.as_ref().is_err_and(|fault| *fault == STRANGE);
+        if is_strange(&decoded.payload) || is_strange(&decoded.signature) {
+            Err(STRANGE)
+        } else {
+            Ok(decoded)
         }
-        Ok(decoded)
-    }
-
-    #[cold]
-    fn check_alphabet(&self) -> Result<(), TokenFault> {
-        let known = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-        if [self.payload, self.signature].into_iter().flatten().all(known) {
-            return Ok(());
-        }
-        Err(TokenFault::Malformed("a character that no token has"))
     }
 }
+
+const STRANGE: TokenFault = TokenFault::Malformed("a character that no token has");
 
 /// The parts behind the header.
 #[derive(Debug)]
@@ -73,11 +68,15 @@ pub struct Decoded {
 pub fn decode(part: &[u8]) -> Result<Vec<u8>, TokenFault> {
     // Three bytes for every four characters are always enough.
     let mut bytes = vec![0; part.len()];
-    let length = BASE64_URL_SAFE_NO_PAD
-        .decode_slice(part, &mut bytes)
-        .map_err(|_| TokenFault::Malformed("a part is not base64url"))?;
+    let length = BASE64_URL_SAFE_NO_PAD.decode_slice(part, &mut bytes).map_err(|_| fault_of(part))?;
     bytes.truncate(length);
     Ok(bytes)
+}
+
+#[cold]
+fn fault_of(part: &[u8]) -> TokenFault {
+    let known = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    if part.iter().all(known) { TokenFault::Malformed("a part is not base64url") } else { STRANGE }
 }
 
 /// A JOSE header that api-guard accepts, before its key is known.
