@@ -1,5 +1,7 @@
 //! Which header names matter under a configuration, and for what.
 
+use crate::lookup::same;
+
 /// What a header is for. One header may be for several things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -113,13 +115,16 @@ impl HeaderPlan {
 }
 
 impl Entry {
+    /// `name` is as long as the entry's.
     fn is(&self, name: &[u8]) -> bool {
-        if self.fold {
-            let folded = |byte: u8| if byte == b'_' { b'-' } else { byte };
-            self.name.iter().zip(name).all(|(&ours, &theirs)| folded(ours) == folded(theirs))
-        } else {
-            *self.name == *name
-        }
+        same(&self.name, name) || self.fold && self.is_spelled(name)
+    }
+
+    /// Whether `name` is this one with other `-` and `_`.
+    fn is_spelled(&self, name: &[u8]) -> bool {
+        let folded = |byte: u8| if byte == b'_' { b'-' } else { byte };
+        // Most names differ in their last letter already.
+        self.name.iter().rev().zip(name.iter().rev()).all(|(&ours, &theirs)| folded(ours) == folded(theirs))
     }
 }
 

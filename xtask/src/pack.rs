@@ -14,7 +14,7 @@ const EXPORTS: [&str; 8] = [
     "memory",
     "_initialize",
     "proxy_abi_version_0_2_1",
-    "proxy_on_memory_allocate",
+    "api_guard_on_memory_allocate",
     "proxy_on_configure",
     "api_guard_on_tick",
     "api_guard_on_context_create",
