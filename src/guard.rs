@@ -42,8 +42,11 @@ pub trait Proxy {
     fn cells(&self) -> &Self::Cells;
 
     /// The peer's address with its port, such as `127.0.0.1:47302` or `[2001:db8::1]:0`.
-    fn source_address(&self) -> Option<Vec<u8>>;
+    fn source_address(&self) -> Option<PeerText>;
 }
+
+/// A peer's address as the proxy writes it, on the stack.
+pub type PeerText = SmallVec<[u8; 64]>;
 
 /// A configuration at work. Immutable; shared by all requests of a configuration on one worker.
 #[derive(Debug)]
@@ -61,8 +64,6 @@ pub struct Worker {
     // INVARIANT: one entry for each limit of the policy, in its order.
     identities: Vec<Identities>,
     failures: Identities,
-    /// Empty between requests; kept for its memory.
-    spending: limits::Spending,
     revocations: Revocations,
     hosts: LastHost,
 }
@@ -81,7 +82,6 @@ impl Worker {
             limiter,
             identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),
             failures: limiter.identities(AUTH_FAILURES),
-            spending: limits::Spending::default(),
             revocations,
             hosts: LastHost::default(),
         })

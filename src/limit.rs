@@ -203,6 +203,18 @@ impl Limiter {
         }
     }
 
+    /// Spends one unit of the only charge of a request, if it admits.
+    pub fn admit_alone(
+        &self,
+        cells: &impl Cells,
+        leases: &mut Leases,
+        charge: &Charge,
+        now: UnixNanos,
+    ) -> Result<Outcome, CellFault> {
+        leases.observe(now);
+        self.admit_one(cells, leases, charge, now)
+    }
+
     /// Judges without spending.
     pub fn peek(&self, cells: &impl Cells, charge: &Charge, now: UnixNanos) -> Result<Outcome, CellFault> {
         let attempt = Attempt::load(self.table, cells, &Leases::none(), charge, now)?;

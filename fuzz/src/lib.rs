@@ -6,7 +6,7 @@ use api_guard::config::{Environment, Policy};
 use api_guard::decision::Denial;
 use api_guard::effect;
 use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::guard::{Guard, Proxy, Verdict, Worker};
+use api_guard::guard::{Guard, PeerText, Proxy, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -57,8 +57,8 @@ impl Proxy for Client<'_> {
         self.0
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"192.0.2.1:4711".to_vec())
+    fn source_address(&self) -> Option<PeerText> {
+        Some(b"192.0.2.1:4711".as_slice().into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::host;
 use crate::cells::{CellFault, Cells, Expected, Loaded, Stored, Version};
-use crate::guard::Proxy;
+use crate::guard::{PeerText, Proxy};
 
 /// A number that no cell has yet, as good as certainly: the host counts up from 1 for all cells together. Since a
 /// cell that is not there takes any number but 0, this creates a cell only where there is none.
@@ -39,7 +39,7 @@ impl Proxy for CurrentStream {
         &self.0
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
+    fn source_address(&self) -> Option<PeerText> {
         host::source_address()
     }
 }

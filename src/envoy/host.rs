@@ -3,9 +3,14 @@
 //! The SDK's own wrappers panic on header values that are not UTF-8 and on every status that they do not expect, and a
 //! panic takes the whole VM down. Here every status but Ok is an error value, and nothing is decoded.
 
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+
 use crate::cells::CellFault;
 use crate::decision::Fault;
 use crate::effect::Reply;
+use crate::guard::PeerText;
 use crate::request::block;
 use crate::time::UnixNanos;
 
@@ -76,30 +81,80 @@ unsafe extern "C" {
     ) -> u32;
 }
 
-/// Memory for what a call hands over. In place of the SDK's, which takes several times as long.
+/// Sizes of the pieces of memory that are used again and again: for an address, and for the headers of most requests.
+const PIECES: [usize; 2] = [64, 4096];
+
+thread_local! {
+    /// One spare piece of each size, unless it is in use. Allocating anew touches as much memory as a step of the guard.
+    static SPARE: [Cell<Vec<u8>>; PIECES.len()] = const { [const { Cell::new(Vec::new()) }; PIECES.len()] };
+}
+
+/// How much is allocated for `size` bytes.
+fn allotted(size: usize) -> usize {
+    PIECES.into_iter().find(|piece| size <= *piece).unwrap_or(size)
+}
+
+/// Memory for what a call hands over, in place of the SDK's: `allotted(size)` bytes.
 #[expect(unsafe_code, reason = "an export that the ABI demands")]
 #[unsafe(export_name = "api_guard_on_memory_allocate")]
 extern "C" fn on_memory_allocate(size: usize) -> *mut u8 {
-    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
+    let size = allotted(size);
+    let spare = SPARE.with(|spares| {
+        let place = PIECES.iter().position(|piece| *piece == size)?;
+        spares.get(place).map(Cell::take).filter(|spare| spare.capacity() == size)
+    });
+    match spare {
+        Some(spare) => ManuallyDrop::new(spare).as_mut_ptr(),
+        None => Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast(),
+    }
 }
 
-/// Receives bytes that the host allocated in this VM; `None` if the call failed.
+/// What a call handed over. Its memory becomes the spare piece again.
+#[derive(Debug, Default)]
+pub(super) struct Received(Vec<u8>);
+
+impl Deref for Received {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        let mut memory = std::mem::take(&mut self.0);
+        if let Some(place) = PIECES.iter().position(|piece| *piece == memory.capacity()) {
+            memory.clear();
+            SPARE.with(|spares| spares.get(place).map(|spare| spare.set(memory)));
+        }
+    }
+}
+
+impl Received {
+    /// The bytes, to be kept.
+    fn into_vec(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// Receives bytes that the host allocated in this VM; the status if the call failed.
 #[expect(unsafe_code, reason = "takes over what the host allocated through proxy_on_memory_allocate")]
-fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, u32> {
+fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Received, u32> {
     let mut data = std::ptr::null_mut();
     let mut size = 0;
     match call(&raw mut data, &raw mut size) {
-        OK if data.is_null() => Ok(Vec::new()),
-        // SAFETY: `on_memory_allocate` gave the host a boxed slice of exactly `size` bytes, which the host has filled and
-        // no longer knows.
-        OK => Ok(unsafe { Vec::from_raw_parts(data, size, size) }),
+        OK if data.is_null() => Ok(Received::default()),
+        // SAFETY: `on_memory_allocate` gave the host this memory, of `allotted(size)` bytes and owned by nobody else; the
+        // host has filled the first `size` of them and no longer knows it.
+        OK => Ok(Received(unsafe { Vec::from_raw_parts(data, size, allotted(size)) })),
         status => Err(status),
     }
 }
 
 /// The request's headers, in the form that [`block::Block`] reads.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-pub(super) fn request_headers() -> Result<Vec<u8>, Fault> {
+pub(super) fn request_headers() -> Result<Received, Fault> {
     // SAFETY: both pointers are valid for writing during the call.
     receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
         .map_err(|_| Fault::Headers)
@@ -144,10 +199,11 @@ pub(super) fn remove_request_header(name: &[u8]) -> Result<(), Fault> {
 
 /// The peer's address with its port; `None` where there is none.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
-pub(super) fn source_address() -> Option<Vec<u8>> {
+pub(super) fn source_address() -> Option<PeerText> {
     const PATH: &[u8] = b"source\0address";
     // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
+    let address = receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) });
+    address.ok().map(|address| PeerText::from_slice(&address))
 }
 
 /// How many bytes of the current request Envoy has received, its headers included. Not `request.size`: that is what a
@@ -158,7 +214,7 @@ pub(super) fn size_received() -> Option<u64> {
     // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
     let value =
         receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()?;
-    value.try_into().ok().map(u64::from_le_bytes)
+    (*value).try_into().ok().map(u64::from_le_bytes)
 }
 
 /// Whether Envoy has decided on an answer to the current request already.
@@ -185,7 +241,7 @@ pub(super) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, CellFault
     match receive(|data, size| unsafe {
         proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
     }) {
-        Ok(bytes) => Ok(Some((bytes, cas))),
+        Ok(bytes) => Ok(Some((bytes.into_vec(), cas))),
         Err(NOT_FOUND) => Ok(None),
         Err(_) => Err(CellFault),
     }
@@ -207,7 +263,7 @@ pub(super) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool,
 pub(super) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
     // SAFETY: both pointers are valid for writing during the call.
     match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, 0, length, data, size) }) {
-        Ok(bytes) => Ok(bytes),
+        Ok(bytes) => Ok(bytes.into_vec()),
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),
     }
@@ -218,7 +274,7 @@ pub(super) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
 pub(super) fn plugin_configuration(length: usize) -> Vec<u8> {
     // SAFETY: both pointers are valid for writing during the call.
     receive(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, length, data, size) })
-        .unwrap_or_default()
+        .map_or_else(|_| Vec::new(), Received::into_vec)
 }
 
 /// Answers the request. Envoy then stops it, whatever the callback returns.

@@ -13,15 +13,6 @@ use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
 use crate::request::Request;
 use crate::seed::Digest;
 
-/// What the limits of one request come to while they are judged.
-#[derive(Debug, Default)]
-pub(super) struct Spending {
-    /// Places of the limits in the configuration.
-    places: Vec<usize>,
-    charges: Vec<Charge>,
-    outcomes: Vec<Outcome>,
-}
-
 /// Whether limits of this mode are meant; `None` is the route's. A pointer, so that what judges them is compiled once.
 type OfModes = fn(Option<Mode>) -> bool;
 
@@ -102,50 +93,92 @@ impl<P: Proxy> Visit<'_, '_, P> {
         (needs_token, of_modes): (bool, OfModes),
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
-        let Worker { limiter, leases, identities, spending: Spending { places, charges, outcomes }, .. } =
-            worker;
-        places.clear();
-        charges.clear();
         let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
-        for &place in self.policy.limits_for_all.iter().chain(of_route) {
-            let Some(rule) = self.policy.limits.get(place) else { continue };
-            let is_chosen = rule.needs_token == needs_token && of_modes(rule.mode);
-            if !is_chosen || verdict.limits.iter().any(|judged| judged.limit == place) {
-                continue;
-            }
-            // Always there by the worker's invariant; a limit must not be passed over.
-            let identities = identities.get(place).ok_or(CellFault)?;
-            places.push(place);
-            charges.push(Charge {
-                identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
-                overflow: identities.overflow(),
-                quota: quota(rule, caller),
-                enforced: rule.mode != Some(Mode::Report),
-            });
+        let is_chosen = |place: usize| {
+            let rule = self.policy.limits.get(place);
+            rule.is_some_and(|rule| rule.needs_token == needs_token && of_modes(rule.mode))
+                && !verdict.limits.iter().any(|judged| judged.limit == place)
+        };
+        let mut chosen =
+            self.policy.limits_for_all.iter().chain(of_route).copied().filter(|&place| is_chosen(place));
+        let Some(first) = chosen.next() else { return Ok(()) };
+        let Some(second) = chosen.next() else {
+            let Worker { limiter, leases, identities, .. } = worker;
+            let charge = self.charge(identities, first, form, caller)?;
+            let outcome = limiter.admit_alone(self.proxy.cells(), leases, &charge, self.now)?;
+            return self
+                .note(first, &charge, outcome, verdict)
+                .map_or(Ok(()), |over| Err(Denial::RateLimited(over)));
+        };
+        let places = [first, second].into_iter().chain(chosen).collect();
+        self.spend_several(worker, form, caller, places, verdict)
+    }
+
+    #[inline(never)]
+    fn spend_several(
+        &self,
+        worker: &mut Worker,
+        form: &Form<'_>,
+        caller: Option<&Caller>,
+        places: Vec<usize>,
+        verdict: &mut Verdict,
+    ) -> Result<(), Denial> {
+        let Worker { limiter, leases, identities, .. } = worker;
+        let mut charges = Vec::with_capacity(places.len());
+        for &place in &places {
+            charges.push(self.charge(identities, place, form, caller)?);
         }
-        if charges.is_empty() {
-            return Ok(());
-        }
-        limiter.admit(self.proxy.cells(), leases, charges, outcomes, self.now)?;
+        let mut outcomes = Vec::with_capacity(places.len());
+        limiter.admit(self.proxy.cells(), leases, &charges, &mut outcomes, self.now)?;
         let mut refused: Option<OverLimit> = None;
-        for ((&place, charge), &outcome) in places.iter().zip(charges.iter()).zip(outcomes.iter()) {
-            verdict.limits.push(Judged { limit: place, quota: charge.quota, outcome });
-            if outcome.admits() {
-                continue;
-            }
-            let name = self.policy.limits.get(place).map_or("", |rule| &rule.name);
-            let over = over(Some(place), name, charge.quota, outcome);
-            if !charge.enforced {
-                verdict.reported.get_or_insert(Denial::RateLimited(over));
-            } else if refused
-                .as_ref()
-                .is_none_or(|first| first.retry_after_seconds < over.retry_after_seconds)
-            {
-                // The one that takes longest: whoever waits that long is admitted by all.
-                refused = Some(over);
+        for ((place, charge), outcome) in places.into_iter().zip(&charges).zip(outcomes) {
+            let over = self.note(place, charge, outcome, verdict);
+            // The one that takes longest: whoever waits that long is admitted by all.
+            let seconds = |over: &Option<OverLimit>| over.as_ref().map(|over| over.retry_after_seconds);
+            if seconds(&over) > seconds(&refused) {
+                refused = over;
             }
         }
         refused.map_or(Ok(()), |over| Err(Denial::RateLimited(over)))
+    }
+
+    /// What the limit at `place` charges for this request.
+    fn charge(
+        &self,
+        identities: &[Identities],
+        place: usize,
+        form: &Form<'_>,
+        caller: Option<&Caller>,
+    ) -> Result<Charge, CellFault> {
+        // Always there by the worker's invariant; a limit must not be passed over.
+        let (rule, identities) = self.policy.limits.get(place).zip(identities.get(place)).ok_or(CellFault)?;
+        Ok(Charge {
+            identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
+            overflow: identities.overflow(),
+            quota: quota(rule, caller),
+            enforced: rule.mode != Some(Mode::Report),
+        })
+    }
+
+    /// Notes what a limit said; the refusal, if it said no and enforces.
+    fn note(
+        &self,
+        place: usize,
+        charge: &Charge,
+        outcome: Outcome,
+        verdict: &mut Verdict,
+    ) -> Option<OverLimit> {
+        verdict.limits.push(Judged { limit: place, quota: charge.quota, outcome });
+        if outcome.admits() {
+            return None;
+        }
+        let name = self.policy.limits.get(place).map_or("", |rule| &rule.name);
+        let over = over(Some(place), name, charge.quota, outcome);
+        if charge.enforced {
+            return Some(over);
+        }
+        verdict.reported.get_or_insert(Denial::RateLimited(over));
+        None
     }
 
     fn failures_charge(&self, failures: &Identities) -> Option<Charge> {

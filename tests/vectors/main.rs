@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
 use api_guard::effect;
-use api_guard::guard::{Guard, Proxy, Worker};
+use api_guard::guard::{Guard, PeerText, Proxy, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -48,8 +48,8 @@ impl Proxy for Here {
         &self.0
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"192.0.2.1:1".to_vec())
+    fn source_address(&self) -> Option<PeerText> {
+        Some(b"192.0.2.1:1".as_slice().into())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
-use api_guard::guard::{Guard, Proxy, Verdict, Worker};
+use api_guard::guard::{Guard, PeerText, Proxy, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::request::block::{Block, encode};
 use api_guard::time::UnixNanos;
@@ -162,8 +162,8 @@ impl Proxy for Client {
         &self.0
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"203.0.113.7:47302".to_vec())
+    fn source_address(&self) -> Option<PeerText> {
+        Some(b"203.0.113.7:47302".as_slice().into())
     }
 }
 

@@ -13,7 +13,7 @@ use api_guard::config::raw::RawConfig;
 use api_guard::decision::Denial;
 use api_guard::effect;
 use api_guard::effect::Reply;
-use api_guard::guard::{Guard, Proxy, Revoked, Verdict, Worker};
+use api_guard::guard::{Guard, PeerText, Proxy, Revoked, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 
@@ -75,8 +75,8 @@ impl Proxy for Machine {
         &self.cells
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(self.address.clone().into_bytes())
+    fn source_address(&self) -> Option<PeerText> {
+        Some(self.address.clone().into_bytes().into())
     }
 }
 
