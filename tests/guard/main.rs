@@ -10,6 +10,7 @@
 
 mod form;
 mod limits;
+mod token;
 
 use std::cell::Cell;
 
