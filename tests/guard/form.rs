@@ -85,6 +85,9 @@ fn a_wrong_method_is_only_reported_where_all_routes_of_the_path_only_report() {
         assert_eq!(said(&verdict), expected, "{method} {path}");
         assert_eq!(faults(&verdict), ["method_not_allowed"], "{method} {path}");
     }
+    let mut reporting = self::guarded(json!({ "mode": "report" }));
+    let verdict = reporting.admit(&request("PATCH", "/", &[]), START);
+    assert_eq!((said(&verdict).as_str(), faults(&verdict)), ("ok", vec!["method_not_allowed"]));
 }
 
 #[test]

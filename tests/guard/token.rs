@@ -3,7 +3,7 @@
 use api_guard::token::Age;
 use serde_json::{Value, json};
 
-use super::{Guarded, HOUR, START, request, said, token};
+use super::{Guarded, HOUR, SECRET, START, request, said, token};
 
 /// A good token with `changes`; null removes a claim.
 fn with(changes: Value) -> String {
@@ -178,6 +178,30 @@ fn what_is_known_of_a_caller_is_what_the_token_says() {
         assert_eq!(said(&verdict), code, "{number} {path}");
     }
     assert_eq!(said(&ask(&with(json!({})), "/of/7")), "binding_mismatch");
+}
+
+#[test]
+fn the_key_that_verified_a_token_is_known_and_can_be_denied() {
+    let other = "another-secret-of-the-tests-that-is-long-enough";
+    let key = |kid: &str, secret: &str| json!({ "kid": kid, "secret": { "value": secret } });
+    for (keys, place) in [
+        ([key("own", SECRET), key("a", other), key("b", other)], 0),
+        ([key("a", other), key("own", SECRET), key("b", other)], 1),
+        ([key("a", other), key("b", other), key("own", SECRET)], 2),
+    ] {
+        for (denied, code) in [("a", "ok"), ("b", "ok"), ("own", "token_revoked")] {
+            let mut guarded = Guarded::new(
+                json!({ "keys": keys }),
+                json!({ "revocation": { "denied": { "kid": [denied] } } }),
+            );
+            let bearer = format!("Bearer {}", with(json!({})));
+            let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
+            assert_eq!(said(&verdict), code, "{place} {denied}");
+            assert_eq!(verdict.caller.unwrap().token.key(), place);
+            let kids: Vec<_> = guarded.guard.policy().kids().flatten().collect();
+            assert_eq!(kids[place], "own");
+        }
+    }
 }
 
 #[test]
