@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod cache;
 mod form;
 mod limits;
 mod token;

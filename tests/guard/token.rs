@@ -181,6 +181,26 @@ fn what_is_known_of_a_caller_is_what_the_token_says() {
 }
 
 #[test]
+fn a_signature_holds_for_its_token_under_its_secret_and_no_other() {
+    let mut guarded = Guarded::new(json!({}), json!({}));
+    let (good, admin) = (with(json!({})), with(json!({ "sub": "admin" })));
+    let (input, signature) = good.rsplit_once('.').unwrap();
+    let (other_input, other_signature) = admin.rsplit_once('.').unwrap();
+    for (token, code) in [
+        (good.clone(), "ok"),
+        (format!("{other_input}.{signature}"), "token_signature_invalid"),
+        (format!("{input}.{other_signature}"), "token_signature_invalid"),
+        (format!("{input}."), "token_signature_invalid"),
+        (format!("{input}.{}", &signature[..40]), "token_signature_invalid"),
+    ] {
+        assert_eq!(guarded.get(&token, START), code, "{token}");
+    }
+    let other = json!([{ "secret": { "value": "another-secret-of-the-tests-that-is-long-enough" } }]);
+    let mut other = Guarded::new(json!({ "keys": other }), json!({}));
+    assert_eq!(other.get(&good, START), "token_signature_invalid");
+}
+
+#[test]
 fn the_key_that_verified_a_token_is_known_and_can_be_denied() {
     let other = "another-secret-of-the-tests-that-is-long-enough";
     let key = |kid: &str, secret: &str| json!({ "kid": kid, "secret": { "value": secret } });
