@@ -231,6 +231,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_what_is_wrong() {
+        for (raw, word) in [("", "missing"), ("a b", "neither"), ("a:b", "port")] {
+            let text = Host::read(raw.as_bytes()).unwrap_err().text();
+            assert!(text.contains(word), "{raw}: {text}");
+        }
+        for (pattern, word) in [("a b", "no host"), ("a:1", "port"), ("a.*", "`*`"), ("ä", "non-ASCII")] {
+            let text = HostPattern::parse(pattern).unwrap_err().text();
+            assert!(text.contains(word), "{pattern}: {text}");
+        }
+    }
+
+    #[test]
     fn one_spelling_of_a_host_is_compared() {
         for (raw, host) in [
             ("A.B.", "a.b"),
