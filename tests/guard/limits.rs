@@ -46,20 +46,23 @@ fn of_several_limits_the_one_that_takes_longest_is_named() {
 #[test]
 fn a_header_in_a_key_counts_by_its_own_value_and_no_other_header_s() {
     let mut guarded = limited(json!([
-        limit("by-a", json!(2), json!(["header:x-a"])),
-        limit("by-b", json!(2), json!(["header:x-b"])),
+        limit("by-a", json!(1), json!(["header:x-a"])),
+        limit("by-b", json!(100), json!(["header:x-b"])),
     ]));
-    // Each value of each header twice, in company that differs.
-    for (a, b) in [("1", "1"), ("2", "1"), ("1", "2"), ("2", "2")] {
-        assert_eq!(get(&mut guarded, "/", &[("x-a", a), ("x-b", b)]), "ok", "{a} {b}");
+    for (headers, code) in [
+        (vec![("x-a", "1"), ("x-b", "1")], "ok"),
+        (vec![("x-a", "1"), ("x-b", "2")], "rate_limited"),
+        (vec![("x-a", "2"), ("x-b", "1")], "ok"),
+        // Without the header is a value like any other; twice is not once.
+        (vec![("x-b", "3")], "ok"),
+        (vec![], "rate_limited"),
+        (vec![("x-a", "3"), ("x-a", "4")], "ok"),
+        (vec![("x-a", "3")], "ok"),
+        (vec![("x-a", "4")], "ok"),
+        (vec![("x-a", "3"), ("x-a", "4")], "rate_limited"),
+    ] {
+        assert_eq!(get(&mut guarded, "/", &headers), code, "{headers:?}");
     }
-    assert_eq!(get(&mut guarded, "/", &[("x-a", "1"), ("x-b", "3")]), "rate_limited");
-    assert_eq!(get(&mut guarded, "/", &[("x-a", "3"), ("x-b", "2")]), "rate_limited");
-    assert_eq!(get(&mut guarded, "/", &[("x-a", "3"), ("x-b", "3")]), "ok");
-    // Without the header is a value like any other; twice is not once.
-    assert_eq!(get(&mut guarded, "/", &[]), "ok");
-    assert_eq!(get(&mut guarded, "/", &[("x-a", "4"), ("x-a", "5"), ("x-b", "4")]), "ok");
-    assert_eq!(get(&mut guarded, "/", &[("x-a", "5"), ("x-b", "5")]), "ok");
 }
 
 #[test]
@@ -184,5 +187,93 @@ fn a_limit_of_another_mode_than_the_rest_does_as_its_own_says() {
         assert_eq!(said(&verdict), code, "{limit} {path}");
         assert_eq!(over(&verdict).name, limit["name"].as_str().unwrap(), "told in any case");
         assert_eq!(verdict.limits.len(), 1, "judged once");
+    }
+}
+
+/// Where everything reports, a limit that enforces, and others.
+fn reporting(limits: Value) -> Guarded {
+    Guarded::new(json!({}), json!({ "mode": "report", "rate_limits": limits }))
+}
+
+fn enforcing(name: &str, max_requests: u64, key: &str) -> Value {
+    let mut limit = limit(name, json!(max_requests), json!([key]));
+    limit["mode"] = json!("enforce");
+    limit
+}
+
+#[test]
+fn a_limit_that_enforces_counts_what_passes_only_because_the_rest_reports_once() {
+    let token = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR }));
+    let bearer = format!("Bearer {token}");
+    for (key, method, headers, reported) in [
+        // What would have been refused before any limit was asked, and what after that.
+        ("client_ip", "PATCH", vec![], "method_not_allowed"),
+        ("client_ip", "GET", vec![], "token_missing"),
+        ("client_ip", "GET", vec![("authorization", "Bearer a.b.c")], "token_malformed"),
+        ("subject", "PATCH", vec![("authorization", bearer.as_str())], "method_not_allowed"),
+        ("subject", "PATCH", vec![], "method_not_allowed"),
+    ] {
+        let mut guarded = reporting(json!([enforcing("own", 2, key)]));
+        for code in ["ok", "ok", "rate_limited"] {
+            let verdict = guarded.admit(&request(method, "/", &headers), START);
+            let case = format!("{key} {method} {headers:?}");
+            assert_eq!(said(&verdict), code, "{case}");
+            if code == "ok" {
+                let told = verdict.refusal().map(|denial| denial.code().as_str());
+                assert_eq!(told, Some(reported), "{case}");
+            }
+            assert_eq!(verdict.limits.len(), 1, "{case}");
+        }
+    }
+    // A refusal would have spent nothing of the others.
+    let mut guarded = reporting(json!([limit("other", json!(2), json!(["client_ip"]))]));
+    for _ in 0..5 {
+        assert_eq!(guarded.admit(&request("PATCH", "/", &[]), START).limits.len(), 0);
+    }
+}
+
+#[test]
+fn who_passes_only_because_all_reports_is_still_told_to_the_upstream() {
+    let good = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR }));
+    let denied = token(&json!({ "sub": "u2", "iat": START, "exp": START + HOUR }));
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({
+            "mode": "report",
+            "revocation": { "denied": { "sub": ["u2"] } },
+            "routes": [{ "path": "/public", "access": "public" }],
+        }),
+    );
+    for (path, token, subject) in [
+        ("/", good.as_str(), Some("u1")),
+        ("/", &denied, None),
+        ("/", "a.b.c", None),
+        ("/public", &good, None),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [("content-length", "x"), ("authorization", bearer.as_str())];
+        let verdict = guarded.admit(&request("GET", path, &headers), START);
+        assert_eq!(said(&verdict), "ok");
+        assert_eq!(verdict.identity().and_then(|caller| caller.token.subject()), subject, "{path} {token}");
+    }
+}
+
+#[test]
+fn a_refusal_spends_nothing_of_the_other_limits_whatever_their_modes_unless_it_is_only_reported() {
+    let limits = json!([enforcing("own", 3, "client_ip"), limit("scarce", json!(1), json!(["client_ip"]))]);
+    // Enforced, "scarce" keeps all but one from spending of "own".
+    let mut guarded = limited(limits.clone());
+    for (code, used) in [("ok", 1), ("rate_limited", 1), ("rate_limited", 1)] {
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        assert_eq!((said(&verdict).as_str(), verdict.limits[0].outcome.used), (code, used));
+    }
+    // Reported, it keeps none.
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({ "mode": "report", "unmatched_routes": "public", "rate_limits": limits }),
+    );
+    for (code, used) in [("ok", 1), ("ok", 2), ("ok", 3), ("rate_limited", 3)] {
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        assert_eq!((said(&verdict).as_str(), verdict.limits[0].outcome.used), (code, used));
     }
 }
