@@ -68,6 +68,33 @@ fn a_405_says_what_the_path_allows_or_else_what_is_allowed_at_all() {
 }
 
 #[test]
+fn each_request_is_judged_by_its_own_host_whichever_came_before() {
+    let mut guarded = guarded(json!({ "routes": [
+        { "name": "one", "path": "/a", "hosts": ["one.example"], "access": "public" },
+        { "name": "below", "path": "/a", "hosts": ["*.example.org"], "access": "public" },
+    ] }));
+    let long = format!("{}.example.org", ["a".repeat(60).as_str(); 4].join("."));
+    let hosts = [
+        ("one.example", Ok(Some("one"))),
+        ("ONE.example.:80", Ok(Some("one"))),
+        ("x.example.org", Ok(Some("below"))),
+        (&long, Err("request_malformed")),
+        ("two.example", Ok(None)),
+        ("", Err("request_malformed")),
+        ("a b", Err("request_malformed")),
+    ];
+    for before in &hosts {
+        for (host, expected) in [before, before].into_iter().chain(&hosts) {
+            let headers = [(":method", "GET"), (":path", "/a"), (":authority", *host)];
+            let verdict = guarded.admit(&headers, START);
+            let label = guarded.guard.policy().route_label(verdict.route);
+            let code = faults(&verdict).first().copied();
+            assert_eq!(code.map_or(Ok(label), Err), *expected, "{host} after {}", before.0);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_method_is_only_reported_where_all_routes_of_the_path_only_report() {
     let route =
         |path: &str, method: &str, mode: &str| json!({ "path": path, "methods": [method], "mode": mode });
