@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test unit build envoy bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -31,8 +31,19 @@ build: tools ## the module to ship, at dist/api_guard.wasm
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-bench: build envoy ## api-guard beside Envoy's own filters, about 10 minutes (ARGS=--quick: 2)
+bench: bench-envoy bench-core ## both benchmarks, about 15 minutes (ARGS=--quick: a few)
+# They would measure each other, and no other argument means the same to both.
+.NOTPARALLEL: bench
+bench: CORE_ARGS = $(filter --quick,$(ARGS))
+
+bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 10 minutes (ARGS=--quick: 2)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 benches/envoy/bench.py $(ARGS)
+
+# Apart from the other builds, which have another Cargo.lock and other profiles.
+BENCH_CORE := CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/bench-core"
+CORE_ARGS = $(ARGS)
+bench-core: tools ## the core's steps one by one, natively, 2 minutes (ARGS='admit/': only those)
+	@$(BENCH_CORE) cargo bench --quiet --manifest-path benches/core/Cargo.toml -- $(CORE_ARGS)
 
 fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
 	@scripts/fuzz.sh "$(or $(SECONDS),60)"
@@ -72,6 +83,8 @@ lint: tools ## formatting and clippy, natively and for the module
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@cargo fmt --manifest-path benches/core/Cargo.toml --check
+	@$(BENCH_CORE) cargo clippy --quiet --manifest-path benches/core/Cargo.toml --all-targets -- -D warnings
 
 .PHONY: tools
 tools:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds what is built in, and what only the fuzzers are built with, to deny.toml.
+# Holds what is built in, and what only the fuzzers and the benchmarks are built with, to deny.toml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 database=https://github.com/RustSec/advisory-db
@@ -15,7 +15,7 @@ else
 	echo "advisories are not checked: $database cannot be reached" >&2
 fi
 status=0
-for manifest in Cargo.toml fuzz/Cargo.toml; do
+for manifest in Cargo.toml fuzz/Cargo.toml benches/core/Cargo.toml; do
 	echo "deny $manifest (${checks[*]})"
 	cargo deny --manifest-path "$manifest" --log-level error --config "$PWD/deny.toml" check "${checks[@]}" || status=1
 done

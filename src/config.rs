@@ -16,7 +16,7 @@ use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
-use crate::token::claims::Slot;
+use crate::token::claims::TextSlot;
 use crate::token::{TokenPolicy, Verified};
 use error::ConfigErrors;
 use raw::{Access, AddressFrom, CorsPreflight, ForwardToken, Mode, RawConfig, RawReplies};
@@ -72,7 +72,7 @@ pub struct Route {
     /// Numbers in the permission book; one is needed, unless the list is empty.
     pub(crate) any: Vec<usize>,
     /// Path parameters and the claims that they must equal.
-    pub(crate) bind: Vec<(String, Slot)>,
+    pub(crate) bind: Vec<(String, TextSlot)>,
     pub(crate) content_types: Option<Vec<String>>,
     pub(crate) max_bytes: Option<u64>,
     /// Places in [`Policy::limits`].
@@ -100,7 +100,7 @@ pub(crate) struct LimitRule {
 #[derive(Debug)]
 pub(crate) enum MaxRequests {
     Fixed(std::num::NonZeroU32),
-    ByClaim { slot: Slot, values: Vec<(String, std::num::NonZeroU32)>, default: std::num::NonZeroU32 },
+    ByClaim { slot: TextSlot, values: Vec<(String, std::num::NonZeroU32)>, default: std::num::NonZeroU32 },
 }
 
 /// What a limit counts apart.
@@ -111,7 +111,7 @@ pub(crate) enum KeyPart {
     Route,
     Path,
     Method,
-    Claim(Slot),
+    Claim(TextSlot),
     /// The place in [`HeaderPlan`]'s key headers.
     Header(usize),
 }
@@ -135,7 +135,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct Forward {
     pub(crate) subject_header: Option<String>,
     pub(crate) permissions_header: Option<String>,
-    pub(crate) claims: Vec<(Slot, String)>,
+    pub(crate) claims: Vec<(TextSlot, String)>,
     pub(crate) token: ForwardToken,
 }
 

@@ -27,6 +27,7 @@ use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::Age;
 use crate::token::cache::TokenCache;
+use crate::token::compact::LastHeader;
 
 pub use caller::Caller;
 use form::Form;
@@ -54,6 +55,7 @@ pub struct Guard {
 #[derive(Debug)]
 pub struct Worker {
     cache: TokenCache<Caller>,
+    header: LastHeader,
     leases: Leases,
     limiter: Limiter,
     // INVARIANT: one entry for each limit of the policy, in its order.
@@ -74,6 +76,7 @@ impl Worker {
         let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
             cache: TokenCache::default(),
+            header: LastHeader::default(),
             leases: Leases::new(),
             limiter,
             identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),

@@ -3,12 +3,15 @@
 //! The library's own tree keeps the last of two equal names, and its way of skipping a value accepts escapes that it
 //! would refuse when decoding. Both would let one text mean two things to two readers.
 
+mod scan;
 pub(crate) mod text;
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+
+pub use scan::{Json, NotJson};
 
 /// A place in a JSON document (RFC 6901).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,159 +165,6 @@ impl<'de> Visitor<'de> for Tree<'_, '_> {
     }
 }
 
-/// One member of an object that is read in part.
-pub(crate) struct Member {
-    /// What its name was numbered.
-    pub(crate) number: usize,
-    pub(crate) value: Value,
-    /// Whether a name stands more than once somewhere in its value.
-    pub(crate) repeats: bool,
-}
-
-/// Reads one JSON object, and of its members, in their order, those whose names have a number. All others are decoded
-/// and thrown away. `None` if the text is JSON but no object.
-pub(crate) fn members(
-    text: &str,
-    number: &dyn Fn(&str) -> Option<usize>,
-) -> Result<Option<Vec<Member>>, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let members = json.deserialize_any(Object { number })?;
-    json.end().map(|()| members)
-}
-
-// The visitors here take every kind of JSON value: the library's words for a value of the wrong kind, which nobody
-// would read, are a large part of it.
-
-struct Object<'n> {
-    number: &'n dyn Fn(&str) -> Option<usize>,
-}
-
-impl<'de> Visitor<'de> for Object<'_> {
-    type Value = Option<Vec<Member>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        Checked.visit_seq(seq).map(|_| None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        let mut repeated = Vec::new();
-        while let Some(number) = map.next_key_seed(Number(self.number))? {
-            let Some(number) = number else {
-                map.next_value::<Checked>()?;
-                continue;
-            };
-            repeated.clear();
-            let value = map.next_value_seed(Tree { path: Path::Root, repeated: &mut repeated })?;
-            members.push(Member { number, value, repeats: !repeated.is_empty() });
-        }
-        Ok(Some(members))
-    }
-}
-
-/// The number of a name.
-struct Number<'n>(&'n dyn Fn(&str) -> Option<usize>);
-
-impl<'de> DeserializeSeed<'de> for Number<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Number<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok((self.0)(name))
-    }
-}
-
-/// Any JSON value, decoded in full and thrown away: a value that nobody reads is held to the same rules as one that
-/// is read.
-struct Checked;
-
-impl<'de> Deserialize<'de> for Checked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Checked {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<Self, Self>()?.is_some() {}
-        Ok(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,44 +175,5 @@ mod tests {
         read(br#"{"a":[{"b":1,"\u0062":2}],"c":1,"c":2}"#, &mut repeated).unwrap();
         let places: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
         assert_eq!(places, ["/a/0/b", "/c"]);
-    }
-
-    #[test]
-    fn of_an_object_the_numbered_members_are_read_in_their_order() {
-        let number = |name: &str| ["a", "b"].iter().position(|known| *known == name);
-        let read = |text: &str| {
-            members(text, &number).map(|members| {
-                let members = members?.into_iter();
-                Some(
-                    members
-                        .map(|member| (member.number, member.value.to_string(), member.repeats))
-                        .collect::<Vec<_>>(),
-                )
-            })
-        };
-        assert_eq!(
-            read(r#" {"b":{"x":1,"x":2},"c":{"y":0,"y":0},"a":"1","\u0062":null} "#).unwrap().unwrap(),
-            [
-                (1, r#"{"x":2}"#.to_owned(), true),
-                (0, "\"1\"".to_owned(), false),
-                (1, "null".to_owned(), false)
-            ]
-        );
-        for other in ["null", "true", "1", "-1", "1.5", "\"{}\"", "[{}]"] {
-            assert_eq!(read(other).unwrap(), None, "{other}");
-        }
-        for bad in ["", "{", "{}{}", "[", r#"["\ud800"]"#, r#"{"c":"\ud800"}"#, r#"{"a":1e999}"#, "{a:1}"] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_nobody_reads_is_still_decoded() {
-        for bad in [r#""\ud800""#, "1e400", r#"{"a":"\udc00"}"#, "[1,]", "\"\u{1}\""] {
-            assert!(serde_json::from_str::<Checked>(bad).is_err(), "{bad}");
-        }
-        for good in ["null", "[1,2.5,-3,true]", r#"{"a":{"a":"\ud83d\ude00"}}"#] {
-            assert!(serde_json::from_str::<Checked>(good).is_ok(), "{good}");
-        }
     }
 }

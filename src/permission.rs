@@ -4,6 +4,8 @@
 //! permissions become a set of numbers, and a route's question is a few bit operations. Names are compared by bytes,
 //! exactly: no patterns, no letter case.
 
+use smallvec::SmallVec;
+
 use crate::config::raw::PermissionFormat;
 use crate::lookup::Lookup;
 
@@ -69,7 +71,7 @@ impl PermissionBook {
 
 /// Which of the numbered permissions somebody has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PermissionSet(Vec<u64>);
+pub struct PermissionSet(SmallVec<[u64; 2]>);
 
 impl PermissionSet {
     /// Adds permission `number`.

@@ -128,6 +128,10 @@ impl From<CellFault> for RevokeError {
     }
 }
 
+/// All that was revoked up to some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(Option<Version>);
+
 /// One worker's view of all revocations of the process.
 #[derive(Debug)]
 pub struct Revocations {
@@ -198,6 +202,12 @@ impl Revocations {
         }
         self.stamp = stamp;
         Ok(())
+    }
+
+    /// What this view has been brought up to. A token that is not among what was revoked is not among it later either:
+    /// entries lapse, and do not begin.
+    pub fn revision(&self) -> Revision {
+        Revision(self.stamp)
     }
 
     /// Whether a token is revoked at `now`. `issued_at` is its `iat`, which only a subject's revocation looks at.

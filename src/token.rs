@@ -14,7 +14,8 @@ use crate::config::raw::{PermissionFormat, TooOld};
 use crate::lookup::Lookup;
 use crate::permission::{PermissionBook, PermissionSet};
 use crate::time::UnixNanos;
-use claims::{ClaimText, ClaimsReader, Slot};
+use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
+use compact::LastHeader;
 use keys::KeyRing;
 
 /// What a token must be like. Built by the configuration; always valid.
@@ -102,8 +103,8 @@ impl Verified {
         &self.permissions_text
     }
 
-    /// A claim that the configuration named.
-    pub fn claim(&self, slot: Slot) -> Option<&ClaimText> {
+    /// A claim whose text the configuration asks for.
+    pub fn claim(&self, slot: TextSlot) -> Option<&ClaimText> {
         self.claims.get(slot.0).and_then(Option::as_ref)
     }
 }
@@ -155,14 +156,16 @@ pub enum Age {
 }
 
 impl TokenPolicy {
-    /// Verifies `token`, the bytes between scheme and end. Times are judged too.
+    /// Verifies `token`, the bytes between scheme and end. Times are judged too. `last` must have seen no tokens but
+    /// this policy's.
     pub fn verify(
         &self,
         token: &[u8],
         book: &PermissionBook,
+        last: &mut LastHeader,
         now: UnixNanos,
     ) -> Result<Verified, TokenFault> {
-        verify::verify(self, token, book, now)
+        verify::verify(self, token, book, last, now)
     }
 
     /// Whether every token that verifies says when it was issued.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`make bench`: what does api-guard cost a request, beside Envoy's own filters doing the same?
+"""`make bench-envoy`: what does api-guard cost a request, beside Envoy's own filters doing the same?
 
 Runs the same Envoy binary with different chains, one core each, interleaved, and takes CPU per request from the
 operating system's accounting of the Envoy process. Writes a table, a chart and the raw numbers to dist/bench/.

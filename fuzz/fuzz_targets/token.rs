@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use api_guard::json::Json;
 use api_guard_fuzz::{NOW, World, sign};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -17,6 +18,8 @@ fuzz_target!(|data: &[u8]| {
     WORLD.with_borrow_mut(|world| {
         let mut lines = data.splitn(3, |byte| *byte == b'\n');
         let (header, payload) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        alike(header);
+        alike(payload);
         let token = sign(header, payload);
         let verdict = world.get(b"/x", &token, NOW);
         if verdict.denial.is_none() {
@@ -40,6 +43,13 @@ fuzz_target!(|data: &[u8]| {
         }
     });
 });
+
+/// What the token's reader of JSON takes and refuses, and reads, is what the library does.
+fn alike(part: &[u8]) {
+    let Ok(text) = std::str::from_utf8(part) else { return };
+    let library: Option<Value> = serde_json::from_str(text).ok();
+    assert_eq!(Json::read(text).ok().map(|json| json.to_value()), library, "{text}");
+}
 
 /// Read once more, by another reader of JSON.
 fn genuine(header: &[u8], payload: &[u8]) {

@@ -333,6 +333,7 @@ fn build_forward(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at:
             parts.problems.add(at.clone(), "empty claim name", "write the claim's name");
         }
         let slot = parts.reader.slot(&claim);
+        let slot = parts.reader.text(slot);
         if let Some(name) = header(parts, name, at) {
             claims.push((slot, name));
         }

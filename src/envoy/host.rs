@@ -255,9 +255,9 @@ pub(super) fn increment(counter: u32, by: u32) {
     let _ = unsafe { proxy_increment_metric(counter, i64::from(by)) };
 }
 
-/// Makes the next calls concern the stream with this context.
+/// Makes the next calls concern this context, a stream or a root; false if Envoy knows none of the kind any more.
 #[expect(unsafe_code, reason = "a call of the ABI without pointers")]
-pub(super) fn enter_stream(context: u32) -> bool {
+pub(super) fn enter(context: u32) -> bool {
     // SAFETY: takes a number only.
     unsafe { proxy_set_effective_context(context) == OK }
 }

@@ -92,9 +92,9 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(shared) = &self.shared else { return };
-        let size = |hold: &Hold| host::enter_stream(hold.context).then(host::size_received).flatten();
+        let size = |hold: &Hold| host::enter(hold.context).then(host::size_received).flatten();
         for hold in shared.holds.in_vain(size, host::now()) {
-            if !host::enter_stream(hold.context) {
+            if !host::enter(hold.context) {
                 continue;
             }
             if hold.endpoint {

@@ -6,6 +6,9 @@
 //!
 //! The exports have names of their own. The build gives them the ABI's names, in place of the SDK's, which keeps
 //! the root contexts; see `xtask/src/pack.rs`.
+//!
+//! There is none for the end of a context, which would cost every request a call into the VM: what has ended is found
+//! by the tick.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,6 +17,7 @@ use std::rc::Rc;
 
 use proxy_wasm::types::Action;
 
+use super::host;
 use super::root::Shared;
 use super::stream::{self, Stream};
 use crate::lookup::Fnv1a;
@@ -58,11 +62,13 @@ impl Streams {
         shared.clone()
     }
 
-    fn forget(&mut self, context: u32) {
-        self.announced.retain(|(announced, _)| *announced != context);
-        if !self.begun.is_empty() {
-            self.begun.remove(&context);
-        }
+    /// Forgets what Envoy has forgotten. The root contexts among that.
+    fn sweep(&mut self) -> Vec<u32> {
+        self.begun.retain(|context, _| host::enter(*context));
+        // A stream whose headers never come was refused by Envoy itself.
+        self.announced.retain(|(context, _)| host::enter(*context));
+        let ended = |(root, _): &mut (u32, _)| !host::enter(*root);
+        self.roots.extract_if(.., ended).map(|(root, _)| root).collect()
     }
 }
 
@@ -73,11 +79,12 @@ fn number(action: Option<Action>) -> u32 {
 
 #[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they stand before")]
 mod exports {
-    use super::{Action, Stream, number, stream, with};
+    use super::{Action, Stream, Streams, host, number, stream, with};
 
     unsafe extern "C" {
         fn proxy_on_context_create(context: u32, parent: u32);
         fn proxy_on_delete(context: u32);
+        fn proxy_on_tick(context: u32);
     }
 
     /// A root context, or a stream of one.
@@ -92,21 +99,16 @@ mod exports {
         }
     }
 
-    /// Envoy has no more to say of this context.
-    #[unsafe(export_name = "api_guard_on_delete")]
-    extern "C" fn on_delete(context: u32) {
-        let is_root = with(|streams| {
-            let place = streams.roots.iter().position(|(root, _)| *root == context);
-            match place {
-                Some(place) => drop(streams.roots.swap_remove(place)),
-                None => streams.forget(context),
-            }
-            place.is_some()
-        });
-        if is_root == Some(true) {
-            // SAFETY: the SDK's own callback, called as Envoy would.
-            unsafe { proxy_on_delete(context) };
+    /// Several times a second for each root context, whether there are requests or not.
+    #[unsafe(export_name = "api_guard_on_tick")]
+    extern "C" fn on_tick(root: u32) {
+        for ended in with(Streams::sweep).unwrap_or_default() {
+            // SAFETY: the SDK's own callback, called as Envoy would for a context that was created.
+            unsafe { proxy_on_delete(ended) };
         }
+        host::enter(root);
+        // SAFETY: the SDK's own callback, called as Envoy would.
+        unsafe { proxy_on_tick(root) };
     }
 
     #[unsafe(export_name = "api_guard_on_request_headers")]

@@ -1,5 +1,6 @@
 //! Steps 3, 4 and 6: who is the caller, is their token still alive, and may they do this?
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::form::Form;
@@ -7,7 +8,7 @@ use super::{Proxy, Verdict, Visit, Worker};
 use crate::config::raw::Access;
 use crate::decision::Denial;
 use crate::request::credential::{self, Presented};
-use crate::revocation::Marks;
+use crate::revocation::{Marks, Revision};
 use crate::token::Verified;
 
 /// Somebody whose token verified.
@@ -17,6 +18,8 @@ pub struct Caller {
     pub token: Verified,
     /// What the token can be revoked by.
     pub marks: Marks,
+    /// The last revocations that it was looked for among, in vain.
+    cleared: Cell<Option<Revision>>,
 }
 
 impl<P: Proxy> Visit<'_, '_, P> {
@@ -84,9 +87,9 @@ impl<P: Proxy> Visit<'_, '_, P> {
             Some(caller) => caller,
             None => {
                 let token_policy = &self.policy.tokens;
-                let verified = token_policy.verify(token, &self.policy.book, self.now)?;
+                let verified = token_policy.verify(token, &self.policy.book, &mut worker.header, self.now)?;
                 let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
-                let caller = Rc::new(Caller { token: verified, marks });
+                let caller = Rc::new(Caller { token: verified, marks, cleared: Cell::default() });
                 worker.cache.remember(token, &caller);
                 caller
             }
@@ -96,7 +99,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
 
     /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
     /// tokens are looked at anew.
-    fn remembered(&self, worker: &Worker, token: &[u8]) -> Option<Rc<Caller>> {
+    fn remembered(&self, worker: &mut Worker, token: &[u8]) -> Option<Rc<Caller>> {
         let caller = worker.cache.find(token)?;
         self.policy.tokens.keys.valid(caller.token.key(), self.now).then_some(caller)
     }
@@ -118,11 +121,16 @@ impl<P: Proxy> Visit<'_, '_, P> {
     fn check_revocation(&self, worker: &mut Worker, caller: &Caller) -> Result<(), Denial> {
         let token = &caller.token;
         worker.revocations.refresh(self.proxy.cells())?;
+        let revision = Some(worker.revocations.revision());
+        if caller.cleared.get() == revision {
+            return Ok(());
+        }
         if self.policy.denies(token)
             || worker.revocations.is_revoked(&caller.marks, token.issued_at(), self.now)
         {
             return Err(Denial::TokenRevoked);
         }
+        caller.cleared.set(revision);
         Ok(())
     }
 

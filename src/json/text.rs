@@ -126,21 +126,27 @@ fn separate(out: &mut String, place: usize) {
 /// A JSON string (RFC 8259 section 7): only what must be escaped is.
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(letter));
+    let mut rest = text;
+    // Most texts have nothing to escape, and are copied as they are.
+    while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        let (plain, special) = rest.split_at_checked(place).unwrap_or_default();
+        out.push_str(plain);
+        let mut letters = special.chars();
+        match letters.next() {
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some('\u{8}') => out.push_str("\\b"),
+            Some('\u{c}') => out.push_str("\\f"),
+            Some(control @ '\0'..='\u{1f}') => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
             }
-            _ => out.push(letter),
+            Some(letter) => out.extend(['\\', letter]),
+            None => {}
         }
+        rest = letters.as_str();
     }
+    out.push_str(rest);
     out.push('"');
 }
 

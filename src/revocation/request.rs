@@ -3,11 +3,10 @@
 //! Strict JSON (RFC 8259) in UTF-8: an object with exactly the members of one request, each once, or nothing at all.
 //! Whether the token verifies and whether the caller may do this is asked elsewhere.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::Value;
-
-use crate::json;
+use crate::json::Json;
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -156,19 +155,17 @@ impl RevocationRequest {
         if text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) {
             return Ok(Self::Own);
         }
-        // A name that is not ours gets the number past our last.
-        let number = |name: &str| {
-            let known = Member::ALL.iter().position(|member| member.name() == name);
-            Some(known.unwrap_or(Member::ALL.len()))
+        let Json::Object(members) = Json::read(text).map_err(|_| BodyProblem::NotJson)? else {
+            return Err(BodyProblem::NotAnObject);
         };
-        let members = json::members(text, &number).map_err(|_| BodyProblem::NotJson)?;
-        Self::from_members(members.ok_or(BodyProblem::NotAnObject)?)
+        Self::from_members(members)
     }
 
-    fn from_members(members: Vec<json::Member>) -> Result<Self, BodyProblem> {
+    fn from_members(members: Vec<(Cow<'_, str>, Json<'_>)>) -> Result<Self, BodyProblem> {
         let (mut token, mut jti, mut expires_at, mut sub, mut issued_before) = (None, None, None, None, None);
-        for json::Member { number, value, .. } in members {
-            let member = *Member::ALL.get(number).ok_or(BodyProblem::UnknownMember)?;
+        for (name, value) in members {
+            let member = Member::ALL.into_iter().find(|member| member.name() == name);
+            let member = member.ok_or(BodyProblem::UnknownMember)?;
             let is_repeated = match member {
                 Member::Token => token.replace(string(member, value)?).is_some(),
                 Member::Jti => jti.replace(string(member, value)?).is_some(),
@@ -197,9 +194,9 @@ impl RevocationRequest {
     }
 }
 
-fn string(member: Member, value: Value) -> Result<String, BodyProblem> {
-    let Value::String(text) = value else { return Err(BodyProblem::WrongType(member)) };
-    Ok(text)
+fn string(member: Member, value: Json<'_>) -> Result<String, BodyProblem> {
+    let Json::Text(text) = value else { return Err(BodyProblem::WrongType(member)) };
+    Ok(text.into_owned())
 }
 
 fn named(member: Member, text: String) -> Result<String, BodyProblem> {
@@ -218,8 +215,8 @@ fn subject(sub: String) -> Result<String, BodyProblem> {
 }
 
 /// A NumericDate as whole seconds, rounded up.
-fn date(member: Member, value: &Value) -> Result<u64, BodyProblem> {
-    let Value::Number(number) = value else { return Err(BodyProblem::WrongType(member)) };
+fn date(member: Member, value: &Json<'_>) -> Result<u64, BodyProblem> {
+    let Json::Number(number) = value else { return Err(BodyProblem::WrongType(member)) };
     let out_of_range = BodyProblem::DateOutOfRange(member);
     if let Some(seconds) = number.as_u64() {
         return if seconds < DATES_END { Ok(seconds) } else { Err(out_of_range) };

@@ -3,15 +3,17 @@
 //! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
 //! the RFC lets a reader take the last one, and another reader may take the first.
 
-use serde_json::Value;
-
-use crate::json;
+use crate::json::Json;
 use crate::json::text::text_of;
 use crate::time::UnixNanos;
 
 /// A place for one claim that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot(pub(super) usize);
+
+/// A place for the text of one claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextSlot(pub(super) usize);
 
 /// Registered claims, which are always read.
 pub(super) const SUB: Slot = Slot(0);
@@ -30,6 +32,8 @@ pub struct ClaimsReader {
     names: Vec<String>,
     /// For each slot: the place in `names`, and the way down from there.
     slots: Vec<(usize, Vec<String>)>,
+    /// Of these slots the text is kept.
+    texts: Vec<Slot>,
 }
 
 impl Default for ClaimsReader {
@@ -37,6 +41,7 @@ impl Default for ClaimsReader {
         Self {
             names: REGISTERED.iter().map(|&name| name.to_owned()).collect(),
             slots: (0..REGISTERED.len()).map(|place| (place, Vec::new())).collect(),
+            texts: Vec::new(),
         }
     }
 }
@@ -71,22 +76,29 @@ impl ClaimsReader {
         Slot(self.slots.len().saturating_sub(1))
     }
 
-    /// How many slots there are.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
-        (0..self.slots.len()).map(Slot)
+    /// The place of this slot's text, which is kept with the token.
+    pub fn text(&mut self, slot: Slot) -> TextSlot {
+        let place = self.texts.iter().position(|known| *known == slot).unwrap_or(self.texts.len());
+        if place == self.texts.len() {
+            self.texts.push(slot);
+        }
+        TextSlot(place)
+    }
+
+    /// The slots whose text is kept, by the places of the texts.
+    pub(super) fn texts(&self) -> &[Slot] {
+        &self.texts
     }
 
     /// Reads a decoded payload.
-    pub fn read(&self, payload: &[u8]) -> Result<Claims<'_>, ClaimsProblem> {
+    pub fn read<'c>(&'c self, payload: &'c [u8]) -> Result<Claims<'c>, ClaimsProblem> {
         let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
-        let number = |name: &str| self.names.iter().position(|known| known == name);
-        let members = json::members(text, &number).ok().flatten().ok_or(ClaimsProblem::NotAnObject)?;
+        let Ok(Json::Object(members)) = Json::read(text) else { return Err(ClaimsProblem::NotAnObject) };
         let mut values = vec![None; self.names.len()];
-        for member in members {
-            let Some((value, name)) = values.get_mut(member.number).zip(self.names.get(member.number)) else {
-                continue;
-            };
-            if member.repeats || value.replace(member.value).is_some() {
+        for (name, value) in members {
+            let mut places = self.names.iter().zip(&mut values);
+            let Some((name, place)) = places.find(|(known, _)| **known == name) else { continue };
+            if value.repeats_a_name() || place.replace(value).is_some() {
                 return Err(ClaimsProblem::Repeated(name.clone()));
             }
         }
@@ -96,18 +108,18 @@ impl ClaimsReader {
 
 /// The claims that were read.
 #[derive(Debug)]
-pub struct Claims<'r> {
-    reader: &'r ClaimsReader,
-    values: Vec<Option<Value>>,
+pub struct Claims<'c> {
+    reader: &'c ClaimsReader,
+    values: Vec<Option<Json<'c>>>,
 }
 
-impl Claims<'_> {
+impl<'c> Claims<'c> {
     /// The claim's value, if the token has it.
-    pub fn value(&self, slot: Slot) -> Option<&Value> {
+    pub fn value(&self, slot: Slot) -> Option<&Json<'c>> {
         let (place, way) = self.reader.slots.get(slot.0)?;
         let mut value = self.values.get(*place)?.as_ref()?;
         for step in way {
-            value = value.as_object()?.get(step)?;
+            value = value.member(step)?;
         }
         Some(value)
     }
@@ -124,17 +136,14 @@ pub struct ClaimText {
 
 impl ClaimText {
     /// The text of `value`; `None` for null.
-    pub(super) fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Null => None,
-            Value::String(text) => Some(Self { text: text.clone(), exact: true }),
-            Value::Number(number) => {
-                Some(Self { text: text_of(value), exact: number.is_u64() || number.is_i64() })
-            }
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Some(Self { text: text_of(value), exact: false })
-            }
-        }
+    pub(super) fn of(value: &Json<'_>) -> Option<Self> {
+        let exact = match value {
+            Json::Null => return None,
+            Json::Text(text) => return Some(Self { text: text.clone().into_owned(), exact: true }),
+            Json::Number(number) => number.is_u64() || number.is_i64(),
+            Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
+        };
+        Some(Self { text: text_of(&value.to_value()), exact })
     }
 }
 
@@ -144,8 +153,8 @@ pub(crate) const LATEST_SECOND: u64 = 253_402_300_799;
 const END_OF_9999: f64 = 253_402_300_800.0;
 
 /// A NumericDate (RFC 7519 section 2): an integer or a fraction, from 0 to the year 9999.
-pub fn numeric_date(value: &Value) -> Result<UnixNanos, &'static str> {
-    let number = value.as_number().ok_or("is not a number")?;
+pub fn numeric_date(value: &Json<'_>) -> Result<UnixNanos, &'static str> {
+    let Json::Number(number) = value else { return Err("is not a number") };
     if let Some(seconds) = number.as_u64() {
         return if seconds <= LATEST_SECOND {
             Ok(UnixNanos::from_seconds(seconds))
@@ -179,8 +188,8 @@ mod tests {
     fn dots_go_into_objects() {
         let (reader, slots) = reader(&["realm_access.roles", "realm_access", "sub"]);
         let claims = reader.read(br#"{"sub":"a","realm_access":{"roles":["x"],"y":1}}"#).unwrap();
-        assert_eq!(claims.value(slots[0]), Some(&serde_json::json!(["x"])));
-        assert!(claims.value(slots[1]).unwrap().is_object());
+        assert_eq!(claims.value(slots[0]), Some(&Json::List(vec![Json::Text("x".into())])));
+        assert!(matches!(claims.value(slots[1]), Some(Json::Object(_))));
         assert_eq!(slots[2], SUB);
         assert!(reader.read(br#"{"realm_access":"x"}"#).unwrap().value(slots[0]).is_none());
     }
@@ -217,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_date_is_a_number_of_seconds_before_the_year_10000() {
-        let date = |text: &str| numeric_date(&serde_json::from_str(text).unwrap()).map(UnixNanos::nanos);
+        let date = |text: &str| numeric_date(&Json::read(text).unwrap()).map(UnixNanos::nanos);
         assert_eq!(date("0"), Ok(0));
         assert_eq!(date("0.0"), Ok(0));
         assert_eq!(date("1.5"), Ok(1_500_000_000));

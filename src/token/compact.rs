@@ -2,11 +2,10 @@
 //!
 //! Knows no keys and no claims. Refuses most of what is not a token in one pass over its bytes.
 
-use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
-use serde_json::Value;
-
 use super::TokenFault;
-use crate::json;
+use crate::json::Json;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 /// A token cut into its parts, still encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +21,10 @@ pub struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Cuts `token`. Length, alphabet and number of dots are settled here.
+    /// Cuts `token`. Its length and the number of dots are settled here.
     pub fn read(token: &'a [u8], max_bytes: usize) -> Result<Self, TokenFault> {
         if token.len() > max_bytes {
             return Err(TokenFault::Malformed("longer than allowed"));
-        }
-        let known = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
-        if !token.iter().all(known) {
-            return Err(TokenFault::Malformed("a character that no token has"));
         }
         let mut parts = token.splitn(4, |&byte| byte == b'.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -44,17 +39,44 @@ impl<'a> Compact<'a> {
         let signing_input = token.get(..signed).unwrap_or_default();
         Ok(Self { header, payload, signature, signing_input })
     }
+
+    /// Decodes payload and signature. What was cut short is told of each, since that comes after other faults; a
+    /// character that no token has comes before all of them.
+    pub fn decode(&self) -> Result<Decoded, TokenFault> {
+        let decoded = Decoded { payload: decode(self.payload), signature: decode(self.signature) };
+        let is_strange = |part: &Result<_, _>| part.as_ref().is_err_and(|fault| *fault == STRANGE);
+        if is_strange(&decoded.payload) || is_strange(&decoded.signature) {
+            Err(STRANGE)
+        } else {
+            Ok(decoded)
+        }
+    }
+}
+
+const STRANGE: TokenFault = TokenFault::Malformed("a character that no token has");
+
+/// The parts behind the header.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The claims, as JSON.
+    pub payload: Result<Vec<u8>, TokenFault>,
+    /// The MAC.
+    pub signature: Result<Vec<u8>, TokenFault>,
 }
 
 /// Decodes one part. Strict: no padding, no other alphabet, spare bits zero.
 pub fn decode(part: &[u8]) -> Result<Vec<u8>, TokenFault> {
     // Three bytes for every four characters are always enough.
     let mut bytes = vec![0; part.len()];
-    let length = Base64UrlSafeNoPadding::decode(&mut bytes, part, None)
-        .map_err(|_| TokenFault::Malformed("a part is not base64url"))?
-        .len();
+    let length = BASE64_URL_SAFE_NO_PAD.decode_slice(part, &mut bytes).map_err(|_| fault_of(part))?;
     bytes.truncate(length);
     Ok(bytes)
+}
+
+#[cold]
+fn fault_of(part: &[u8]) -> TokenFault {
+    let known = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    if part.iter().all(known) { TokenFault::Malformed("a part is not base64url") } else { STRANGE }
 }
 
 /// A JOSE header that api-guard accepts, before its key is known.
@@ -66,6 +88,22 @@ pub struct Header {
     pub kid: Option<String>,
 }
 
+/// The header of the token that verified last: issuers write the same one again and again.
+#[derive(Debug, Default)]
+pub struct LastHeader(Option<(Box<[u8]>, Header)>);
+
+impl LastHeader {
+    /// The header that is written so, if it is the last one.
+    pub(super) fn find(&self, encoded: &[u8]) -> Option<&Header> {
+        self.0.as_ref().filter(|(known, _)| **known == *encoded).map(|(_, header)| header)
+    }
+
+    /// Keeps the header of a token that verified.
+    pub(super) fn remember(&mut self, encoded: &[u8], header: Header) {
+        self.0 = Some((encoded.into(), header));
+    }
+}
+
 /// The members that are read.
 const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
@@ -74,26 +112,28 @@ impl Header {
     pub fn read(bytes: &[u8]) -> Result<Self, TokenFault> {
         const FORM: TokenFault = TokenFault::Malformed("header is not a JSON object of the right form");
         let text = std::str::from_utf8(bytes).map_err(|_| TokenFault::Malformed("header is not UTF-8"))?;
-        let number = |name: &str| MEMBERS.iter().position(|known| *known == name);
-        let members = json::members(text, &number).map_err(|_| FORM)?;
-        let members = members.ok_or(TokenFault::Malformed("header is not a JSON object"))?;
+        let Json::Object(members) = Json::read(text).map_err(|_| FORM)? else {
+            return Err(TokenFault::Malformed("header is not a JSON object"));
+        };
         let mut values = MEMBERS.map(|_| None);
-        for member in members {
+        for (name, value) in members {
+            let mut places = MEMBERS.iter().zip(&mut values);
+            let Some((_, place)) = places.find(|(known, _)| **known == name) else { continue };
             // RFC 7515 section 4: names are unique.
-            if values.get_mut(member.number).is_none_or(|value| value.replace(member.value).is_some()) {
+            if place.replace(value).is_some() {
                 return Err(FORM);
             }
         }
-        let text = |value: Option<Value>| match value {
+        let text = |value: Option<Json<'_>>| match value {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Json::Text(text)) => Ok(Some(text.into_owned())),
             Some(_) => Err(FORM),
         };
         let [alg, kid, typ, crit, b64] = values;
         let (alg, kid, typ) = (text(alg)?, text(kid)?, text(typ)?);
         let unencoded = match b64 {
-            None | Some(Value::Bool(true)) => false,
-            Some(Value::Bool(false)) => true,
+            None | Some(Json::Bool(true)) => false,
+            Some(Json::Bool(false)) => true,
             Some(_) => return Err(FORM),
         };
         let alg = alg.ok_or(TokenFault::AlgorithmRefused)?;
@@ -117,8 +157,12 @@ mod tests {
 
     #[test]
     fn only_three_parts_of_the_alphabet_make_a_token() {
-        let read = |token: &'static str| Compact::read(token.as_bytes(), 64);
-        assert!(read("a.b.c").is_ok() && read("a.b.").is_ok());
+        let read = |token: &'static str| {
+            let compact = Compact::read(token.as_bytes(), 64)?;
+            compact.decode()?;
+            decode(compact.header)
+        };
+        assert!(read("AA.b.c").is_ok() && read("AA.b.").is_ok());
         for bad in [
             "",
             "a",
@@ -136,7 +180,7 @@ mod tests {
             assert!(matches!(read(bad), Err(TokenFault::Malformed(_))), "{bad:?}");
         }
         assert!(Compact::read(&[b'a'; 65], 64).is_err());
-        let cut = read("ab.cde.f").unwrap();
+        let cut = Compact::read(b"ab.cde.f", 64).unwrap();
         assert_eq!(cut.signing_input, b"ab.cde");
     }
 

@@ -1,13 +1,12 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, MAC, and only then claims.
 
-use serde_json::Value;
-
 use super::claims::{
     AUD, ClaimText, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot, numeric_date,
 };
-use super::compact::{Compact, Header, decode};
+use super::compact::{Compact, Decoded, Header, LastHeader, decode};
 use super::keys::ALGORITHM;
 use super::{TokenFault, TokenPolicy, Verified};
+use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
 use crate::time::UnixNanos;
@@ -19,17 +18,22 @@ pub(super) fn verify(
     policy: &TokenPolicy,
     token: &[u8],
     book: &PermissionBook,
+    last: &mut LastHeader,
     now: UnixNanos,
 ) -> Result<Verified, TokenFault> {
     let compact = Compact::read(token, policy.max_token_bytes)?;
-    let header_bytes = decode(compact.header)?;
-    let header = Header::read(&header_bytes)?;
-    if header.alg != ALGORITHM {
-        return Err(TokenFault::AlgorithmRefused);
-    }
-    let (key, mac) = authenticate(policy, &compact, header.kid.as_deref(), now)?;
+    let Decoded { payload, signature } = compact.decode()?;
+    let (key, mac) = match last.find(compact.header) {
+        Some(header) => authenticate(policy, &compact, header, signature, now)?,
+        None => {
+            let header = Header::read(&decode(compact.header)?)?;
+            let authentic = authenticate(policy, &compact, &header, signature, now)?;
+            last.remember(compact.header, header);
+            authentic
+        }
+    };
     // The MAC holds: from here on the text is an issuer's, though not yet a right one.
-    let payload = decode(compact.payload)?;
+    let payload = payload?;
     let claims = policy.reader.read(&payload).map_err(|problem| match problem {
         ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
         ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
@@ -50,15 +54,19 @@ pub(super) fn verify(
 fn authenticate(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
-    kid: Option<&str>,
+    header: &Header,
+    signature: Result<Vec<u8>, TokenFault>,
     now: UnixNanos,
 ) -> Result<(usize, [u8; 32]), TokenFault> {
-    let mut candidates = policy.keys.candidates(kid, now).peekable();
+    if header.alg != ALGORITHM {
+        return Err(TokenFault::AlgorithmRefused);
+    }
+    let mut candidates = policy.keys.candidates(header.kid.as_deref(), now).peekable();
     if candidates.peek().is_none() {
         return Err(TokenFault::KeyUnknown);
     }
     // A signature cut short is no signature: all 32 bytes count.
-    let mac: [u8; 32] = decode(compact.signature)?.try_into().map_err(|_| TokenFault::SignatureInvalid)?;
+    let mac: [u8; 32] = signature?.try_into().map_err(|_| TokenFault::SignatureInvalid)?;
     candidates
         .find(|(_, secret)| secret.verifies(compact.signing_input, &mac))
         .map(|(key, _)| (key, mac))
@@ -113,7 +121,8 @@ fn read_claims(
     }
     let jti = string(claims, JTI, "jti")?;
     let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
-    let texts = policy.reader.slots().map(|slot| claims.value(slot).and_then(ClaimText::of)).collect();
+    let texts =
+        policy.reader.texts().iter().map(|&slot| claims.value(slot).and_then(ClaimText::of)).collect();
     Ok(Verified {
         mac,
         key,
@@ -146,10 +155,11 @@ fn read_permissions(
     };
     let mut held: Vec<&str> = Vec::new();
     if let Some(value) = claims.value(policy.permissions) {
-        let entries =
-            texts_or_words(value).ok_or_else(|| TokenFault::PermissionsMalformed(text_of(value)))?;
+        let entries = texts_or_words(value)
+            .ok_or_else(|| TokenFault::PermissionsMalformed(text_of(&value.to_value())))?;
         for entry in entries {
-            let entry = entry.map_err(|other| TokenFault::PermissionsMalformed(text_of(other)))?;
+            let entry =
+                entry.map_err(|other| TokenFault::PermissionsMalformed(text_of(&other.to_value())))?;
             if !policy.permission_format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
             }
@@ -181,35 +191,35 @@ fn read_permissions(
 }
 
 /// The entries of a list, or the words of a text; an entry that is no text comes as it is.
-fn texts_or_words(value: &Value) -> Option<Vec<Result<&str, &Value>>> {
+fn texts_or_words<'v, 't>(value: &'v Json<'t>) -> Option<Vec<Result<&'v str, &'v Json<'t>>>> {
     match value {
-        Value::Array(entries) => Some(entries.iter().map(|entry| entry.as_str().ok_or(entry)).collect()),
-        Value::String(text) if text.is_empty() => Some(Vec::new()),
-        Value::String(text) => Some(text.split(' ').map(Ok).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        Json::List(entries) => Some(entries.iter().map(|entry| entry.as_text().ok_or(entry)).collect()),
+        Json::Text(text) if text.is_empty() => Some(Vec::new()),
+        Json::Text(text) => Some(text.split(' ').map(Ok).collect()),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
     }
 }
 
 fn text<'c>(claims: &'c Claims<'_>, slot: Slot) -> Option<&'c str> {
-    claims.value(slot).and_then(Value::as_str)
+    claims.value(slot).and_then(Json::as_text)
 }
 
 fn string(claims: &Claims<'_>, slot: Slot, claim: &str) -> Result<Option<String>, TokenFault> {
     match claims.value(slot) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+        Some(Json::Text(text)) => Ok(Some(text.clone().into_owned())),
+        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_)) => {
             Err(TokenFault::ClaimInvalid { claim: claim.to_owned(), why: "is not a text" })
         }
     }
 }
 
 /// A text, or a list of texts (RFC 7519 section 4.1.3).
-fn texts(value: &Value) -> Option<Vec<&str>> {
+fn texts<'v>(value: &'v Json<'_>) -> Option<Vec<&'v str>> {
     match value {
-        Value::String(text) => Some(vec![text]),
-        Value::Array(entries) => entries.iter().map(Value::as_str).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        Json::Text(text) => Some(vec![text]),
+        Json::List(entries) => entries.iter().map(Json::as_text).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use api_guard::config::{Environment, Policy};
 use api_guard::permission::PermissionBook;
 use api_guard::time::UnixNanos;
-use api_guard::token::compact::Compact;
+use api_guard::token::compact::{Compact, LastHeader};
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde_json::{Value, json};
 
@@ -60,7 +60,12 @@ fn a_minted_token_verifies_in_the_core() {
     let run = mint(&["--sub", "é-7", "--kid", "a"]);
     let verified = policy
         .tokens()
-        .verify(run.line().as_bytes(), &PermissionBook::default(), UnixNanos::from_seconds(now()))
+        .verify(
+            run.line().as_bytes(),
+            &PermissionBook::default(),
+            &mut LastHeader::default(),
+            UnixNanos::from_seconds(now()),
+        )
         .expect("a good token");
     assert_eq!(verified.subject(), Some("é-7"));
 }

@@ -128,11 +128,17 @@ impl FakeEnvoy {
         self.call("proxy_on_response_body", &[context, 3, 1]);
         self.call("proxy_on_done", &[context]);
         self.call("proxy_on_log", &[context]);
-        self.call("proxy_on_delete", &[context]);
         let after = self.store.get_fuel().unwrap();
         let mut exchange = std::mem::take(&mut self.store.data_mut().exchange);
         exchange.fuel = exchange.fuel.iter().chain([&after]).map(|left| before - left).collect();
         exchange
+    }
+
+    /// Lets a tick pass, between requests.
+    pub fn tick(&mut self) -> Exchange {
+        self.store.data_mut().exchange = Exchange::default();
+        self.call("proxy_on_tick", &[ROOT_CONTEXT]);
+        std::mem::take(&mut self.store.data_mut().exchange)
     }
 
     /// Log lines so far, over all requests.
@@ -275,6 +281,8 @@ fn answer(caller: Caller<'_, Host>, name: &str, arguments: &[Val]) -> Result<i32
             Ok(OK)
         }
         "proxy_set_tick_period_milliseconds" | "proxy_continue_stream" => Ok(OK),
+        // Between requests there is the root context alone.
+        "proxy_set_effective_context" if call.number(0) != 1 => Ok(BAD_ARGUMENT),
         "proxy_set_effective_context" | "proxy_done" => Ok(OK),
         "proxy_get_buffer_bytes" if call.number(0) == PLUGIN_CONFIGURATION => {
             let bytes = call.host().configuration.clone();

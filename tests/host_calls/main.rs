@@ -164,6 +164,22 @@ fn a_request_over_the_limit_is_refused_without_an_edit() {
 }
 
 #[test]
+fn what_was_kept_of_a_stream_is_forgotten_by_the_tick_after_its_end() {
+    let told = POLICY.replace(r#""none""#, r#""draft""#);
+    let Some(mut envoy) = start(&told) else { return };
+    let looked_up = |exchange: &Exchange| {
+        exchange.calls.iter().filter(|call| call.starts_with("proxy_set_effective_context")).count()
+    };
+    let idle = looked_up(&envoy.tick());
+    for jti in ["a", "b", "c"] {
+        // Its response tells of the limit, so that something of it is kept.
+        assert_eq!(envoy.request(order(&token(jti, "orders:read"))).reply, None);
+    }
+    assert_eq!(looked_up(&envoy.tick()), idle + 3);
+    assert_eq!(looked_up(&envoy.tick()), idle);
+}
+
+#[test]
 fn the_module_exports_no_callback_that_it_does_not_need() {
     let Some(envoy) = start(POLICY) else { return };
     let needed = [
@@ -179,7 +195,6 @@ fn the_module_exports_no_callback_that_it_does_not_need() {
         // A held body may end with trailers, which Envoy would else let through.
         "proxy_on_request_trailers",
         "proxy_on_response_headers",
-        "proxy_on_delete",
     ];
     let more: Vec<String> =
         envoy.exports().into_iter().filter(|name| !needed.contains(&name.as_str())).collect();

@@ -16,7 +16,7 @@ const EXPORTS: [&str; 8] = [
     "proxy_abi_version_0_2_1",
     "proxy_on_memory_allocate",
     "proxy_on_configure",
-    "proxy_on_tick",
+    "api_guard_on_tick",
     "api_guard_on_context_create",
     // Would be missed only by its symbol: nothing else says that this is a reactor.
     "proxy_on_vm_start",

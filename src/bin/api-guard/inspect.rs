@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use api_guard::decision::Denial;
 use api_guard::effect;
 use api_guard::permission::PermissionBook;
-use api_guard::token::compact::{Compact, decode};
+use api_guard::token::compact::{Compact, LastHeader, decode};
 use api_guard::token::{Age, TokenFault};
 use serde_json::{Map, Value, json};
 
@@ -116,7 +116,12 @@ fn judge(configuration: &Configuration, token: &str) -> Judgement {
         reason: effect::reasons(&denial).concat(),
     };
     let now = clock::now();
-    let verified = match policy.tokens().verify(token.as_bytes(), &PermissionBook::default(), now) {
+    let verified = match policy.tokens().verify(
+        token.as_bytes(),
+        &PermissionBook::default(),
+        &mut LastHeader::default(),
+        now,
+    ) {
         Ok(verified) => verified,
         Err(fault) => return refused(Denial::Token(fault)),
     };

@@ -1,6 +1,6 @@
 //! Sections `rate_limits`, for all routes and of single ones.
 
-use super::tokens::claim_slot;
+use super::tokens::claim_text;
 use super::{LONGEST_WINDOW, Parts, is_token};
 use crate::config::raw::{RawLimit, RawMaxRequests};
 use crate::config::{AUTH_FAILURES, KeyPart, LimitRule, MaxRequests};
@@ -102,7 +102,7 @@ fn max_requests(parts: &mut Parts<'_>, raw: Option<RawMaxRequests>, at: &Pointer
         }
         Some(RawMaxRequests::ByClaim(tiers)) => {
             let claim = match tiers.claim {
-                Some(claim) => Some(claim_slot(parts, &claim, at.field("claim"))),
+                Some(claim) => Some(claim_text(parts, &claim, at.field("claim"))),
                 None => {
                     parts.problems.add(at.field("claim"), "missing", "write the claim that names the tier");
                     None
@@ -136,7 +136,7 @@ fn key_part(parts: &mut Parts<'_>, part: &str, at: Pointer) -> Option<KeyPart> {
         "path" => Some(KeyPart::Path),
         "method" => Some(KeyPart::Method),
         _ => match part.split_once(':') {
-            Some(("claim", claim)) => Some(KeyPart::Claim(claim_slot(parts, claim, at))),
+            Some(("claim", claim)) => Some(KeyPart::Claim(claim_text(parts, claim, at))),
             Some(("header", name)) if is_token(name) => Some(KeyPart::Header(parts.plan.key(name))),
             _ => {
                 parts.problems.add(at, "not a part of a key", KEY_PARTS);

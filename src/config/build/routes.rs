@@ -1,7 +1,7 @@
 //! Section `routes`, and the revocation endpoint, which is a route too.
 
 use super::limits::Limits;
-use super::tokens::claim_slot;
+use super::tokens::claim_text;
 use super::{Built, Parts, Problems, is_method, is_open_to_callers, media_types, methods};
 use crate::config::raw::{Access, Mode, PermissionFormat, RawRoute};
 use crate::config::{FormPolicy, Route};
@@ -61,7 +61,7 @@ pub(super) fn build(
             let instead = format!("write a parameter of the path, or add {{{parameter}}} to the path");
             parts.problems.add(at.clone(), "the path has no such parameter", instead);
         }
-        bind.push((parameter, claim_slot(parts, &claim, at)));
+        bind.push((parameter, claim_text(parts, &claim, at)));
     }
     if let Some(types) = &raw.content_types {
         media_types(&mut parts.problems, types, &at.field("content_types"));

@@ -9,7 +9,7 @@ use crate::json::Pointer;
 use crate::lookup::Lookup;
 use crate::request::credential::Source;
 use crate::time::UnixNanos;
-use crate::token::claims::{ClaimsReader, Slot};
+use crate::token::claims::{ClaimsReader, Slot, TextSlot};
 use crate::token::keys::{Key, KeyRing, LEAST_SECRET_BYTES, Secret};
 use crate::token::{Roles, TokenPolicy};
 
@@ -106,7 +106,7 @@ pub(super) fn build(
 }
 
 /// The slot of a claim named in the configuration.
-pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
+fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
     // Names end up in texts of replies: they have the characters of an error_description (RFC 6750 section 3).
     let readable = claim.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if claim.split('.').any(str::is_empty) || !readable {
@@ -114,6 +114,12 @@ pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slo
         parts.problems.add(at, "not a claim name", instead);
     }
     parts.reader.slot(claim)
+}
+
+/// The place of the text of a claim named in the configuration.
+pub(super) fn claim_text(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> TextSlot {
+    let slot = claim_slot(parts, claim, at);
+    parts.reader.text(slot)
 }
 
 fn build_keys(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> KeyRing {

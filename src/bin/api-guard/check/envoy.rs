@@ -9,7 +9,7 @@ use crate::source::Site;
 use crate::source::tree::Node;
 
 /// What the module is called for: a list that forgets one switches that part off silently.
-pub(super) const CALLBACKS: [&str; 10] = [
+pub(super) const CALLBACKS: [&str; 9] = [
     "proxy_on_vm_start",
     "proxy_on_configure",
     "proxy_on_context_create",
@@ -19,7 +19,6 @@ pub(super) const CALLBACKS: [&str; 10] = [
     "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_tick",
-    "proxy_on_delete",
 ];
 /// What the module calls itself: without one of these it refuses everything, or does not start.
 pub(super) const CALLS: [&str; 20] = [

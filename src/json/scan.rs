@@ -1,0 +1,437 @@
+//! JSON read from front to back into a tree that borrows from the text (RFC 8259): what tokens and requests bring.
+//!
+//! The library's reader hands over each value through a visitor, which takes an allocation for each text and more code
+//! than all else that a new token needs. This one takes and refuses the same texts: UTF-8, one value, no lone
+//! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another. Numbers that are more than a
+//! few digits are the library's to read.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Number, Value};
+
+/// Values in one another, as the library has it.
+const DEEPEST: u8 = 127;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json<'t> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number that a double, or an integer of 64 bits, can hold.
+    Number(Number),
+    /// A text, borrowed where it has no escapes.
+    Text(Cow<'t, str>),
+    /// An array.
+    List(Vec<Self>),
+    /// An object's members in their order; a name may stand more than once.
+    Object(Vec<(Cow<'t, str>, Self)>),
+}
+
+/// Not one JSON value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotJson;
+
+impl<'t> Json<'t> {
+    /// Reads `text`, all of it.
+    pub fn read(text: &'t str) -> Result<Self, NotJson> {
+        let mut scanner = Scanner { rest: text };
+        let value = scanner.value(DEEPEST)?;
+        if scanner.peek().is_some() { Err(NotJson) } else { Ok(value) }
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Object(_) => None,
+        }
+    }
+
+    /// The value of an object's member.
+    pub fn member(&self, name: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        members.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Whether a name stands more than once in an object somewhere in here.
+    pub fn repeats_a_name(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
+            Self::List(values) => values.iter().any(Self::repeats_a_name),
+            Self::Object(members) => {
+                let mut seen = Map::new();
+                members.iter().any(|(name, value)| {
+                    seen.insert(name.clone().into_owned(), Value::Null).is_some() || value.repeats_a_name()
+                })
+            }
+        }
+    }
+
+    /// The same as the library's tree, in which the last of equal names counts.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::String(text.clone().into_owned()),
+            Self::List(values) => Value::Array(values.iter().map(Self::to_value).collect()),
+            Self::Object(members) => {
+                let mut object = Map::new();
+                for (name, value) in members {
+                    object.insert(name.clone().into_owned(), value.to_value());
+                }
+                Value::Object(object)
+            }
+        }
+    }
+}
+
+/// What is left of a text.
+struct Scanner<'t> {
+    rest: &'t str,
+}
+
+impl<'t> Scanner<'t> {
+    /// The next byte that is no white space; it stays.
+    fn peek(&mut self) -> Option<u8> {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
+        let first = *self.rest.as_bytes().first()?;
+        if !blank(&first) {
+            return Some(first);
+        }
+        let end = self.rest.bytes().position(|byte| !blank(&byte)).unwrap_or(self.rest.len());
+        self.take(end).ok()?;
+        self.rest.as_bytes().first().copied()
+    }
+
+    /// The next `length` bytes.
+    fn take(&mut self, length: usize) -> Result<&'t str, NotJson> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(NotJson)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// Whether `text` comes next; then it is behind us.
+    fn goes_on(&mut self, text: &str) -> bool {
+        let rest = self.rest.strip_prefix(text);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn value(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
+        match self.peek().ok_or(NotJson)? {
+            b'"' => self.text().map(Json::Text),
+            b'-' | b'0'..=b'9' => self.number().map(Json::Number),
+            b'{' => self.object(depth.checked_sub(1).ok_or(NotJson)?),
+            b'[' => self.list(depth.checked_sub(1).ok_or(NotJson)?),
+            b'n' if self.goes_on("null") => Ok(Json::Null),
+            b't' if self.goes_on("true") => Ok(Json::Bool(true)),
+            b'f' if self.goes_on("false") => Ok(Json::Bool(false)),
+            _ => Err(NotJson),
+        }
+    }
+
+    /// Whether another element comes, with the comma before it out of the way; otherwise the end is behind us.
+    fn another(&mut self, is_first: bool, end: u8) -> Result<bool, NotJson> {
+        let next = self.peek().ok_or(NotJson)?;
+        if next == end {
+            self.take(1)?;
+            return Ok(false);
+        }
+        if !is_first {
+            self.expect(b',')?;
+        }
+        Ok(true)
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+        if self.peek() == Some(byte) { self.take(1).map(drop) } else { Err(NotJson) }
+    }
+
+    fn object(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
+        self.take(1)?;
+        let mut members = Vec::new();
+        while self.another(members.is_empty(), b'}')? {
+            if self.peek() != Some(b'"') {
+                return Err(NotJson);
+            }
+            let name = self.text()?;
+            self.expect(b':')?;
+            members.push((name, self.value(depth)?));
+        }
+        Ok(Json::Object(members))
+    }
+
+    fn list(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
+        self.take(1)?;
+        let mut values = Vec::new();
+        while self.another(values.is_empty(), b']')? {
+            values.push(self.value(depth)?);
+        }
+        Ok(Json::List(values))
+    }
+
+    fn number(&mut self) -> Result<Number, NotJson> {
+        /// So many digits are always an integer of 64 bits.
+        const FEW: usize = 19;
+        let of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let end = self.rest.bytes().position(|byte| !of_number(&byte)).unwrap_or(self.rest.len());
+        let digits = self.take(end)?;
+        let is_plain = digits.len() <= FEW && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_plain && (digits.len() == 1 || !digits.starts_with('0')) {
+            return digits.parse::<u64>().map(Number::from).map_err(|_| NotJson);
+        }
+        any_number(digits)
+    }
+
+    /// A text, from its opening quote to its closing one.
+    fn text(&mut self) -> Result<Cow<'t, str>, NotJson> {
+        self.take(1)?;
+        let plain = self.plain()?;
+        if self.goes_on("\"") { Ok(Cow::Borrowed(plain)) } else { self.escaped(plain).map(Cow::Owned) }
+    }
+
+    /// What stands before the next quote, escape or control character; one of these follows.
+    fn plain(&mut self) -> Result<&'t str, NotJson> {
+        let end =
+            self.rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).ok_or(NotJson)?;
+        self.take(end)
+    }
+
+    #[cold]
+    fn escaped(&mut self, before: &str) -> Result<String, NotJson> {
+        let mut text = before.to_owned();
+        while !self.goes_on("\"") {
+            if !self.goes_on("\\") {
+                return Err(NotJson);
+            }
+            text.push(self.escape()?);
+            text.push_str(self.plain()?);
+        }
+        Ok(text)
+    }
+
+    /// One character, of what stands behind the `\`.
+    fn escape(&mut self) -> Result<char, NotJson> {
+        Ok(match self.take(1)? {
+            "\"" => '"',
+            "\\" => '\\',
+            "/" => '/',
+            "b" => '\u{8}',
+            "f" => '\u{c}',
+            "n" => '\n',
+            "r" => '\r',
+            "t" => '\t',
+            "u" => {
+                let first = self.unit()?;
+                let is_pair = matches!(first, 0xd800..=0xdbff);
+                let second = if is_pair && self.goes_on("\\u") { Some(self.unit()?) } else { None };
+                let mut decoded = char::decode_utf16([first].into_iter().chain(second));
+                let character = decoded.next().and_then(Result::ok).ok_or(NotJson)?;
+                if decoded.next().is_some() {
+                    return Err(NotJson);
+                }
+                character
+            }
+            _ => return Err(NotJson),
+        })
+    }
+
+    /// Four hexadecimal digits.
+    fn unit(&mut self) -> Result<u16, NotJson> {
+        let digits = self.take(4)?;
+        // The library's parser of numbers would take a sign too.
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NotJson);
+        }
+        u16::from_str_radix(digits, 16).map_err(|_| NotJson)
+    }
+}
+
+/// A number with a sign, a fraction, an exponent or many digits; none at all, if it has a wrong form.
+#[cold]
+fn any_number(digits: &str) -> Result<Number, NotJson> {
+    match super::read(digits.as_bytes(), &mut Vec::new()) {
+        Ok(Value::Number(number)) => Ok(number),
+        Ok(_) | Err(_) => Err(NotJson),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Whether this reader and the library take the same of `text`, and what.
+    fn both(text: &str) -> (Option<Value>, Option<Value>) {
+        let library: Result<Value, _> = serde_json::from_str(text);
+        (Json::read(text).ok().map(|json| json.to_value()), library.ok())
+    }
+
+    #[test]
+    fn it_takes_and_refuses_what_the_library_does() {
+        for text in [
+            "",
+            " ",
+            "null",
+            "nul",
+            "nulll",
+            "true",
+            "false",
+            "tru e",
+            "0",
+            "-0",
+            "00",
+            "01",
+            "-",
+            "1.",
+            ".1",
+            "1e5",
+            "1e",
+            "1e400",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9999999999999999999",
+            "-9223372036854775809",
+            "1-1",
+            "+1",
+            "\"\"",
+            "\"",
+            "\"a",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u+123\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ude00\"",
+            "\"\\ud83dx\"",
+            "\"\u{1}\"",
+            "\"\u{7f}\"",
+            "\"é\\né\"",
+            "\"\\u00e9\"",
+            "\"\\/\\b\\f\\n\\r\\t\\\\\"",
+            "\"\\",
+            "\"\\u00é\"",
+            "[",
+            "[]",
+            "[ ]",
+            "[,]",
+            "[1,]",
+            "[1 2]",
+            "[1,2]",
+            " [ 1 , [ ] ] ",
+            "]",
+            "[1}",
+            "{",
+            "{}",
+            "{ }",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":1 \"b\":2}",
+            "{a:1}",
+            "{1:1}",
+            "{\"a\" : 1 , \"a\":2}",
+            "{\"\\u0061\":[{}]}",
+            "{}{}",
+            "{} x",
+            "\u{a0}1",
+            "\u{feff}1",
+        ] {
+            let (ours, library) = both(text);
+            assert_eq!(ours, library, "{text:?}");
+        }
+        for depth in [1, 126, 127, 128, 10_000] {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                let text = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+                assert_eq!(Json::read(&text).is_ok(), depth <= 127, "{depth}");
+                assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), depth <= 127, "{depth}");
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_kept_in_their_order_and_borrow_where_they_can() {
+        let json = Json::read(r#"{"b":"x","a":"\u0078","b":[]}"#).unwrap();
+        let Json::Object(members) = &json else { panic!("no object") };
+        let names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+        assert_eq!(names, ["b", "a", "b"]);
+        assert!(matches!(members[0].1, Json::Text(Cow::Borrowed("x"))));
+        assert_eq!(json.member("a").and_then(Json::as_text), Some("x"));
+        assert_eq!((json.member("c"), Json::Null.member("a"), Json::Null.as_text()), (None, None, None));
+    }
+
+    #[test]
+    fn a_repeated_name_is_found_at_any_depth_and_under_any_spelling() {
+        for text in [r#"{"a":1,"b":1,"a":1}"#, r#"[[{"a":1,"\u0061":2}]]"#, r#"{"a":{"b":[0,{"":1,"":2}]}}"#]
+        {
+            assert!(Json::read(text).unwrap().repeats_a_name(), "{text}");
+        }
+        for text in [
+            r#"{"a":{"a":1},"b":{"a":1}}"#,
+            r#"[{"a":1},{"a":1}]"#,
+            r#""a""#,
+            "{}",
+            "[]",
+            "null",
+            "true",
+            "1",
+        ] {
+            assert!(!Json::read(text).unwrap().repeats_a_name(), "{text}");
+        }
+    }
+
+    /// JSON texts, most of them well-formed and some changed in one place.
+    fn texts() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            any::<bool>().prop_map(|value| value.to_string()),
+            any::<i64>().prop_map(|value| value.to_string()),
+            any::<u64>().prop_map(|value| value.to_string()),
+            any::<f64>().prop_map(|value| format!("{value:e}")),
+            any::<String>().prop_map(|value| Value::from(value).to_string()),
+            "\"(\\\\u[0-9a-fA-F]{4}|\\\\[\"\\\\/bfnrt]|[a-z])*\"",
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6)
+                    .prop_map(|values| format!("[{}]", values.join(" , "))),
+                prop::collection::vec(("[a-c\"\\\\]{0,2}", inner), 0..6).prop_map(|members| {
+                    let members: Vec<String> = members
+                        .iter()
+                        .map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())))
+                        .collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_library_on_any_text(text in texts()) {
+            let (ours, library) = both(&text);
+            prop_assert_eq!(ours, library);
+        }
+
+        #[test]
+        fn it_agrees_with_the_library_on_changed_texts(
+            text in texts(),
+            place in any::<prop::sample::Index>(),
+            other in "[\\[\\]{}:,\"\\\\0-9a-z.+ \t\n\u{1}é-]{0,2}",
+        ) {
+            let mut letters: Vec<char> = text.chars().collect();
+            let place = place.index(letters.len());
+            letters.splice(place..=place, other.chars());
+            let changed: String = letters.into_iter().collect();
+            let (ours, library) = both(&changed);
+            prop_assert_eq!(ours, library, "{}", changed);
+        }
+    }
+}
