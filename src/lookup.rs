@@ -119,6 +119,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_keeps_its_first_number() {
+        let mut lookup: Lookup = ["a", "bcd", "a", "ef"].into_iter().collect();
+        assert_eq!(
+            ["a", "bcd", "ef", "g", ""].map(|name| lookup.get(name)),
+            [Some(0), Some(1), Some(3), None, None]
+        );
+        assert_eq!(["a", "g"].map(|name| lookup.contains(name)), [true, false]);
+        assert_eq!(lookup.enter("a", 9), Some(0));
+        assert_eq!(lookup.enter("g", 9), None);
+        assert_eq!(lookup.get("g"), Some(9));
+        assert_eq!(lookup.longest(), 3);
+        assert!(!lookup.is_empty());
+        assert!(Lookup::default().is_empty());
+        assert_eq!(Lookup::default().longest(), 0);
+    }
+
+    #[test]
     fn hashes_are_those_of_the_published_vectors() {
         for (text, hash) in
             [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]

@@ -115,6 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn each_form_is_described_in_words_of_its_own() {
+        assert!(PermissionFormat::ResourceAction.example().contains("orders:read"));
+        assert!(PermissionFormat::ScopeToken.example().contains("RFC 6749"));
+    }
+
+    #[test]
+    fn names_are_given_back_by_number_and_numbers_by_name() {
+        let mut book = PermissionBook::default();
+        let entered = ["a:a", "b:b", "c:c", "b:b"].map(|name| book.enter(name));
+        assert_eq!(entered, [0, 1, 2, 1]);
+        assert_eq!(["c:c", "a:a", "d:d"].map(|name| book.number(name)), [Some(2), Some(0), None]);
+        assert_eq!(book.names(&[2, 0, 3]).collect::<Vec<_>>(), ["c:c", "a:a"]);
+    }
+
+    #[test]
     fn a_set_holds_what_was_inserted_and_nothing_else() {
         let mut set = PermissionSet::default();
         for number in [0, 63, 64, 200] {

@@ -198,6 +198,48 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_logged_without_its_query_and_cut() {
+        let of = |path: &'static str| read(&[(":path", path)]).logged_path();
+        assert_eq!(of("/a?token=b"), "/a");
+        assert_eq!(of("/a/b"), "/a/b");
+        assert_eq!(of("?b"), "");
+        assert_eq!(read(&[]).logged_path(), "");
+        let cut: &'static str = "/aaaaaaa".repeat(32).leak();
+        let long: &'static str = format!("{cut}a").leak();
+        assert_eq!([of(cut), of(long)], [cut, cut]);
+    }
+
+    #[test]
+    fn blanks_around_a_value_are_no_part_of_it() {
+        for (value, trimmed) in [
+            ("a", "a"),
+            (" a", "a"),
+            ("a\t ", "a"),
+            ("\t a b \t", "a b"),
+            ("", ""),
+            (" \t", ""),
+            ("\na", "\na"),
+        ] {
+            assert_eq!(trim(value.as_bytes()), trimmed.as_bytes(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_is_options_with_an_origin_and_a_method_to_ask_for() {
+        let (options, origin, asked) =
+            ((":method", "OPTIONS"), ("origin", "https://a"), ("access-control-request-method", "PUT"));
+        assert!(read(&[options, origin, asked]).is_preflight());
+        for other in [
+            &[options, origin][..],
+            &[options, asked],
+            &[origin, asked],
+            &[(":method", "PUT"), origin, asked],
+        ] {
+            assert!(!read(other).is_preflight(), "{other:?}");
+        }
+    }
+
+    #[test]
     fn only_grpc_is_grpc() {
         let of = |value: &'static str| read(&[("content-type", value)]).is_grpc();
         assert!(of("application/grpc") && of("application/grpc+proto") && of("Application/gRPC; x=1"));

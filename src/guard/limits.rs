@@ -338,6 +338,9 @@ mod tests {
         assert_eq!(parse("[2001:db8::1]:0").as_deref(), Some("2001:db8::1"));
         assert_eq!(parse("2001:db8::1").as_deref(), Some("2001:db8::1"));
         assert_eq!(parse("255.0.10.1").as_deref(), Some("255.0.10.1"));
+        // One digit, then the port: the colon is no digit.
+        assert_eq!(parse("10.0.0.1:9").as_deref(), Some("10.0.0.1"));
+        assert_eq!(parse("10.0.0.9:65535").as_deref(), Some("10.0.0.9"));
         for bad in [
             "",
             "@/tmp/socket",
@@ -347,6 +350,12 @@ mod tests {
             "1.2.3",
             "1.2.3.4.5",
             "01.2.3.4",
+            "1.2.3.4:",
+            "1.2.3.4:x",
+            "1.2.3.4:123456",
+            "1.2.3.4/5",
+            "A.B.C.D",
+            ":.:.:.:",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }

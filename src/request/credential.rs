@@ -276,4 +276,20 @@ mod tests {
         assert_eq!(path_without(b"/a?access_token=T", &["access_token"]).unwrap(), b"/a");
         assert!(path_without(b"/a?x=access_token", &["access_token"]).is_none());
     }
+
+    #[test]
+    fn a_header_carries_a_credential_of_its_scheme_and_no_other() {
+        for (value, carried) in [
+            ("Bearer T", true),
+            ("bearer T", true),
+            ("Basic x, Bearer T", true),
+            ("Basic x", false),
+            ("Bearer ", false),
+            ("", false),
+        ] {
+            assert_eq!(carries(value.as_bytes(), Some("Bearer")), carried, "{value:?}");
+        }
+        assert!(carries(b"T", None));
+        assert!(!carries(b" ", None));
+    }
 }

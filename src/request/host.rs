@@ -231,6 +231,34 @@ mod tests {
     }
 
     #[test]
+    fn a_label_has_at_most_63_bytes_and_a_name_at_most_253() {
+        let label = |bytes: usize| "a".repeat(bytes);
+        let name = |last: usize| [label(63), label(63), label(63), label(last)].join(".");
+        for (host, accepted) in [
+            (label(63), true),
+            (label(64), false),
+            (format!("b.{}.c", label(63)), true),
+            (format!("b.{}.c", label(64)), false),
+            (name(61), true),
+            (name(62), false),
+        ] {
+            assert_eq!(read(&host).is_ok(), accepted, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_wrong() {
+        for (raw, word) in [("", "missing"), ("a b", "neither"), ("a:b", "port")] {
+            let text = Host::read(raw.as_bytes()).unwrap_err().text();
+            assert!(text.contains(word), "{raw}: {text}");
+        }
+        for (pattern, word) in [("a b", "no host"), ("a:1", "port"), ("a.*", "`*`"), ("ä", "non-ASCII")] {
+            let text = HostPattern::parse(pattern).unwrap_err().text();
+            assert!(text.contains(word), "{pattern}: {text}");
+        }
+    }
+
+    #[test]
     fn one_spelling_of_a_host_is_compared() {
         for (raw, host) in [
             ("A.B.", "a.b"),

@@ -148,6 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_one_length_are_kept_apart_and_each_is_kept_once() {
+        let mut plan = HeaderPlan::default();
+        for name in ["x-one", "x-two", "X-One"] {
+            plan.removed(name);
+        }
+        let place = plan.key("x-two");
+        assert_eq!(roles(&plan, "x-one"), [Known::Removed]);
+        assert_eq!(roles(&plan, "x-two"), [Known::Removed, Known::Key(place)]);
+        assert!(roles(&plan, "x-six").is_empty());
+    }
+
+    #[test]
     fn one_header_may_be_for_several_things() {
         let mut plan = HeaderPlan::default();
         plan.token("x-token", 1);

@@ -316,6 +316,15 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_what_is_wrong() {
+        for (raw, word) in [("a", "begin with"), ("/..", "segment"), ("/a;b", "`;`"), ("/a%", "hexadecimal")]
+        {
+            let text = Target::read(raw.as_bytes()).unwrap_err().text();
+            assert!(text.contains(word), "{raw}: {text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_path_is_malformed() {
         for raw in
             ["", "*", "a", "?", "?/a", "http://evil/abs", "example.org:443", " /a", "%2Fa", "\\a", "./a"]

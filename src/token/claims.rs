@@ -228,11 +228,23 @@ mod tests {
     fn a_date_is_a_number_of_seconds_before_the_year_10000() {
         let date = |text: &str| numeric_date(&Json::read(text).unwrap()).map(UnixNanos::nanos);
         assert_eq!(date("0"), Ok(0));
+        assert_eq!(date("0.0"), Ok(0));
         assert_eq!(date("1.5"), Ok(1_500_000_000));
         assert_eq!(date("1e9"), Ok(1_000_000_000_000_000_000));
         assert_eq!(date("253402300799"), Ok(u64::MAX));
         assert!(date("253402300799.5").is_ok());
-        for bad in ["-1", "-0.5", "253402300800", "1800000000000", "1e300", "\"1\"", "null", "true", "[1]"] {
+        for bad in [
+            "-1",
+            "-0.5",
+            "253402300800",
+            "253402300800.0",
+            "1800000000000",
+            "1e300",
+            "\"1\"",
+            "null",
+            "true",
+            "[1]",
+        ] {
             assert!(date(bad).is_err(), "{bad}");
         }
     }

@@ -8,7 +8,14 @@
     reason = "a test that cannot go on fails"
 )]
 
-use api_guard::cells::MemoryCells;
+mod cache;
+mod form;
+mod limits;
+mod token;
+
+use std::cell::Cell;
+
+use api_guard::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
 use api_guard::config::{Environment, Policy};
 use api_guard::guard::{Guard, PeerText, Proxy, Verdict, Worker};
 use api_guard::request::Request;
@@ -21,17 +28,34 @@ const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 const START: u64 = 1_790_000_000;
 const HOUR: u64 = 3600;
 
-struct Process(MemoryCells);
+#[derive(Default)]
+struct Process {
+    cells: MemoryCells,
+    /// Another worker is faster at every store.
+    contended: Cell<bool>,
+    /// In place of an address of IPv4.
+    address: Option<&'static str>,
+}
+
+impl Cells for Process {
+    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
+        self.cells.load(key)
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(key, bytes, expected) }
+    }
+}
 
 impl Proxy for Process {
-    type Cells = MemoryCells;
+    type Cells = Self;
 
-    fn cells(&self) -> &MemoryCells {
-        &self.0
+    fn cells(&self) -> &Self {
+        self
     }
 
     fn source_address(&self) -> Option<PeerText> {
-        Some(b"192.0.2.1:1".as_slice().into())
+        Some(self.address.unwrap_or("192.0.2.1:1").as_bytes().into())
     }
 }
 
@@ -56,14 +80,18 @@ impl Guarded {
         lay(rest, &mut config);
         let environment = Environment { lookup: &|_| None, must_be_set: true };
         let policy = Policy::parse(config.to_string().as_bytes(), &environment).unwrap();
-        let process = Process(MemoryCells::new());
-        let worker = Worker::open(&policy, &process.0, [7; 16]).unwrap();
+        let process = Process::default();
+        let worker = Worker::open(&policy, &process, [7; 16]).unwrap();
         Self { guard: Guard::new(policy), worker, process }
     }
 
     fn admit(&mut self, headers: &[(&str, &str)], now: u64) -> Verdict {
+        self.admit_with(headers, false, now)
+    }
+
+    fn admit_with(&mut self, headers: &[(&str, &str)], has_body: bool, now: u64) -> Verdict {
         let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let request = Request::read(self.guard.policy().header_plan(), pairs, false);
+        let request = Request::read(self.guard.policy().header_plan(), pairs, has_body);
         self.guard.admit(&mut self.worker, &request, &self.process, UnixNanos::from_seconds(now))
     }
 
@@ -74,7 +102,7 @@ impl Guarded {
             &[(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", &bearer)],
             now,
         );
-        verdict.denial.map_or("ok".to_owned(), |denial| denial.code().as_str().to_owned())
+        said(&verdict)
     }
 
     /// What the endpoint says to the owner of `token`.
@@ -95,6 +123,16 @@ impl Guarded {
             .map(|revoked| revoked.expires_at)
             .map_err(|denial| denial.code().as_str().to_owned())
     }
+}
+
+/// The code of the refusal that is carried out.
+fn said(verdict: &Verdict) -> String {
+    verdict.denial.as_ref().map_or("ok", |denial| denial.code().as_str()).to_owned()
+}
+
+/// The headers of a request for `localhost`, and more.
+fn request<'a>(method: &'a str, path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[(":method", method), (":path", path), (":authority", "localhost")], more].concat()
 }
 
 fn token(claims: &Value) -> String {
@@ -209,4 +247,61 @@ fn a_stolen_token_cannot_lock_its_owner_out_for_good() {
     let officer = of("officer", START, &["tokens:revoke"]);
     assert_eq!(guarded.revoke(&officer, &never, START), Ok(None));
     assert_eq!(guarded.get(&of("u1", START + HOUR, &[]), START + HOUR), "token_revoked");
+}
+
+#[test]
+fn only_one_s_own_tokens_are_revoked_without_the_permission_for_it() {
+    let mut guarded = Guarded::new(json!({ "required_claims": ["exp", "iat"] }), endpoint());
+    let of = |sub: Option<&str>, jti: &str, permissions: &[&str]| {
+        let mut claims = json!({ "jti": jti, "iat": START, "exp": START + HOUR, "permissions": permissions });
+        if let Some(sub) = sub {
+            claims["sub"] = json!(sub);
+        }
+        token(&claims)
+    };
+    let mine = of(Some("u1"), "mine", &[]);
+    let officer = of(Some("officer"), "officer", &["tokens:revoke"]);
+    let nobody = of(None, "nobody", &[]);
+    let refused = Err("permission_missing".to_owned());
+    let until = Ok(Some(START + HOUR));
+    for (caller, sub, jti, expected) in [
+        (&mine, Some("u1"), "another", &until),
+        (&mine, Some("u2"), "theirs", &refused),
+        (&mine, None, "nameless", &refused),
+        (&nobody, Some("u1"), "named", &refused),
+        // Who has no name does not share it with others who have none.
+        (&nobody, None, "also-nameless", &refused),
+        (&officer, Some("u2"), "theirs", &until),
+        (&officer, None, "nameless", &until),
+    ] {
+        let target = of(sub, jti, &[]);
+        let body = json!({ "token": target }).to_string();
+        assert_eq!(&guarded.revoke(caller, &body, START), expected, "{sub:?} {jti}");
+        let left = if expected.is_ok() { "token_revoked" } else { "ok" };
+        assert_eq!(guarded.get(&target, START), left, "{sub:?} {jti}");
+    }
+    for body in [
+        json!({ "jti": "mine", "expires_at": START + HOUR }),
+        json!({ "sub": "u2", "issued_before": START + 1 }),
+    ] {
+        assert_eq!(guarded.revoke(&mine, &body.to_string(), START), refused, "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_token_cannot_be_revoked() {
+    let mut guarded = Guarded::new(json!({}), endpoint());
+    let officer = token(
+        &json!({ "sub": "officer", "iat": START, "exp": START + HOUR, "permissions": ["tokens:revoke"] }),
+    );
+    let expired = token(&json!({ "sub": "u1", "iat": START - HOUR, "exp": START }));
+    for bad in ["a.b.c", &expired] {
+        let body = json!({ "token": bad }).to_string();
+        assert_eq!(guarded.revoke(&officer, &body, START), Err("request_malformed".to_owned()), "{bad}");
+    }
+    // As long as a token may be, its revocation can be asked for.
+    let long = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR, "x": "x".repeat(6000) }));
+    assert!((8000..8192).contains(&long.len()));
+    let body = json!({ "token": long }).to_string();
+    assert_eq!(guarded.revoke(&officer, &body, START), Ok(Some(START + HOUR)));
 }

@@ -333,6 +333,7 @@ fn what_stays_contended_is_refused_after_a_bounded_number_of_tries_and_spends_no
         cells.conflicts.set(0);
         assert!(!admitted && cells.stores.get() == 32);
         assert_eq!((outcomes[0].standing, outcomes[0].retry_after_seconds), (Standing::Contended, 1));
+        assert_eq!((outcomes[0].remaining, outcomes[0].reset_seconds), (0, 1));
         assert!(charges.iter().all(|charge| worker.used(charge) == 0));
     }
     cells.conflicts.set(31);
@@ -391,6 +392,7 @@ fn a_limit_that_turns_to_refusal_between_judging_and_spending_leaves_nothing_spe
         assert!(!admitted);
         assert_eq!(outcomes[2].standing, Standing::Refused);
         assert_eq!([outcomes[0].used, outcomes[1].used], before, "as if never spent");
+        assert!(outcomes[..2].iter().all(|outcome| outcome.used + outcome.remaining == max));
         let after = [worker.admit(&[first], NOW).1[0].used, worker.admit(&[second], NOW).1[0].used];
         assert_eq!(after, before.map(|used| used + 1));
     }

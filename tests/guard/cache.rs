@@ -1,0 +1,56 @@
+//! What a worker remembers of tokens: the very bytes that verified, and never those of another.
+
+use std::rc::Rc;
+
+use api_guard::token::cache::TokenCache;
+
+use super::token;
+
+/// A token as issuers make them, of this number.
+fn numbered(number: usize) -> Vec<u8> {
+    token(&serde_json::json!({ "sub": "u1", "jti": number })).into_bytes()
+}
+
+#[test]
+fn only_the_very_bytes_are_found_again() {
+    let whole = numbered(0);
+    // Compared in words of eight bytes and what is left.
+    for length in (1..=24).chain([whole.len()]) {
+        let token = &whole[whole.len() - length..];
+        let mut cache = TokenCache::default();
+        cache.remember(token, &Rc::new("it"));
+        assert_eq!(cache.find(token).as_deref(), Some(&"it"), "{length} bytes");
+        assert_eq!(cache.find(&token[1..]), None, "{length} bytes, cut");
+        assert_eq!(cache.find(&[b"x", token].concat()), None, "{length} bytes, and one more");
+        for one in 0..length {
+            // One difference alone, and two that are alike.
+            for other in one..length {
+                let mut changed = token.to_vec();
+                changed[one] ^= 1;
+                changed[other] ^= u8::from(other != one);
+                assert_eq!(cache.find(&changed), None, "{length} bytes, {one} and {other} changed");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_tokens_are_remembered_at_once_each_with_its_own_caller() {
+    let mut cache = TokenCache::default();
+    let tokens: Vec<_> = (0..200).map(numbered).collect();
+    for (number, token) in tokens.iter().enumerate() {
+        assert_eq!(cache.find(token), None);
+        // Where its place is taken, a token gets it when it comes again.
+        (0..2).for_each(|_| cache.remember(token, &Rc::new(number)));
+        assert_eq!(cache.find(token).as_deref(), Some(&number));
+    }
+    let mut found = 0;
+    for (number, token) in tokens.iter().enumerate() {
+        if let Some(caller) = cache.find(token) {
+            assert_eq!(*caller, number);
+            found += 1;
+        }
+    }
+    // Each displaces one of the others with a chance of 1 in 1024.
+    assert!(found > 150, "{found} of 200");
+}
