@@ -203,18 +203,6 @@ impl Limiter {
         }
     }
 
-    /// Spends one unit of the only charge of a request, if it admits.
-    pub fn admit_alone(
-        &self,
-        cells: &impl Cells,
-        leases: &mut Leases,
-        charge: &Charge,
-        now: UnixNanos,
-    ) -> Result<Outcome, CellFault> {
-        leases.observe(now);
-        self.admit_one(cells, leases, charge, now)
-    }
-
     /// Judges without spending.
     pub fn peek(&self, cells: &impl Cells, charge: &Charge, now: UnixNanos) -> Result<Outcome, CellFault> {
         let attempt = Attempt::load(self.table, cells, &Leases::none(), charge, now)?;
@@ -230,13 +218,15 @@ impl Limiter {
         self.admit_one(cells, &mut Leases::none(), charge, now)
     }
 
-    fn admit_one(
+    /// Spends one unit of a charge that is judged by itself, if it admits.
+    pub fn admit_one(
         &self,
         cells: &impl Cells,
         leases: &mut Leases,
         charge: &Charge,
         now: UnixNanos,
     ) -> Result<Outcome, CellFault> {
+        leases.observe(now);
         if let Some((_, outcome)) = leases.spend(charge, now) {
             return Ok(outcome);
         }

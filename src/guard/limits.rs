@@ -105,7 +105,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         let Some(second) = chosen.next() else {
             let Worker { limiter, leases, identities, .. } = worker;
             let charge = self.charge(identities, first, form, caller)?;
-            let outcome = limiter.admit_alone(self.proxy.cells(), leases, &charge, self.now)?;
+            let outcome = limiter.admit_one(self.proxy.cells(), leases, &charge, self.now)?;
             return self
                 .note(first, &charge, outcome, verdict)
                 .map_or(Ok(()), |over| Err(Denial::RateLimited(over)));
