@@ -7,8 +7,9 @@ if ! cargo mutants --version >/dev/null 2>&1; then
 	echo "cargo-mutants is missing: installing it (some minutes)"
 	cargo install --quiet --locked cargo-mutants@27.1.0
 fi
-# Dependencies are kept for the next run; nobody reads a mutant's debug information.
+# Dependencies are kept for the next run; nobody reads a mutant's debug information, nor the smallest case that it fails.
 export CARGO_TARGET_DIR=$PWD/target/mutants CARGO_PROFILE_DEV_DEBUG=0
+export PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 export API_GUARD_VECTORS=${API_GUARD_VECTORS:-$PWD/../shared/vectors}
 run() {
 	local status=0
@@ -20,11 +21,12 @@ run() {
 }
 count() { wc -l <"target/mutants.out/$1.txt"; }
 
-# Most of the time goes into building, so there are two passes: the unit tests and those of the guard, but for the slow
-# ones, find most; what they miss is judged by every test that needs no Envoy.
-slow=(sixty_thousand_revocations the_table_agrees_with_scoring a_hostile_path_visits nothing_promised_is_forgotten)
+# Most of the time goes into building, so there are two passes: the unit tests and those of the guard and of the limits,
+# but for the slow ones, find most; what they miss is judged by every test that needs no Envoy.
+slow=(sixty_thousand_revocations the_table_agrees_with_scoring a_hostile_path_visits nothing_promised_is_forgotten
+	memory_is_bounded newcomers_never_let)
 run --config <(grep -v '^additional_cargo_args' .cargo/mutants.toml) --minimum-test-timeout 30 "$@" \
-	-C=--lib -C=--test -C=guard -- -- "${slow[@]/#/--skip=}"
+	-C=--lib -C=--test -C=guard -C=--test -C=limit -- -- "${slow[@]/#/--skip=}"
 caught=$(($(count caught) + $(count timeout))) unviable=$(count unviable)
 # What hangs a quick test hangs a slow one.
 cat target/mutants.out/timeout.txt >>target/mutants.out/caught.txt
