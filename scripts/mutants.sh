@@ -21,17 +21,25 @@ run() {
 }
 count() { wc -l <"target/mutants.out/$1.txt"; }
 
-# Most of the time goes into building, so there are two passes: the unit tests and those of the guard and of the limits,
-# but for the slow ones, find most; what they miss is judged by every test that needs no Envoy.
+# Most of the time goes into building, so there are three passes: the unit tests without the slow ones find most; what they
+# miss is judged by the tests of guard and limits, and what these miss by every test that needs no Envoy.
 slow=(sixty_thousand_revocations the_table_agrees_with_scoring a_hostile_path_visits nothing_promised_is_forgotten
 	memory_is_bounded newcomers_never_let)
-run --config <(grep -v '^additional_cargo_args' .cargo/mutants.toml) --minimum-test-timeout 30 "$@" \
-	-C=--lib -C=--test -C=guard -C=--test -C=limit -- -- "${slow[@]/#/--skip=}"
-caught=$(($(count caught) + $(count timeout))) unviable=$(count unviable)
-# What hangs a quick test hangs a slow one.
-cat target/mutants.out/timeout.txt >>target/mutants.out/caught.txt
+caught=0 unviable=0
+quick() {
+	run --config <(grep -v '^additional_cargo_args' .cargo/mutants.toml) --minimum-test-timeout 30 "$@" \
+		-- -- "${slow[@]/#/--skip=}"
+	tally
+	# What hangs a quick test hangs a slow one.
+	cat target/mutants.out/timeout.txt >>target/mutants.out/caught.txt
+}
+tally() {
+	caught=$((caught + $(count caught) + $(count timeout))) unviable=$((unviable + $(count unviable)))
+}
+quick -C=--lib "$@"
+quick -C=--test -C=guard -C=--test -C=limit --iterate "$@"
 run --iterate "$@"
-caught=$((caught + $(count caught) + $(count timeout))) unviable=$((unviable + $(count unviable)))
+tally
 viable=$((caught + $(count missed)))
 echo "mutants: $caught of $viable caught ($((viable ? caught * 1000 / viable : 0)) in 1000), $unviable not viable"
 # At least 95 in 100 must be caught.
