@@ -201,6 +201,23 @@ fn who_was_refused_after_the_clock_stepped_back_far_is_admitted_after_the_wait_i
 }
 
 #[test]
+fn peeking_at_a_refusal_after_the_clock_stepped_back_far_lets_the_wait_begin() {
+    let cells = MemoryCells::new();
+    let limiter = open(&cells, 64);
+    let failures = charge(&limiter, "failures", "a", 2);
+    for _ in 0..2 {
+        limiter.record(&cells, &failures, NOW).unwrap();
+    }
+    let mut now = NOW.minus_seconds(1_000_000);
+    let wait = limiter.peek(&cells, &failures, now).unwrap().retry_after_seconds;
+    for _ in 0..wait {
+        assert_eq!(limiter.peek(&cells, &failures, now).unwrap().standing, Standing::Refused);
+        now = now.plus_seconds(1);
+    }
+    assert_eq!(limiter.peek(&cells, &failures, now).unwrap().standing, Standing::Admitted);
+}
+
+#[test]
 fn newcomers_never_let_an_exhausted_identity_through() {
     let cells = MemoryCells::new();
     let mut worker = Worker::new(&cells, open(&cells, 256));

@@ -90,11 +90,15 @@ fn a_busy_caller_of_a_large_limit_seldom_touches_the_cells() {
     let cells = MemoryCells::new();
     let limiter = open(&cells, 64);
     let mut leases = Leases::new();
+    let start = UnixNanos::from_seconds(1_800_000_000);
+    // Not even after the clock has stepped back.
+    let other = charge(&limiter, "default", "b", 100_000);
+    assert!(admit(&limiter, &cells, &mut leases, &[other], start.plus_seconds(2)).0);
     let charge = charge(&limiter, "default", "a", 100_000);
-    let now = UnixNanos::from_seconds(1_800_000_000);
     let mut swaps = 0;
-    let mut before = limiter.peek(&cells, &charge, now).unwrap().used;
-    for _ in 0..10_000 {
+    let mut before = limiter.peek(&cells, &charge, start).unwrap().used;
+    for request in 0..10_000 {
+        let now = UnixNanos::from_nanos(start.nanos() + 100_000 * request);
         assert!(admit(&limiter, &cells, &mut leases, &[charge], now).0);
         let after = limiter.peek(&cells, &charge, now).unwrap().used;
         swaps += u32::from(after != before);
