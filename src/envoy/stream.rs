@@ -24,6 +24,8 @@ pub(super) struct Stream {
     state: State,
     /// For the headers of an admitted response.
     tightest: Option<Judged>,
+    /// Whether the request has ended.
+    ended: bool,
 }
 
 /// Where the request stands.
@@ -164,7 +166,7 @@ impl Headers<'_> {
     }
 
     fn stream(&self, state: State, tightest: Option<Judged>) -> Stream {
-        Stream { shared: Rc::clone(self.shared), state, tightest }
+        Stream { shared: Rc::clone(self.shared), state, tightest, ended: self.end_of_stream }
     }
 
     fn begin_revocation(
@@ -195,6 +197,7 @@ impl Headers<'_> {
 impl Stream {
     /// Part of the body has come, or while the request is held, all of it so far.
     pub(super) fn read_body(&mut self, size: u64, end_of_stream: bool) -> Action {
+        self.ended |= end_of_stream;
         let shared = &*Rc::clone(&self.shared);
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
@@ -207,6 +210,10 @@ impl Stream {
                 Action::Pause
             }
             State::Counting { left, max_bytes, judged } => match left.checked_sub(size) {
+                Some(_) if end_of_stream => {
+                    self.state = State::Passing;
+                    Action::Continue
+                }
                 Some(left) => {
                     self.state = State::Counting { left, max_bytes, judged };
                     Action::Continue
@@ -277,6 +284,7 @@ impl Stream {
 
     /// Trailers have come: the body has ended.
     pub(super) fn end_body(&mut self) -> Action {
+        self.ended = true;
         let shared = &*Rc::clone(&self.shared);
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::Stopped => Action::Pause,
@@ -299,6 +307,16 @@ impl Stream {
                 Action::Pause
             }
         }
+    }
+
+    /// Whether nothing of the request is left to be judged, nor to be told in its response.
+    pub(super) fn is_over(&self) -> bool {
+        self.tightest.is_none() && self.is_settled()
+    }
+
+    /// Whether nothing of the request is left to be judged.
+    pub(super) fn is_settled(&self) -> bool {
+        self.ended && matches!(self.state, State::Passing | State::Stopped)
     }
 
     /// Tells in the response how much is left of the limits, or answers in place of Envoy.

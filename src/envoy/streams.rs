@@ -12,6 +12,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
@@ -72,6 +73,24 @@ impl Streams {
     }
 }
 
+/// Goes on with a stream, and forgets it if that was the last of it: memory that is used again at once is warm.
+/// `unknown`: what to do where nothing was kept.
+fn go_on(
+    context: u32,
+    unknown: Action,
+    step: impl FnOnce(&mut Stream) -> Action,
+    is_last: impl FnOnce(&Stream) -> bool,
+) -> Option<Action> {
+    with(|streams| {
+        let Entry::Occupied(mut stream) = streams.begun.entry(context) else { return unknown };
+        let action = step(stream.get_mut());
+        if is_last(stream.get()) {
+            stream.remove();
+        }
+        action
+    })
+}
+
 /// As the ABI numbers actions. What is not said to go on stops.
 fn number(action: Option<Action>) -> u32 {
     u32::from(action != Some(Action::Continue))
@@ -79,7 +98,7 @@ fn number(action: Option<Action>) -> u32 {
 
 #[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they stand before")]
 mod exports {
-    use super::{Action, Stream, Streams, host, number, stream, with};
+    use super::{Action, Stream, Streams, go_on, host, number, stream, with};
 
     unsafe extern "C" {
         fn proxy_on_context_create(context: u32, parent: u32);
@@ -126,22 +145,19 @@ mod exports {
 
     #[unsafe(export_name = "api_guard_on_request_body")]
     extern "C" fn on_request_body(context: u32, size: u32, end_of_stream: u32) -> u32 {
-        let size = u64::from(size);
-        number(
-            with(|streams| Some(streams.begun.get_mut(&context)?.read_body(size, end_of_stream != 0)))
-                .flatten(),
-        )
+        let (size, end_of_stream) = (u64::from(size), end_of_stream != 0);
+        let read = |stream: &mut Stream| stream.read_body(size, end_of_stream);
+        number(go_on(context, Action::Pause, read, Stream::is_over))
     }
 
     #[unsafe(export_name = "api_guard_on_request_trailers")]
     extern "C" fn on_request_trailers(context: u32, _count: u32) -> u32 {
-        number(with(|streams| Some(streams.begun.get_mut(&context)?.end_body())).flatten())
+        number(go_on(context, Action::Pause, Stream::end_body, Stream::is_over))
     }
 
     #[unsafe(export_name = "api_guard_on_response_headers")]
     extern "C" fn on_response_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
         // Of most requests nothing was kept, since their responses tell of nothing.
-        let marked = with(|streams| streams.begun.get_mut(&context).map(Stream::mark_response));
-        number(marked.map(|action| action.unwrap_or(Action::Continue)))
+        number(go_on(context, Action::Continue, Stream::mark_response, Stream::is_settled))
     }
 }
