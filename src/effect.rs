@@ -7,11 +7,18 @@ pub mod forward;
 pub mod rate_headers;
 mod words;
 
+use std::borrow::Cow;
+
 use crate::config::Policy;
 use crate::config::raw::Detail;
 use crate::decision::{Code, Denial, FormFault};
 use crate::guard::Revoked;
 use crate::json::text::Object;
+
+pub(crate) use words::cut;
+
+/// A response header: its name in lower case, and its value.
+pub type Header = (&'static str, Cow<'static, str>);
 
 /// A response that api-guard gives itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +28,7 @@ pub struct Reply {
     /// Response code details, for access logs.
     pub details: &'static str,
     /// Names in lower case.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<Header>,
     /// JSON.
     pub body: String,
     /// The status that a gRPC client gets (gRPC status codes, grpc/status.md).
@@ -36,7 +43,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     let errors = words::errors(denial);
     let full = policy.replies.detail == Detail::Full;
     // Envoy makes the identifier, unless it is told to keep the client's.
-    let request_id = request_id.map(|id| words::cut(&String::from_utf8_lossy(id)));
+    let request_id = request_id.map(String::from_utf8_lossy);
     // RFC 9457, with a code, all errors and the request's identifier beside the standard members.
     let mut problem = Object::new();
     problem.text("type", code.urn());
@@ -48,7 +55,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         problem.texts("errors", &errors);
     }
     problem.text_if_any("limit", denial.over_limit().map(|over| over.name.as_str()));
-    problem.text_if_any("request_id", request_id.as_deref());
+    problem.text_if_any("request_id", request_id.as_deref().map(cut));
     let mut headers = json_headers("application/problem+json");
     add_headers(&mut headers, denial, full);
     headers.extend(rate_headers::of_refusal(policy, denial));
@@ -58,10 +65,9 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         headers,
         body: problem.end(),
         grpc_status: grpc_status(code),
-        grpc_message: if full {
-            errors.first().cloned().unwrap_or_default()
-        } else {
-            code.as_str().to_owned()
+        grpc_message: match errors.into_iter().next() {
+            Some(first) if full => first,
+            Some(_) | None => code.as_str().to_owned(),
         },
     }
 }
@@ -84,22 +90,22 @@ pub fn revoked(revoked: Revoked) -> Reply {
     }
 }
 
-fn json_headers(content_type: &str) -> Vec<(&'static str, String)> {
-    vec![("content-type", content_type.to_owned()), ("cache-control", "no-store".to_owned())]
+fn json_headers(content_type: &'static str) -> Vec<Header> {
+    vec![("content-type", content_type.into()), ("cache-control", "no-store".into())]
 }
 
-fn add_headers(headers: &mut Vec<(&'static str, String)>, denial: &Denial, full: bool) {
+fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
     let code = denial.code();
     if let Denial::Form(faults) = denial
         && let Some(fault) = faults.iter().next()
     {
         match fault {
             // RFC 9110 section 15.5.6: a 405 has to say what is allowed.
-            FormFault::MethodNotAllowed { allowed, .. } => headers.push(("allow", allowed.join(", "))),
+            FormFault::MethodNotAllowed { allowed, .. } => headers.push(("allow", allowed.join(", ").into())),
             FormFault::UnsupportedMediaType { accepted, post } => {
-                headers.push(("accept", accepted.join(", ")));
+                headers.push(("accept", accepted.join(", ").into()));
                 if *post {
-                    headers.push(("accept-post", accepted.join(", ")));
+                    headers.push(("accept-post", accepted.join(", ").into()));
                 }
             }
             FormFault::Malformed(_)
@@ -117,15 +123,15 @@ fn add_headers(headers: &mut Vec<(&'static str, String)>, denial: &Denial, full:
             Some(text) => format!(r#"{REALM}, {error}, error_description="{text}", scope="{scope}""#),
             None => format!(r#"{REALM}, {error}, scope="{scope}""#),
         };
-        headers.push(("www-authenticate", challenge));
+        headers.push(("www-authenticate", challenge.into()));
     } else if code == Code::TokenMissing {
-        headers.push(("www-authenticate", REALM.to_owned()));
+        headers.push(("www-authenticate", REALM.into()));
     } else if code.status() == 401 {
         let challenge = match words::challenge_description(code).filter(|_| full) {
             Some(text) => format!(r#"{REALM}, error="invalid_token", error_description="{text}""#),
             None => format!(r#"{REALM}, error="invalid_token""#),
         };
-        headers.push(("www-authenticate", challenge));
+        headers.push(("www-authenticate", challenge.into()));
     }
 }
 

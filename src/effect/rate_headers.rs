@@ -1,5 +1,6 @@
 //! How clients hear of limits: `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) and their older relatives.
 
+use super::Header;
 use crate::config::Policy;
 use crate::config::raw::RateLimitHeaders;
 use crate::decision::{Denial, OverLimit};
@@ -15,7 +16,7 @@ struct Figures<'a> {
 }
 
 /// `Retry-After` and the families of the limit that refused; nothing for other refusals.
-pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<(&'static str, String)> {
+pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<Header> {
     let Some(over) = denial.over_limit() else { return Vec::new() };
     let OverLimit { max_requests, window_seconds, retry_after_seconds, .. } = *over;
     let figures = Figures {
@@ -25,7 +26,7 @@ pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<(&'static str,
         remaining: 0,
         reset_seconds: retry_after_seconds,
     };
-    let mut headers = vec![("retry-after", retry_after_seconds.to_string())];
+    let mut headers = vec![("retry-after", retry_after_seconds.to_string().into())];
     headers.extend(families(policy, &figures));
     headers
 }
@@ -39,7 +40,7 @@ pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
 }
 
 /// The families for an admitted response.
-pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<(&'static str, String)> {
+pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<Header> {
     families(
         policy,
         &Figures {
@@ -52,21 +53,23 @@ pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<(&'static str, St
     )
 }
 
-fn families(policy: &Policy, figures: &Figures<'_>) -> Vec<(&'static str, String)> {
+fn families(policy: &Policy, figures: &Figures<'_>) -> Vec<Header> {
     let Figures { name, max_requests, window_seconds, remaining, reset_seconds } = figures;
-    let draft = [
-        ("ratelimit-policy", format!(r#""{name}";q={max_requests};w={window_seconds}"#)),
-        ("ratelimit", format!(r#""{name}";r={remaining};t={reset_seconds}"#)),
-    ];
-    let legacy = [
-        ("x-ratelimit-limit", max_requests.to_string()),
-        ("x-ratelimit-remaining", remaining.to_string()),
-        ("x-ratelimit-reset", reset_seconds.to_string()),
-    ];
-    match policy.replies.rate_limit_headers {
-        RateLimitHeaders::Draft => draft.into(),
-        RateLimitHeaders::Legacy => legacy.into(),
-        RateLimitHeaders::Both => draft.into_iter().chain(legacy).collect(),
-        RateLimitHeaders::None => Vec::new(),
+    let (draft, legacy) = match policy.replies.rate_limit_headers {
+        RateLimitHeaders::Draft => (true, false),
+        RateLimitHeaders::Legacy => (false, true),
+        RateLimitHeaders::Both => (true, true),
+        RateLimitHeaders::None => (false, false),
+    };
+    let mut headers: Vec<Header> = Vec::new();
+    if draft {
+        headers.push(("ratelimit-policy", format!(r#""{name}";q={max_requests};w={window_seconds}"#).into()));
+        headers.push(("ratelimit", format!(r#""{name}";r={remaining};t={reset_seconds}"#).into()));
     }
+    if legacy {
+        headers.push(("x-ratelimit-limit", max_requests.to_string().into()));
+        headers.push(("x-ratelimit-remaining", remaining.to_string().into()));
+        headers.push(("x-ratelimit-reset", reset_seconds.to_string().into()));
+    }
+    headers
 }

@@ -3,12 +3,17 @@
 use crate::decision::{Code, Denial, FormFault};
 use crate::token::TokenFault;
 
-/// Client text in a body is cut at this many characters.
+/// Client text in a body or a log line is cut at this many characters.
 const LONGEST_QUOTE: usize = 64;
 
 /// `text`, cut where it is too long.
-pub(super) fn cut(text: &str) -> String {
-    text.chars().take(LONGEST_QUOTE).collect()
+pub(crate) fn cut(text: &str) -> &str {
+    // No character is shorter than a byte.
+    if text.len() <= LONGEST_QUOTE {
+        return text;
+    }
+    let end = text.char_indices().nth(LONGEST_QUOTE).map(|(end, _)| end);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// The reason phrase of the code's status (RFC 9110 section 15).
@@ -121,5 +126,20 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::AuthFailuresLimited
         | Code::InternalFault
         | Code::RevocationFull => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_after_sixty_four_characters_of_any_size() {
+        for letter in ["x", "\u{e9}", "\u{1f980}"] {
+            let whole = letter.repeat(64);
+            assert_eq!(cut(&whole), whole);
+            assert_eq!(cut(&letter.repeat(65)), whole);
+        }
+        assert_eq!(cut(""), "");
     }
 }

@@ -6,6 +6,7 @@ use super::cells::CurrentStream;
 use super::host;
 use super::root::Shared;
 use crate::decision::{Code, Denial};
+use crate::effect;
 use crate::event::{self, Line, Subject};
 use crate::guard::Verdict;
 use crate::limit::Standing;
@@ -39,7 +40,7 @@ impl Origin<'_, '_> {
     }
 
     pub(super) fn subject(self, client_ip: Option<IpAddr>) -> Subject {
-        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().take(64).collect();
+        let lossy = |bytes: &[u8]| effect::cut(&String::from_utf8_lossy(bytes)).to_owned();
         match self {
             Self::Headers(request) => Subject {
                 method: lossy(request.method),

@@ -7,6 +7,9 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+/// Replies and log lines are seldom longer, so that none is copied while it grows.
+const USUAL_BYTES: usize = 512;
+
 /// An object that is written member by member.
 #[derive(Debug)]
 pub(crate) struct Object(String);
@@ -14,7 +17,9 @@ pub(crate) struct Object(String);
 impl Object {
     /// No member yet.
     pub(crate) fn new() -> Self {
-        Self("{".to_owned())
+        let mut text = String::with_capacity(USUAL_BYTES);
+        text.push('{');
+        Self(text)
     }
 
     fn name(&mut self, name: &'static str) {

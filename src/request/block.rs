@@ -48,7 +48,13 @@ impl<'a> Block<'a> {
 /// Headers in the block's form: for local replies and for tests.
 pub fn encode<'a>(pairs: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    // Each text's bytes, its length in four and a NUL.
+    let size = |text: &[u8]| text.len().saturating_add(5);
+    let total = pairs
+        .iter()
+        .fold(4_usize, |sum, (name, value)| sum.saturating_add(size(name)).saturating_add(size(value)));
+    let mut bytes = Vec::with_capacity(total);
+    bytes.extend(u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes());
     for (name, value) in pairs {
         bytes.extend(length(name));
         bytes.extend(length(value));

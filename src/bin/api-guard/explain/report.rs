@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::effect::rate_headers;
+use api_guard::effect::{Header, rate_headers};
 use serde_json::{Map, Value, json};
 
 use super::Explained;
@@ -38,7 +38,7 @@ impl Explained<'_, '_> {
     }
 
     /// Headers that are added to the upstream's response.
-    fn marked(&self) -> Vec<(&'static str, String)> {
+    fn marked(&self) -> Vec<Header> {
         if self.reply.is_some() {
             return Vec::new();
         }
