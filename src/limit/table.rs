@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn a_geometry_that_cannot_be_one_is_a_fault() {
-        for bytes in [&b""[..], &[0; 4], &[255; 4], &[1; 5]] {
+        let too_large = (MAX_CAPACITY / IDENTITIES_PER_SLOT + 1).to_le_bytes();
+        for bytes in [&b""[..], &[0; 4], &[255; 4], &[1; 5], &too_large] {
             let cells = MemoryCells::new();
             let _ = cells.store(GEOMETRY_CELL, bytes, Expected::Anything);
             assert_eq!(Table::open(&cells, 16).err(), Some(CellFault));
@@ -313,9 +314,17 @@ mod tests {
     fn entries_that_a_clock_error_left_in_the_future_make_room_in_time() {
         let cells = MemoryCells::new();
         let table = Table::open(&cells, 1).unwrap();
+        let is_renumbered = |now| {
+            let newcomer = Identity::from_digest(200);
+            let mut slot = table.load(&cells, newcomer).unwrap();
+            let _ = slot.find(newcomer, OVERFLOW, MINUTE, now).unwrap();
+            slot.renumbered()
+        };
         for digest in 0..48 {
             spend(&cells, table, digest, at(1_000_000_000));
         }
+        assert!(!is_renumbered(at(1_000_000_000)));
+        assert!(is_renumbered(at(1000)), "to be stored even if the newcomer is refused");
         assert!(spend(&cells, table, 100, at(1000)).overflow);
         assert!(!spend(&cells, table, 101, at(1070)).overflow);
     }

@@ -223,6 +223,34 @@ fn the_warning_comes_once_per_window_at_its_share() {
 }
 
 #[test]
+fn a_warning_is_neither_repeated_nor_lost_where_the_window_or_the_clock_changes() {
+    let before = quota(10, 16);
+    let now = UnixNanos::from_nanos(START);
+    for (after, then) in [(quota(10, 32), now), (quota(10, 8), now), (before, now.minus_seconds(1_000_000))] {
+        let mut window = Window::new(before.window_seconds, now);
+        let warned: Vec<bool> = (0..8).map(|_| window.spend(&before).warned).collect();
+        assert_eq!(warned.iter().position(|warned| *warned), Some(7));
+        assert!(window.advance(after.window_seconds, then), "renumbered");
+        assert!(!window.spend(&after).warned, "once in a window");
+        assert!(!window.advance(after.window_seconds, then.plus_seconds(40)));
+        let warned: Vec<bool> = (0..8).map(|_| window.spend(&after).warned).collect();
+        assert_eq!(warned.iter().position(|warned| *warned), Some(7), "and once in the next");
+    }
+}
+
+#[test]
+fn two_numberings_of_one_moment_are_told_apart() {
+    let (quota, longer) = (quota(10, 16), quota(10, 32));
+    // So early that the bucket has the same number in both.
+    let now = UnixNanos::from_nanos(5);
+    let mut window = Window::new(quota.window_seconds, now);
+    let spent = window.spend(&quota);
+    assert!(window.advance(longer.window_seconds, now));
+    assert!(!window.undo(spent));
+    assert_eq!(window.used(), 1);
+}
+
+#[test]
 fn units_counted_under_another_numbering_are_not_given_back() {
     let (quota, longer) = (quota(10, 16), quota(10, 17));
     let now = UnixNanos::from_nanos(START);
