@@ -195,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_has_one_text_and_no_other_slot_has_it() {
+        let (mut reader, slots) = reader(&["plan", "tenant"]);
+        let [plan, tenant] = [slots[0], slots[1]].map(|slot| reader.text(slot));
+        assert_ne!(plan, tenant);
+        assert_eq!([slots[0], slots[1]].map(|slot| reader.text(slot)), [plan, tenant]);
+        assert_eq!(reader.texts(), slots);
+    }
+
+    #[test]
     fn a_repeated_name_that_is_read_refuses_the_claims() {
         let (reader, _) = reader(&["realm_access.roles"]);
         for repeated in [

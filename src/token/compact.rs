@@ -185,6 +185,28 @@ mod tests {
     }
 
     #[test]
+    fn a_character_that_no_token_has_is_told_before_anything_else_wherever_it_is() {
+        for strange in ["AA.b!.AA", "AA.AA.b!", "AA.b!.b!", "AA.b!.A", "AA.A.b!"] {
+            let decoded = Compact::read(strange.as_bytes(), 64).unwrap().decode();
+            assert_eq!(decoded.err(), Some(STRANGE), "{strange}");
+        }
+        assert!(Compact::read(b"AA.A.A", 64).unwrap().decode().is_ok(), "cut short is not strange");
+    }
+
+    #[test]
+    fn the_last_header_is_found_by_exactly_its_text() {
+        let header = |kid: &str| Header { alg: "HS256".to_owned(), kid: Some(kid.to_owned()) };
+        let mut last = LastHeader::default();
+        assert_eq!(last.find(b""), None);
+        for kid in ["a", "b"] {
+            last.remember(kid.as_bytes(), header(kid));
+            assert_eq!(last.find(kid.as_bytes()), Some(&header(kid)));
+        }
+        assert_eq!(last.find(b"a"), None);
+        assert_eq!(last.find(b"bb"), None);
+    }
+
+    #[test]
     fn a_header_that_asks_for_something_unusual_is_refused() {
         for good in [
             r#"{"alg":"HS256"}"#,
