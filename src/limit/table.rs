@@ -326,6 +326,7 @@ mod tests {
         assert!(!is_renumbered(at(1_000_000_000)));
         assert!(is_renumbered(at(1000)), "to be stored even if the newcomer is refused");
         assert!(spend(&cells, table, 100, at(1000)).overflow);
+        assert_eq!(used(&cells, table, 0, at(1030)), 1, "each keeps its own length");
         assert!(!spend(&cells, table, 101, at(1070)).overflow);
     }
 

@@ -3,7 +3,7 @@
 use std::thread;
 
 use api_guard::cells::MemoryCells;
-use api_guard::limit::{Charge, Leases, Limiter, Outcome, Quota, Standing};
+use api_guard::limit::{Charge, Identity, Leases, Limiter, Outcome, Quota, Standing};
 use api_guard::time::UnixNanos;
 
 use crate::clock::{Clock, Random, SECOND};
@@ -85,6 +85,27 @@ fn leases_do_not_outlive_a_step_back_of_the_clock() {
     }
 }
 
+/// How often the cells were changed while each of `charges` was spent so many times, within one second from `start`.
+fn swaps(
+    limiter: &Limiter,
+    cells: &MemoryCells,
+    leases: &mut Leases,
+    charges: &[Charge],
+    times: u64,
+    start: UnixNanos,
+) -> u32 {
+    let mut swaps = 0;
+    for request in 0..times {
+        let now = UnixNanos::from_nanos(start.nanos() + 1_000_000_000 / times * request);
+        for charge in charges {
+            let before = limiter.peek(cells, charge, now).unwrap().used;
+            assert!(admit(limiter, cells, leases, &[*charge], now).0);
+            swaps += u32::from(limiter.peek(cells, charge, now).unwrap().used != before);
+        }
+    }
+    swaps
+}
+
 #[test]
 fn a_busy_caller_of_a_large_limit_seldom_touches_the_cells() {
     let cells = MemoryCells::new();
@@ -97,16 +118,43 @@ fn a_busy_caller_of_a_large_limit_seldom_touches_the_cells() {
     let mut charge = charge(&limiter, "default", "a", 100_000);
     // Most of them come after the warning.
     charge.quota.warn_at_percent = Some(1);
-    let mut swaps = 0;
-    let mut before = limiter.peek(&cells, &charge, start).unwrap().used;
-    for request in 0..10_000 {
-        let now = UnixNanos::from_nanos(start.nanos() + 100_000 * request);
-        assert!(admit(&limiter, &cells, &mut leases, &[charge], now).0);
-        let after = limiter.peek(&cells, &charge, now).unwrap().used;
-        swaps += u32::from(after != before);
-        before = after;
-    }
+    let swaps = swaps(&limiter, &cells, &mut leases, &[charge], 10_000, start);
     assert!(swaps < 400, "{swaps} swaps for 10,000 requests");
+}
+
+#[test]
+fn a_lease_stands_in_nobodys_way_once_it_is_used_up_or_its_time_has_passed() {
+    let cells = MemoryCells::new();
+    let limiter = open(&cells, 64);
+    let start = UnixNanos::from_seconds(1_800_000_000);
+    let of = |high: u128, low: u128| Charge {
+        identity: Identity::from_digest(high << 64 | low),
+        ..charge(&limiter, "default", "", 100_000)
+    };
+    let mut leases = Leases::new();
+    let apart = swaps(&limiter, &cells, &mut leases, &[of(1, 1), of(2, 2)], 5_000, start);
+    assert!(apart < 400, "{apart} swaps for 10,000 requests of two with a place each");
+
+    let holding = |holder: &Charge| {
+        let (mut leases, mut unspent) = (Leases::new(), 0);
+        while unspent < LEASE {
+            let before = limiter.peek(&cells, holder, start).unwrap().used;
+            assert!(admit(&limiter, &cells, &mut leases, &[*holder], start).0);
+            let counted = limiter.peek(&cells, holder, start).unwrap().used - before;
+            unspent = usize::try_from(counted).unwrap().saturating_sub(1);
+        }
+        leases
+    };
+    let mut leases = holding(&of(3, 3));
+    let passed = swaps(&limiter, &cells, &mut leases, &[of(4, 3)], 1_000, start.plus_seconds(4));
+    assert!(passed < 100, "{passed} swaps for 1,000 requests where the lease's time has passed");
+    let holder = of(5, 5);
+    let mut leases = holding(&holder);
+    for _ in 0..LEASE {
+        assert!(admit(&limiter, &cells, &mut leases, &[holder], start).0);
+    }
+    let used_up = swaps(&limiter, &cells, &mut leases, &[of(6, 5)], 1_000, start);
+    assert!(used_up < 100, "{used_up} swaps for 1,000 requests where the lease is used up");
 }
 
 #[test]
@@ -162,7 +210,7 @@ fn callers_that_meet_in_one_lease_place_do_not_use_up_each_others_limits() {
     let mut leases = Leases::new();
     let now = UnixNanos::from_seconds(1_800_000_000);
     let of = |high: u128| Charge {
-        identity: api_guard::limit::Identity::from_digest(high << 64),
+        identity: Identity::from_digest(high << 64),
         ..charge(&limiter, "default", "", 10_000)
     };
     let mut admitted = [0_u32; 2];
