@@ -248,6 +248,11 @@ fn two_numberings_of_one_moment_are_told_apart() {
     assert!(window.advance(longer.window_seconds, now));
     assert!(!window.undo(spent));
     assert_eq!(window.used(), 1);
+    // One that was dropped, and made anew a moment later.
+    let mut anew = Window::new(quota.window_seconds, UnixNanos::from_nanos(6));
+    let _ = anew.spend(&quota);
+    assert!(!anew.undo(spent));
+    assert_eq!(anew.used(), 1);
 }
 
 #[test]
