@@ -7,8 +7,8 @@
 //! The exports have names of their own. The build gives them the ABI's names, in place of the SDK's, which keeps
 //! the root contexts; see `xtask/src/pack.rs`.
 //!
-//! There is none for the end of a context, which would cost every request a call into the VM: what has ended is found
-//! by the tick.
+//! There is none for the end of a context, which would cost every request a call into the VM: what ended before its last
+//! phase is found by the tick.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -20,6 +20,17 @@ const FUEL: u64 = u64::MAX / 2;
 /// Names and values as the wire has them.
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// How a request ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It has no body.
+    WithHeaders,
+    /// After a body of this size.
+    WithBody(i32),
+    /// Its client goes away before its body and before any answer.
+    Cut,
+}
+
 /// Header pairs from text.
 pub fn headers(pairs: &[(&str, &str)]) -> Headers {
     pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
@@ -114,18 +125,29 @@ impl FakeEnvoy {
 
     /// Puts one request without a body through the module, and a response of 200 where it was let through.
     pub fn request(&mut self, headers: Headers) -> Exchange {
+        self.exchange(headers, Ending::WithHeaders)
+    }
+
+    /// Lets a request in and out again, which ends as `ending` says.
+    pub fn exchange(&mut self, headers: Headers, ending: Ending) -> Exchange {
         let context = self.next_context;
         self.next_context += 1;
         let count = i32::try_from(headers.len()).unwrap();
         let before = self.store.get_fuel().unwrap();
         self.store.data_mut().exchange = Exchange { request: headers, ..Exchange::default() };
         self.call("proxy_on_context_create", &[context, ROOT_CONTEXT]);
-        self.call("proxy_on_request_headers", &[context, count, 1]);
-        if self.store.data().exchange.reply.is_none() {
-            self.store.data_mut().exchange.response = self::headers(&[(":status", "200")]);
+        self.call("proxy_on_request_headers", &[context, count, i32::from(ending == Ending::WithHeaders)]);
+        if let Ending::WithBody(size) = ending {
+            self.call("proxy_on_request_body", &[context, size, 0]);
+            self.call("proxy_on_request_body", &[context, 0, 1]);
         }
-        self.call("proxy_on_response_headers", &[context, 1, 0]);
-        self.call("proxy_on_response_body", &[context, 3, 1]);
+        if ending != Ending::Cut {
+            if self.store.data().exchange.reply.is_none() {
+                self.store.data_mut().exchange.response = self::headers(&[(":status", "200")]);
+            }
+            self.call("proxy_on_response_headers", &[context, 1, 0]);
+            self.call("proxy_on_response_body", &[context, 3, 1]);
+        }
         self.call("proxy_on_done", &[context]);
         self.call("proxy_on_log", &[context]);
         let after = self.store.get_fuel().unwrap();

@@ -20,7 +20,7 @@ mod fake_envoy;
 use std::io::Write;
 use std::path::PathBuf;
 
-use fake_envoy::{Exchange, FakeEnvoy, Headers, headers};
+use fake_envoy::{Ending, Exchange, FakeEnvoy, Headers, headers};
 use jwt_simple::prelude::{Claims, Duration, HS256Key, MACLike, UnixTimeStamp};
 
 const NOW: u64 = 1_800_000_000;
@@ -163,20 +163,41 @@ fn a_request_over_the_limit_is_refused_without_an_edit() {
     assert!(edits(&exchange).is_empty(), "{:#?}", exchange.calls);
 }
 
-#[test]
-fn what_was_kept_of_a_stream_is_forgotten_by_the_tick_after_its_end() {
-    let told = POLICY.replace(r#""none""#, r#""draft""#);
-    let Some(mut envoy) = start(&told) else { return };
+/// How many streams the next tick asks Envoy about, beside what an idle one does.
+fn kept(envoy: &mut FakeEnvoy) -> usize {
     let looked_up = |exchange: &Exchange| {
         exchange.calls.iter().filter(|call| call.starts_with("proxy_set_effective_context")).count()
     };
-    let idle = looked_up(&envoy.tick());
-    for jti in ["a", "b", "c"] {
-        // Its response tells of the limit, so that something of it is kept.
-        assert_eq!(envoy.request(order(&token(jti, "orders:read"))).reply, None);
+    // What is found to have ended is forgotten.
+    let now = looked_up(&envoy.tick());
+    now - looked_up(&envoy.tick())
+}
+
+#[test]
+fn what_is_kept_of_a_request_is_forgotten_with_its_last_phase_and_by_the_tick_if_that_never_comes() {
+    let policy = POLICY.replace(r#"["GET"]"#, r#"["GET", "POST"]"#);
+    let post = |token: &str| {
+        let mut post = order(token);
+        post[0].1 = b"POST".to_vec();
+        [post, headers(&[("content-type", "application/json"), ("content-length", "17")])].concat()
+    };
+    let token = token("a", "orders:read");
+    for told in ["none", "draft"] {
+        let Some(mut envoy) = start(&policy.replace(r#""none""#, &format!("{told:?}"))) else { return };
+        for (request, ending) in [
+            (order(&token), Ending::WithHeaders),
+            (post(&token), Ending::WithBody(17)),
+            (order(""), Ending::WithHeaders),
+        ] {
+            envoy.exchange(request, ending);
+            assert_eq!(kept(&mut envoy), 0, "{ending:?}, limits told: {told}");
+        }
+        for _ in 0..3 {
+            assert_eq!(envoy.exchange(post(&token), Ending::Cut).reply, None);
+        }
+        assert_eq!(kept(&mut envoy), 3);
+        assert_eq!(kept(&mut envoy), 0);
     }
-    assert_eq!(looked_up(&envoy.tick()), idle + 3);
-    assert_eq!(looked_up(&envoy.tick()), idle);
 }
 
 #[test]
