@@ -15,8 +15,6 @@
     reason = "test code: a fault in it should stop the test"
 )]
 
-mod fake_envoy;
-
 use std::io::Write;
 use std::path::PathBuf;
 

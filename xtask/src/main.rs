@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+mod layout;
 mod pack;
+mod profile;
+mod steps;
 
 const USAGE: &str = "usage: xtask pack IN.wasm OUT.wasm    makes a built module ready to ship";
 
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
 fn pack_file(input: &Path, output: &Path) -> Result<usize, String> {
     let built = std::fs::read(input).map_err(|error| format!("{}: {error}", input.display()))?;
     let packed = pack::pack(&built)?;
+    let packed = layout::arrange(&packed, &profile::Profile::of(&packed)?)?;
     if packed.len() > pack::MOST_BYTES {
         return Err(format!(
             "{}: {} bytes, and {} are promised at most",

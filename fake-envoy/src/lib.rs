@@ -2,6 +2,16 @@
 //!
 //! It knows enough of proxy-wasm ABI 0.2.1 and WASI to serve one request after another in one VM. A call that it does
 //! not know is recorded and answered `Unimplemented` (12), so that a new one shows up in the list and not as a crash.
+//!
+//! Tests count with it what a request costs; the build watches with it which way requests take through the module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a fault in it should stop the test, or the build"
+)]
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -60,6 +70,18 @@ pub struct Exchange {
     pub response: Headers,
 }
 
+/// What a module that was made to report its own run reports, through imports of [`STEPS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It entered the function of this number.
+    Entered(u32),
+    /// It came to the branch of this number; whether it takes it.
+    Branched(u32, bool),
+}
+
+/// The module of imports that report steps: `entered(number)`, and `branched(condition, number)`, which returns the condition.
+pub const STEPS: &str = "steps";
+
 #[derive(Default)]
 struct Host {
     configuration: Vec<u8>,
@@ -71,6 +93,7 @@ struct Host {
     metrics: Vec<(String, i64)>,
     log: Vec<String>,
     exchange: Exchange,
+    steps: Vec<Step>,
 }
 
 /// One VM with the module in it, configured and ready for requests.
@@ -81,15 +104,31 @@ pub struct FakeEnvoy {
 }
 
 impl FakeEnvoy {
+    /// As [`Self::load`], from a file.
+    pub fn start(module: &Path, configuration: &str, environment: &[&str], now: u64) -> Self {
+        Self::load(&std::fs::read(module).unwrap(), configuration, environment, now)
+    }
+
     /// Loads the module and configures it. `environment`: `NAME=value`; `now`: Unix seconds. Panics when the module
     /// refuses the configuration, with what it logged.
-    pub fn start(module: &Path, configuration: &str, environment: &[&str], now: u64) -> Self {
+    pub fn load(module: &[u8], configuration: &str, environment: &[&str], now: u64) -> Self {
         let mut counting = Config::default();
         counting.consume_fuel(true);
         let engine = Engine::new(&counting);
-        let module = Module::new(&engine, std::fs::read(module).unwrap()).unwrap();
+        let module = Module::new(&engine, module).unwrap();
         let mut linker = Linker::<Host>::new(&engine);
-        for import in module.imports() {
+        linker
+            .func_wrap(STEPS, "entered", |mut caller: Caller<'_, Host>, function: u32| {
+                caller.data_mut().steps.push(Step::Entered(function));
+            })
+            .unwrap();
+        linker
+            .func_wrap(STEPS, "branched", |mut caller: Caller<'_, Host>, condition: u32, branch: u32| {
+                caller.data_mut().steps.push(Step::Branched(branch, condition != 0));
+                condition
+            })
+            .unwrap();
+        for import in module.imports().filter(|import| import.module() != STEPS) {
             let ExternType::Func(signature) = import.ty() else { panic!("imports {}", import.name()) };
             let (signature, name) = (signature.clone(), import.name().to_owned());
             linker
@@ -161,6 +200,11 @@ impl FakeEnvoy {
         self.store.data_mut().exchange = Exchange::default();
         self.call("proxy_on_tick", &[ROOT_CONTEXT]);
         std::mem::take(&mut self.store.data_mut().exchange)
+    }
+
+    /// What the module has reported since the last time, if it is one that does.
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.store.data_mut().steps)
     }
 
     /// Log lines so far, over all requests.

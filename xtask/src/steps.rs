@@ -1,0 +1,111 @@
+//! Makes a module report its own run: which functions it enters, and which way it goes at each branch.
+
+use std::convert::Infallible;
+
+use fake_envoy::STEPS;
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{
+    CodeSection, EntityType, Function, ImportSection, Instruction, Module, TypeSection, ValType,
+};
+use wasmparser::{FunctionBody, ImportSectionReader, Operator, Parser, TypeRef, TypeSectionReader};
+
+/// `module`, reporting its steps to the imports that `fake-envoy` knows. Functions have the numbers that they have in
+/// `module`; branches are counted in the order of its code.
+pub(crate) fn reporting(module: &[u8]) -> Result<Vec<u8>, String> {
+    let mut reported = Module::new();
+    Reporter::default()
+        .parse_core_module(&mut reported, Parser::new(0), module)
+        .map_err(|error| format!("cannot be made to report its steps: {error}"))?;
+    Ok(reported.finish())
+}
+
+/// Whether a branch can go two ways, so that a hint says which.
+pub(crate) fn is_branch(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::BrIf { .. } | Operator::If { .. })
+}
+
+/// How many functions a section imports: the first function with a body has this number.
+pub(crate) fn imported_functions(
+    imports: &ImportSectionReader<'_>,
+) -> Result<u32, wasmparser::BinaryReaderError> {
+    let mut count = 0_u32;
+    for import in imports.clone().into_imports() {
+        if matches!(import?.ty, TypeRef::Func(_)) {
+            count = count.saturating_add(1);
+        }
+    }
+    Ok(count)
+}
+
+#[derive(Default)]
+struct Reporter {
+    /// How many types there are without ours.
+    types: u32,
+    /// How many functions are imported without ours.
+    imported: u32,
+    functions: u32,
+    branches: u32,
+}
+
+impl Reporter {
+    fn report(function: &mut Function, number: u32, to: u32) {
+        function.instructions().i32_const(number.cast_signed()).call(to);
+    }
+}
+
+impl Reencode for Reporter {
+    type Error = Infallible;
+
+    /// Two more are imported, after the others.
+    fn function_index(&mut self, function: u32) -> Result<u32, Error<Infallible>> {
+        Ok(if function < self.imported { function } else { function.saturating_add(2) })
+    }
+
+    fn parse_type_section(
+        &mut self,
+        types: &mut TypeSection,
+        section: TypeSectionReader<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        self.types = section.count();
+        utils::parse_type_section(self, types, section)?;
+        types.ty().function([ValType::I32], []);
+        types.ty().function([ValType::I32, ValType::I32], [ValType::I32]);
+        Ok(())
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        self.imported = imported_functions(&section)?;
+        self.functions = self.imported;
+        utils::parse_import_section(self, imports, section)?;
+        imports.import(STEPS, "entered", EntityType::Function(self.types));
+        imports.import(STEPS, "branched", EntityType::Function(self.types.saturating_add(1)));
+        Ok(())
+    }
+
+    fn parse_function_body(
+        &mut self,
+        code: &mut CodeSection,
+        body: FunctionBody<'_>,
+    ) -> Result<(), Error<Infallible>> {
+        let (entered, branched) = (self.imported, self.imported.saturating_add(1));
+        let mut function = self.new_function_with_parsed_locals(&body)?;
+        Self::report(&mut function, self.functions, entered);
+        self.functions = self.functions.saturating_add(1);
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            let operator = operators.read()?;
+            if is_branch(&operator) {
+                Self::report(&mut function, self.branches, branched);
+                self.branches = self.branches.saturating_add(1);
+            }
+            let instruction: Instruction<'_> = self.instruction(operator)?;
+            function.instruction(&instruction);
+        }
+        code.function(&function);
+        Ok(())
+    }
+}
