@@ -54,26 +54,6 @@ impl<'n> FromIterator<&'n str> for Lookup {
     }
 }
 
-/// Whether two texts are the same. `==` on slices is a call of a function that goes byte by byte in the module; names
-/// are short, and there are many of them in a request.
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        // The last eight bytes, and before them whole words, which may overlap with them.
-        (Some(a_end), Some(b_end)) => {
-            let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-            word(a_end) == word(b_end) && words.into_iter().all(|(a, b)| word(a) == word(b))
-        }
-        _ => a.iter().zip(b).all(|(a, b)| a == b),
-    }
-}
-
-fn word(bytes: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*bytes)
-}
-
 /// FNV-1a, 64 bits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fnv1a(u64);
@@ -103,20 +83,6 @@ impl Hasher for Fnv1a {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_the_same_if_every_byte_is() {
-        for length in 0..40 {
-            let text: Vec<u8> = (0..length).collect();
-            assert!(same(&text, &text.clone()), "{length}");
-            assert!(!same(&text, &[&text[..], b"x"].concat()), "{length}");
-            for place in 0..text.len() {
-                let mut other = text.clone();
-                other[place] ^= 0x80;
-                assert!(!same(&text, &other), "{length} {place}");
-            }
-        }
-    }
 
     #[test]
     fn a_name_keeps_its_first_number() {

@@ -6,6 +6,7 @@
 
 use smallvec::SmallVec;
 
+use crate::bytes::find;
 use crate::config::raw::PermissionFormat;
 use crate::lookup::Lookup;
 
@@ -17,7 +18,8 @@ impl PermissionFormat {
                 let word = |part: &str| {
                     !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))
                 };
-                text.split_once(':').is_some_and(|(resource, action)| word(resource) && word(action))
+                let parts = find(text.as_bytes(), b':').and_then(|colon| text.split_at_checked(colon));
+                parts.is_some_and(|(resource, rest)| word(resource) && rest.get(1..).is_some_and(word))
             }
             // RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
             Self::ScopeToken => {
@@ -77,8 +79,8 @@ impl PermissionSet {
     /// Adds permission `number`.
     pub fn insert(&mut self, number: usize) {
         let word = number / 64;
-        if self.0.len() <= word {
-            self.0.resize(word.saturating_add(1), 0);
+        while self.0.len() <= word {
+            self.0.push(0);
         }
         if let Some(bits) = self.0.get_mut(word) {
             *bits |= 1 << (number % 64);

@@ -82,6 +82,10 @@ fn go_on(
     is_last: impl FnOnce(&Stream) -> bool,
 ) -> Option<Action> {
     with(|streams| {
+        // As it is for most requests: nothing is kept of any.
+        if streams.begun.is_empty() {
+            return unknown;
+        }
         let Entry::Occupied(mut stream) = streams.begun.entry(context) else { return unknown };
         let action = step(stream.get_mut());
         if is_last(stream.get()) {

@@ -79,7 +79,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             (Access::Deny, _) => Access::Deny,
             (Access::Authenticated, false) => Access::Authenticated,
         };
-        let faults = FormFaults::new(faults);
+        let faults = if faults.is_empty() { None } else { FormFaults::new(faults) };
         Form { faults, target: target.unwrap_or_else(Target::root), route, template, access, method }
     }
 

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
+use crate::bytes::find_end_of_plain_json;
+
 /// Values in one another, as the library has it.
 const DEEPEST: u8 = 127;
 
@@ -195,9 +197,7 @@ impl<'t> Scanner<'t> {
 
     /// What stands before the next quote, escape or control character; one of these follows.
     fn plain(&mut self) -> Result<&'t str, NotJson> {
-        let end =
-            self.rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).ok_or(NotJson)?;
-        self.take(end)
+        self.take(find_end_of_plain_json(self.rest.as_bytes()).ok_or(NotJson)?)
     }
 
     #[cold]

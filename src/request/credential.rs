@@ -4,6 +4,7 @@
 //! later might take the other one.
 
 use super::{Request, trim};
+use crate::bytes;
 
 /// One place where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +91,7 @@ fn one(value: &[u8]) -> Presented<'_> {
 /// Envoy joins repeated lines of a known header with a comma, which stands in no token.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
-    if !value.contains(&b',') {
+    if bytes::find(value, b',').is_none() {
         return match scheme {
             None => one(value),
             Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),

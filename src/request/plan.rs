@@ -1,6 +1,6 @@
 //! Which header names matter under a configuration, and for what.
 
-use crate::lookup::same;
+use crate::bytes::same;
 
 /// What a header is for. One header may be for several things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! list made in advance: the pattern found, then the wider ones that cover it too, last the routes for any host.
 
 use super::RouteTable;
-use crate::lookup::{Lookup, same};
+use crate::bytes::same;
+use crate::lookup::Lookup;
 use crate::request::host::{Host, HostPattern};
 
 /// One of the distinct host patterns of a table.

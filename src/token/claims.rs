@@ -3,6 +3,7 @@
 //! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
 //! the RFC lets a reader take the last one, and another reader may take the first.
 
+use crate::bytes::same;
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::time::UnixNanos;
@@ -97,7 +98,10 @@ impl ClaimsReader {
         let mut values = vec![None; self.names.len()];
         for (name, value) in members {
             let mut places = self.names.iter().zip(&mut values);
-            let Some((name, place)) = places.find(|(known, _)| **known == name) else { continue };
+            let Some((name, place)) = places.find(|(known, _)| same(known.as_bytes(), name.as_bytes()))
+            else {
+                continue;
+            };
             if value.repeats_a_name() || place.replace(value).is_some() {
                 return Err(ClaimsProblem::Repeated(name.clone()));
             }

@@ -3,9 +3,8 @@
 //! Knows no keys and no claims. Refuses most of what is not a token in one pass over its bytes.
 
 use super::TokenFault;
+use crate::bytes::{find, same};
 use crate::json::Json;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 /// A token cut into its parts, still encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +25,9 @@ impl<'a> Compact<'a> {
         if token.len() > max_bytes {
             return Err(TokenFault::Malformed("longer than allowed"));
         }
-        let mut parts = token.splitn(4, |&byte| byte == b'.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
+        let parts = cut(token).and_then(|(header, rest)| Some((header, cut(rest)?)));
+        let Some((header, (payload, signature))) =
+            parts.filter(|(_, (_, signature))| cut(signature).is_none())
         else {
             return Err(TokenFault::Malformed("not three parts"));
         };
@@ -53,6 +52,12 @@ impl<'a> Compact<'a> {
     }
 }
 
+/// What stands before and behind the first dot.
+fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = text.split_at_checked(find(text, b'.')?)?;
+    Some((before, rest.get(1..)?))
+}
+
 const STRANGE: TokenFault = TokenFault::Malformed("a character that no token has");
 
 /// The parts behind the header.
@@ -66,12 +71,54 @@ pub struct Decoded {
 
 /// Decodes one part. Strict: no padding, no other alphabet, spare bits zero.
 pub fn decode(part: &[u8]) -> Result<Vec<u8>, TokenFault> {
-    // Three bytes for every four characters are always enough.
-    let mut bytes = vec![0; part.len()];
-    let length = BASE64_URL_SAFE_NO_PAD.decode_slice(part, &mut bytes).map_err(|_| fault_of(part))?;
-    bytes.truncate(length);
+    let (fours, rest) = part.as_chunks::<4>();
+    let spare_bits = match rest {
+        [] => 0,
+        // One character alone is less than a byte.
+        [_] => return Err(fault_of(part)),
+        [_, last] => sextet(*last) & 0b1111,
+        [.., last] => sextet(*last) & 0b11,
+    };
+    let whole = fours.len().saturating_mul(3);
+    let mut bytes = vec![0; whole.saturating_add(2)];
+    let mut joined = 0;
+    let mut three_of = |four: &[u8; 4]| {
+        let [a, b, c, d] = four.map(sextet);
+        joined |= a | b | c | d;
+        let [_, first, second, third] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+        [first, second, third]
+    };
+    let (threes, end) = bytes.as_chunks_mut::<3>();
+    threes.iter_mut().zip(fours).for_each(|(three, four)| *three = three_of(four));
+    let mut last = [b'A'; 4];
+    last.iter_mut().zip(rest).for_each(|(place, character)| *place = *character);
+    end.iter_mut().zip(three_of(&last)).for_each(|(place, byte)| *place = byte);
+    if joined >= UNKNOWN || spare_bits != 0 {
+        return Err(fault_of(part));
+    }
+    bytes.truncate(whole.saturating_add(rest.len().saturating_sub(1)));
     Ok(bytes)
 }
+
+/// No character of base64url: the one value with this bit.
+const UNKNOWN: u32 = 0x80;
+
+/// The six bits of a character (RFC 4648 section 5).
+fn sextet(character: u8) -> u32 {
+    SEXTETS.get(usize::from(character)).copied().map_or(UNKNOWN, u32::from)
+}
+
+#[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "evaluated when compiling")]
+static SEXTETS: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut sextets = [UNKNOWN as u8; 256];
+    let mut place: u8 = 0;
+    while place < 64 {
+        sextets[alphabet[place as usize] as usize] = place;
+        place = place.wrapping_add(1);
+    }
+    sextets
+};
 
 #[cold]
 fn fault_of(part: &[u8]) -> TokenFault {
@@ -95,7 +142,7 @@ pub struct LastHeader(Option<(Box<[u8]>, Header)>);
 impl LastHeader {
     /// The header that is written so, if it is the last one.
     pub(super) fn find(&self, encoded: &[u8]) -> Option<&Header> {
-        self.0.as_ref().filter(|(known, _)| **known == *encoded).map(|(_, header)| header)
+        self.0.as_ref().filter(|(known, _)| same(known, encoded)).map(|(_, header)| header)
     }
 
     /// Keeps the header of a token that verified.
@@ -153,7 +200,36 @@ impl Header {
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_part_is_decoded_as_the_library_decodes_it(part in "[A-Za-z0-9_-]{0,12}|[A-Z]{0,9}[+/=. é\\x00][A-Z]{0,9}|.{0,8}") {
+            let library = BASE64_URL_SAFE_NO_PAD.decode(&part).ok();
+            prop_assert_eq!(decode(part.as_bytes()).ok(), library, "{}", part);
+        }
+
+        #[test]
+        fn what_was_encoded_is_decoded(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert_eq!(decode(BASE64_URL_SAFE_NO_PAD.encode(&bytes).as_bytes()), Ok(bytes));
+        }
+    }
+
+    #[test]
+    fn no_byte_beyond_the_alphabet_is_decoded() {
+        for byte in 0..=u8::MAX {
+            let known = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            for place in 0..6 {
+                let mut part = *b"AAAAAA";
+                part[place] = byte;
+                let spare = place == 5 && known && sextet(byte) & 0b1111 != 0;
+                assert_eq!(decode(&part).is_ok(), known && !spare, "{byte} at {place}");
+            }
+        }
+    }
 
     #[test]
     fn only_three_parts_of_the_alphabet_make_a_token() {

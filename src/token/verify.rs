@@ -144,11 +144,15 @@ fn read_permissions(
 ) -> Result<(PermissionSet, String), TokenFault> {
     let mut set = PermissionSet::default();
     let mut joined = String::new();
+    /// Room for a few permissions, bytes.
+    const FEW: usize = 64;
     let mut grant = |permission: &str| {
         if let Some(number) = book.number(permission) {
             set.insert(number);
         }
-        if !joined.is_empty() {
+        if joined.is_empty() {
+            joined.reserve(FEW);
+        } else {
             joined.push(' ');
         }
         joined.push_str(permission);
