@@ -39,14 +39,20 @@ fn first(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
         marked = marks(word(bytes));
         marked == 0
     });
-    let before = before.count();
+    let mut start = before.count().saturating_mul(8);
     if marked == 0 {
-        let mut last = [0xff; 8];
-        last.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
-        marked = marks(word(&last));
+        // The last eight bytes: those of them that stand in a word have no mark.
+        let last = match text.last_chunk::<8>() {
+            Some(last) => {
+                start = text.len().saturating_sub(8);
+                word(last)
+            }
+            None => rest.iter().rev().fold(u64::MAX, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        marked = marks(last);
     }
     let within = usize::try_from(marked.trailing_zeros() / 8).ok()?;
-    (marked != 0).then(|| before.saturating_mul(8).saturating_add(within))
+    (marked != 0).then(|| start.saturating_add(within))
 }
 
 fn equal_to(word: u64, byte: u8) -> u64 {

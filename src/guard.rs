@@ -11,6 +11,7 @@ mod revoke;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
@@ -37,16 +38,15 @@ pub use revoke::Revoked;
 pub trait Proxy {
     /// The shared cells of the process.
     type Cells: Cells;
+    /// A peer's address as the proxy writes it.
+    type Address: Deref<Target = [u8]>;
 
     /// The shared cells of the process.
     fn cells(&self) -> &Self::Cells;
 
     /// The peer's address with its port, such as `127.0.0.1:47302` or `[2001:db8::1]:0`.
-    fn source_address(&self) -> Option<PeerText>;
+    fn source_address(&self) -> Option<Self::Address>;
 }
-
-/// A peer's address as the proxy writes it, on the stack.
-pub type PeerText = SmallVec<[u8; 64]>;
 
 /// A configuration at work. Immutable; shared by all requests of a configuration on one worker.
 #[derive(Debug)]

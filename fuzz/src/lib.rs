@@ -6,7 +6,7 @@ use api_guard::config::{Environment, Policy};
 use api_guard::decision::Denial;
 use api_guard::effect;
 use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::guard::{Guard, PeerText, Proxy, Verdict, Worker};
+use api_guard::guard::{Guard, Proxy, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -52,12 +52,13 @@ pub struct Client<'c>(pub &'c MemoryCells);
 
 impl Proxy for Client<'_> {
     type Cells = MemoryCells;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         self.0
     }
 
-    fn source_address(&self) -> Option<PeerText> {
+    fn source_address(&self) -> Option<Vec<u8>> {
         Some(b"192.0.2.1:4711".as_slice().into())
     }
 }

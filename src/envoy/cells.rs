@@ -1,8 +1,8 @@
 //! Shared cells in proxy-wasm shared data.
 
-use super::host;
+use super::host::{self, Received};
 use crate::cells::{CellFault, Cells, Expected, Loaded, Stored, Version};
-use crate::guard::{PeerText, Proxy};
+use crate::guard::Proxy;
 
 /// A number that no cell has yet, as good as certainly: the host counts up from 1 for all cells together. Since a
 /// cell that is not there takes any number but 0, this creates a cell only where there is none.
@@ -34,12 +34,13 @@ pub(super) struct CurrentStream(SharedData);
 
 impl Proxy for CurrentStream {
     type Cells = SharedData;
+    type Address = Received;
 
     fn cells(&self) -> &SharedData {
         &self.0
     }
 
-    fn source_address(&self) -> Option<PeerText> {
+    fn source_address(&self) -> Option<Received> {
         host::source_address()
     }
 }

@@ -10,7 +10,6 @@ use std::ops::Deref;
 use crate::cells::CellFault;
 use crate::decision::Fault;
 use crate::effect::Reply;
-use crate::guard::PeerText;
 use crate::request::block;
 use crate::time::UnixNanos;
 
@@ -199,11 +198,10 @@ pub(super) fn remove_request_header(name: &[u8]) -> Result<(), Fault> {
 
 /// The peer's address with its port; `None` where there is none.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
-pub(super) fn source_address() -> Option<PeerText> {
+pub(super) fn source_address() -> Option<Received> {
     const PATH: &[u8] = b"source\0address";
     // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
-    let address = receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) });
-    address.ok().map(|address| PeerText::from_slice(&address))
+    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
 }
 
 /// How many bytes of the current request Envoy has received, its headers included. Not `request.size`: that is what a

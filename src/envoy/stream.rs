@@ -105,12 +105,11 @@ impl Headers<'_> {
         let block = block.ok_or(Fault::Headers).map_err(|fault| refuse_unread(shared, fault))?;
         let policy = shared.guard.policy();
         let request = Request::read(policy.header_plan(), block.pairs(), !self.end_of_stream);
-        let mut worker = shared.worker().map_err(|fault| refuse_unread(shared, fault))?;
-        let mut verdict = match &mut *worker {
-            Some(worker) => shared.guard.admit(worker, &request, &CurrentStream::default(), now),
-            None => return Err(refuse_unread(shared, Fault::SharedData)),
-        };
-        drop(worker);
+        let mut place = shared.worker().map_err(|fault| refuse_unread(shared, fault))?;
+        let worker = place.as_mut().ok_or(Fault::SharedData);
+        let worker = worker.map_err(|fault| refuse_unread(shared, fault))?;
+        let mut verdict = shared.guard.admit(worker, &request, &CurrentStream::default(), now);
+        drop(place);
         let metrics = &shared.metrics;
         metrics.counters.passed_through(&verdict, |place| metrics.add(place));
         self.act(&request, &mut verdict)

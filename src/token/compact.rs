@@ -72,15 +72,15 @@ pub struct Decoded {
 /// Decodes one part. Strict: no padding, no other alphabet, spare bits zero.
 pub fn decode(part: &[u8]) -> Result<Vec<u8>, TokenFault> {
     let (fours, rest) = part.as_chunks::<4>();
-    let spare_bits = match rest {
-        [] => 0,
+    let (last, spare_bits, more) = match *rest {
+        [] => ([b'A'; 4], 0, 0),
+        [a, b] => ([a, b, b'A', b'A'], sextet(b) & 0b1111, 1),
+        [a, b, c] => ([a, b, c, b'A'], sextet(c) & 0b11, 2),
         // One character alone is less than a byte.
-        [_] => return Err(fault_of(part)),
-        [_, last] => sextet(*last) & 0b1111,
-        [.., last] => sextet(*last) & 0b11,
+        _ => return Err(fault_of(part)),
     };
     let whole = fours.len().saturating_mul(3);
-    let mut bytes = vec![0; whole.saturating_add(2)];
+    let mut bytes = vec![0; whole.saturating_add(3)];
     let mut joined = 0;
     let mut three_of = |four: &[u8; 4]| {
         let [a, b, c, d] = four.map(sextet);
@@ -88,15 +88,14 @@ pub fn decode(part: &[u8]) -> Result<Vec<u8>, TokenFault> {
         let [_, first, second, third] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
         [first, second, third]
     };
-    let (threes, end) = bytes.as_chunks_mut::<3>();
-    threes.iter_mut().zip(fours).for_each(|(three, four)| *three = three_of(four));
-    let mut last = [b'A'; 4];
-    last.iter_mut().zip(rest).for_each(|(place, character)| *place = *character);
-    end.iter_mut().zip(three_of(&last)).for_each(|(place, byte)| *place = byte);
+    if let Some((end, threes)) = bytes.as_chunks_mut::<3>().0.split_last_mut() {
+        threes.iter_mut().zip(fours).for_each(|(three, four)| *three = three_of(four));
+        *end = three_of(&last);
+    }
     if joined >= UNKNOWN || spare_bits != 0 {
         return Err(fault_of(part));
     }
-    bytes.truncate(whole.saturating_add(rest.len().saturating_sub(1)));
+    bytes.truncate(whole.saturating_add(more));
     Ok(bytes)
 }
 

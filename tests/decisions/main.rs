@@ -21,7 +21,7 @@ use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
 use api_guard::effect;
 use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::guard::{Guard, PeerText, Proxy, Worker};
+use api_guard::guard::{Guard, Proxy, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -36,12 +36,13 @@ struct Machine(MemoryCells);
 
 impl Proxy for Machine {
     type Cells = MemoryCells;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         &self.0
     }
 
-    fn source_address(&self) -> Option<PeerText> {
+    fn source_address(&self) -> Option<Vec<u8>> {
         Some(b"127.0.0.1:0".as_slice().into())
     }
 }

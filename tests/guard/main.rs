@@ -17,7 +17,7 @@ use std::cell::Cell;
 
 use api_guard::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
 use api_guard::config::{Environment, Policy};
-use api_guard::guard::{Guard, PeerText, Proxy, Verdict, Worker};
+use api_guard::guard::{Guard, Proxy, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -49,12 +49,13 @@ impl Cells for Process {
 
 impl Proxy for Process {
     type Cells = Self;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &Self {
         self
     }
 
-    fn source_address(&self) -> Option<PeerText> {
+    fn source_address(&self) -> Option<Vec<u8>> {
         Some(self.address.unwrap_or("192.0.2.1:1").as_bytes().into())
     }
 }

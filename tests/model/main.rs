@@ -15,7 +15,7 @@ mod reference;
 
 use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
-use api_guard::guard::{BodyPlan, Guard, PeerText, Proxy, Worker};
+use api_guard::guard::{BodyPlan, Guard, Proxy, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -53,13 +53,14 @@ struct Client<'a>(&'a MemoryCells, String);
 
 impl Proxy for Client<'_> {
     type Cells = MemoryCells;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         self.0
     }
 
-    fn source_address(&self) -> Option<PeerText> {
-        Some(self.1.clone().into_bytes().into())
+    fn source_address(&self) -> Option<Vec<u8>> {
+        Some(self.1.clone().into_bytes())
     }
 }
 

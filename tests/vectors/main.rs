@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
 use api_guard::effect;
-use api_guard::guard::{Guard, PeerText, Proxy, Worker};
+use api_guard::guard::{Guard, Proxy, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 use api_guard::token::keys::Secret;
@@ -43,12 +43,13 @@ struct Here(MemoryCells);
 
 impl Proxy for Here {
     type Cells = MemoryCells;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         &self.0
     }
 
-    fn source_address(&self) -> Option<PeerText> {
+    fn source_address(&self) -> Option<Vec<u8>> {
         Some(b"192.0.2.1:1".as_slice().into())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use api_guard::cells::MemoryCells;
 use api_guard::config::{Environment, Policy};
-use api_guard::guard::{Guard, PeerText, Proxy, Verdict, Worker};
+use api_guard::guard::{Guard, Proxy, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::request::block::{Block, encode};
 use api_guard::time::UnixNanos;
@@ -157,12 +157,13 @@ pub struct Client(MemoryCells);
 
 impl Proxy for Client {
     type Cells = MemoryCells;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         &self.0
     }
 
-    fn source_address(&self) -> Option<PeerText> {
+    fn source_address(&self) -> Option<Vec<u8>> {
         Some(b"203.0.113.7:47302".as_slice().into())
     }
 }

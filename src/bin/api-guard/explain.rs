@@ -13,7 +13,7 @@ use api_guard::config::raw::RawConfig;
 use api_guard::decision::Denial;
 use api_guard::effect;
 use api_guard::effect::Reply;
-use api_guard::guard::{Guard, PeerText, Proxy, Revoked, Verdict, Worker};
+use api_guard::guard::{Guard, Proxy, Revoked, Verdict, Worker};
 use api_guard::request::Request;
 use api_guard::time::UnixNanos;
 
@@ -70,13 +70,14 @@ struct Machine {
 
 impl Proxy for Machine {
     type Cells = MemoryCells;
+    type Address = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         &self.cells
     }
 
-    fn source_address(&self) -> Option<PeerText> {
-        Some(self.address.clone().into_bytes().into())
+    fn source_address(&self) -> Option<Vec<u8>> {
+        Some(self.address.clone().into_bytes())
     }
 }
 
