@@ -3,6 +3,7 @@
 //! Compiled for wasm32 only, and tested through the built module in a real Envoy.
 
 mod account;
+mod answer;
 mod cells;
 mod holds;
 mod host;
