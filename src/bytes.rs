@@ -31,7 +31,7 @@ pub(crate) fn find_end_of_plain_json(text: &[u8]) -> Option<usize> {
 }
 
 /// The place of the first byte that `marks` marks by its highest bit. What stands above a marked byte in its word may be
-/// marked wrongly, and a byte of ones never is.
+/// marked wrongly.
 fn first(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
     let (words, rest) = text.as_chunks::<8>();
     let mut marked = 0;
@@ -47,12 +47,13 @@ fn first(text: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
                 start = text.len().saturating_sub(8);
                 word(last)
             }
+            // Behind the text stand bytes of ones.
             None => rest.iter().rev().fold(u64::MAX, |word, byte| word << 8 | u64::from(*byte)),
         };
         marked = marks(last);
     }
     let within = usize::try_from(marked.trailing_zeros() / 8).ok()?;
-    (marked != 0).then(|| start.saturating_add(within))
+    (marked != 0).then(|| start.saturating_add(within)).filter(|place| *place < text.len())
 }
 
 fn equal_to(word: u64, byte: u8) -> u64 {
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_byte_is_found_at_every_place() {
-        for byte in 0..0xff {
+        for byte in 0..=u8::MAX {
             for length in 0..20 {
                 assert_eq!(find(&vec![byte ^ 0x80; length], byte), None, "{byte}");
                 for place in 0..length {

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::server::free_ports;
 
@@ -11,9 +13,17 @@ struct Demo(Child);
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // As Ctrl-C does.
-        let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
-        let _ = self.0.wait();
+        // As Ctrl-C does; but where these tests themselves run in the background of a shell, that is ignored, and stays so.
+        for signal in ["-INT", "-TERM"] {
+            let _ = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+            for _ in 0..100 {
+                if !matches!(self.0.try_wait(), Ok(None)) {
+                    return;
+                }
+                sleep(Duration::from_millis(50));
+            }
+        }
+        let _ = self.0.kill();
     }
 }
 
