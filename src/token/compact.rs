@@ -254,7 +254,10 @@ mod tests {
         ] {
             assert!(matches!(read(bad), Err(TokenFault::Malformed(_))), "{bad:?}");
         }
-        assert!(Compact::read(&[b'a'; 65], 64).is_err());
+        let too_long = Err(TokenFault::Malformed("longer than allowed"));
+        for (bytes, is_too_long) in [(64, false), (65, true), (66, true)] {
+            assert_eq!(Compact::read(&vec![b'a'; bytes], 64) == too_long, is_too_long, "{bytes}");
+        }
         let cut = Compact::read(b"ab.cde.f", 64).unwrap();
         assert_eq!(cut.signing_input, b"ab.cde");
     }
