@@ -6,14 +6,14 @@
 
 use std::convert::Infallible;
 
-use wasm_encoder::reencode::{Error, Reencode};
+use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
     BranchHint, BranchHints, CodeSection, FunctionSection, ImportSection, Module, RawSection, SectionId,
 };
 use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, ImportSectionReader, Parser};
 
 use crate::profile::Profile;
-use crate::steps::{imported_functions, is_branch};
+use crate::steps::{copy_code, imported_functions, is_branch};
 
 /// `module` with its functions in the order in which requests enter them, those that none enters behind; and hints for
 /// the branches that go one way nearly always.
@@ -82,19 +82,13 @@ impl Layout<'_> {
         let number = self.imported.saturating_add(code.len());
         let mut function = self.new_function_with_parsed_locals(body)?;
         let mut hints = Vec::new();
-        let mut operators = body.get_operators_reader()?;
-        while !operators.eof() {
-            let operator = operators.read()?;
-            if is_branch(&operator) {
-                if let Some(taken) = self.profile.goes(branch) {
-                    let offset = u32::try_from(function.byte_len()).unwrap_or(u32::MAX);
-                    hints.push(BranchHint { branch_func_offset: offset, branch_hint_value: taken.into() });
-                }
-                branch = branch.saturating_add(1);
+        copy_code(self, body, &mut function, |layout, function| {
+            if let Some(taken) = layout.profile.goes(branch) {
+                let offset = u32::try_from(function.byte_len()).unwrap_or(u32::MAX);
+                hints.push(BranchHint { branch_func_offset: offset, branch_hint_value: taken.into() });
             }
-            let instruction = self.instruction(operator)?;
-            function.instruction(&instruction);
-        }
+            branch = branch.saturating_add(1);
+        })?;
         if !hints.is_empty() {
             self.hints.function_hints(number, hints);
         }
@@ -125,7 +119,7 @@ impl Reencode for Layout<'_> {
         section: ImportSectionReader<'_>,
     ) -> Result<(), Error<Infallible>> {
         self.imported = imported_functions(&section)?;
-        wasm_encoder::reencode::utils::parse_import_section(self, imports, section)
+        utils::parse_import_section(self, imports, section)
     }
 
     fn parse_function_section(

@@ -4,9 +4,7 @@ use std::convert::Infallible;
 
 use fake_envoy::STEPS;
 use wasm_encoder::reencode::{Error, Reencode, utils};
-use wasm_encoder::{
-    CodeSection, EntityType, Function, ImportSection, Instruction, Module, TypeSection, ValType,
-};
+use wasm_encoder::{CodeSection, EntityType, Function, ImportSection, Module, TypeSection, ValType};
 use wasmparser::{FunctionBody, ImportSectionReader, Operator, Parser, TypeRef, TypeSectionReader};
 
 /// `module`, reporting its steps to the imports that `fake-envoy` knows. Functions have the numbers that they have in
@@ -22,6 +20,23 @@ pub(crate) fn reporting(module: &[u8]) -> Result<Vec<u8>, String> {
 /// Whether a branch can go two ways, so that a hint says which.
 pub(crate) fn is_branch(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::BrIf { .. } | Operator::If { .. })
+}
+
+/// Copies the instructions of `body`, with what `before_branch` does before each that is a branch.
+pub(crate) fn copy_code<R: Reencode<Error = Infallible>>(
+    reencoder: &mut R,
+    body: &FunctionBody<'_>,
+    function: &mut Function,
+    mut before_branch: impl FnMut(&mut R, &mut Function),
+) -> Result<(), Error<Infallible>> {
+    for operator in body.get_operators_reader()? {
+        let operator = operator?;
+        if is_branch(&operator) {
+            before_branch(reencoder, function);
+        }
+        function.instruction(&reencoder.instruction(operator)?);
+    }
+    Ok(())
 }
 
 /// How many functions a section imports: the first function with a body has this number.
@@ -95,16 +110,10 @@ impl Reencode for Reporter {
         let mut function = self.new_function_with_parsed_locals(&body)?;
         Self::report(&mut function, self.functions, entered);
         self.functions = self.functions.saturating_add(1);
-        let mut operators = body.get_operators_reader()?;
-        while !operators.eof() {
-            let operator = operators.read()?;
-            if is_branch(&operator) {
-                Self::report(&mut function, self.branches, branched);
-                self.branches = self.branches.saturating_add(1);
-            }
-            let instruction: Instruction<'_> = self.instruction(operator)?;
-            function.instruction(&instruction);
-        }
+        copy_code(self, &body, &mut function, |reporter, function| {
+            Self::report(function, reporter.branches, branched);
+            reporter.branches = reporter.branches.saturating_add(1);
+        })?;
         code.function(&function);
         Ok(())
     }
