@@ -6,7 +6,6 @@
 
 use smallvec::SmallVec;
 
-use crate::bytes::find;
 use crate::config::raw::PermissionFormat;
 use crate::lookup::Lookup;
 
@@ -15,11 +14,13 @@ impl PermissionFormat {
     pub fn accepts(self, text: &str) -> bool {
         match self {
             Self::ResourceAction => {
-                let word = |part: &str| {
-                    !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))
-                };
-                let parts = find(text.as_bytes(), b':').and_then(|colon| text.split_at_checked(colon));
-                parts.is_some_and(|(resource, rest)| word(resource) && rest.get(1..).is_some_and(word))
+                let mut colon = None;
+                let is_good = text.bytes().enumerate().all(|(place, byte)| match byte {
+                    b'a'..=b'z' | b'_' => true,
+                    b':' => place > 0 && colon.replace(place).is_none(),
+                    _ => false,
+                });
+                is_good && !text.ends_with(':') && colon.is_some()
             }
             // RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
             Self::ScopeToken => {

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod claims;
 pub mod compact;
 pub mod keys;
+mod texts;
 mod verify;
 
 use crate::config::raw::{PermissionFormat, TooOld};
@@ -17,6 +18,7 @@ use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
 use compact::LastHeader;
 use keys::KeyRing;
+use texts::{Span, Texts};
 
 /// What a token must be like. Built by the configuration; always valid.
 #[derive(Debug)]
@@ -52,14 +54,34 @@ pub(crate) struct Roles {
 pub struct Verified {
     mac: [u8; 32],
     key: usize,
-    subject: Option<String>,
-    jti: Option<String>,
+    texts: Texts,
+    subject: Option<Span>,
+    jti: Option<Span>,
     expires_at: Option<UnixNanos>,
     not_before: Option<UnixNanos>,
     issued_at: Option<UnixNanos>,
     permissions: PermissionSet,
-    permissions_text: String,
-    claims: Vec<Option<ClaimText>>,
+    permissions_text: Span,
+    /// Where the text of each is, and whether it is exact.
+    claims: Vec<Option<(Span, bool)>>,
+}
+
+/// What a worker keeps from one token to the next: the last header, and memory. It belongs to one policy, by whose keys
+/// the token with that header was verified.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    last: LastHeader,
+    /// The last payload and signature: never longer than a token may be.
+    decoded: Vec<u8>,
+    texts: Texts,
+}
+
+impl Scratch {
+    /// Takes the memory of a token's texts for the next token's. The token says nothing any more: only who alone holds
+    /// it and is about to overwrite it may do this.
+    pub(crate) fn take_memory(&mut self, token: &mut Verified) {
+        self.texts = std::mem::take(&mut token.texts);
+    }
 }
 
 impl Verified {
@@ -75,12 +97,12 @@ impl Verified {
 
     /// `sub`; absent only where the configuration does not require it.
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        self.subject.map(|span| self.texts.get(span))
     }
 
     /// `jti`.
     pub fn jti(&self) -> Option<&str> {
-        self.jti.as_deref()
+        self.jti.map(|span| self.texts.get(span))
     }
 
     /// `exp`.
@@ -100,12 +122,13 @@ impl Verified {
 
     /// All permissions, those granted by roles included, separated by spaces.
     pub fn permissions_text(&self) -> &str {
-        &self.permissions_text
+        self.texts.get(self.permissions_text)
     }
 
     /// A claim whose text the configuration asks for.
-    pub fn claim(&self, slot: TextSlot) -> Option<&ClaimText> {
-        self.claims.get(slot.0).and_then(Option::as_ref)
+    pub fn claim(&self, slot: TextSlot) -> Option<ClaimText<'_>> {
+        let (span, exact) = (*self.claims.get(slot.0)?)?;
+        Some(ClaimText { text: self.texts.get(span), exact })
     }
 }
 
@@ -156,16 +179,15 @@ pub enum Age {
 }
 
 impl TokenPolicy {
-    /// Verifies `token`, the bytes between scheme and end. Times are judged too. `last` must have seen no tokens but
-    /// this policy's.
+    /// Verifies `token`, the bytes between scheme and end. Times are judged too. `scratch` is this policy's.
     pub fn verify(
         &self,
         token: &[u8],
         book: &PermissionBook,
-        last: &mut LastHeader,
+        scratch: &mut Scratch,
         now: UnixNanos,
     ) -> Result<Verified, TokenFault> {
-        verify::verify(self, token, book, last, now)
+        verify::verify(self, token, book, scratch, now)
     }
 
     /// Whether every token that verifies says when it was issued.

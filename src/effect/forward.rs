@@ -46,9 +46,10 @@ fn identity<'a>(policy: &'a Policy, caller: &'a Caller) -> impl Iterator<Item = 
     let forward = &policy.forward;
     let subject = forward.subject_header.as_deref().zip(caller.token.subject());
     let permissions = forward.permissions_header.as_deref().zip(Some(caller.token.permissions_text()));
-    let claims = forward.claims.iter().filter_map(|(slot, name)| {
-        caller.token.claim(*slot).map(|claim| (name.as_str(), claim.text.as_str()))
-    });
+    let claims = forward
+        .claims
+        .iter()
+        .filter_map(|(slot, name)| caller.token.claim(*slot).map(|claim| (name.as_str(), claim.text)));
     [subject, permissions]
         .into_iter()
         .flatten()

@@ -22,6 +22,16 @@ pub struct Caller {
     cleared: Cell<Option<Revision>>,
 }
 
+/// Puts `value` into this memory, if nobody else holds it, else into memory of its own.
+fn put<T>(memory: Option<Rc<T>>, value: T) -> Rc<T> {
+    let Some(mut memory) = memory else { return Rc::new(value) };
+    match Rc::get_mut(&mut memory) {
+        Some(unused) => *unused = value,
+        None => return Rc::new(value),
+    }
+    memory
+}
+
 impl<P: Proxy> Visit<'_, '_, P> {
     /// The caller, if the request has one good token that was not revoked.
     pub(super) fn authenticate(
@@ -85,16 +95,25 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict.remembered = Some(remembered.is_some());
         let caller = match remembered {
             Some(caller) => caller,
-            None => {
-                let token_policy = &self.policy.tokens;
-                let verified = token_policy.verify(token, &self.policy.book, &mut worker.header, self.now)?;
-                let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
-                let caller = Rc::new(Caller { token: verified, marks, cleared: Cell::default() });
-                worker.cache.remember(token, &caller);
-                caller
-            }
+            None => self.newcomer(worker, token)?,
         };
         self.judge_caller(worker, caller, verdict)
+    }
+
+    /// A caller who was not remembered. Where nobody holds the one before any more, it is put in that one's memory: of
+    /// tokens that come once, none asks for memory.
+    fn newcomer(&self, worker: &mut Worker, token: &[u8]) -> Result<Rc<Caller>, Denial> {
+        if let Some(unused) = worker.guest.as_mut().and_then(Rc::get_mut) {
+            worker.scratch.take_memory(&mut unused.token);
+        }
+        let token_policy = &self.policy.tokens;
+        let verified = token_policy.verify(token, &self.policy.book, &mut worker.scratch, self.now)?;
+        let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
+        let newcomer = Caller { token: verified, marks, cleared: Cell::default() };
+        let caller = put(worker.guest.take(), newcomer);
+        worker.cache.remember(token, &caller);
+        worker.guest = Some(Rc::clone(&caller));
+        Ok(caller)
     }
 
     /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its

@@ -44,7 +44,7 @@ impl Guard {
             }
             RevocationRequest::Token(token) => {
                 let verified = tokens
-                    .verify(token.as_bytes(), &self.policy.book, &mut worker.header, now)
+                    .verify(token.as_bytes(), &self.policy.book, &mut worker.scratch, now)
                     .map_err(|_| Denial::CannotRevoke(INVALID_TOKEN.to_owned()))?;
                 if verified.subject().is_none() || verified.subject() != caller.token.subject() {
                     self.may_revoke_others(caller)?;

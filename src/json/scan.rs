@@ -1,15 +1,18 @@
-//! JSON read from front to back into a tree that borrows from the text (RFC 8259): what tokens and requests bring.
+//! JSON read from front to back, borrowing from the text (RFC 8259): what tokens and requests bring.
 //!
 //! The library's reader hands over each value through a visitor, which takes an allocation for each text and more code
 //! than all else that a new token needs. This one takes and refuses the same texts: UTF-8, one value, no lone
 //! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another. Numbers that are more than a
 //! few digits are the library's to read.
+//!
+//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and read
+//! once more by whoever asks what is in it.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
-use crate::bytes::find_end_of_plain_json;
+use crate::bytes::{find, find_end_of_plain_json};
 
 /// Values in one another, as the library has it.
 const DEEPEST: u8 = 127;
@@ -26,10 +29,21 @@ pub enum Json<'t> {
     /// A text, borrowed where it has no escapes.
     Text(Cow<'t, str>),
     /// An array.
-    List(Vec<Self>),
-    /// An object's members in their order; a name may stand more than once.
-    Object(Vec<(Cow<'t, str>, Self)>),
+    List(List<'t>),
+    /// An object.
+    Object(Object<'t>),
 }
+
+/// The text of an array, which was found to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List<'t>(&'t str);
+
+/// The text of an object, which was found to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<'t>(&'t str);
+
+/// A member of an object: its name and its value.
+pub type Member<'t> = (Cow<'t, str>, Json<'t>);
 
 /// Not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +54,7 @@ impl<'t> Json<'t> {
     pub fn read(text: &'t str) -> Result<Self, NotJson> {
         let mut scanner = Scanner { rest: text };
         let value = scanner.value(DEEPEST)?;
-        if scanner.peek().is_some() { Err(NotJson) } else { Ok(value) }
+        scanner.end().map(|()| value)
     }
 
     /// The text, if it is one.
@@ -52,45 +66,129 @@ impl<'t> Json<'t> {
     }
 
     /// The value of an object's member.
-    pub fn member(&self, name: &str) -> Option<&Self> {
-        let Self::Object(members) = self else { return None };
-        members.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    #[inline(never)]
+    pub fn member(&self, name: &str) -> Option<Self> {
+        let Self::Object(object) = self else { return None };
+        object.members().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The value at the end of this way down through objects.
+    pub fn at(&self, way: &[String]) -> Option<Self> {
+        let (first, further) = way.split_first()?;
+        further.iter().try_fold(self.member(first)?, |value, name| value.member(name))
     }
 
     /// Whether a name stands more than once in an object somewhere in here.
     pub fn repeats_a_name(&self) -> bool {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
-            Self::List(values) => values.iter().any(Self::repeats_a_name),
-            Self::Object(members) => {
+            // Most lists hold no objects.
+            Self::List(list) if find(list.0.as_bytes(), b'{').is_none() => false,
+            Self::List(list) => list.elements().any(|value| value.repeats_a_name()),
+            Self::Object(object) => {
                 let mut seen = Map::new();
-                members.iter().any(|(name, value)| {
-                    seen.insert(name.clone().into_owned(), Value::Null).is_some() || value.repeats_a_name()
+                object.members().any(|(name, value)| {
+                    seen.insert(name.into_owned(), Value::Null).is_some() || value.repeats_a_name()
                 })
             }
         }
     }
 
-    /// The same as the library's tree, in which the last of equal names counts.
+    /// The library's tree, in which the last of equal names counts.
     pub fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(*value),
             Self::Number(number) => Value::Number(number.clone()),
             Self::Text(text) => Value::String(text.clone().into_owned()),
-            Self::List(values) => Value::Array(values.iter().map(Self::to_value).collect()),
-            Self::Object(members) => {
-                let mut object = Map::new();
-                for (name, value) in members {
-                    object.insert(name.clone().into_owned(), value.to_value());
+            Self::List(list) => Value::Array(list.elements().map(|value| value.to_value()).collect()),
+            Self::Object(object) => {
+                let mut members = Map::new();
+                for (name, value) in object.members() {
+                    members.insert(name.into_owned(), value.to_value());
                 }
-                Value::Object(object)
+                Value::Object(members)
             }
         }
     }
 }
 
+impl<'t> List<'t> {
+    /// The elements, in their order.
+    pub fn elements(self) -> Elements<'t> {
+        Elements { scanner: Scanner { rest: self.0 }, is_first: true }
+    }
+}
+
+/// The elements of an array.
+#[derive(Debug)]
+pub struct Elements<'t> {
+    scanner: Scanner<'t>,
+    is_first: bool,
+}
+
+impl<'t> Iterator for Elements<'t> {
+    type Item = Json<'t>;
+
+    // Asked from many places, and once in the module's code.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Json<'t>> {
+        if self.is_first {
+            self.scanner.take(1).ok()?;
+        }
+        // Behind the last one nothing is left, which is no element either.
+        let element = self.scanner.element(self.is_first, DEEPEST).ok().flatten();
+        self.is_first = false;
+        element
+    }
+}
+
+impl<'t> Object<'t> {
+    /// The members, in their order; a name may stand more than once.
+    pub fn members(self) -> impl Iterator<Item = Member<'t>> {
+        Members::of(self.0).map_while(Result::ok)
+    }
+}
+
+/// The members of a text that should be one object, judged while they are read: what has come may still be followed by
+/// what is no JSON. All have come when there is no more, and no error came.
+#[derive(Debug)]
+pub struct Members<'t> {
+    scanner: Scanner<'t>,
+    is_first: bool,
+}
+
+impl<'t> Members<'t> {
+    /// Those of `text`, which is read from its start to its end.
+    pub fn of(text: &'t str) -> Self {
+        Self { scanner: Scanner { rest: text }, is_first: true }
+    }
+
+    // As for elements.
+    #[inline(never)]
+    fn read(&mut self) -> Result<Option<Member<'t>>, NotJson> {
+        if self.is_first {
+            self.scanner.expect(b'{')?;
+        }
+        let member = self.scanner.member(self.is_first, DEEPEST.saturating_sub(1))?;
+        self.is_first = false;
+        if member.is_none() {
+            self.scanner.end()?;
+        }
+        Ok(member)
+    }
+}
+
+impl<'t> Iterator for Members<'t> {
+    type Item = Result<Member<'t>, NotJson>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
 /// What is left of a text.
+#[derive(Debug)]
 struct Scanner<'t> {
     rest: &'t str,
 }
@@ -106,6 +204,11 @@ impl<'t> Scanner<'t> {
         let end = self.rest.bytes().position(|byte| !blank(&byte)).unwrap_or(self.rest.len());
         self.take(end).ok()?;
         self.rest.as_bytes().first().copied()
+    }
+
+    /// Nothing but white space may follow.
+    fn end(&mut self) -> Result<(), NotJson> {
+        if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
     }
 
     /// The next `length` bytes.
@@ -126,13 +229,35 @@ impl<'t> Scanner<'t> {
         match self.peek().ok_or(NotJson)? {
             b'"' => self.text().map(Json::Text),
             b'-' | b'0'..=b'9' => self.number().map(Json::Number),
-            b'{' => self.object(depth.checked_sub(1).ok_or(NotJson)?),
-            b'[' => self.list(depth.checked_sub(1).ok_or(NotJson)?),
+            b'{' => {
+                let depth = depth.checked_sub(1).ok_or(NotJson)?;
+                let object = self.all(|scanner, is_first| Ok(scanner.member(is_first, depth)?.is_some()))?;
+                Ok(Json::Object(Object(object)))
+            }
+            b'[' => {
+                let depth = depth.checked_sub(1).ok_or(NotJson)?;
+                let list = self.all(|scanner, is_first| Ok(scanner.element(is_first, depth)?.is_some()))?;
+                Ok(Json::List(List(list)))
+            }
             b'n' if self.goes_on("null") => Ok(Json::Null),
             b't' if self.goes_on("true") => Ok(Json::Bool(true)),
             b'f' if self.goes_on("false") => Ok(Json::Bool(false)),
             _ => Err(NotJson),
         }
+    }
+
+    /// The text from an opening bracket on, until `next` finds no more in it.
+    fn all(
+        &mut self,
+        mut next: impl FnMut(&mut Self, bool) -> Result<bool, NotJson>,
+    ) -> Result<&'t str, NotJson> {
+        let text = self.rest;
+        self.take(1)?;
+        let mut is_first = true;
+        while next(self, is_first)? {
+            is_first = false;
+        }
+        text.get(..text.len().saturating_sub(self.rest.len())).ok_or(NotJson)
     }
 
     /// Whether another element comes, with the comma before it out of the way; otherwise the end is behind us.
@@ -152,27 +277,22 @@ impl<'t> Scanner<'t> {
         if self.peek() == Some(byte) { self.take(1).map(drop) } else { Err(NotJson) }
     }
 
-    fn object(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
-        self.take(1)?;
-        let mut members = Vec::new();
-        while self.another(members.is_empty(), b'}')? {
-            if self.peek() != Some(b'"') {
-                return Err(NotJson);
-            }
-            let name = self.text()?;
-            self.expect(b':')?;
-            members.push((name, self.value(depth)?));
+    /// The next member of an object whose bracket is behind us; `None` behind the last one and the closing bracket.
+    fn member(&mut self, is_first: bool, depth: u8) -> Result<Option<Member<'t>>, NotJson> {
+        if !self.another(is_first, b'}')? {
+            return Ok(None);
         }
-        Ok(Json::Object(members))
+        if self.peek() != Some(b'"') {
+            return Err(NotJson);
+        }
+        let name = self.text()?;
+        self.expect(b':')?;
+        Ok(Some((name, self.value(depth)?)))
     }
 
-    fn list(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
-        self.take(1)?;
-        let mut values = Vec::new();
-        while self.another(values.is_empty(), b']')? {
-            values.push(self.value(depth)?);
-        }
-        Ok(Json::List(values))
+    /// The next element of an array, likewise.
+    fn element(&mut self, is_first: bool, depth: u8) -> Result<Option<Json<'t>>, NotJson> {
+        if self.another(is_first, b']')? { self.value(depth).map(Some) } else { Ok(None) }
     }
 
     fn number(&mut self) -> Result<Number, NotJson> {
@@ -262,6 +382,7 @@ fn any_number(digits: &str) -> Result<Number, NotJson> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
@@ -358,13 +479,44 @@ mod tests {
 
     #[test]
     fn members_are_kept_in_their_order_and_borrow_where_they_can() {
-        let json = Json::read(r#"{"b":"x","a":"\u0078","b":[]}"#).unwrap();
-        let Json::Object(members) = &json else { panic!("no object") };
+        let json = Json::read(r#" {"b":"x", "a":"\u0078","b":[ 1,[]]} "#).unwrap();
+        let Json::Object(object) = &json else { panic!("no object") };
+        let members: Vec<Member<'_>> = object.members().collect();
         let names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
         assert_eq!(names, ["b", "a", "b"]);
         assert!(matches!(members[0].1, Json::Text(Cow::Borrowed("x"))));
-        assert_eq!(json.member("a").and_then(Json::as_text), Some("x"));
+        let Json::List(list) = members[2].1 else { panic!("no list") };
+        assert_eq!(list.elements().map(|value| value.to_value()).collect::<Vec<_>>(), [json!(1), json!([])]);
+        assert_eq!(json.member("a").as_ref().and_then(Json::as_text), Some("x"));
         assert_eq!((json.member("c"), Json::Null.member("a"), Json::Null.as_text()), (None, None, None));
+    }
+
+    #[test]
+    fn members_come_while_they_are_read_and_what_is_wrong_behind_them_too() {
+        let members = |text| Members::of(text).take(3).map(|member| member.is_ok()).collect();
+        for (text, come) in [
+            ("{}", &[][..]),
+            (" { } ", &[]),
+            (r#"{"a":1,"b":[{}]}"#, &[true, true]),
+            (r#"{"a":1}x"#, &[true, false]),
+            (r#"{"a":1}{}"#, &[true, false]),
+            (r#"{"a":1,}"#, &[true, false]),
+            (r#"{"a":1"#, &[true, false]),
+            (r#"{"a":[1}"#, &[false]),
+            ("{", &[false]),
+        ] {
+            let all: Vec<bool> = members(text);
+            assert_eq!(all.get(..come.len()), Some(come), "{text}");
+            assert!(all.get(come.len()).is_none_or(|_| come.contains(&false)), "{text}");
+        }
+        for text in ["", "[]", "1", "\"{\""] {
+            assert!(members(text).iter().all(|is_member| !is_member), "{text}");
+        }
+        for (depth, is_read) in [(126, true), (127, false)] {
+            let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(Members::of(&text).all(|member| member.is_ok()), is_read, "{depth}");
+            assert_eq!(Json::read(&text).is_ok(), is_read, "{depth}");
+        }
     }
 
     #[test]

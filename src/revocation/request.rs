@@ -3,10 +3,9 @@
 //! Strict JSON (RFC 8259) in UTF-8: an object with exactly the members of one request, each once, or nothing at all.
 //! Whether the token verifies and whether the caller may do this is asked elsewhere.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use crate::json::Json;
+use crate::json::{self, Json};
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -155,13 +154,13 @@ impl RevocationRequest {
         if text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')) {
             return Ok(Self::Own);
         }
-        let Json::Object(members) = Json::read(text).map_err(|_| BodyProblem::NotJson)? else {
+        let Json::Object(object) = Json::read(text).map_err(|_| BodyProblem::NotJson)? else {
             return Err(BodyProblem::NotAnObject);
         };
-        Self::from_members(members)
+        Self::from_members(object.members())
     }
 
-    fn from_members(members: Vec<(Cow<'_, str>, Json<'_>)>) -> Result<Self, BodyProblem> {
+    fn from_members<'t>(members: impl Iterator<Item = json::Member<'t>>) -> Result<Self, BodyProblem> {
         let (mut token, mut jti, mut expires_at, mut sub, mut issued_before) = (None, None, None, None, None);
         for (name, value) in members {
             let member = Member::ALL.into_iter().find(|member| member.name() == name);

@@ -3,9 +3,10 @@
 //! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
 //! the RFC lets a reader take the last one, and another reader may take the first.
 
+use smallvec::SmallVec;
+
 use crate::bytes::same;
-use crate::json::Json;
-use crate::json::text::text_of;
+use crate::json::{Json, Members, NotJson};
 use crate::time::UnixNanos;
 
 /// A place for one claim that is read.
@@ -29,21 +30,31 @@ const REGISTERED: [&str; 7] = ["sub", "exp", "nbf", "iat", "iss", "aud", "jti"];
 /// Which claims are read.
 #[derive(Debug)]
 pub struct ClaimsReader {
-    /// Names of the top level of the claims.
-    names: Vec<String>,
-    /// For each slot: the place in `names`, and the way down from there.
-    slots: Vec<(usize, Vec<String>)>,
+    /// Members of the top level of the claims, the registered ones first.
+    tops: Vec<Top>,
+    /// How many slots there are.
+    slots: usize,
     /// Of these slots the text is kept.
     texts: Vec<Slot>,
 }
 
+/// A member of the top level, and where it goes.
+#[derive(Debug)]
+struct Top {
+    name: String,
+    /// The slot of the member itself.
+    slot: Slot,
+    /// Slots of what is in it, and the names on the way down.
+    within: Vec<(Slot, Vec<String>)>,
+}
+
 impl Default for ClaimsReader {
     fn default() -> Self {
-        Self {
-            names: REGISTERED.iter().map(|&name| name.to_owned()).collect(),
-            slots: (0..REGISTERED.len()).map(|place| (place, Vec::new())).collect(),
-            texts: Vec::new(),
+        let mut reader = Self { tops: Vec::new(), slots: 0, texts: Vec::new() };
+        for name in REGISTERED {
+            reader.slot(name);
         }
+        reader
     }
 }
 
@@ -56,25 +67,42 @@ pub enum ClaimsProblem {
     Repeated(String),
 }
 
+impl From<NotJson> for ClaimsProblem {
+    fn from(NotJson: NotJson) -> Self {
+        Self::NotAnObject
+    }
+}
+
 impl ClaimsReader {
     /// The slot for the claim of this configured name, in which dots go into objects.
     pub fn slot(&mut self, configured: &str) -> Slot {
         let mut steps = configured.split('.').map(str::to_owned);
-        let top = steps.next().unwrap_or_default();
+        let name = steps.next().unwrap_or_default();
         let way: Vec<String> = steps.collect();
-        let place = match self.names.iter().position(|name| *name == top) {
+        let place = match self.tops.iter().position(|top| top.name == name) {
             Some(place) => place,
             None => {
-                self.names.push(top);
-                self.names.len().saturating_sub(1)
+                let slot = self.new_slot();
+                self.tops.push(Top { name, slot, within: Vec::new() });
+                self.tops.len().saturating_sub(1)
             }
         };
-        let slot = (place, way);
-        if let Some(known) = self.slots.iter().position(|known| *known == slot) {
-            return Slot(known);
+        let next = Slot(self.slots);
+        let Some(top) = self.tops.get_mut(place) else { return next };
+        if way.is_empty() {
+            return top.slot;
         }
-        self.slots.push(slot);
-        Slot(self.slots.len().saturating_sub(1))
+        if let Some((slot, _)) = top.within.iter().find(|(_, known)| *known == way) {
+            return *slot;
+        }
+        top.within.push((next, way));
+        self.new_slot()
+    }
+
+    fn new_slot(&mut self) -> Slot {
+        let slot = Slot(self.slots);
+        self.slots = self.slots.saturating_add(1);
+        slot
     }
 
     /// The place of this slot's text, which is kept with the token.
@@ -90,65 +118,57 @@ impl ClaimsReader {
     pub(super) fn texts(&self) -> &[Slot] {
         &self.texts
     }
-
-    /// Reads a decoded payload.
-    pub fn read<'c>(&'c self, payload: &'c [u8]) -> Result<Claims<'c>, ClaimsProblem> {
-        let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
-        let Ok(Json::Object(members)) = Json::read(text) else { return Err(ClaimsProblem::NotAnObject) };
-        let mut values = vec![None; self.names.len()];
-        for (name, value) in members {
-            let mut places = self.names.iter().zip(&mut values);
-            let Some((name, place)) = places.find(|(known, _)| same(known.as_bytes(), name.as_bytes()))
-            else {
-                continue;
-            };
-            if value.repeats_a_name() || place.replace(value).is_some() {
-                return Err(ClaimsProblem::Repeated(name.clone()));
-            }
-        }
-        Ok(Claims { reader: self, values })
-    }
 }
 
-/// The claims that were read.
-#[derive(Debug)]
+/// The claims that were read. They borrow from the payload.
+#[derive(Debug, Default)]
 pub struct Claims<'c> {
-    reader: &'c ClaimsReader,
-    values: Vec<Option<Json<'c>>>,
+    values: SmallVec<[Option<Json<'c>>; USUAL]>,
 }
+
+/// Those of RFC 7519, permissions, roles, and a few more: of so many no memory is asked for.
+const USUAL: usize = 12;
 
 impl<'c> Claims<'c> {
+    /// Reads a decoded payload. After an error they are not to be used.
+    pub fn read(&mut self, reader: &ClaimsReader, payload: &'c [u8]) -> Result<(), ClaimsProblem> {
+        let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
+        self.values.clear();
+        self.values.resize_with(reader.slots, || None);
+        let mut repeated = None;
+        for member in Members::of(text) {
+            let (name, value) = member?;
+            let Some(top) = reader.tops.iter().find(|top| same(top.name.as_bytes(), name.as_bytes())) else {
+                continue;
+            };
+            for (slot, way) in &top.within {
+                self.put(*slot, value.at(way));
+            }
+            if value.repeats_a_name() || self.put(top.slot, Some(value)).is_some() {
+                // That the claims are no JSON at all is told first.
+                repeated.get_or_insert(top);
+            }
+        }
+        repeated.map_or(Ok(()), |top| Err(ClaimsProblem::Repeated(top.name.clone())))
+    }
+
+    fn put(&mut self, slot: Slot, value: Option<Json<'c>>) -> Option<Json<'c>> {
+        self.values.get_mut(slot.0).and_then(|place| std::mem::replace(place, value))
+    }
+
     /// The claim's value, if the token has it.
     pub fn value(&self, slot: Slot) -> Option<&Json<'c>> {
-        let (place, way) = self.reader.slots.get(slot.0)?;
-        let mut value = self.values.get(*place)?.as_ref()?;
-        for step in way {
-            value = value.member(step)?;
-        }
-        Some(value)
+        self.values.get(slot.0)?.as_ref()
     }
 }
 
 /// A claim as text, for keys of limits, bindings and headers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimText {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimText<'t> {
     /// The text: a string itself, an integer's digits, anything else as compact JSON.
-    pub text: String,
+    pub text: &'t str,
     /// Whether it was a string or an integer: only these can be compared with a path.
     pub exact: bool,
-}
-
-impl ClaimText {
-    /// The text of `value`; `None` for null.
-    pub(super) fn of(value: &Json<'_>) -> Option<Self> {
-        let exact = match value {
-            Json::Null => return None,
-            Json::Text(text) => return Some(Self { text: text.clone().into_owned(), exact: true }),
-            Json::Number(number) => number.is_u64() || number.is_i64(),
-            Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
-        };
-        Some(Self { text: text_of(&value.to_value()), exact })
-    }
 }
 
 /// The last second of the year 9999: a later date is milliseconds by mistake.
@@ -180,6 +200,8 @@ pub fn numeric_date(value: &Json<'_>) -> Result<UnixNanos, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn reader(names: &[&str]) -> (ClaimsReader, Vec<Slot>) {
@@ -188,14 +210,19 @@ mod tests {
         (reader, slots)
     }
 
+    fn read<'c>(reader: &ClaimsReader, payload: &'c [u8]) -> Result<Claims<'c>, ClaimsProblem> {
+        let mut claims = Claims::default();
+        claims.read(reader, payload).map(|()| claims)
+    }
+
     #[test]
     fn dots_go_into_objects() {
         let (reader, slots) = reader(&["realm_access.roles", "realm_access", "sub"]);
-        let claims = reader.read(br#"{"sub":"a","realm_access":{"roles":["x"],"y":1}}"#).unwrap();
-        assert_eq!(claims.value(slots[0]), Some(&Json::List(vec![Json::Text("x".into())])));
+        let claims = read(&reader, br#"{"sub":"a","realm_access":{"roles":["x"],"y":1}}"#).unwrap();
+        assert_eq!(claims.value(slots[0]).map(Json::to_value), Some(json!(["x"])));
         assert!(matches!(claims.value(slots[1]), Some(Json::Object(_))));
         assert_eq!(slots[2], SUB);
-        assert!(reader.read(br#"{"realm_access":"x"}"#).unwrap().value(slots[0]).is_none());
+        assert!(read(&reader, br#"{"realm_access":"x"}"#).unwrap().value(slots[0]).is_none());
     }
 
     #[test]
@@ -217,11 +244,11 @@ mod tests {
             r#"{"realm_access":{"roles":[],"roles":["x"]}}"#,
         ] {
             assert!(
-                matches!(reader.read(repeated.as_bytes()), Err(ClaimsProblem::Repeated(_))),
+                matches!(read(&reader, repeated.as_bytes()), Err(ClaimsProblem::Repeated(_))),
                 "{repeated}"
             );
         }
-        assert!(reader.read(br#"{"exp":1,"other":1,"other":2}"#).is_ok());
+        assert!(read(&reader, br#"{"exp":1,"other":1,"other":2}"#).is_ok());
     }
 
     #[test]
@@ -230,11 +257,11 @@ mod tests {
         for bad in
             ["", "[]", "\"a\"", "{}{}", "{} x", r#"{"x":"\ud800"}"#, r#"{"x":1e999}"#, "null", "{\"a\":}"]
         {
-            assert_eq!(reader.read(bad.as_bytes()).err(), Some(ClaimsProblem::NotAnObject), "{bad}");
+            assert_eq!(read(&reader, bad.as_bytes()).err(), Some(ClaimsProblem::NotAnObject), "{bad}");
         }
-        assert!(reader.read(b"{\"a\":\"\xff\"}").is_err());
+        assert!(read(&reader, b"{\"a\":\"\xff\"}").is_err());
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
-        assert!(reader.read(deep.as_bytes()).is_err());
+        assert!(read(&reader, deep.as_bytes()).is_err());
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, MAC, and only then claims.
 
-use super::claims::{
-    AUD, ClaimText, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot, numeric_date,
-};
-use super::compact::{Compact, Decoded, Header, LastHeader, decode};
+use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot, numeric_date};
+use super::compact::{Compact, Decoded, Header, decode};
 use super::keys::ALGORITHM;
-use super::{TokenFault, TokenPolicy, Verified};
+use super::texts::{Span, Texts};
+use super::{Scratch, TokenFault, TokenPolicy, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -18,11 +17,12 @@ pub(super) fn verify(
     policy: &TokenPolicy,
     token: &[u8],
     book: &PermissionBook,
-    last: &mut LastHeader,
+    scratch: &mut Scratch,
     now: UnixNanos,
 ) -> Result<Verified, TokenFault> {
+    let Scratch { last, decoded, texts } = scratch;
     let compact = Compact::read(token, policy.max_token_bytes)?;
-    let Decoded { payload, signature } = compact.decode()?;
+    let Decoded { payload, signature } = compact.decode(decoded)?;
     let (key, mac) = match last.find(compact.header) {
         Some(header) => authenticate(policy, &compact, header, signature, now)?,
         None => {
@@ -33,17 +33,18 @@ pub(super) fn verify(
         }
     };
     // The MAC holds: from here on the text is an issuer's, though not yet a right one.
-    let payload = payload?;
-    let claims = policy.reader.read(&payload).map_err(|problem| match problem {
+    let mut claims = Claims::default();
+    claims.read(&policy.reader, payload?).map_err(|problem| match problem {
         ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
         ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
     })?;
-    let verified = read_claims(policy, &claims, book, key, mac)?;
+    let verified = read_claims(policy, &claims, book, texts, (key, mac))?;
     policy.judge_times(&verified, now)?;
-    if !policy.issuers.is_empty()
-        && !text(&claims, ISS).is_some_and(|iss| policy.issuers.iter().any(|known| known == iss))
-    {
-        return Err(TokenFault::IssuerRefused);
+    if !policy.issuers.is_empty() {
+        let named = claims.value(ISS).and_then(Json::as_text);
+        if !named.is_some_and(|iss| policy.issuers.iter().any(|known| known == iss)) {
+            return Err(TokenFault::IssuerRefused);
+        }
     }
     if !policy.audiences.is_empty() && !audience_known(policy, &claims) {
         return Err(TokenFault::AudienceRefused);
@@ -55,7 +56,7 @@ fn authenticate(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
     header: &Header,
-    signature: Result<Vec<u8>, TokenFault>,
+    signature: Result<&[u8], TokenFault>,
     now: UnixNanos,
 ) -> Result<(usize, [u8; 32]), TokenFault> {
     if header.alg != ALGORITHM {
@@ -77,55 +78,29 @@ fn read_claims(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
-    key: usize,
-    mac: [u8; 32],
+    texts: &mut Texts,
+    (key, mac): (usize, [u8; 32]),
 ) -> Result<Verified, TokenFault> {
-    let missing: Vec<String> = policy
-        .required
-        .iter()
-        .filter(|(_, slot)| claims.value(*slot).is_none())
-        .map(|(name, _)| name.clone())
-        .collect();
-    if !missing.is_empty() {
-        return Err(TokenFault::ClaimMissing(missing));
+    if policy.required.iter().any(|(_, slot)| claims.value(*slot).is_none()) {
+        return Err(missing(policy, claims));
     }
-    let date = |slot, claim: &str| match claims.value(slot).map(numeric_date) {
-        None => Ok(None),
-        Some(Ok(date)) => Ok(Some(date)),
-        Some(Err(why)) => Err(TokenFault::ClaimInvalid { claim: claim.to_owned(), why }),
+    let expires_at = date(claims, EXP, "exp")?;
+    let not_before = date(claims, NBF, "nbf")?;
+    let issued_at = date(claims, IAT, "iat")?;
+    texts.clear();
+    let subject = match string(claims, SUB, "sub")? {
+        Some(subject) => Some(texts.add(good_subject(subject)?)),
+        None => None,
     };
-    let expires_at = date(EXP, "exp")?;
-    let not_before = date(NBF, "nbf")?;
-    let issued_at = date(IAT, "iat")?;
-    let subject = string(claims, SUB, "sub")?;
-    if let Some(subject) = &subject {
-        let why = if subject.is_empty() {
-            Some("is empty")
-        } else if subject.len() > LONGEST_SUBJECT {
-            Some("is longer than 256 bytes")
-        } else if subject.chars().any(char::is_control) {
-            Some("has control characters")
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            return Err(TokenFault::ClaimInvalid { claim: "sub".to_owned(), why });
-        }
-    }
     string(claims, ISS, "iss")?;
-    if claims.value(AUD).is_some_and(|aud| texts(aud).is_none()) {
-        return Err(TokenFault::ClaimInvalid {
-            claim: "aud".to_owned(),
-            why: "is neither a text nor a list of texts",
-        });
-    }
-    let jti = string(claims, JTI, "jti")?;
-    let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
-    let texts =
-        policy.reader.texts().iter().map(|&slot| claims.value(slot).and_then(ClaimText::of)).collect();
+    judge_audience(claims)?;
+    let jti = string(claims, JTI, "jti")?.map(|jti| texts.add(jti));
+    let (permissions, permissions_text) = read_permissions(policy, claims, book, texts)?;
+    let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?, texts)).collect();
     Ok(Verified {
         mac,
         key,
+        texts: std::mem::take(texts),
         subject,
         jti,
         expires_at,
@@ -133,103 +108,163 @@ fn read_claims(
         issued_at,
         permissions,
         permissions_text,
-        claims: texts,
+        claims,
     })
+}
+
+#[cold]
+fn missing(policy: &TokenPolicy, claims: &Claims<'_>) -> TokenFault {
+    let missing = policy.required.iter().filter(|(_, slot)| claims.value(*slot).is_none());
+    TokenFault::ClaimMissing(missing.map(|(name, _)| name.clone()).collect())
+}
+
+#[cold]
+fn invalid(claim: &str, why: &'static str) -> TokenFault {
+    TokenFault::ClaimInvalid { claim: claim.to_owned(), why }
+}
+
+// Three claims are read by it: once in the module's code, and found there by the second.
+#[inline(never)]
+fn date(claims: &Claims<'_>, slot: Slot, claim: &str) -> Result<Option<UnixNanos>, TokenFault> {
+    claims.value(slot).map(numeric_date).transpose().map_err(|why| invalid(claim, why))
+}
+
+#[inline(never)]
+fn string<'v>(claims: &'v Claims<'_>, slot: Slot, claim: &str) -> Result<Option<&'v str>, TokenFault> {
+    match claims.value(slot) {
+        None => Ok(None),
+        Some(value) => value.as_text().map(Some).ok_or_else(|| invalid(claim, "is not a text")),
+    }
+}
+
+fn good_subject(subject: &str) -> Result<&str, TokenFault> {
+    let why = if subject.is_empty() {
+        "is empty"
+    } else if subject.len() > LONGEST_SUBJECT {
+        "is longer than 256 bytes"
+    } else if !subject.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && subject.chars().any(char::is_control)
+    {
+        "has control characters"
+    } else {
+        return Ok(subject);
+    };
+    Err(invalid("sub", why))
+}
+
+/// A text, or a list of texts (RFC 7519 section 4.1.3).
+fn judge_audience(claims: &Claims<'_>) -> Result<(), TokenFault> {
+    match claims.value(AUD) {
+        None | Some(Json::Text(_)) => Ok(()),
+        Some(Json::List(list)) if list.elements().all(|aud| aud.as_text().is_some()) => Ok(()),
+        Some(_) => Err(invalid("aud", "is neither a text nor a list of texts")),
+    }
+}
+
+fn audience_known(policy: &TokenPolicy, claims: &Claims<'_>) -> bool {
+    let is_known = |aud: &Json<'_>| {
+        let named = aud.as_text();
+        named.is_some_and(|named| policy.audiences.iter().any(|known| known == named))
+    };
+    match claims.value(AUD) {
+        Some(Json::List(list)) => list.elements().any(|aud| is_known(&aud)),
+        other => other.is_some_and(is_known),
+    }
+}
+
+/// Permissions while they are read.
+struct Grants<'r> {
+    book: &'r PermissionBook,
+    set: PermissionSet,
+    texts: &'r mut Texts,
+    /// Where those stand that were granted already; only where there are roles, which may grant one again.
+    held: Option<Vec<Span>>,
+    start: usize,
+}
+
+impl Grants<'_> {
+    fn grant(&mut self, permission: &str) {
+        if let Some(number) = self.book.number(permission) {
+            self.set.insert(number);
+        }
+        let span = self.texts.add_word(permission, self.start);
+        if let Some(held) = &mut self.held {
+            held.push(span);
+        }
+    }
+
+    fn holds(&self, permission: &str) -> bool {
+        let mut held = self.held.iter().flatten();
+        held.any(|span| self.texts.get(*span) == permission)
+    }
 }
 
 fn read_permissions(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
-) -> Result<(PermissionSet, String), TokenFault> {
-    let mut set = PermissionSet::default();
-    let mut joined = String::new();
-    /// Room for a few permissions, bytes.
-    const FEW: usize = 64;
-    let mut grant = |permission: &str| {
-        if let Some(number) = book.number(permission) {
-            set.insert(number);
-        }
-        if joined.is_empty() {
-            joined.reserve(FEW);
-        } else {
-            joined.push(' ');
-        }
-        joined.push_str(permission);
-    };
-    let mut held: Vec<&str> = Vec::new();
+    texts: &mut Texts,
+) -> Result<(PermissionSet, Span), TokenFault> {
+    let start = texts.len();
+    let held = policy.roles.as_ref().map(|_| Vec::new());
+    let mut grants = Grants { book, set: PermissionSet::default(), texts, held, start };
     if let Some(value) = claims.value(policy.permissions) {
-        let entries = texts_or_words(value)
-            .ok_or_else(|| TokenFault::PermissionsMalformed(text_of(&value.to_value())))?;
-        for entry in entries {
-            let entry =
-                entry.map_err(|other| TokenFault::PermissionsMalformed(text_of(&other.to_value())))?;
+        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(&other.to_value()));
+        each_text_or_word(value, wrong, |entry| {
             if !policy.permission_format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
             }
-            grant(entry);
-            if policy.roles.is_some() {
-                held.push(entry);
-            }
-        }
+            grants.grant(entry);
+            Ok(())
+        })?;
     }
     if let Some(roles) = &policy.roles
         && let Some(value) = claims.value(roles.slot)
     {
-        let wrong = || TokenFault::ClaimInvalid {
-            claim: roles.claim.clone(),
-            why: "is neither a list of texts nor a text with spaces between roles",
-        };
-        for role in texts_or_words(value).ok_or_else(wrong)? {
-            let granted = roles.grants.get(role.map_err(|_| wrong())?);
-            let granted = granted.and_then(|place| roles.granted.get(place));
-            for permission in granted.into_iter().flatten() {
-                if !held.contains(&permission.as_str()) {
-                    grant(permission);
-                    held.push(permission);
+        let why = "is neither a list of texts nor a text with spaces between roles";
+        each_text_or_word(
+            value,
+            |_| invalid(&roles.claim, why),
+            |role| {
+                let granted = roles.grants.get(role).and_then(|place| roles.granted.get(place));
+                for permission in granted.into_iter().flatten() {
+                    if !grants.holds(permission) {
+                        grants.grant(permission);
+                    }
                 }
-            }
-        }
+                Ok(())
+            },
+        )?;
     }
-    Ok((set, joined))
+    let Grants { set, texts, .. } = grants;
+    Ok((set, texts.since(start)))
 }
 
-/// The entries of a list, or the words of a text; an entry that is no text comes as it is.
-fn texts_or_words<'v, 't>(value: &'v Json<'t>) -> Option<Vec<Result<&'v str, &'v Json<'t>>>> {
+/// Hands over the entries of a list, or the words of a text; `wrong` says what to make of anything else.
+fn each_text_or_word(
+    value: &Json<'_>,
+    wrong: impl Fn(&Json<'_>) -> TokenFault,
+    mut each: impl FnMut(&str) -> Result<(), TokenFault>,
+) -> Result<(), TokenFault> {
     match value {
-        Json::List(entries) => Some(entries.iter().map(|entry| entry.as_text().ok_or(entry)).collect()),
-        Json::Text(text) if text.is_empty() => Some(Vec::new()),
-        Json::Text(text) => Some(text.split(' ').map(Ok).collect()),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
+        Json::List(list) => list.elements().try_for_each(|entry| match entry.as_text() {
+            Some(text) => each(text),
+            None => Err(wrong(&entry)),
+        }),
+        Json::Text(text) if text.is_empty() => Ok(()),
+        Json::Text(text) => text.split(' ').try_for_each(each),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(wrong(value)),
     }
 }
 
-fn text<'c>(claims: &'c Claims<'_>, slot: Slot) -> Option<&'c str> {
-    claims.value(slot).and_then(Json::as_text)
-}
-
-fn string(claims: &Claims<'_>, slot: Slot, claim: &str) -> Result<Option<String>, TokenFault> {
-    match claims.value(slot) {
-        None => Ok(None),
-        Some(Json::Text(text)) => Ok(Some(text.clone().into_owned())),
-        Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_)) => {
-            Err(TokenFault::ClaimInvalid { claim: claim.to_owned(), why: "is not a text" })
-        }
-    }
-}
-
-/// A text, or a list of texts (RFC 7519 section 4.1.3).
-fn texts<'v>(value: &'v Json<'_>) -> Option<Vec<&'v str>> {
-    match value {
-        Json::Text(text) => Some(vec![text]),
-        Json::List(entries) => entries.iter().map(Json::as_text).collect(),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => None,
-    }
-}
-
-fn audience_known(policy: &TokenPolicy, claims: &Claims<'_>) -> bool {
-    claims
-        .value(AUD)
-        .and_then(texts)
-        .is_some_and(|named| named.iter().any(|aud| policy.audiences.iter().any(|known| known == aud)))
+/// Keeps a claim as text, for keys of limits, bindings and headers: where it is, and whether it is exactly that text.
+/// `None` for null.
+fn keep(value: &Json<'_>, texts: &mut Texts) -> Option<(Span, bool)> {
+    let exact = match value {
+        Json::Null => return None,
+        Json::Text(text) => return Some((texts.add(text), true)),
+        Json::Number(number) => number.is_u64() || number.is_i64(),
+        Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
+    };
+    Some((texts.add(&text_of(&value.to_value())), exact))
 }

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use api_guard::config::{Environment, Policy};
 use api_guard::permission::PermissionBook;
 use api_guard::time::UnixNanos;
-use api_guard::token::compact::{Compact, LastHeader};
+use api_guard::token::Scratch;
+use api_guard::token::compact::Compact;
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde_json::{Value, json};
 
@@ -63,7 +64,7 @@ fn a_minted_token_verifies_in_the_core() {
         .verify(
             run.line().as_bytes(),
             &PermissionBook::default(),
-            &mut LastHeader::default(),
+            &mut Scratch::default(),
             UnixNanos::from_seconds(now()),
         )
         .expect("a good token");

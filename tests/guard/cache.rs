@@ -4,7 +4,10 @@ use std::rc::Rc;
 
 use api_guard::token::cache::TokenCache;
 
-use super::token;
+use api_guard::guard::Verdict;
+use serde_json::json;
+
+use super::{Guarded, HOUR, START, request, token};
 
 /// A token as issuers make them, of this number.
 fn numbered(number: usize) -> Vec<u8> {
@@ -53,4 +56,42 @@ fn many_tokens_are_remembered_at_once_each_with_its_own_caller() {
     }
     // Each displaces one of the others with a chance of 1 in 1024.
     assert!(found > 150, "{found} of 200");
+}
+
+/// The subject and the permissions of the caller whom this verdict is about.
+fn identity(verdict: &Verdict) -> Option<(&str, &str)> {
+    let caller = verdict.identity()?;
+    Some((caller.token.subject()?, caller.token.permissions_text()))
+}
+
+#[test]
+fn each_caller_is_who_they_are_however_many_come_and_go_meanwhile() {
+    let mut guarded = Guarded::new(json!({}), json!({ "unmatched_routes": "authenticated" }));
+    let mut admit = |number: usize| {
+        let (subject, permission) = (format!("user-{number}"), "x".repeat(1 + number % 7));
+        let claims = json!({
+            "sub": subject, "iat": START, "exp": START + HOUR,
+            "permissions": [format!("{permission}:read"), "orders:read"],
+        });
+        let bearer = format!("Bearer {}", token(&claims));
+        let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
+        let permissions = format!("{permission}:read orders:read");
+        assert_eq!(identity(&verdict), Some((subject.as_str(), permissions.as_str())));
+        // One that verifies and is refused behind its claims comes in between.
+        let late =
+            token(&json!({ "sub": "mallory", "iat": START, "exp": START - 1, "permissions": ["a:b"] }));
+        assert_eq!(guarded.get(&late, START), "token_expired");
+        (verdict, subject, permissions)
+    };
+    // More than are remembered.
+    let mut held = Vec::new();
+    for number in 0..3000 {
+        let admitted = admit(number);
+        if number % 10 == 0 {
+            held.push(admitted);
+        }
+    }
+    for (verdict, subject, permissions) in &held {
+        assert_eq!(identity(verdict), Some((subject.as_str(), permissions.as_str())));
+    }
 }

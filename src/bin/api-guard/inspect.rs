@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use api_guard::decision::Denial;
 use api_guard::effect;
 use api_guard::permission::PermissionBook;
-use api_guard::token::compact::{Compact, LastHeader, decode};
+use api_guard::token::Scratch;
+use api_guard::token::compact::{Compact, decode};
 use api_guard::token::{Age, TokenFault};
 use serde_json::{Map, Value, json};
 
@@ -119,7 +120,7 @@ fn judge(configuration: &Configuration, token: &str) -> Judgement {
     let verified = match policy.tokens().verify(
         token.as_bytes(),
         &PermissionBook::default(),
-        &mut LastHeader::default(),
+        &mut Scratch::default(),
         now,
     ) {
         Ok(verified) => verified,
