@@ -60,7 +60,7 @@ impl Mark {
     }
 }
 
-/// What a token can be revoked by. Computed once, when the token is verified, and kept with it.
+/// What a token can be revoked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
     token: Mark,
@@ -208,6 +208,11 @@ impl Revocations {
     /// entries lapse, and do not begin.
     pub fn revision(&self) -> Revision {
         Revision(self.stamp)
+    }
+
+    /// Whether nothing was ever revoked, as of the last refresh: no token needs to be looked for.
+    pub fn are_none(&self) -> bool {
+        self.stamp.is_none()
     }
 
     /// Whether a token is revoked at `now`. `issued_at` is its `iat`, which only a subject's revocation looks at.

@@ -1,14 +1,17 @@
 //! Steps 3, 4 and 6: who is the caller, is their token still alive, and may they do this?
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::form::Form;
 use super::{Proxy, Verdict, Visit, Worker};
 use crate::config::raw::Access;
 use crate::decision::Denial;
+use crate::limit::Identity;
 use crate::request::credential::{self, Presented};
-use crate::revocation::{Marks, Revision};
+use crate::revocation::{Revision, Revocations};
+use crate::time::UnixNanos;
 use crate::token::Verified;
 
 /// Somebody whose token verified.
@@ -16,10 +19,51 @@ use crate::token::Verified;
 pub struct Caller {
     /// Their token.
     pub token: Verified,
-    /// What the token can be revoked by.
-    pub marks: Marks,
     /// The last revocations that it was looked for among, in vain.
     cleared: Cell<Option<Revision>>,
+    /// As whom it was counted last.
+    counted: Cell<Option<Counted>>,
+}
+
+/// As whom a limit counts a token's requests from one address.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    limit: usize,
+    address: Option<IpAddr>,
+    identity: Identity,
+}
+
+impl Caller {
+    fn new(token: Verified) -> Self {
+        Self { token, cleared: Cell::default(), counted: Cell::default() }
+    }
+
+    /// As whom the limit at the place `limit` counts this caller at `address`. `work_out` says it, unless that limit was
+    /// the last one that asked, and for the same address; so it may go by these and the token alone.
+    pub(super) fn counted_as(
+        &self,
+        limit: usize,
+        address: Option<IpAddr>,
+        work_out: impl FnOnce() -> Identity,
+    ) -> Identity {
+        if let Some(last) = self.counted.get()
+            && last.limit == limit
+            && last.address == address
+        {
+            return last.identity;
+        }
+        let identity = work_out();
+        self.counted.set(Some(Counted { limit, address, identity }));
+        identity
+    }
+}
+
+fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
+    if revocations.are_none() {
+        return false;
+    }
+    let marks = revocations.marks(token.mac(), token.jti(), token.subject());
+    revocations.is_revoked(&marks, token.issued_at(), now)
 }
 
 /// Puts `value` into this memory, if nobody else holds it, else into memory of its own.
@@ -108,9 +152,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         }
         let token_policy = &self.policy.tokens;
         let verified = token_policy.verify(token, &self.policy.book, &mut worker.scratch, self.now)?;
-        let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
-        let newcomer = Caller { token: verified, marks, cleared: Cell::default() };
-        let caller = put(worker.guest.take(), newcomer);
+        let caller = put(worker.guest.take(), Caller::new(verified));
         worker.cache.remember(token, &caller);
         worker.guest = Some(Rc::clone(&caller));
         Ok(caller)
@@ -144,9 +186,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         if caller.cleared.get() == revision {
             return Ok(());
         }
-        if self.policy.denies(token)
-            || worker.revocations.is_revoked(&caller.marks, token.issued_at(), self.now)
-        {
+        if self.policy.denies(token) || is_revoked(&worker.revocations, token, self.now) {
             return Err(Denial::TokenRevoked);
         }
         caller.cleared.set(revision);

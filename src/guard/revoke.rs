@@ -1,11 +1,13 @@
 //! The revocation endpoint: what its body asks for, and whether the caller may ask that.
 
 use super::{Caller, Guard, Proxy, Worker};
+use crate::cells::Cells;
 use crate::config::raw::TooOld;
 use crate::decision::{Denial, Fault};
 use crate::revocation::request::RevocationRequest;
 use crate::revocation::{Lifetime, RevokeError, Target};
 use crate::time::UnixNanos;
+use crate::token::Verified;
 
 /// A revocation that is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Guard {
         let lifetime = match request {
             RevocationRequest::Own => {
                 let lifetime = outliving(caller.token.expires_at());
-                worker.revocations.revoke(cells, Target::Token(&caller.marks), lifetime, now)?;
+                revoke_token(worker, cells, &caller.token, lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Token(token) => {
@@ -49,9 +51,8 @@ impl Guard {
                 if verified.subject().is_none() || verified.subject() != caller.token.subject() {
                     self.may_revoke_others(caller)?;
                 }
-                let marks = worker.revocations.marks(verified.mac(), verified.jti(), verified.subject());
                 let lifetime = outliving(verified.expires_at());
-                worker.revocations.revoke(cells, Target::Token(&marks), lifetime, now)?;
+                revoke_token(worker, cells, &verified, lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Jti { jti, expires_at } => {
@@ -109,6 +110,17 @@ impl Guard {
         let names = |numbers: &[usize]| self.policy.book.names(numbers).map(str::to_owned).collect();
         Err(Denial::PermissionMissing { missing: names(&missing), needed: names(required), any: false })
     }
+}
+
+fn revoke_token(
+    worker: &mut Worker,
+    cells: &impl Cells,
+    token: &Verified,
+    lifetime: Lifetime,
+    now: UnixNanos,
+) -> Result<(), RevokeError> {
+    let marks = worker.revocations.marks(token.mac(), token.jti(), token.subject());
+    worker.revocations.revoke(cells, Target::Token(&marks), lifetime, now)
 }
 
 impl From<RevokeError> for Denial {

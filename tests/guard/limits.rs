@@ -162,6 +162,64 @@ fn addresses_of_one_ipv6_network_are_one_client() {
 }
 
 #[test]
+fn a_token_that_comes_again_counts_by_all_parts_of_the_key_each_time() {
+    let bearer = |claims: Value| format!("Bearer {}", token(&claims));
+    let claims = |sub: &str, plan: &str, jti: &str| json!({ "sub": sub, "plan": plan, "jti": jti, "iat": START, "exp": START + HOUR, "permissions": [] });
+    let [ann, ann_again, bob] =
+        [claims("ann", "basic", "1"), claims("ann", "basic", "2"), claims("bob", "basic", "3")].map(bearer);
+    for (key, steps) in [
+        (
+            json!(["client_ip", "subject"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("2", "/", &ann, "ok"),
+                ("1", "/x", &ann, "over"),
+                ("1", "/", &ann_again, "over"),
+            ],
+        ),
+        (
+            json!(["client_ip", "claim:plan"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("2", "/", &ann, "ok"),
+                ("2", "/", &bob, "over"),
+                ("1", "/", &ann, "over"),
+            ],
+        ),
+        (
+            json!(["subject"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("2", "/", &ann, "over"),
+                ("2", "/", &bob, "ok"),
+                ("2", "/", &ann_again, "over"),
+            ],
+        ),
+        (
+            json!(["subject", "path"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("1", "/x", &ann, "ok"),
+                ("2", "/", &ann, "over"),
+                ("2", "/x", &ann, "over"),
+            ],
+        ),
+    ] {
+        // A second limit asks for the same token in between.
+        for other in [json!(["client_ip"]), json!(["subject"])] {
+            let limits = json!([limit("one", json!(1), key.clone()), limit("other", json!(100), other)]);
+            let rest = json!({ "unmatched_routes": "authenticated", "rate_limits": limits });
+            let mut guarded = Guarded::new(json!({}), rest);
+            for (place, (address, path, token, said)) in steps.into_iter().enumerate() {
+                guarded.process.address = Some(if address == "1" { "192.0.2.1:1" } else { "192.0.2.2:1" });
+                let code = get(&mut guarded, path, &[("authorization", token)]);
+                assert_eq!(code.replace("rate_limited", "over"), said, "{key} {place}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_limit_of_another_mode_than_the_rest_does_as_its_own_says() {
     let route = |path: &str, mode: &str| json!({ "path": path, "access": "public", "mode": mode });
     let mut with_modes = vec![];
