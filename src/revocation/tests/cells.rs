@@ -1,0 +1,234 @@
+//! Which shared cells are read and written, and what becomes of races, of workers that died and of garbage there.
+
+use std::cell::RefCell;
+
+use super::*;
+
+/// Cells that note every access, and lose every race for cells whose key starts with `contended`.
+struct Watched<'a> {
+    cells: &'a MemoryCells,
+    accesses: RefCell<Vec<String>>,
+    contended: Option<&'static str>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(cells: &'a MemoryCells) -> Self {
+        Self { cells, accesses: RefCell::default(), contended: None }
+    }
+
+    fn taken(&self) -> Vec<String> {
+        self.accesses.take()
+    }
+}
+
+impl Cells for Watched<'_> {
+    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
+        self.accesses.borrow_mut().push(format!("load {key}"));
+        self.cells.load(key)
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        self.accesses.borrow_mut().push(format!("store {key}"));
+        if self.contended.is_some_and(|prefix| key.starts_with(prefix)) {
+            return Ok(Stored::Conflict);
+        }
+        self.cells.store(key, bytes, expected)
+    }
+}
+
+#[test]
+fn sixty_thousand_revocations_refuse_nobody_else_and_one_more_costs_one_page() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 65_536);
+    // The marks are counters well mixed instead of keyed digests, which a build without optimisation makes too slowly.
+    let marks = |number: u128| {
+        let mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        let token = Mark(mixed ^ (mixed >> 67));
+        Marks {
+            token,
+            jti: Some(Mark(token.0.rotate_left(40))),
+            subject: Some(Mark(token.0.rotate_left(80))),
+        }
+    };
+    for number in 0..60_000 {
+        view.revoke(&cells, Target::Token(&marks(number)), until(HOUR), NOW).unwrap();
+    }
+    view.refresh(&cells).unwrap();
+    assert_eq!(view.live(NOW), 60_000);
+    assert!((0..60_000).all(|number| view.is_revoked(&marks(number), None, NOW)));
+    assert!(!(60_000..1_060_000).any(|number| view.is_revoked(&marks(number), None, NOW)));
+
+    let watched = Watched::new(&cells);
+    view.refresh(&watched).unwrap();
+    assert_eq!(watched.taken(), ["load ag1/rstamp"], "nothing new: one load");
+    open(&cells, 65_536).revoke(&cells, Target::Token(&marks(60_000)), until(HOUR), NOW).unwrap();
+    view.refresh(&watched).unwrap();
+    assert_eq!(watched.taken(), ["load ag1/rstamp", "load ag1/rdir", "load ag1/r/ea"]);
+    assert!(view.is_revoked(&marks(60_000), None, NOW));
+}
+
+#[test]
+fn a_view_of_nothing_revoked_loads_the_stamp_alone() {
+    let cells = MemoryCells::new();
+    let watched = Watched::new(&cells);
+    let mut view = open(&cells, 1000);
+    view.refresh(&watched).unwrap();
+    assert_eq!(watched.taken(), ["load ag1/rstamp"]);
+}
+
+#[test]
+fn writers_at_once_lose_nothing() {
+    let cells = MemoryCells::new();
+    let (writers, each) = (4, 300);
+    std::thread::scope(|scope| {
+        for writer in 0..writers {
+            let cells = &cells;
+            scope.spawn(move || {
+                let mut view = open(cells, 1200);
+                for number in 0..each {
+                    let number = writer * each + number;
+                    while revoke(&mut view, cells, number, until(HOUR), NOW) == Err(RevokeError::Contended) {}
+                    assert!(refuses(&mut view, cells, number, NOW));
+                }
+            });
+        }
+    });
+    let mut view = open(&cells, 1200);
+    assert!((0..writers * each).all(|number| refuses(&mut view, &cells, number, NOW)));
+    assert_eq!(view.live(NOW), 1200, "different marks fill the table exactly, whoever enters them");
+    assert_eq!(revoke(&mut view, &cells, 9999, until(HOUR), NOW), Err(RevokeError::Full));
+}
+
+#[test]
+fn one_mark_from_all_writers_at_once_is_in_force_when_any_of_them_returns() {
+    let cells = MemoryCells::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let (mut writer, mut reader) = (open(&cells, 5000), open(&cells, 5000));
+                for number in 0..200 {
+                    while revoke(&mut writer, &cells, number, until(HOUR), NOW) == Err(RevokeError::Contended)
+                    {
+                    }
+                    assert!(refuses(&mut reader, &cells, number, NOW));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn conflicts_without_end_are_given_up_after_bounded_tries() {
+    for contended in ["ag1/r/", "ag1/rdir", "ag1/rstamp"] {
+        let cells = MemoryCells::new();
+        let mut view = open(&cells, 1000);
+        revoke(&mut view, &cells, 1, until(HOUR), NOW).unwrap();
+        let mut watched = Watched::new(&cells);
+        watched.contended = Some(contended);
+        assert_eq!(
+            revoke(&mut view, &watched, 2, until(HOUR), NOW),
+            Err(RevokeError::Contended),
+            "{contended}"
+        );
+        assert!(watched.taken().len() <= 4 * MAX_TRIES);
+        assert!(refuses(&mut view, &cells, 1, NOW));
+
+        assert_eq!(revoke(&mut view, &cells, 2, until(HOUR), NOW), Ok(()), "asking again settles it");
+        let mut other = open(&cells, 1000);
+        assert!(refuses(&mut other, &cells, 2, NOW));
+        assert_eq!(other.live(NOW), 2, "and took no second place");
+    }
+}
+
+/// What a worker leaves behind that stored a page and died before it announced it.
+#[test]
+fn a_page_that_was_never_announced_is_found_by_the_next_writer() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other) = (open(&cells, 2), open(&cells, 2));
+    revoke(&mut other, &cells, 1, until(HOUR), NOW).unwrap();
+    other.refresh(&cells).unwrap();
+    let mut died = Watched::new(&cells);
+    died.contended = Some("ag1/rdir");
+    assert_eq!(revoke(&mut one, &died, 2, until(HOUR), NOW), Err(RevokeError::Contended));
+
+    assert!(!refuses(&mut other, &cells, 2, NOW), "it was not promised");
+    assert_eq!(revoke(&mut other, &cells, 3, until(HOUR), NOW), Err(RevokeError::Full));
+    assert!(refuses(&mut other, &cells, 1, NOW));
+    assert_eq!(revoke(&mut other, &cells, 2, until(HOUR), NOW), Ok(()));
+    assert!(refuses(&mut open(&cells, 2), &cells, 2, NOW));
+}
+
+#[test]
+fn a_mark_seen_before_it_was_announced_is_announced_by_who_revokes_it_again() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other, mut third) = (open(&cells, 10), open(&cells, 10), open(&cells, 10));
+    revoke(&mut one, &cells, 0, until(HOUR), NOW).unwrap();
+    third.refresh(&cells).unwrap();
+    let mut slow = Watched::new(&cells);
+    slow.contended = Some("ag1/rdir");
+    assert_eq!(revoke(&mut one, &slow, 1, until(HOUR), NOW), Err(RevokeError::Contended));
+    assert!(refuses(&mut other, &cells, 1, NOW), "read late, so with what is not announced yet");
+    assert!(!refuses(&mut third, &cells, 1, NOW));
+    assert_eq!(revoke(&mut other, &cells, 1, until(HOUR), NOW), Ok(()));
+    assert!(refuses(&mut third, &cells, 1, NOW));
+}
+
+#[test]
+fn a_page_read_outside_a_refresh_is_read_again_by_the_next_one() {
+    let cells = MemoryCells::new();
+    let (mut one, mut other) = (open(&cells, 1), open(&cells, 1));
+    let mut died = Watched::new(&cells);
+    died.contended = Some("ag1/rdir");
+    assert_eq!(revoke(&mut one, &died, 1, until(100), NOW), Err(RevokeError::Contended));
+    assert_eq!(revoke(&mut other, &cells, 2, until(HOUR), NOW), Err(RevokeError::Full));
+    revoke(&mut one, &cells, 1, until(HOUR), NOW).unwrap();
+    assert!(refuses(&mut other, &cells, 1, later(200)));
+}
+
+#[test]
+fn garbage_in_any_cell_is_a_fault_and_never_an_empty_table() {
+    let garbage: [&[u8]; 6] = [b"", b"x", b"1234567", &[0xFF; 31], &[0xFF; 33], &[0xFF; 9000]];
+    for cell in [GEOMETRY_CELL, DIRECTORY_CELL, "ag1/r/0"] {
+        for bytes in garbage {
+            let cells = MemoryCells::new();
+            revoke(&mut open(&cells, 200), &cells, 1, until(HOUR), NOW).unwrap();
+            assert_eq!(cells.store(cell, bytes, Expected::Anything), Ok(Stored::Done));
+            if cell == GEOMETRY_CELL {
+                assert_eq!(
+                    Revocations::open(&cells, seed(), 200).map(|view| view.capacity()),
+                    Err(CellFault)
+                );
+                continue;
+            }
+            let mut view = open(&cells, 200);
+            for _ in 0..2 {
+                assert_eq!(view.refresh(&cells), Err(CellFault), "{cell} {}", bytes.len());
+                assert_eq!(revoke(&mut view, &cells, 2, until(HOUR), NOW), Err(RevokeError::Fault));
+            }
+        }
+    }
+    for size in [0, u64::from(MAX_CAPACITY) + 1] {
+        let cells = MemoryCells::new();
+        assert_eq!(cells.store(GEOMETRY_CELL, &size.to_le_bytes(), Expected::Absent), Ok(Stored::Done));
+        assert!(Revocations::open(&cells, seed(), 200).is_err());
+    }
+}
+
+#[test]
+fn a_page_that_the_directory_names_and_nobody_stored_is_a_fault() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1000);
+    assert_eq!(cells.store(DIRECTORY_CELL, &[0, 0, 0, 0, 1, 0, 0, 0], Expected::Absent), Ok(Stored::Done));
+    assert_eq!(cells.store(STAMP_CELL, b"", Expected::Anything), Ok(Stored::Done));
+    assert_eq!(view.refresh(&cells), Err(CellFault));
+    let cells = MemoryCells::new();
+    assert_eq!(cells.store(STAMP_CELL, b"", Expected::Anything), Ok(Stored::Done));
+    assert_eq!(view.refresh(&cells), Err(CellFault), "a stamp without a directory");
+}
+
+#[test]
+fn cell_keys_are_short_enough_for_the_hosts_smallest_entry() {
+    let keys = [page_cell(65_535), GEOMETRY_CELL.into(), DIRECTORY_CELL.into(), STAMP_CELL.into()];
+    assert!(keys.iter().all(|key| key.len() <= 22));
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 4);
+}
