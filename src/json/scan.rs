@@ -52,7 +52,7 @@ pub struct NotJson;
 impl<'t> Json<'t> {
     /// Reads `text`, all of it.
     pub fn read(text: &'t str) -> Result<Self, NotJson> {
-        let mut scanner = Scanner { rest: text };
+        let mut scanner = Scanner::new(text);
         let value = scanner.value(DEEPEST)?;
         scanner.end().map(|()| value)
     }
@@ -116,7 +116,7 @@ impl<'t> Json<'t> {
 impl<'t> List<'t> {
     /// The elements, in their order.
     pub fn elements(self) -> Elements<'t> {
-        Elements { scanner: Scanner { rest: self.0 }, is_first: true }
+        Elements { scanner: Scanner::new(self.0), is_first: true }
     }
 }
 
@@ -134,7 +134,7 @@ impl<'t> Iterator for Elements<'t> {
     #[inline(never)]
     fn next(&mut self) -> Option<Json<'t>> {
         if self.is_first {
-            self.scanner.take(1).ok()?;
+            self.scanner.pass(1);
         }
         // Behind the last one nothing is left, which is no element either.
         let element = self.scanner.element(self.is_first, DEEPEST).ok().flatten();
@@ -161,7 +161,7 @@ pub struct Members<'t> {
 impl<'t> Members<'t> {
     /// Those of `text`, which is read from its start to its end.
     pub fn of(text: &'t str) -> Self {
-        Self { scanner: Scanner { rest: text }, is_first: true }
+        Self { scanner: Scanner::new(text), is_first: true }
     }
 
     // As for elements.
@@ -187,23 +187,31 @@ impl<'t> Iterator for Members<'t> {
     }
 }
 
-/// What is left of a text.
+/// A text, read up to some byte of it.
 #[derive(Debug)]
 struct Scanner<'t> {
-    rest: &'t str,
+    text: &'t str,
+    at: usize,
 }
 
 impl<'t> Scanner<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Passes over as many bytes, which are there.
+    fn pass(&mut self, bytes: usize) {
+        self.at = self.at.wrapping_add(bytes);
+    }
+
     /// The next byte that is no white space; it stays.
     fn peek(&mut self) -> Option<u8> {
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\t' | b'\r');
-        let first = *self.rest.as_bytes().first()?;
-        if !blank(&first) {
-            return Some(first);
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b' ' | b'\n' | b'\t' | b'\r' => self.pass(1),
+                byte => return Some(byte),
+            }
         }
-        let end = self.rest.bytes().position(|byte| !blank(&byte)).unwrap_or(self.rest.len());
-        self.take(end).ok()?;
-        self.rest.as_bytes().first().copied()
     }
 
     /// Nothing but white space may follow.
@@ -213,16 +221,19 @@ impl<'t> Scanner<'t> {
 
     /// The next `length` bytes.
     fn take(&mut self, length: usize) -> Result<&'t str, NotJson> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(NotJson)?;
-        self.rest = rest;
+        let taken = self.text.get(self.at..).and_then(|rest| rest.get(..length)).ok_or(NotJson)?;
+        self.pass(length);
         Ok(taken)
     }
 
     /// Whether `text` comes next; then it is behind us.
     fn goes_on(&mut self, text: &str) -> bool {
-        let rest = self.rest.strip_prefix(text);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
+        let goes_on =
+            self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(text.as_bytes()));
+        if goes_on {
+            self.pass(text.len());
+        }
+        goes_on
     }
 
     fn value(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
@@ -251,20 +262,20 @@ impl<'t> Scanner<'t> {
         &mut self,
         mut next: impl FnMut(&mut Self, bool) -> Result<bool, NotJson>,
     ) -> Result<&'t str, NotJson> {
-        let text = self.rest;
-        self.take(1)?;
+        let start = self.at;
+        self.pass(1);
         let mut is_first = true;
         while next(self, is_first)? {
             is_first = false;
         }
-        text.get(..text.len().saturating_sub(self.rest.len())).ok_or(NotJson)
+        self.text.get(start..self.at).ok_or(NotJson)
     }
 
     /// Whether another element comes, with the comma before it out of the way; otherwise the end is behind us.
     fn another(&mut self, is_first: bool, end: u8) -> Result<bool, NotJson> {
         let next = self.peek().ok_or(NotJson)?;
         if next == end {
-            self.take(1)?;
+            self.pass(1);
             return Ok(false);
         }
         if !is_first {
@@ -274,7 +285,11 @@ impl<'t> Scanner<'t> {
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
-        if self.peek() == Some(byte) { self.take(1).map(drop) } else { Err(NotJson) }
+        if self.peek() != Some(byte) {
+            return Err(NotJson);
+        }
+        self.pass(1);
+        Ok(())
     }
 
     /// The next member of an object whose bracket is behind us; `None` behind the last one and the closing bracket.
@@ -298,26 +313,50 @@ impl<'t> Scanner<'t> {
     fn number(&mut self) -> Result<Number, NotJson> {
         /// So many digits are always an integer of 64 bits.
         const FEW: usize = 19;
-        let of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-        let end = self.rest.bytes().position(|byte| !of_number(&byte)).unwrap_or(self.rest.len());
-        let digits = self.take(end)?;
-        let is_plain = digits.len() <= FEW && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if is_plain && (digits.len() == 1 || !digits.starts_with('0')) {
-            return digits.parse::<u64>().map(Number::from).map_err(|_| NotJson);
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let (mut number, mut digits) = (0_u64, 0_usize);
+        while let Some(digit @ b'0'..=b'9') = rest.get(digits) {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit & 0b1111));
+            digits = digits.wrapping_add(1);
         }
-        any_number(digits)
+        let goes_on = matches!(rest.get(digits), Some(b'-' | b'+' | b'.' | b'e' | b'E'));
+        let has_leading_zero = digits > 1 && rest.first() == Some(&b'0');
+        if digits == 0 || digits > FEW || has_leading_zero || goes_on {
+            return self.any_number();
+        }
+        self.pass(digits);
+        Ok(Number::from(number))
+    }
+
+    /// A number with a sign, a fraction, an exponent or many digits; none at all, if it has a wrong form.
+    #[cold]
+    fn any_number(&mut self) -> Result<Number, NotJson> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let of_number = |byte: u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let end = rest.bytes().position(|byte| !of_number(byte)).unwrap_or(rest.len());
+        match super::read(self.take(end)?.as_bytes(), &mut Vec::new()) {
+            Ok(Value::Number(number)) => Ok(number),
+            Ok(_) | Err(_) => Err(NotJson),
+        }
     }
 
     /// A text, from its opening quote to its closing one.
     fn text(&mut self) -> Result<Cow<'t, str>, NotJson> {
-        self.take(1)?;
+        self.pass(1);
         let plain = self.plain()?;
-        if self.goes_on("\"") { Ok(Cow::Borrowed(plain)) } else { self.escaped(plain).map(Cow::Owned) }
+        if self.text.as_bytes().get(self.at) != Some(&b'"') {
+            return self.escaped(plain).map(Cow::Owned);
+        }
+        self.pass(1);
+        Ok(Cow::Borrowed(plain))
     }
 
     /// What stands before the next quote, escape or control character; one of these follows.
     fn plain(&mut self) -> Result<&'t str, NotJson> {
-        self.take(find_end_of_plain_json(self.rest.as_bytes()).ok_or(NotJson)?)
+        let rest = self.text.as_bytes().get(self.at..).ok_or(NotJson)?;
+        let start = self.at;
+        self.pass(find_end_of_plain_json(rest).ok_or(NotJson)?);
+        self.text.get(start..self.at).ok_or(NotJson)
     }
 
     #[cold]
@@ -367,15 +406,6 @@ impl<'t> Scanner<'t> {
             return Err(NotJson);
         }
         u16::from_str_radix(digits, 16).map_err(|_| NotJson)
-    }
-}
-
-/// A number with a sign, a fraction, an exponent or many digits; none at all, if it has a wrong form.
-#[cold]
-fn any_number(digits: &str) -> Result<Number, NotJson> {
-    match super::read(digits.as_bytes(), &mut Vec::new()) {
-        Ok(Value::Number(number)) => Ok(number),
-        Ok(_) | Err(_) => Err(NotJson),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, MAC, and only then claims.
 
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot, numeric_date};
-use super::compact::{Compact, Decoded, Header, decode};
+use super::compact::{Compact, Decoded, Header, NotBase64Url, decode};
 use super::keys::ALGORITHM;
 use super::texts::{Span, Texts};
 use super::{Scratch, TokenFault, TokenPolicy, Verified};
@@ -52,13 +52,14 @@ pub(super) fn verify(
     Ok(verified)
 }
 
-fn authenticate(
+/// The place of the key by which the MAC holds, and the MAC.
+fn authenticate<'m>(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
     header: &Header,
-    signature: Result<&[u8], TokenFault>,
+    signature: Result<&'m [u8], NotBase64Url>,
     now: UnixNanos,
-) -> Result<(usize, [u8; 32]), TokenFault> {
+) -> Result<(usize, &'m [u8; 32]), TokenFault> {
     if header.alg != ALGORITHM {
         return Err(TokenFault::AlgorithmRefused);
     }
@@ -67,9 +68,9 @@ fn authenticate(
         return Err(TokenFault::KeyUnknown);
     }
     // A signature cut short is no signature: all 32 bytes count.
-    let mac: [u8; 32] = signature?.try_into().map_err(|_| TokenFault::SignatureInvalid)?;
+    let mac: &[u8; 32] = signature?.try_into().map_err(|_| TokenFault::SignatureInvalid)?;
     candidates
-        .find(|(_, secret)| secret.verifies(compact.signing_input, &mac))
+        .find(|(_, secret)| secret.verifies(compact.signing_input, mac))
         .map(|(key, _)| (key, mac))
         .ok_or(TokenFault::SignatureInvalid)
 }
@@ -79,7 +80,7 @@ fn read_claims(
     claims: &Claims<'_>,
     book: &PermissionBook,
     texts: &mut Texts,
-    (key, mac): (usize, [u8; 32]),
+    (key, mac): (usize, &[u8; 32]),
 ) -> Result<Verified, TokenFault> {
     if policy.required.iter().any(|(_, slot)| claims.value(*slot).is_none()) {
         return Err(missing(policy, claims));
@@ -98,7 +99,7 @@ fn read_claims(
     let (permissions, permissions_text) = read_permissions(policy, claims, book, texts)?;
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?, texts)).collect();
     Ok(Verified {
-        mac,
+        mac: *mac,
         key,
         texts: std::mem::take(texts),
         subject,
