@@ -174,7 +174,7 @@ impl Policy {
     /// Whether `revocation.denied` refuses a token that verified.
     pub fn denies(&self, token: &Verified) -> bool {
         let kid = self.tokens.keys.kid(token.key());
-        self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
+        !self.denied.is_empty() && self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
     }
 
     /// The kid of the key at a place of the configuration.

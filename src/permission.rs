@@ -14,13 +14,13 @@ impl PermissionFormat {
     pub fn accepts(self, text: &str) -> bool {
         match self {
             Self::ResourceAction => {
-                let mut colon = None;
+                let mut has_colon = false;
                 let is_good = text.bytes().enumerate().all(|(place, byte)| match byte {
                     b'a'..=b'z' | b'_' => true,
-                    b':' => place > 0 && colon.replace(place).is_none(),
+                    b':' => place > 0 && !std::mem::replace(&mut has_colon, true),
                     _ => false,
                 });
-                is_good && !text.ends_with(':') && colon.is_some()
+                is_good && has_colon && !text.ends_with(':')
             }
             // RFC 6749 section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
             Self::ScopeToken => {

@@ -210,9 +210,9 @@ impl Revocations {
         Revision(self.stamp)
     }
 
-    /// Whether nothing was ever revoked, as of the last refresh: no token needs to be looked for.
+    /// Whether no entry was ever seen: no token needs to be looked for.
     pub fn are_none(&self) -> bool {
-        self.stamp.is_none()
+        self.table.has_no_page()
     }
 
     /// Whether a token is revoked at `now`. `issued_at` is its `iat`, which only a subject's revocation looks at.

@@ -1,7 +1,7 @@
 //! Is the token genuine, and is it its time? (RFC 7519, RFC 7515, RFC 8725)
 //!
 //! One reading of one text: the MAC is computed by jwt-simple over the bytes that were sent, and the same bytes are
-//! then parsed once, strictly, by [`claims`]. The library's own parsing of headers and claims is not used, because its
+//! then read strictly, by one reader, in [`claims`]. The library's own parsing of headers and claims is not used, because its
 //! defaults are laxer than the contract (DESIGN.md lists them). Nothing in the claims is looked at before the MAC holds.
 
 pub mod cache;
@@ -68,7 +68,7 @@ pub struct Verified {
 
 /// What a worker keeps from one token to the next: the last header, and memory. It belongs to one policy, by whose keys
 /// the token with that header was verified.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     last: LastHeader,
     /// The last payload and signature: never longer than a token may be.
@@ -76,11 +76,17 @@ pub struct Scratch {
     texts: Texts,
 }
 
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<of tokens>")
+    }
+}
+
 impl Scratch {
-    /// Takes the memory of a token's texts for the next token's. The token says nothing any more: only who alone holds
-    /// it and is about to overwrite it may do this.
+    /// Takes the memory of a token's texts for the next token's, unless there is some already. The token may say nothing
+    /// any more: only who alone holds it and will ask it nothing may do this.
     pub(crate) fn take_memory(&mut self, token: &mut Verified) {
-        self.texts = std::mem::take(&mut token.texts);
+        self.texts.take_memory(&mut token.texts);
     }
 }
 

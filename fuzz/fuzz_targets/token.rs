@@ -48,7 +48,24 @@ fuzz_target!(|data: &[u8]| {
 fn alike(part: &[u8]) {
     let Ok(text) = std::str::from_utf8(part) else { return };
     let library: Option<Value> = serde_json::from_str(text).ok();
-    assert_eq!(Json::read(text).ok().map(|json| json.to_value()), library, "{text}");
+    let ours = Json::read(text).ok();
+    assert_eq!(ours.as_ref().map(tree), library, "{text}");
+    let library_repeats = {
+        let mut repeated = Vec::new();
+        api_guard::json::read(part, &mut repeated).is_ok() && !repeated.is_empty()
+    };
+    assert_eq!(ours.is_some_and(|json| json.repeats_a_name()), library_repeats, "{text}");
+}
+
+/// What is read, one value after the other.
+fn tree(json: &Json<'_>) -> Value {
+    match json {
+        Json::List(list) => list.elements().map(|value| tree(&value)).collect(),
+        Json::Object(object) => {
+            object.members().map(|(name, value)| (name.into_owned(), tree(&value))).collect()
+        }
+        leaf => leaf.to_value(),
+    }
 }
 
 /// Read once more, by another reader of JSON.

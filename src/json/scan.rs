@@ -5,8 +5,9 @@
 //! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another. Numbers that are more than a
 //! few digits are the library's to read.
 //!
-//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and read
-//! once more by whoever asks what is in it.
+//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and who
+//! asks what is in it has it read again. That finds the same, and no fault any more: it is the same reader, which allows
+//! no fewer values in one another the second time.
 
 use std::borrow::Cow;
 
@@ -83,13 +84,10 @@ impl<'t> Json<'t> {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
             // Most lists hold no objects.
-            Self::List(list) if find(list.0.as_bytes(), b'{').is_none() => false,
-            Self::List(list) => list.elements().any(|value| value.repeats_a_name()),
-            Self::Object(object) => {
-                let mut seen = Map::new();
-                object.members().any(|(name, value)| {
-                    seen.insert(name.into_owned(), Value::Null).is_some() || value.repeats_a_name()
-                })
+            Self::List(List(text)) if find(text.as_bytes(), b'{').is_none() => false,
+            // There is no fault to be found any more; if there were one, it would not pass.
+            Self::List(List(text)) | Self::Object(Object(text)) => {
+                Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)
             }
         }
     }
@@ -101,13 +99,8 @@ impl<'t> Json<'t> {
             Self::Bool(value) => Value::Bool(*value),
             Self::Number(number) => Value::Number(number.clone()),
             Self::Text(text) => Value::String(text.clone().into_owned()),
-            Self::List(list) => Value::Array(list.elements().map(|value| value.to_value()).collect()),
-            Self::Object(object) => {
-                let mut members = Map::new();
-                for (name, value) in object.members() {
-                    members.insert(name.into_owned(), value.to_value());
-                }
-                Value::Object(members)
+            Self::List(List(text)) | Self::Object(Object(text)) => {
+                super::read(text.as_bytes(), &mut Vec::new()).unwrap_or_default()
             }
         }
     }
@@ -156,12 +149,13 @@ impl<'t> Object<'t> {
 pub struct Members<'t> {
     scanner: Scanner<'t>,
     is_first: bool,
+    is_over: bool,
 }
 
 impl<'t> Members<'t> {
     /// Those of `text`, which is read from its start to its end.
     pub fn of(text: &'t str) -> Self {
-        Self { scanner: Scanner::new(text), is_first: true }
+        Self { scanner: Scanner::new(text), is_first: true, is_over: false }
     }
 
     // As for elements.
@@ -183,7 +177,12 @@ impl<'t> Iterator for Members<'t> {
     type Item = Result<Member<'t>, NotJson>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
+        if self.is_over {
+            return None;
+        }
+        let member = self.read().transpose();
+        self.is_over = !matches!(member, Some(Ok(_)));
+        member
     }
 }
 
@@ -294,6 +293,14 @@ impl<'t> Scanner<'t> {
 
     /// The next member of an object whose bracket is behind us; `None` behind the last one and the closing bracket.
     fn member(&mut self, is_first: bool, depth: u8) -> Result<Option<Member<'t>>, NotJson> {
+        match self.name(is_first)? {
+            Some(name) => Ok(Some((name, self.value(depth)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Its name; then its value comes next.
+    fn name(&mut self, is_first: bool) -> Result<Option<Cow<'t, str>>, NotJson> {
         if !self.another(is_first, b'}')? {
             return Ok(None);
         }
@@ -301,8 +308,34 @@ impl<'t> Scanner<'t> {
             return Err(NotJson);
         }
         let name = self.text()?;
-        self.expect(b':')?;
-        Ok(Some((name, self.value(depth)?)))
+        self.expect(b':').map(|()| Some(name))
+    }
+
+    /// Whether a name stands more than once in an object of the next value. Reads it once, however deep it is.
+    fn repeats_a_name(&mut self, depth: u8) -> Result<bool, NotJson> {
+        let (mut is_first, mut repeats) = (true, false);
+        match self.peek() {
+            Some(b'{') => {
+                let depth = depth.checked_sub(1).ok_or(NotJson)?;
+                self.pass(1);
+                let mut seen = Map::new();
+                while let Some(name) = self.name(is_first)? {
+                    is_first = false;
+                    repeats |= seen.insert(name.into_owned(), Value::Null).is_some();
+                    repeats |= self.repeats_a_name(depth)?;
+                }
+            }
+            Some(b'[') => {
+                let depth = depth.checked_sub(1).ok_or(NotJson)?;
+                self.pass(1);
+                while self.another(is_first, b']')? {
+                    is_first = false;
+                    repeats |= self.repeats_a_name(depth)?;
+                }
+            }
+            _ => drop(self.value(depth)?),
+        }
+        Ok(repeats)
     }
 
     /// The next element of an array, likewise.
@@ -416,10 +449,23 @@ mod tests {
 
     use super::*;
 
+    /// What is read, one value after the other.
+    fn tree(json: &Json<'_>) -> Value {
+        match json {
+            Json::List(list) => list.elements().map(|value| tree(&value)).collect(),
+            Json::Object(object) => {
+                object.members().map(|(name, value)| (name.into_owned(), tree(&value))).collect()
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => json.to_value(),
+        }
+    }
+
     /// Whether this reader and the library take the same of `text`, and what.
     fn both(text: &str) -> (Option<Value>, Option<Value>) {
         let library: Result<Value, _> = serde_json::from_str(text);
-        (Json::read(text).ok().map(|json| json.to_value()), library.ok())
+        let ours = Json::read(text).ok();
+        assert_eq!(ours.as_ref().map(tree), ours.as_ref().map(Json::to_value), "{text}");
+        (ours.as_ref().map(tree), library.ok())
     }
 
     #[test]
@@ -523,7 +569,12 @@ mod tests {
 
     #[test]
     fn members_come_while_they_are_read_and_what_is_wrong_behind_them_too() {
-        let members = |text| Members::of(text).take(3).map(|member| member.is_ok()).collect();
+        let members = |text| {
+            let mut members = Members::of(text);
+            let come = members.by_ref().map(|member| member.is_ok()).collect();
+            assert!(members.next().is_none(), "{text}: over is over");
+            come
+        };
         for (text, come) in [
             ("{}", &[][..]),
             (" { } ", &[]),
@@ -534,13 +585,15 @@ mod tests {
             (r#"{"a":1"#, &[true, false]),
             (r#"{"a":[1}"#, &[false]),
             ("{", &[false]),
+            (r#"{{"a":1}"#, &[false]),
+            (r#"{"a":-,"b":1}"#, &[false]),
         ] {
             let all: Vec<bool> = members(text);
-            assert_eq!(all.get(..come.len()), Some(come), "{text}");
-            assert!(all.get(come.len()).is_none_or(|_| come.contains(&false)), "{text}");
+            assert_eq!(all, come, "{text}");
         }
         for text in ["", "[]", "1", "\"{\""] {
-            assert!(members(text).iter().all(|is_member| !is_member), "{text}");
+            let all: Vec<bool> = members(text);
+            assert_eq!(all, [false], "{text}");
         }
         for (depth, is_read) in [(126, true), (127, false)] {
             let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
@@ -600,6 +653,11 @@ mod tests {
         fn it_agrees_with_the_library_on_any_text(text in texts()) {
             let (ours, library) = both(&text);
             prop_assert_eq!(ours, library);
+            if let Ok(json) = Json::read(&text) {
+                let mut repeated = Vec::new();
+                prop_assert!(crate::json::read(text.as_bytes(), &mut repeated).is_ok());
+                prop_assert_eq!(json.repeats_a_name(), !repeated.is_empty());
+            }
         }
 
         #[test]

@@ -21,7 +21,8 @@ pub struct Denied {
 }
 
 impl Denied {
-    fn is_empty(&self) -> bool {
+    /// Whether nothing is listed.
+    pub fn is_empty(&self) -> bool {
         [&self.jti, &self.sub, &self.kid, &self.sub_issued_before].into_iter().all(Lookup::is_empty)
     }
 
@@ -33,9 +34,6 @@ impl Denied {
         kid: Option<&str>,
         issued_at: Option<UnixNanos>,
     ) -> bool {
-        if self.is_empty() {
-            return false;
-        }
         let is_old = |before: &u64| issued_at.is_none_or(|moment| moment.seconds() < *before);
         jti.is_some_and(|jti| self.jti.contains(jti))
             || kid.is_some_and(|kid| self.kid.contains(kid))

@@ -41,6 +41,11 @@ impl Table {
         Self { pages: Vec::new(), index: Index::default(), capacity }
     }
 
+    /// Whether no page was ever taken over.
+    pub(super) fn has_no_page(&self) -> bool {
+        self.pages.is_empty()
+    }
+
     /// Number of places over all pages.
     pub(super) fn capacity(&self) -> usize {
         self.capacity

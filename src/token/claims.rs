@@ -249,6 +249,13 @@ mod tests {
             );
         }
         assert!(read(&reader, br#"{"exp":1,"other":1,"other":2}"#).is_ok());
+        for (text, problem) in [
+            (r#"{"sub":1,"exp":1,"sub":2,"exp":2}"#, ClaimsProblem::Repeated("sub".to_owned())),
+            (r#"{"exp":1,"exp":2}x"#, ClaimsProblem::NotAnObject),
+            (r#"{"exp":1,"exp":2,"#, ClaimsProblem::NotAnObject),
+        ] {
+            assert_eq!(read(&reader, text.as_bytes()).err(), Some(problem), "{text}");
+        }
     }
 
     #[test]

@@ -39,8 +39,8 @@ impl<'a> Compact<'a> {
         Ok(Self { header, payload, signature, signing_input })
     }
 
-    /// Decodes payload and signature into `memory`, which is emptied first. What was cut short is told of each, since that comes after other faults; a
-    /// character that no token has comes before all of them.
+    /// Decodes payload and signature into `memory`, which is emptied first. What was cut short is told of each, since
+    /// that comes after other faults; a character that no token has comes before all of them.
     pub fn decode<'m>(&self, memory: &'m mut Vec<u8>) -> Result<Decoded<'m>, NotBase64Url> {
         memory.clear();
         let payload = decode_into(memory, self.payload);

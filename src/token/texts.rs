@@ -1,5 +1,8 @@
 //! Texts of one token, one behind the other in memory that the next token can use again.
 
+/// Memory that passes from one token to the next, bytes.
+const MOST_KEPT: usize = 1024;
+
 /// The texts.
 #[derive(Debug, Default)]
 pub(super) struct Texts(String);
@@ -12,6 +15,14 @@ pub(super) struct Span {
 }
 
 impl Texts {
+    /// Takes the memory of `others`, if there is none here; they are forgotten then. Much of it is not worth keeping:
+    /// who gets it next may need little and be remembered for long.
+    pub(super) fn take_memory(&mut self, others: &mut Self) {
+        if self.0.capacity() == 0 && others.0.capacity() <= MOST_KEPT {
+            *self = std::mem::take(others);
+        }
+    }
+
     /// Forgets all of them. Their memory stays.
     pub(super) fn clear(&mut self) {
         self.0.clear();
@@ -42,7 +53,7 @@ impl Texts {
         Span { start, end: self.0.len() }
     }
 
-    /// The text there. A place of other texts may hold none.
+    /// The text there: of these texts, or it is any or none.
     pub(super) fn get(&self, span: Span) -> &str {
         self.0.get(span.start..span.end).unwrap_or_default()
     }
@@ -63,6 +74,19 @@ mod tests {
             assert_eq!(words.map(|span| texts.get(span)), ["x:y", "z:z"]);
             texts.clear();
             assert_eq!((texts.len(), texts.get(a)), (0, ""));
+        }
+    }
+
+    #[test]
+    fn little_memory_is_taken_where_there_is_none() {
+        let of = |bytes: usize| Texts("x".repeat(bytes));
+        for (own, other, taken) in
+            [(0, 10, true), (0, MOST_KEPT, true), (0, MOST_KEPT + 1, false), (1, 10, false)]
+        {
+            let (mut texts, mut others) = (of(own), of(other));
+            texts.take_memory(&mut others);
+            assert_eq!(others.len(), if taken { 0 } else { other }, "{own} {other}");
+            assert_eq!(texts.len(), if taken { other } else { own }, "{own} {other}");
         }
     }
 }

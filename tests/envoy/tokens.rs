@@ -314,6 +314,12 @@ fn a_tokens_size_and_depth_are_bounded() {
         let nest = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         stating(&format!(r#"{{"sub":"a","iat":NOW,"exp":LATER,"x":{nest}}}"#))
     };
+    let within = |claim: &str, open: &str, close: &str| {
+        let (opened, closed) = (open.repeat(125), close.repeat(125));
+        // A great many entries at the bottom: they must not be read once for each list around them.
+        let nest = format!("{opened}[{}0]{closed}", "0,".repeat(15_000));
+        stating(&format!(r#"{{"sub":"a","iat":NOW,"exp":LATER,"{claim}":{nest}}}"#))
+    };
     judge(
         &roomy,
         &HTTP1,
@@ -321,6 +327,10 @@ fn a_tokens_size_and_depth_are_bounded() {
             ("a long token", claiming(json!({ "x": "y".repeat(40_000) })), "200"),
             ("a little nested", nested(20), "200"),
             ("deeply nested", nested(10_000), "401"),
+            ("as deeply as is read", nested(126), "200"),
+            ("one more", nested(127), "401 token_malformed"),
+            ("as deeply, in claims that are looked into", within("aud", "[", "]"), "401 claim_invalid"),
+            ("in permissions", within("permissions", r#"{"a":"#, "}"), "401 permissions_malformed"),
             ("half of it", stating(&format!(r#"{{"x":{}"#, "[".repeat(20_000))), "401"),
         ],
     );
