@@ -5,13 +5,15 @@
 
 mod scan;
 pub(crate) mod text;
+mod value;
 
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-pub use scan::{Json, List, Member, Members, NotJson, Object};
+pub use scan::NotJson;
+pub use value::{Elements, Json, List, Member, Members, Object};
 
 /// A place in a JSON document (RFC 6901).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]

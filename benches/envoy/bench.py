@@ -23,8 +23,6 @@ from load import Run, one_round
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
-ROUNDS_OF_A_LIFE = 3
-
 
 def arguments() -> argparse.Namespace:
     names = [load.name for load in plan.loads()]
@@ -119,12 +117,12 @@ class Bench:
         runs: dict[str, list[Run]] = {name: [] for name in names}
         files: dict[str, Path] = {}
         # A process has its luck: where its memory lies makes it faster or slower by more than some of the ratios that
-        # are asked for, for as long as it lives. So each chain gets several lives.
-        for first in range(0, self.options.rounds, ROUNDS_OF_A_LIFE):
-            if first > 0:
+        # are asked for, for as long as it lives. So each chain gets a new one in every round.
+        for number in range(self.options.rounds):
+            if number > 0:
                 self.stop(load)
                 envoys = {name: self.envoy(name, load) for name in names}
-            self.rounds_of_a_life(load, envoys, files, runs, first)
+            self.one_round_of(load, envoys, files, runs, number)
         self.results.append((load, runs))
 
     def stop(self, load: plan.Load):
@@ -134,14 +132,12 @@ class Bench:
             if envoy:
                 envoy.stop()
 
-    def rounds_of_a_life(
-        self, load: plan.Load, envoys: dict[str, Envoy], files: dict[str, Path], runs: dict[str, list[Run]], first: int
+    def one_round_of(
+        self, load: plan.Load, envoys: dict[str, Envoy], files: dict[str, Path], runs: dict[str, list[Run]], number: int
     ):
         names = list(envoys)
-        for number in range(first - 1, min(first + ROUNDS_OF_A_LIFE, self.options.rounds)):
-            warming = number < first  # thrown away
-            order = names[number % len(names) :] + names[: number % len(names)]
-            seconds = 0.3 if warming else self.options.seconds
+        order = names[number % len(names) :] + names[: number % len(names)]
+        for warming, seconds in ((True, 0.3), (False, self.options.seconds)):
             for name in names:
                 if load.anew or name not in files:
                     files[name] = self.write_requests(load, name, seconds, shared=files.get(names[0]))
@@ -150,10 +146,9 @@ class Bench:
                 self.verify(load, name, run)
                 if not warming:
                     runs[name].append(run)
-            latest = {} if warming else {name: of_chain[-1] for name, of_chain in runs.items()}
-            report.progress(load, number, self.options.rounds, latest)
             if load.anew:
                 files.clear()
+        report.progress(load, number, self.options.rounds, {name: of_chain[-1] for name, of_chain in runs.items()})
 
     def write_requests(self, load: plan.Load, chain: str, seconds: float, shared: Path | None) -> Path:
         if shared and load.name != "routes":

@@ -16,7 +16,7 @@ from load import CONNECTIONS_PER_WORKER, Run
 
 def progress(load: plan.Load, number: int, rounds: int, latest: dict[str, Run]):
     words = ", ".join(f"{name} {run.cpu_us:.1f}" for name, run in latest.items())
-    print(f"  {load.name} {number + 1}/{rounds}: {words or 'warmed up'}", flush=True)
+    print(f"  {load.name} {number + 1}/{rounds}: {words}", flush=True)
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:

@@ -1,205 +1,38 @@
-//! JSON read from front to back, borrowing from the text (RFC 8259): what tokens and requests bring.
+//! JSON read from front to back (RFC 8259): what tokens and requests bring.
 //!
 //! The library's reader hands over each value through a visitor, which takes an allocation for each text and more code
 //! than all else that a new token needs. This one takes and refuses the same texts: UTF-8, one value, no lone
 //! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another. Numbers that are more than a
 //! few digits are the library's to read.
-//!
-//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and who
-//! asks what is in it has it read again. That finds the same, and no fault any more: it is the same reader, which allows
-//! no fewer values in one another the second time.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
-use crate::bytes::{find, find_end_of_plain_json};
+use super::value::{Json, List, Member, Object};
+use crate::bytes::find_end_of_plain_json;
 
 /// Values in one another, as the library has it.
-const DEEPEST: u8 = 127;
-
-/// A JSON value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Json<'t> {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool(bool),
-    /// A number that a double, or an integer of 64 bits, can hold.
-    Number(Number),
-    /// A text, borrowed where it has no escapes.
-    Text(Cow<'t, str>),
-    /// An array.
-    List(List<'t>),
-    /// An object.
-    Object(Object<'t>),
-}
-
-/// The text of an array, which was found to be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct List<'t>(&'t str);
-
-/// The text of an object, which was found to be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Object<'t>(&'t str);
-
-/// A member of an object: its name and its value.
-pub type Member<'t> = (Cow<'t, str>, Json<'t>);
+pub(super) const DEEPEST: u8 = 127;
 
 /// Not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotJson;
 
-impl<'t> Json<'t> {
-    /// Reads `text`, all of it.
-    pub fn read(text: &'t str) -> Result<Self, NotJson> {
-        let mut scanner = Scanner::new(text);
-        let value = scanner.value(DEEPEST)?;
-        scanner.end().map(|()| value)
-    }
-
-    /// The text, if it is one.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Object(_) => None,
-        }
-    }
-
-    /// The value of an object's member.
-    #[inline(never)]
-    pub fn member(&self, name: &str) -> Option<Self> {
-        let Self::Object(object) = self else { return None };
-        object.members().find(|(known, _)| known == name).map(|(_, value)| value)
-    }
-
-    /// The value at the end of this way down through objects.
-    pub fn at(&self, way: &[String]) -> Option<Self> {
-        let (first, further) = way.split_first()?;
-        further.iter().try_fold(self.member(first)?, |value, name| value.member(name))
-    }
-
-    /// Whether a name stands more than once in an object somewhere in here.
-    pub fn repeats_a_name(&self) -> bool {
-        match self {
-            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
-            // Most lists hold no objects.
-            Self::List(List(text)) if find(text.as_bytes(), b'{').is_none() => false,
-            // There is no fault to be found any more; if there were one, it would not pass.
-            Self::List(List(text)) | Self::Object(Object(text)) => {
-                Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)
-            }
-        }
-    }
-
-    /// The library's tree, in which the last of equal names counts.
-    pub fn to_value(&self) -> Value {
-        match self {
-            Self::Null => Value::Null,
-            Self::Bool(value) => Value::Bool(*value),
-            Self::Number(number) => Value::Number(number.clone()),
-            Self::Text(text) => Value::String(text.clone().into_owned()),
-            Self::List(List(text)) | Self::Object(Object(text)) => {
-                super::read(text.as_bytes(), &mut Vec::new()).unwrap_or_default()
-            }
-        }
-    }
-}
-
-impl<'t> List<'t> {
-    /// The elements, in their order.
-    pub fn elements(self) -> Elements<'t> {
-        Elements { scanner: Scanner::new(self.0), is_first: true }
-    }
-}
-
-/// The elements of an array.
-#[derive(Debug)]
-pub struct Elements<'t> {
-    scanner: Scanner<'t>,
-    is_first: bool,
-}
-
-impl<'t> Iterator for Elements<'t> {
-    type Item = Json<'t>;
-
-    // Asked from many places, and once in the module's code.
-    #[inline(never)]
-    fn next(&mut self) -> Option<Json<'t>> {
-        if self.is_first {
-            self.scanner.pass(1);
-        }
-        // Behind the last one nothing is left, which is no element either.
-        let element = self.scanner.element(self.is_first, DEEPEST).ok().flatten();
-        self.is_first = false;
-        element
-    }
-}
-
-impl<'t> Object<'t> {
-    /// The members, in their order; a name may stand more than once.
-    pub fn members(self) -> impl Iterator<Item = Member<'t>> {
-        Members::of(self.0).map_while(Result::ok)
-    }
-}
-
-/// The members of a text that should be one object, judged while they are read: what has come may still be followed by
-/// what is no JSON. All have come when there is no more, and no error came.
-#[derive(Debug)]
-pub struct Members<'t> {
-    scanner: Scanner<'t>,
-    is_first: bool,
-    is_over: bool,
-}
-
-impl<'t> Members<'t> {
-    /// Those of `text`, which is read from its start to its end.
-    pub fn of(text: &'t str) -> Self {
-        Self { scanner: Scanner::new(text), is_first: true, is_over: false }
-    }
-
-    // As for elements.
-    #[inline(never)]
-    fn read(&mut self) -> Result<Option<Member<'t>>, NotJson> {
-        if self.is_first {
-            self.scanner.expect(b'{')?;
-        }
-        let member = self.scanner.member(self.is_first, DEEPEST.saturating_sub(1))?;
-        self.is_first = false;
-        if member.is_none() {
-            self.scanner.end()?;
-        }
-        Ok(member)
-    }
-}
-
-impl<'t> Iterator for Members<'t> {
-    type Item = Result<Member<'t>, NotJson>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        let member = self.read().transpose();
-        self.is_over = !matches!(member, Some(Ok(_)));
-        member
-    }
-}
-
 /// A text, read up to some byte of it.
 #[derive(Debug)]
-struct Scanner<'t> {
+pub(super) struct Scanner<'t> {
     text: &'t str,
     at: usize,
 }
 
 impl<'t> Scanner<'t> {
-    fn new(text: &'t str) -> Self {
+    pub(super) fn new(text: &'t str) -> Self {
         Self { text, at: 0 }
     }
 
     /// Passes over as many bytes, which are there.
-    fn pass(&mut self, bytes: usize) {
+    pub(super) fn pass(&mut self, bytes: usize) {
         self.at = self.at.wrapping_add(bytes);
     }
 
@@ -214,7 +47,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Nothing but white space may follow.
-    fn end(&mut self) -> Result<(), NotJson> {
+    pub(super) fn end(&mut self) -> Result<(), NotJson> {
         if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
     }
 
@@ -235,7 +68,7 @@ impl<'t> Scanner<'t> {
         goes_on
     }
 
-    fn value(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
+    pub(super) fn value(&mut self, depth: u8) -> Result<Json<'t>, NotJson> {
         match self.peek().ok_or(NotJson)? {
             b'"' => self.text().map(Json::Text),
             b'-' | b'0'..=b'9' => self.number().map(Json::Number),
@@ -283,7 +116,7 @@ impl<'t> Scanner<'t> {
         Ok(true)
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), NotJson> {
         if self.peek() != Some(byte) {
             return Err(NotJson);
         }
@@ -292,7 +125,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The next member of an object whose bracket is behind us; `None` behind the last one and the closing bracket.
-    fn member(&mut self, is_first: bool, depth: u8) -> Result<Option<Member<'t>>, NotJson> {
+    pub(super) fn member(&mut self, is_first: bool, depth: u8) -> Result<Option<Member<'t>>, NotJson> {
         match self.name(is_first)? {
             Some(name) => Ok(Some((name, self.value(depth)?))),
             None => Ok(None),
@@ -312,7 +145,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Whether a name stands more than once in an object of the next value. Reads it once, however deep it is.
-    fn repeats_a_name(&mut self, depth: u8) -> Result<bool, NotJson> {
+    pub(super) fn repeats_a_name(&mut self, depth: u8) -> Result<bool, NotJson> {
         let (mut is_first, mut repeats) = (true, false);
         match self.peek() {
             Some(b'{') => {
@@ -339,7 +172,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The next element of an array, likewise.
-    fn element(&mut self, is_first: bool, depth: u8) -> Result<Option<Json<'t>>, NotJson> {
+    pub(super) fn element(&mut self, is_first: bool, depth: u8) -> Result<Option<Json<'t>>, NotJson> {
         if self.another(is_first, b']')? { self.value(depth).map(Some) } else { Ok(None) }
     }
 
@@ -445,7 +278,6 @@ impl<'t> Scanner<'t> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
@@ -550,75 +382,6 @@ mod tests {
                 assert_eq!(Json::read(&text).is_ok(), depth <= 127, "{depth}");
                 assert_eq!(serde_json::from_str::<Value>(&text).is_ok(), depth <= 127, "{depth}");
             }
-        }
-    }
-
-    #[test]
-    fn members_are_kept_in_their_order_and_borrow_where_they_can() {
-        let json = Json::read(r#" {"b":"x", "a":"\u0078","b":[ 1,[]]} "#).unwrap();
-        let Json::Object(object) = &json else { panic!("no object") };
-        let members: Vec<Member<'_>> = object.members().collect();
-        let names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
-        assert_eq!(names, ["b", "a", "b"]);
-        assert!(matches!(members[0].1, Json::Text(Cow::Borrowed("x"))));
-        let Json::List(list) = members[2].1 else { panic!("no list") };
-        assert_eq!(list.elements().map(|value| value.to_value()).collect::<Vec<_>>(), [json!(1), json!([])]);
-        assert_eq!(json.member("a").as_ref().and_then(Json::as_text), Some("x"));
-        assert_eq!((json.member("c"), Json::Null.member("a"), Json::Null.as_text()), (None, None, None));
-    }
-
-    #[test]
-    fn members_come_while_they_are_read_and_what_is_wrong_behind_them_too() {
-        let members = |text| {
-            let mut members = Members::of(text);
-            let come = members.by_ref().map(|member| member.is_ok()).collect();
-            assert!(members.next().is_none(), "{text}: over is over");
-            come
-        };
-        for (text, come) in [
-            ("{}", &[][..]),
-            (" { } ", &[]),
-            (r#"{"a":1,"b":[{}]}"#, &[true, true]),
-            (r#"{"a":1}x"#, &[true, false]),
-            (r#"{"a":1}{}"#, &[true, false]),
-            (r#"{"a":1,}"#, &[true, false]),
-            (r#"{"a":1"#, &[true, false]),
-            (r#"{"a":[1}"#, &[false]),
-            ("{", &[false]),
-            (r#"{{"a":1}"#, &[false]),
-            (r#"{"a":-,"b":1}"#, &[false]),
-        ] {
-            let all: Vec<bool> = members(text);
-            assert_eq!(all, come, "{text}");
-        }
-        for text in ["", "[]", "1", "\"{\""] {
-            let all: Vec<bool> = members(text);
-            assert_eq!(all, [false], "{text}");
-        }
-        for (depth, is_read) in [(126, true), (127, false)] {
-            let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-            assert_eq!(Members::of(&text).all(|member| member.is_ok()), is_read, "{depth}");
-            assert_eq!(Json::read(&text).is_ok(), is_read, "{depth}");
-        }
-    }
-
-    #[test]
-    fn a_repeated_name_is_found_at_any_depth_and_under_any_spelling() {
-        for text in [r#"{"a":1,"b":1,"a":1}"#, r#"[[{"a":1,"\u0061":2}]]"#, r#"{"a":{"b":[0,{"":1,"":2}]}}"#]
-        {
-            assert!(Json::read(text).unwrap().repeats_a_name(), "{text}");
-        }
-        for text in [
-            r#"{"a":{"a":1},"b":{"a":1}}"#,
-            r#"[{"a":1},{"a":1}]"#,
-            r#""a""#,
-            "{}",
-            "[]",
-            "null",
-            "true",
-            "1",
-        ] {
-            assert!(!Json::read(text).unwrap().repeats_a_name(), "{text}");
         }
     }
 

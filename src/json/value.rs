@@ -1,0 +1,252 @@
+//! A JSON value that borrows from its text, and what is in it (RFC 8259).
+//!
+//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and who
+//! asks what is in it has it read again. That finds the same, and no fault any more: it is the same reader, which allows
+//! no fewer values in one another the second time.
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+use super::scan::{DEEPEST, NotJson, Scanner};
+use crate::bytes::find;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json<'t> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number that a double, or an integer of 64 bits, can hold.
+    Number(Number),
+    /// A text, borrowed where it has no escapes.
+    Text(Cow<'t, str>),
+    /// An array.
+    List(List<'t>),
+    /// An object.
+    Object(Object<'t>),
+}
+
+/// The text of an array, which was found to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List<'t>(pub(super) &'t str);
+
+/// The text of an object, which was found to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<'t>(pub(super) &'t str);
+
+/// A member of an object: its name and its value.
+pub type Member<'t> = (Cow<'t, str>, Json<'t>);
+
+impl<'t> Json<'t> {
+    /// Reads `text`, all of it.
+    pub fn read(text: &'t str) -> Result<Self, NotJson> {
+        let mut scanner = Scanner::new(text);
+        let value = scanner.value(DEEPEST)?;
+        scanner.end().map(|()| value)
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Object(_) => None,
+        }
+    }
+
+    /// The value of an object's member.
+    #[inline(never)]
+    pub fn member(&self, name: &str) -> Option<Self> {
+        let Self::Object(object) = self else { return None };
+        object.members().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The value at the end of this way down through objects.
+    pub fn at(&self, way: &[String]) -> Option<Self> {
+        let (first, further) = way.split_first()?;
+        further.iter().try_fold(self.member(first)?, |value, name| value.member(name))
+    }
+
+    /// Whether a name stands more than once in an object somewhere in here.
+    pub fn repeats_a_name(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
+            // Most lists hold no objects.
+            Self::List(List(text)) if find(text.as_bytes(), b'{').is_none() => false,
+            // There is no fault to be found any more; if there were one, it would not pass.
+            Self::List(List(text)) | Self::Object(Object(text)) => {
+                Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)
+            }
+        }
+    }
+
+    /// The library's tree, in which the last of equal names counts.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::String(text.clone().into_owned()),
+            Self::List(List(text)) | Self::Object(Object(text)) => {
+                super::read(text.as_bytes(), &mut Vec::new()).unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl<'t> List<'t> {
+    /// The elements, in their order.
+    pub fn elements(self) -> Elements<'t> {
+        Elements { scanner: Scanner::new(self.0), is_first: true }
+    }
+}
+
+/// The elements of an array.
+#[derive(Debug)]
+pub struct Elements<'t> {
+    scanner: Scanner<'t>,
+    is_first: bool,
+}
+
+impl<'t> Iterator for Elements<'t> {
+    type Item = Json<'t>;
+
+    // Asked from many places, and once in the module's code.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Json<'t>> {
+        if self.is_first {
+            self.scanner.pass(1);
+        }
+        // Behind the last one nothing is left, which is no element either.
+        let element = self.scanner.element(self.is_first, DEEPEST).ok().flatten();
+        self.is_first = false;
+        element
+    }
+}
+
+impl<'t> Object<'t> {
+    /// The members, in their order; a name may stand more than once.
+    pub fn members(self) -> impl Iterator<Item = Member<'t>> {
+        Members::of(self.0).map_while(Result::ok)
+    }
+}
+
+/// The members of a text that should be one object, judged while they are read: what has come may still be followed by
+/// what is no JSON. All have come when there is no more, and no error came.
+#[derive(Debug)]
+pub struct Members<'t> {
+    scanner: Scanner<'t>,
+    is_first: bool,
+    is_over: bool,
+}
+
+impl<'t> Members<'t> {
+    /// Those of `text`, which is read from its start to its end.
+    pub fn of(text: &'t str) -> Self {
+        Self { scanner: Scanner::new(text), is_first: true, is_over: false }
+    }
+
+    // As for elements.
+    #[inline(never)]
+    fn read(&mut self) -> Result<Option<Member<'t>>, NotJson> {
+        if self.is_first {
+            self.scanner.expect(b'{')?;
+        }
+        let member = self.scanner.member(self.is_first, DEEPEST.saturating_sub(1))?;
+        self.is_first = false;
+        if member.is_none() {
+            self.scanner.end()?;
+        }
+        Ok(member)
+    }
+}
+
+impl<'t> Iterator for Members<'t> {
+    type Item = Result<Member<'t>, NotJson>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let member = self.read().transpose();
+        self.is_over = !matches!(member, Some(Ok(_)));
+        member
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn members_are_kept_in_their_order_and_borrow_where_they_can() {
+        let json = Json::read(r#" {"b":"x", "a":"\u0078","b":[ 1,[]]} "#).unwrap();
+        let Json::Object(object) = &json else { panic!("no object") };
+        let members: Vec<Member<'_>> = object.members().collect();
+        let names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+        assert_eq!(names, ["b", "a", "b"]);
+        assert!(matches!(members[0].1, Json::Text(Cow::Borrowed("x"))));
+        let Json::List(list) = members[2].1 else { panic!("no list") };
+        assert_eq!(list.elements().map(|value| value.to_value()).collect::<Vec<_>>(), [json!(1), json!([])]);
+        assert_eq!(json.member("a").as_ref().and_then(Json::as_text), Some("x"));
+        assert_eq!((json.member("c"), Json::Null.member("a"), Json::Null.as_text()), (None, None, None));
+    }
+
+    #[test]
+    fn members_come_while_they_are_read_and_what_is_wrong_behind_them_too() {
+        let members = |text| {
+            let mut members = Members::of(text);
+            let come = members.by_ref().map(|member| member.is_ok()).collect();
+            assert!(members.next().is_none(), "{text}: over is over");
+            come
+        };
+        for (text, come) in [
+            ("{}", &[][..]),
+            (" { } ", &[]),
+            (r#"{"a":1,"b":[{}]}"#, &[true, true]),
+            (r#"{"a":1}x"#, &[true, false]),
+            (r#"{"a":1}{}"#, &[true, false]),
+            (r#"{"a":1,}"#, &[true, false]),
+            (r#"{"a":1"#, &[true, false]),
+            (r#"{"a":[1}"#, &[false]),
+            ("{", &[false]),
+            (r#"{{"a":1}"#, &[false]),
+            (r#"{"a":-,"b":1}"#, &[false]),
+        ] {
+            let all: Vec<bool> = members(text);
+            assert_eq!(all, come, "{text}");
+        }
+        for text in ["", "[]", "1", "\"{\""] {
+            let all: Vec<bool> = members(text);
+            assert_eq!(all, [false], "{text}");
+        }
+        for (depth, is_read) in [(126, true), (127, false)] {
+            let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(Members::of(&text).all(|member| member.is_ok()), is_read, "{depth}");
+            assert_eq!(Json::read(&text).is_ok(), is_read, "{depth}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_name_is_found_at_any_depth_and_under_any_spelling() {
+        for text in [r#"{"a":1,"b":1,"a":1}"#, r#"[[{"a":1,"\u0061":2}]]"#, r#"{"a":{"b":[0,{"":1,"":2}]}}"#]
+        {
+            assert!(Json::read(text).unwrap().repeats_a_name(), "{text}");
+        }
+        for text in [
+            r#"{"a":{"a":1},"b":{"a":1}}"#,
+            r#"[{"a":1},{"a":1}]"#,
+            r#""a""#,
+            "{}",
+            "[]",
+            "null",
+            "true",
+            "1",
+        ] {
+            assert!(!Json::read(text).unwrap().repeats_a_name(), "{text}");
+        }
+    }
+}
