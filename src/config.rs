@@ -94,10 +94,6 @@ pub(crate) struct LimitRule {
     pub(crate) mode: Option<Mode>,
     /// Whether the key or the number needs a verified token.
     pub(crate) needs_token: bool,
-    /// Whether the client's address is a part of its key.
-    pub(crate) is_of_address: bool,
-    /// Whether nothing else is but what a verified token says: then its requests from one address count as one.
-    pub(crate) is_of_caller: bool,
 }
 
 /// How many requests a limit admits.

@@ -101,6 +101,7 @@ class Load:
     charted: bool = True  # False: of another order of size, which would flatten the chart's other bars
     usual: bool = True  # False: measured only when asked for by name
     anew: bool = False  # a new list of requests for every round
+    life: int = 1  # rounds, after which every chain gets a new process
 
 
 def _one(method="GET", **token) -> Callable[[str, float], list[str]]:
@@ -148,7 +149,7 @@ def loads() -> list[Load]:
         ),
         Load("two-workers", "GET, one token, two workers", compared, _one(), workers=2),
         Load("routes", "GET, one token, all routes in random order", [NONE, ROUTES_10, ROUTES_10_000], _all_routes),
-        Load("revocations", "GET, one token, revocations alive", [NONE, REVOKED_0, REVOKED_60_000], _one()),
+        Load("revocations", "GET, one token, revocations alive", [NONE, REVOKED_0, REVOKED_60_000], _one(), life=3),
         Load("floor", "GET, one token; beside modules of host calls alone", [NONE, EMPTY, *FLOORS, GUARD, CACHED], _one(), usual=False),
         Load("host-calls", "what host calls cost in place", [NONE, EMPTY, *CALLS], _one(), usual=False),
     ]

@@ -1,14 +1,12 @@
 //! Steps 3, 4 and 6: who is the caller, is their token still alive, and may they do this?
 
 use std::cell::Cell;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::form::Form;
 use super::{Proxy, Verdict, Visit, Worker};
 use crate::config::raw::Access;
 use crate::decision::Denial;
-use crate::limit::Identity;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Revision, Revocations};
 use crate::time::UnixNanos;
@@ -21,40 +19,11 @@ pub struct Caller {
     pub token: Verified,
     /// The last revocations that it was looked for among, in vain.
     cleared: Cell<Option<Revision>>,
-    /// As whom it was counted last.
-    counted: Cell<Option<Counted>>,
-}
-
-/// As whom a limit counts a token's requests from one address.
-#[derive(Debug, Clone, Copy)]
-struct Counted {
-    limit: usize,
-    address: Option<IpAddr>,
-    identity: Identity,
 }
 
 impl Caller {
     fn new(token: Verified) -> Self {
-        Self { token, cleared: Cell::default(), counted: Cell::default() }
-    }
-
-    /// As whom the limit at the place `limit` counts this caller at `address`. `work_out` says it, unless that limit was
-    /// the last one that asked, and for the same address; so it may go by these and the token alone.
-    pub(super) fn counted_as(
-        &self,
-        limit: usize,
-        address: Option<IpAddr>,
-        work_out: impl FnOnce() -> Identity,
-    ) -> Identity {
-        if let Some(last) = self.counted.get()
-            && last.limit == limit
-            && last.address == address
-        {
-            return last.identity;
-        }
-        let identity = work_out();
-        self.counted.set(Some(Counted { limit, address, identity }));
-        identity
+        Self { token, cleared: Cell::default() }
     }
 }
 

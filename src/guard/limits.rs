@@ -152,15 +152,8 @@ impl<P: Proxy> Visit<'_, '_, P> {
     ) -> Result<Charge, CellFault> {
         // Always there by the worker's invariant; a limit must not be passed over.
         let (rule, identities) = self.policy.limits.get(place).zip(identities.get(place)).ok_or(CellFault)?;
-        let work_out = || identities.of_key(|digest| self.add_key(digest, rule, form, caller));
         Ok(Charge {
-            identity: match caller.filter(|_| rule.is_of_caller) {
-                Some(caller) => {
-                    let address = if rule.is_of_address { self.address() } else { None };
-                    caller.counted_as(place, address, work_out)
-                }
-                None => work_out(),
-            },
+            identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
             overflow: identities.overflow(),
             quota: quota(rule, caller),
             enforced: rule.mode != Some(Mode::Report),

@@ -57,8 +57,6 @@ impl Limits {
         let max_requests = max_requests?;
         let by_token = |part: &KeyPart| matches!(part, KeyPart::Subject | KeyPart::Claim(_));
         let needs_token = key.iter().any(by_token) || matches!(max_requests, MaxRequests::ByClaim { .. });
-        let is_of_address = key.contains(&KeyPart::ClientIp);
-        let is_of_caller = key.iter().all(|part| by_token(part) || *part == KeyPart::ClientIp);
         Some(LimitRule {
             name: name?,
             max_requests,
@@ -67,8 +65,6 @@ impl Limits {
             key,
             mode: raw.mode,
             needs_token,
-            is_of_address,
-            is_of_caller,
         })
     }
 
