@@ -113,8 +113,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         self.judge_caller(worker, caller, verdict)
     }
 
-    /// A caller who was not remembered, in the memory of the one before, if nobody holds that one any more: good tokens
-    /// that come once ask for none.
+    /// A caller who was not remembered, in the memory of the one before, if nobody holds that one any more.
     fn newcomer(&self, worker: &mut Worker, token: &[u8]) -> Result<Rc<Caller>, Denial> {
         if let Some(unused) = worker.guest.as_mut().and_then(Rc::get_mut) {
             worker.scratch.take_memory(&mut unused.token);
