@@ -24,6 +24,7 @@ from load import Run, one_round
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 
+
 def arguments() -> argparse.Namespace:
     names = [load.name for load in plan.loads()]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="Loads: " + ", ".join(names))

@@ -8,7 +8,7 @@ use super::{Proxy, Verdict, Visit, Worker};
 use crate::config::raw::Access;
 use crate::decision::Denial;
 use crate::request::credential::{self, Presented};
-use crate::revocation::{Revision, Revocations};
+use crate::revocation::{Marks, Revision, Revocations};
 use crate::time::UnixNanos;
 use crate::token::Verified;
 
@@ -21,18 +21,13 @@ pub struct Caller {
     cleared: Cell<Option<Revision>>,
 }
 
-impl Caller {
-    fn new(token: Verified) -> Self {
-        Self { token, cleared: Cell::default() }
-    }
+/// What a token can be revoked by.
+pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
+    revocations.marks(token.mac(), token.jti(), token.subject())
 }
 
 fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
-    if revocations.are_none() {
-        return false;
-    }
-    let marks = revocations.marks(token.mac(), token.jti(), token.subject());
-    revocations.is_revoked(&marks, token.issued_at(), now)
+    !revocations.are_none() && revocations.is_revoked(&marks(revocations, token), token.issued_at(), now)
 }
 
 /// Puts `value` into this memory, if nobody else holds it, else into memory of its own.
@@ -120,7 +115,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
         }
         let token_policy = &self.policy.tokens;
         let verified = token_policy.verify(token, &self.policy.book, &mut worker.scratch, self.now)?;
-        let caller = put(worker.guest.take(), Caller::new(verified));
+        let caller = put(worker.guest.take(), Caller { token: verified, cleared: Cell::default() });
         worker.cache.remember(token, &caller);
         worker.guest = Some(Rc::clone(&caller));
         Ok(caller)

@@ -1,5 +1,6 @@
 //! The revocation endpoint: what its body asks for, and whether the caller may ask that.
 
+use super::caller::marks;
 use super::{Caller, Guard, Proxy, Worker};
 use crate::cells::Cells;
 use crate::config::raw::TooOld;
@@ -119,7 +120,7 @@ fn revoke_token(
     lifetime: Lifetime,
     now: UnixNanos,
 ) -> Result<(), RevokeError> {
-    let marks = worker.revocations.marks(token.mac(), token.jti(), token.subject());
+    let marks = marks(&worker.revocations, token);
     worker.revocations.revoke(cells, Target::Token(&marks), lifetime, now)
 }
 

@@ -132,7 +132,12 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Its name; then its value comes next.
+    /// The next element of an array, likewise.
+    pub(super) fn element(&mut self, is_first: bool, depth: u8) -> Result<Option<Json<'t>>, NotJson> {
+        if self.another(is_first, b']')? { self.value(depth).map(Some) } else { Ok(None) }
+    }
+
+    /// The name of the next member; then its value comes next.
     fn name(&mut self, is_first: bool) -> Result<Option<Cow<'t, str>>, NotJson> {
         if !self.another(is_first, b'}')? {
             return Ok(None);
@@ -169,11 +174,6 @@ impl<'t> Scanner<'t> {
             _ => drop(self.value(depth)?),
         }
         Ok(repeats)
-    }
-
-    /// The next element of an array, likewise.
-    pub(super) fn element(&mut self, is_first: bool, depth: u8) -> Result<Option<Json<'t>>, NotJson> {
-        if self.another(is_first, b']')? { self.value(depth).map(Some) } else { Ok(None) }
     }
 
     fn number(&mut self) -> Result<Number, NotJson> {
