@@ -17,7 +17,7 @@ test: build envoy ## every test: unit, property, configuration, command, end to 
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
 
 unit: ## the tests that need no Envoy
-	@cargo test --lib
+	@cargo test --workspace --lib
 
 # Unrolled loops and all that could be inlined would be a tenth of the module, and no path of this machine stands in what ships.
 MODULE_FLAGS := -C llvm-args=-inline-threshold=90 -C llvm-args=-unroll-runtime=false \
@@ -37,13 +37,13 @@ bench: bench-envoy bench-core ## both benchmarks, about 25 minutes (ARGS=--quick
 bench: CORE_ARGS = $(filter --quick,$(ARGS))
 
 bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 20 minutes (ARGS=--quick: 3)
-	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 benches/envoy/bench.py $(ARGS)
+	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 bench/envoy/bench.py $(ARGS)
 
 # Apart from the other builds, which have another Cargo.lock and other profiles.
 BENCH_CORE := CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/bench-core"
 CORE_ARGS = $(ARGS)
 bench-core: tools ## the core's steps one by one, natively, 2 minutes (ARGS='admit/': only those)
-	@$(BENCH_CORE) cargo bench --quiet --manifest-path benches/core/Cargo.toml -- $(CORE_ARGS)
+	@$(BENCH_CORE) cargo bench --quiet --manifest-path bench/core/Cargo.toml -- $(CORE_ARGS)
 
 fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
 	@scripts/fuzz.sh "$(or $(SECONDS),60)"
@@ -83,8 +83,8 @@ lint: tools ## formatting and clippy, natively and for the module
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
-	@cargo fmt --manifest-path benches/core/Cargo.toml --check
-	@$(BENCH_CORE) cargo clippy --quiet --manifest-path benches/core/Cargo.toml --all-targets -- -D warnings
+	@cargo fmt --manifest-path bench/core/Cargo.toml --check
+	@$(BENCH_CORE) cargo clippy --quiet --manifest-path bench/core/Cargo.toml --all-targets -- -D warnings
 
 .PHONY: tools
 tools:

@@ -13,7 +13,7 @@ mkdir -p "$work/raw"
 work=$(cd "$work" && pwd)
 export RUSTFLAGS="-C instrument-coverage" CARGO_TARGET_DIR="$work/build" LLVM_PROFILE_FILE="$work/raw/%p-%m.profraw"
 log=$work/log
-cargo test --lib --test model --test limit --test config --test vectors --test decisions --test guard >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
+cargo test --package api-guard-core --package api-guard --lib --test model --test limit --test config --test vectors --test decisions --test guard >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
 # Who starts the command with an empty environment makes it write where it stands; the command is not counted here.
 find . -maxdepth 1 -name 'default_*.profraw' -delete
 objects=()

@@ -15,7 +15,7 @@ else
 	echo "advisories are not checked: $database cannot be reached" >&2
 fi
 status=0
-for manifest in Cargo.toml fuzz/Cargo.toml benches/core/Cargo.toml; do
+for manifest in Cargo.toml fuzz/Cargo.toml bench/core/Cargo.toml; do
 	echo "deny $manifest (${checks[*]})"
 	cargo deny --manifest-path "$manifest" --log-level error --config "$PWD/deny.toml" check "${checks[@]}" || status=1
 done

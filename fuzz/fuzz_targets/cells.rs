@@ -3,9 +3,9 @@
 //! panics, a value that cannot be is a fault that refuses, and memory stays bounded.
 #![no_main]
 
-use api_guard::cells::{Cells, Expected, Stored};
-use api_guard::guard::Worker;
-use api_guard::time::UnixNanos;
+use api_guard_core::cells::{Cells, Expected, Stored};
+use api_guard_core::guard::Worker;
+use api_guard_core::time::UnixNanos;
 use api_guard_fuzz::{Client, NOW, World, check_reply, parse, token};
 use libfuzzer_sys::fuzz_target;
 

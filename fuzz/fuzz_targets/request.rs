@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 
-use api_guard::guard::Verdict;
-use api_guard::request::block::{Block, encode};
+use api_guard_core::guard::Verdict;
+use api_guard_core::request::block::{Block, encode};
 use api_guard_fuzz::{NOW, World, token};
 use libfuzzer_sys::fuzz_target;
 

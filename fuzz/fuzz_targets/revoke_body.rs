@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use api_guard::time::UnixNanos;
+use api_guard_core::time::UnixNanos;
 use api_guard_fuzz::{Client, NOW, World, check_reply, token};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

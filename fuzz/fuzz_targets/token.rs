@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use api_guard::json::Json;
+use api_guard_core::json::Json;
 use api_guard_fuzz::{NOW, World, sign};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -52,7 +52,7 @@ fn alike(part: &[u8]) {
     assert_eq!(ours.as_ref().map(tree), library, "{text}");
     let library_repeats = {
         let mut repeated = Vec::new();
-        api_guard::json::read(part, &mut repeated).is_ok() && !repeated.is_empty()
+        api_guard_core::json::read(part, &mut repeated).is_ok() && !repeated.is_empty()
     };
     assert_eq!(ours.is_some_and(|json| json.repeats_a_name()), library_repeats, "{text}");
 }

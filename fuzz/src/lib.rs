@@ -1,15 +1,15 @@
 //! What the fuzz targets have in common: a guard with everything on, and tokens signed with its secret, so that the
 //! code behind the MAC is reached. An oracle that finds something wrong panics, which is what the engine looks for.
 
-use api_guard::cells::MemoryCells;
-use api_guard::config::{Environment, Policy};
-use api_guard::decision::Denial;
-use api_guard::effect;
-use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::guard::{Guard, Proxy, Verdict, Worker};
-use api_guard::request::Request;
-use api_guard::time::UnixNanos;
-use api_guard::token::keys::Secret;
+use api_guard_core::cells::MemoryCells;
+use api_guard_core::config::{Environment, Policy};
+use api_guard_core::decision::Denial;
+use api_guard_core::effect;
+use api_guard_core::effect::forward::{Edit, each_edit};
+use api_guard_core::guard::{Guard, Proxy, Verdict, Worker};
+use api_guard_core::request::Request;
+use api_guard_core::time::UnixNanos;
+use api_guard_core::token::keys::Secret;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 
 /// The moment at which everything is judged, Unix seconds.

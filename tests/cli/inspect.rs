@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use api_guard::token::keys::Secret;
+use api_guard_core::token::keys::Secret;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::{Value, json};
 

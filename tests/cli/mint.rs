@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api_guard::config::{Environment, Policy};
-use api_guard::permission::PermissionBook;
-use api_guard::time::UnixNanos;
-use api_guard::token::Scratch;
-use api_guard::token::compact::Compact;
+use api_guard_core::config::{Environment, Policy};
+use api_guard_core::permission::PermissionBook;
+use api_guard_core::time::UnixNanos;
+use api_guard_core::token::Scratch;
+use api_guard_core::token::compact::Compact;
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! `api-guard schema`: the schema and the parser come to the same verdicts.
 
-use api_guard::config::{Environment, Policy};
+use api_guard_core::config::{Environment, Policy};
 use serde_json::{Value, json};
 
 use crate::command::{SECRET, api_guard};

@@ -17,14 +17,14 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use api_guard::cells::MemoryCells;
-use api_guard::config::{Environment, Policy};
-use api_guard::effect;
-use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::guard::{Guard, Proxy, Worker};
-use api_guard::request::Request;
-use api_guard::time::UnixNanos;
-use api_guard::token::keys::Secret;
+use api_guard_core::cells::MemoryCells;
+use api_guard_core::config::{Environment, Policy};
+use api_guard_core::effect;
+use api_guard_core::effect::forward::{Edit, each_edit};
+use api_guard_core::guard::{Guard, Proxy, Worker};
+use api_guard_core::request::Request;
+use api_guard_core::time::UnixNanos;
+use api_guard_core::token::keys::Secret;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::{Map, Value, json};
 

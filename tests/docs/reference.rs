@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_guard::config::raw::RawConfig;
+use api_guard_core::config::raw::RawConfig;
 use serde_json::Value;
 
 use crate::README;

@@ -13,12 +13,12 @@
 
 mod reference;
 
-use api_guard::cells::MemoryCells;
-use api_guard::config::{Environment, Policy};
-use api_guard::guard::{BodyPlan, Guard, Proxy, Worker};
-use api_guard::request::Request;
-use api_guard::time::UnixNanos;
-use api_guard::token::keys::Secret;
+use api_guard_core::cells::MemoryCells;
+use api_guard_core::config::{Environment, Policy};
+use api_guard_core::guard::{BodyPlan, Guard, Proxy, Worker};
+use api_guard_core::request::Request;
+use api_guard_core::time::UnixNanos;
+use api_guard_core::token::keys::Secret;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use reference::{Asked, Credential, HOSTS, Model, PATHS, Rules};
 use serde_json::{Value, json};

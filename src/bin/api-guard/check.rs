@@ -10,7 +10,7 @@ mod secrets;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use api_guard::config::{Environment, Policy};
+use api_guard_core::config::{Environment, Policy};
 use serde_json::{Value, json};
 
 use crate::outcome::{self, Outcome, print};

@@ -1,6 +1,6 @@
 //! The one clock of the command.
 
-use api_guard::time::UnixNanos;
+use api_guard_core::time::UnixNanos;
 
 /// The time of day.
 #[expect(

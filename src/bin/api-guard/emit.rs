@@ -5,7 +5,7 @@ mod text;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::{RawConfig, RawSecret};
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;

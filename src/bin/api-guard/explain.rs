@@ -7,15 +7,15 @@ mod steps;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard::cells::MemoryCells;
-use api_guard::config::Policy;
-use api_guard::config::raw::RawConfig;
-use api_guard::decision::Denial;
-use api_guard::effect;
-use api_guard::effect::Reply;
-use api_guard::guard::{Guard, Proxy, Revoked, Verdict, Worker};
-use api_guard::request::Request;
-use api_guard::time::UnixNanos;
+use api_guard_core::cells::MemoryCells;
+use api_guard_core::config::Policy;
+use api_guard_core::config::raw::RawConfig;
+use api_guard_core::decision::Denial;
+use api_guard_core::effect;
+use api_guard_core::effect::Reply;
+use api_guard_core::guard::{Guard, Proxy, Revoked, Verdict, Worker};
+use api_guard_core::request::Request;
+use api_guard_core::time::UnixNanos;
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use api_guard::decision::Denial;
-use api_guard::effect;
-use api_guard::permission::PermissionBook;
-use api_guard::token::Scratch;
-use api_guard::token::compact::{Compact, decode};
-use api_guard::token::{Age, TokenFault};
+use api_guard_core::decision::Denial;
+use api_guard_core::effect;
+use api_guard_core::permission::PermissionBook;
+use api_guard_core::token::Scratch;
+use api_guard_core::token::compact::{Compact, decode};
+use api_guard_core::token::{Age, TokenFault};
 use serde_json::{Map, Value, json};
 
 use crate::outcome::{self, Failure, Outcome, print};

@@ -1,6 +1,6 @@
 //! Where limits stand in a configuration.
 
-use api_guard::config::raw::{RawConfig, RawLimit};
+use api_guard_core::config::raw::{RawConfig, RawLimit};
 
 /// Every limit with its JSON pointer, in the guard's order: those for all routes first.
 pub(crate) fn all(raw: &RawConfig) -> impl Iterator<Item = (String, &RawLimit)> {

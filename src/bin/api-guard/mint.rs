@@ -1,7 +1,7 @@
 //! `api-guard mint`: a token that a guard with the same secret accepts (RFC 7519, RFC 7515).
 
-use api_guard::config::raw::PermissionFormat;
-use api_guard::token::keys::{ALGORITHM, LEAST_SECRET_BYTES, Secret};
+use api_guard_core::config::raw::PermissionFormat;
+use api_guard_core::token::keys::{ALGORITHM, LEAST_SECRET_BYTES, Secret};
 use serde_json::{Map, Value, json};
 
 use crate::clock;

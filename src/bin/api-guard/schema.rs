@@ -1,6 +1,6 @@
 //! `api-guard schema`: what a configuration may look like (JSON Schema 2020-12), from the types that read it.
 
-use api_guard::config::raw::RawConfig;
+use api_guard_core::config::raw::RawConfig;
 
 use crate::outcome::{self, Failure, Outcome, print};
 

@@ -5,8 +5,8 @@ pub(crate) mod tree;
 
 use std::path::Path;
 
-use api_guard::config::raw::RawConfig;
-use api_guard::config::{Environment, Policy};
+use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::{Environment, Policy};
 
 use crate::outcome::{Failure, say};
 use plugin::Plugin;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_guard::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::{RawConfig, RawSecret};
 
 use super::{Findings, Part, Variables, lint};
 use crate::source::Site;

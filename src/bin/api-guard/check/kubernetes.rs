@@ -1,6 +1,6 @@
 //! Istio's `WasmPlugin` and Envoy Gateway's `EnvoyExtensionPolicy`: what they can say, and what they cannot.
 
-use api_guard::config::raw::RawConfig;
+use api_guard_core::config::raw::RawConfig;
 
 use super::{Findings, Part, Variables, envoy};
 use crate::source::tree::Node;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use api_guard::config::raw::{Mode, RawConfig, RawLimit, RawMaxRequests};
+use api_guard_core::config::raw::{Mode, RawConfig, RawLimit, RawMaxRequests};
 
 use super::lint::Warnings;
 use crate::limits::all;

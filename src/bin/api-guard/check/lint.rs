@@ -1,6 +1,6 @@
 //! What is legal in a plugin configuration but dangerous.
 
-use api_guard::config::raw::{Access, AddressFrom, MethodOverride, Mode, RawConfig};
+use api_guard_core::config::raw::{Access, AddressFrom, MethodOverride, Mode, RawConfig};
 
 use super::{limits, routes, secrets};
 use crate::limits::all;

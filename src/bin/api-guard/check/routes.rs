@@ -1,10 +1,10 @@
 //! Routes that another one hides. The table that Envoy goes by is asked, with requests made up for each route.
 
-use api_guard::config::raw::{Access, RawConfig, RawRoute};
-use api_guard::request::host::{Host, HostPattern};
-use api_guard::request::target::Target;
-use api_guard::route::template::{Segment, Template};
-use api_guard::route::{Found, RouteSpec, RouteTable};
+use api_guard_core::config::raw::{Access, RawConfig, RawRoute};
+use api_guard_core::request::host::{Host, HostPattern};
+use api_guard_core::request::target::Target;
+use api_guard_core::route::template::{Segment, Template};
+use api_guard_core::route::{Found, RouteSpec, RouteTable};
 
 use super::lint::Warnings;
 

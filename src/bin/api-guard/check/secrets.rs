@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use api_guard::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::{RawConfig, RawSecret};
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::lint::Warnings;

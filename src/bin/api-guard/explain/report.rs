@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use api_guard::effect::forward::{Edit, each_edit};
-use api_guard::effect::{Header, rate_headers};
+use api_guard_core::effect::forward::{Edit, each_edit};
+use api_guard_core::effect::{Header, rate_headers};
 use serde_json::{Map, Value, json};
 
 use super::Explained;
@@ -128,7 +128,7 @@ pub(super) fn json(explained: &Explained<'_, '_>) -> Result<String, Failure> {
         "allowed": explained.denial.is_none(),
         "status": refusal.map(|denial| denial.code().status()),
         "code": refusal.map(|denial| denial.code().as_str()),
-        "errors": refusal.map(api_guard::effect::reasons).unwrap_or_default(),
+        "errors": refusal.map(api_guard_core::effect::reasons).unwrap_or_default(),
         "route": explained.policy.route_label(explained.verdict.route),
         "rule": explained.rule(),
         "steps": steps,

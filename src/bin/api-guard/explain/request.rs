@@ -1,6 +1,6 @@
 //! The request as it reaches the filter.
 
-use api_guard::config::raw::{RawConfig, RawSource};
+use api_guard_core::config::raw::{RawConfig, RawSource};
 
 use super::Explain;
 

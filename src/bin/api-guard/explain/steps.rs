@@ -1,11 +1,11 @@
 //! Which steps a request went through, told from what the guard found out; nothing is judged here.
 
-use api_guard::config::raw::{Access, Mode, RawConfig, RawLimit, RawMaxRequests, RawRoute};
-use api_guard::decision::{Denial, FormFault};
-use api_guard::effect;
-use api_guard::guard::Judged;
-use api_guard::limit::Standing;
-use api_guard::token::{Age, TokenFault};
+use api_guard_core::config::raw::{Access, Mode, RawConfig, RawLimit, RawMaxRequests, RawRoute};
+use api_guard_core::decision::{Denial, FormFault};
+use api_guard_core::effect;
+use api_guard_core::guard::Judged;
+use api_guard_core::limit::Standing;
+use api_guard_core::token::{Age, TokenFault};
 
 use super::Explained;
 use crate::limits::all;

@@ -1,0 +1,240 @@
+//! What does each step cost alone? The steps are in the order in which a request meets them; the configuration, which
+//! comes before all requests, is last.
+//!
+//! What is looked up among many is another one each time: most of the cost is then memory that is in no cache.
+
+use std::cell::{Cell, RefCell};
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+
+use api_guard_bench::{
+    HOST, MANY_TOKENS, NOW, RANDOM, Token, block, configuration, numbered_path, numbered_routes, parse, read,
+    secret, settings,
+};
+use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Quota};
+use api_guard_core::permission::PermissionBook;
+use api_guard_core::request::host::Host;
+use api_guard_core::request::target::Target;
+use api_guard_core::revocation::{Lifetime, Revocations, Target as Revoked};
+use api_guard_core::route::template::Template;
+use api_guard_core::route::{Found, RouteSpec, RouteTable};
+use api_guard_core::seed::Seed;
+use api_guard_core::token::Scratch;
+use api_guard_core::token::cache::TokenCache;
+use api_guard_core::token::claims::{Claims, ClaimsReader};
+use api_guard_core::token::compact::{Compact, decode};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use serde_json::json;
+
+/// The header block, sorted.
+fn request(criterion: &mut Criterion) {
+    let policy = parse(&configuration(json!({})));
+    let bytes = block("/orders/17?expand=lines", Some(&Token::default().mint()));
+    criterion.bench_function("request/header block", |bencher| {
+        bencher.iter(|| read(&policy, black_box(&bytes)));
+    });
+    criterion.bench_function("request/path", |bencher| {
+        bencher.iter(|| Target::read(black_box(b"/orders/17?expand=lines")));
+    });
+    criterion.bench_function("request/host", |bencher| {
+        bencher.iter(|| Host::read(black_box(HOST.as_bytes())));
+    });
+}
+
+/// The route of a path, among few and among many.
+fn route(criterion: &mut Criterion) {
+    const LOOKUPS: usize = 10_000;
+    let host = Host::read(HOST.as_bytes()).expect("a good host");
+    for count in [10, 10_000] {
+        let spec = |id| RouteSpec {
+            hosts: Vec::new(),
+            template: Template::parse(&format!("{}{{id}}", numbered_path(id))).expect("a good template"),
+            methods: vec!["GET".to_owned()],
+            id,
+        };
+        let table = RouteTable::build((0..count).map(spec).collect(), false).expect("no conflict");
+        // Out of order, each as often as any other. As many paths for few routes as for many: reading them costs alike.
+        let paths: Vec<String> =
+            (0..LOOKUPS).map(|number| format!("{}17", numbered_path(number * 7919 % count))).collect();
+        let is_route = |path: &String| matches!(table.find(&host, path, "GET"), Found::Route { .. });
+        assert!(paths.iter().all(is_route));
+        let mut paths = paths.iter().cycle();
+        criterion.bench_function(&format!("route/among {count}"), |bencher| {
+            bencher.iter(|| table.find(&host, paths.next().expect("a cycle has no end"), "GET"));
+        });
+        let path = paths.next().expect("a cycle has no end");
+        criterion.bench_function(&format!("route/among {count}, the same again"), |bencher| {
+            bencher.iter(|| table.find(&host, black_box(path), "GET"));
+        });
+    }
+}
+
+/// A token that was seen before, one that was not, and what the second spends its time on.
+fn token(criterion: &mut Criterion) {
+    let policy = parse(&configuration(json!({})));
+    let mut book = PermissionBook::default();
+    book.enter("orders:read");
+    let tokens: Vec<String> =
+        (0..MANY_TOKENS).map(|serial| Token { serial, ..Token::default() }.mint()).collect();
+    let mut scratch = Scratch::default();
+    let mut verify = |token: &str| {
+        policy.tokens().verify(token.as_bytes(), &book, &mut scratch, NOW).expect("a good token")
+    };
+    let first = tokens.first().expect("a token");
+
+    let mut cache = TokenCache::default();
+    cache.remember(first.as_bytes(), &Rc::new(verify(first)));
+    criterion.bench_function("token/known", |bencher| {
+        bencher.iter(|| {
+            let token = cache.find(black_box(first.as_bytes())).expect("a token that is known");
+            policy.tokens().judge_times(&token, NOW)
+        });
+    });
+
+    let mut cycle = tokens.iter().cycle();
+    criterion.bench_function("token/new", |bencher| {
+        bencher.iter(|| verify(cycle.next().expect("a cycle has no end")));
+    });
+
+    let compact = Compact::read(first.as_bytes(), first.len()).expect("three parts");
+    let mac = decode(compact.signature).expect("base64url").try_into().expect("32 bytes");
+    let secret = secret();
+    assert!(secret.verifies(compact.signing_input, &mac));
+    criterion.bench_function("token/new: its MAC", |bencher| {
+        bencher.iter(|| secret.verifies(black_box(compact.signing_input), &mac));
+    });
+    criterion.bench_function("token/new: its base64url", |bencher| {
+        let mut memory = Vec::new();
+        bencher.iter(|| black_box(compact).decode(&mut memory).is_ok());
+    });
+    let payload = decode(compact.payload).expect("base64url");
+    let mut reader = ClaimsReader::default();
+    reader.slot("permissions");
+    criterion.bench_function("token/new: its claims", |bencher| {
+        bencher.iter(|| Claims::default().read(&reader, black_box(&payload)).expect("claims"));
+    });
+}
+
+fn revocations(cells: &MemoryCells) -> Revocations {
+    Revocations::open(cells, Seed::from_bytes(RANDOM), 65_536).expect("fresh cells")
+}
+
+/// Whether a token is revoked, where none is and where many others are.
+fn revocation(criterion: &mut Criterion) {
+    for count in [0, 60_000] {
+        let cells = MemoryCells::new();
+        let mut revocations = revocations(&cells);
+        for number in 0..count {
+            let jti = format!("revoked-{number}");
+            let lifetime = Lifetime::UntilSecond(NOW.seconds() + 3600);
+            revocations.revoke(&cells, Revoked::Jti(&jti), lifetime, NOW).expect("room");
+        }
+        revocations.refresh(&cells).expect("no fault");
+        assert_eq!(revocations.live(NOW), count);
+        let marks: Vec<_> = (0..MANY_TOKENS)
+            .map(|number| revocations.marks(&[0; 32], Some(&format!("{number:016}")), Some("user-1")))
+            .collect();
+        let mut marks = marks.iter().cycle();
+        criterion.bench_function(&format!("revocation/among {count}"), |bencher| {
+            bencher.iter(|| {
+                revocations.refresh(&cells).expect("no fault");
+                revocations.is_revoked(marks.next().expect("a cycle has no end"), Some(NOW), NOW)
+            });
+        });
+    }
+}
+
+/// Cells that cannot be reached: what passes all the same has not asked them.
+struct NoCells;
+
+impl Cells for NoCells {
+    fn load(&self, _key: &str) -> Result<Option<Loaded>, CellFault> {
+        Err(CellFault)
+    }
+
+    fn store(&self, _key: &str, _bytes: &[u8], _expected: Expected) -> Result<Stored, CellFault> {
+        Err(CellFault)
+    }
+}
+
+/// One unit of a limit that is never reached: leased, and by a load and a swap of a shared cell.
+fn limit(criterion: &mut Criterion) {
+    /// The most that a worker leases at once.
+    const LEASE: u32 = 31;
+    /// Identities of a slot: alone, and as many as the table is made for.
+    const IN_A_SLOT: [u128; 2] = [1, 16];
+    let quota = Quota {
+        max_requests: NonZeroU32::MAX,
+        window_seconds: NonZeroU32::new(60).expect("not zero"),
+        warn_at_percent: None,
+    };
+    let charge = |digest| Charge {
+        identity: Identity::from_digest(digest),
+        overflow: Identity::from_digest(u128::MAX),
+        quota,
+        enforced: true,
+    };
+    let seed = Seed::from_bytes(RANDOM);
+
+    let cells = MemoryCells::new();
+    let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
+    let charges = [charge(0)];
+    let (leases, outcomes) = (RefCell::new(Leases::new()), RefCell::new(Vec::new()));
+    let spend_shared = || {
+        let (mut leases, mut outcomes) = (leases.borrow_mut(), outcomes.borrow_mut());
+        limiter.admit(&cells, &mut leases, &charges, &mut outcomes, NOW).expect("no fault")
+    };
+    // A caller who was quiet is leased less.
+    (0..100 * LEASE).for_each(|_| assert!(spend_shared()));
+    while limiter.admit(&NoCells, &mut leases.borrow_mut(), &charges, &mut Vec::new(), NOW).is_ok() {}
+    let left = Cell::new(0);
+    criterion.bench_function("limit/leased unit", |bencher| {
+        bencher.iter_batched(
+            || {
+                if left.get() < LEASE {
+                    // One more than are left takes the next lease.
+                    (0..=left.get()).for_each(|_| assert!(spend_shared()));
+                    left.set(LEASE);
+                }
+            },
+            |()| {
+                left.set(left.get() - 1);
+                let (mut leases, mut outcomes) = (leases.borrow_mut(), outcomes.borrow_mut());
+                limiter.admit(&NoCells, &mut leases, &charges, &mut outcomes, NOW).expect("a leased unit")
+            },
+            BatchSize::NumIterations(LEASE.into()),
+        );
+    });
+
+    for identities in IN_A_SLOT {
+        let cells = MemoryCells::new();
+        // One slot, which is everybody's.
+        let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
+        let mut outcomes = Vec::new();
+        let mut spend = |digest| {
+            let admitted = limiter.admit(&cells, &mut Leases::none(), &[charge(digest)], &mut outcomes, NOW);
+            assert_eq!(admitted, Ok(true));
+        };
+        (0..identities).for_each(&mut spend);
+        criterion.bench_function(&format!("limit/shared unit, {identities} in the slot"), |bencher| {
+            bencher.iter(|| spend(black_box(identities - 1)));
+        });
+    }
+}
+
+/// A configuration's text, read and checked.
+fn configure(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("configuration");
+    // The larger one takes milliseconds each time.
+    group.sample_size(20);
+    for count in [10, 10_000] {
+        let text = configuration(json!({ "routes": numbered_routes(count) }));
+        group.bench_function(format!("{count} routes"), |bencher| bencher.iter(|| parse(black_box(&text))));
+    }
+    group.finish();
+}
+
+criterion_group! { name = benches; config = settings(); targets = request, route, token, revocation, limit, configure }
+criterion_main!(benches);

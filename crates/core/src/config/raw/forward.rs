@@ -1,0 +1,51 @@
+//! Section `forward`.
+
+use serde_json::Value;
+
+use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
+use crate::json::Path;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+/// Section `forward`.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+pub struct RawForward {
+    /// Header for the verified subject; null = off.
+    pub subject_header: Option<String>,
+    /// Header for the permissions, space-separated; null = off.
+    pub permissions_header: Option<String>,
+    /// Claim to header.
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Option<String>>"))]
+    pub claims: Named<Option<String>>,
+    /// Whether the upstream sees the token.
+    pub token: ForwardToken,
+}
+
+fields!(RawForward { subject_header, permissions_header, claims, token });
+
+impl Default for RawForward {
+    fn default() -> Self {
+        Self {
+            subject_header: Some("x-auth-subject".to_owned()),
+            permissions_header: Some("x-auth-permissions".to_owned()),
+            claims: Vec::new(),
+            token: ForwardToken::Keep,
+        }
+    }
+}
+
+/// See [`RawForward::token`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum ForwardToken {
+    /// It does.
+    Keep,
+    /// The token is removed from where it stood.
+    Strip,
+}
+
+names!(ForwardToken { "keep" => Keep, "strip" => Strip });

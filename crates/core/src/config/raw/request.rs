@@ -1,0 +1,79 @@
+//! Section `request`.
+
+use serde_json::Value;
+
+use super::texts;
+use crate::config::shape::{self, Misfits, Shape, fields, names};
+use crate::json::Path;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+/// Section `request`.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+pub struct RawRequest {
+    /// Methods that any route may allow.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub allowed_methods: Vec<String>,
+    /// Media types of bodies of POST, PUT and PATCH; empty = any.
+    pub content_types: Vec<String>,
+    /// Larger bodies are refused, bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub max_request_size_bytes: u64,
+    /// Refuse what did not come over https, by x-forwarded-proto.
+    pub https_only: bool,
+    /// What happens to x-http-method-override and its relatives.
+    pub method_override: MethodOverride,
+    /// Whether a true CORS preflight passes without a token.
+    pub cors_preflight: CorsPreflight,
+}
+
+fields!(RawRequest {
+    allowed_methods,
+    content_types,
+    max_request_size_bytes,
+    https_only,
+    method_override,
+    cors_preflight
+});
+
+impl Default for RawRequest {
+    fn default() -> Self {
+        Self {
+            allowed_methods: texts(&["GET", "POST", "PUT", "DELETE"]),
+            content_types: texts(&["application/json"]),
+            max_request_size_bytes: 1_048_576,
+            https_only: false,
+            method_override: MethodOverride::Strip,
+            cors_preflight: CorsPreflight::Reject,
+        }
+    }
+}
+
+/// See [`RawRequest::method_override`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum MethodOverride {
+    /// The headers are removed.
+    Strip,
+    /// The headers stay.
+    Keep,
+}
+
+names!(MethodOverride { "strip" => Strip, "keep" => Keep });
+
+/// See [`RawRequest::cors_preflight`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum CorsPreflight {
+    /// OPTIONS is a method like any other.
+    Reject,
+    /// OPTIONS with Origin and Access-Control-Request-Method passes without a token.
+    Forward,
+}
+
+names!(CorsPreflight { "reject" => Reject, "forward" => Forward });

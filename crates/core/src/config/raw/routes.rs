@@ -1,0 +1,80 @@
+//! Section `routes`, and who may use a path.
+
+use serde_json::Value;
+
+use super::{Mode, RawLimit};
+use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
+use crate::json::Path;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+/// One route.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["path"])))]
+pub struct RawRoute {
+    /// For logs, metrics and filter state; the path where absent.
+    pub name: Option<String>,
+    /// Literal segments, `{name}` for one segment, `{*name}` for the rest.
+    #[cfg_attr(feature = "schema", schemars(required))]
+    pub path: Option<String>,
+    /// Hosts the route is for, such as "api.example.com" or "*.example.org"; absent = any.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub hosts: Option<Vec<String>>,
+    /// Absent = all of `request.allowed_methods`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub methods: Option<Vec<String>>,
+    /// Who may use it.
+    pub access: Access,
+    /// The caller needs all of them.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub required_permissions: Option<Vec<String>>,
+    /// The caller needs one of them.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub any_permissions: Option<Vec<String>>,
+    /// Path parameter to claim: they must be equal.
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>"))]
+    pub bind: Named<String>,
+    /// In place of `request.content_types`.
+    pub content_types: Option<Vec<String>>,
+    /// In place of `request.max_request_size_bytes`.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub max_request_size_bytes: Option<u64>,
+    /// Limits of this route, beside the ones for all.
+    pub rate_limits: Vec<RawLimit>,
+    /// In place of the whole configuration's mode.
+    pub mode: Option<Mode>,
+}
+
+fields!(RawRoute {
+    name,
+    path,
+    hosts,
+    methods,
+    access,
+    required_permissions,
+    any_permissions,
+    bind,
+    content_types,
+    max_request_size_bytes,
+    rate_limits,
+    mode
+});
+
+/// Who may use a path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum Access {
+    /// Everybody; tokens are ignored.
+    Public,
+    /// Whoever has a valid token (and the route's permissions).
+    #[default]
+    Authenticated,
+    /// Nobody.
+    Deny,
+}
+
+names!(Access { "public" => Public, "authenticated" => Authenticated, "deny" => Deny });

@@ -1,0 +1,143 @@
+//! Sections `tokens`, but for its keys, and `roles`.
+
+use serde_json::Value;
+
+use super::{RawKey, texts};
+use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
+use crate::json::Path;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+/// Section `tokens`.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["keys"])))]
+pub struct RawTokens {
+    /// At least one key; two at a time while rotating.
+    #[cfg_attr(feature = "schema", schemars(required, length(min = 1)))]
+    pub keys: Vec<RawKey>,
+    /// Where a request may carry its token.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub sources: Vec<RawSource>,
+    /// Claims that every token must have.
+    pub required_claims: Vec<String>,
+    /// Accepted `iss` values; empty = not checked.
+    pub issuers: Vec<String>,
+    /// Accepted `aud` values; empty = not checked.
+    pub audiences: Vec<String>,
+    /// Tolerance for `exp` and `nbf`, seconds.
+    pub clock_skew_seconds: u64,
+    /// Age by `iat` from which a token is too old, hours.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub max_token_age_hours: u64,
+    /// "warn" lets a token that is too old pass, "reject" refuses it.
+    pub token_too_old: TooOld,
+    /// Longer tokens are refused unread, bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub max_token_bytes: u64,
+    /// The claim with the permissions; dots go into objects.
+    pub permissions_claim: String,
+    /// The form of every permission.
+    pub permission_format: PermissionFormat,
+}
+
+fields!(RawTokens {
+    keys,
+    sources,
+    required_claims,
+    issuers,
+    audiences,
+    clock_skew_seconds,
+    max_token_age_hours,
+    token_too_old,
+    max_token_bytes,
+    permissions_claim,
+    permission_format
+});
+
+impl Default for RawTokens {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            sources: vec![RawSource {
+                header: Some("authorization".to_owned()),
+                scheme: Some("Bearer".to_owned()),
+                ..RawSource::default()
+            }],
+            required_claims: texts(&["sub", "exp", "iat"]),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            clock_skew_seconds: 0,
+            max_token_age_hours: 24,
+            token_too_old: TooOld::Warn,
+            max_token_bytes: 8192,
+            permissions_claim: "permissions".to_owned(),
+            permission_format: PermissionFormat::ResourceAction,
+        }
+    }
+}
+
+/// What happens to a token older than `max_token_age_hours`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum TooOld {
+    /// It passes and is logged.
+    Warn,
+    /// 401 `token_too_old`.
+    Reject,
+}
+
+names!(TooOld { "warn" => Warn, "reject" => Reject });
+
+/// The form of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
+pub enum PermissionFormat {
+    /// `^[a-z_]+:[a-z_]+$`
+    ResourceAction,
+    /// RFC 6749 section 3.3.
+    ScopeToken,
+}
+
+names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => ScopeToken });
+
+/// One place of a token: exactly one of `header`, `cookie`, `query`.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+pub struct RawSource {
+    /// A request header.
+    pub header: Option<String>,
+    /// The authentication scheme before the token, in any letter case.
+    pub scheme: Option<String>,
+    /// A cookie.
+    pub cookie: Option<String>,
+    /// A query parameter.
+    pub query: Option<String>,
+}
+
+fields!(RawSource { header, scheme, cookie, query });
+
+/// Section `roles`.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+pub struct RawRoles {
+    /// The claim with the roles; dots go into objects.
+    pub claim: String,
+    /// Role to permissions.
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
+    pub grants: Named<Vec<String>>,
+}
+
+fields!(RawRoles { claim, grants });
+
+impl Default for RawRoles {
+    fn default() -> Self {
+        Self { claim: "roles".to_owned(), grants: Vec::new() }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the client and the upstream see of a decision: replies, headers, edits of the request.
+//!
+//! Nothing that a client sent gets into a reply's headers: these hold constants, numbers and configured names. In a
+//! body it is escaped and cut.
+
+pub mod forward;
+pub mod rate_headers;
+mod words;
+
+use std::borrow::Cow;
+
+use crate::config::Policy;
+use crate::config::raw::Detail;
+use crate::decision::{Code, Denial, FormFault};
+use crate::guard::Revoked;
+use crate::json::text::Object;
+
+pub use words::cut;
+
+/// A response header: its name in lower case, and its value.
+pub type Header = (&'static str, Cow<'static, str>);
+
+/// A response that api-guard gives itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Response code details, for access logs.
+    pub details: &'static str,
+    /// Names in lower case.
+    pub headers: Vec<Header>,
+    /// JSON.
+    pub body: String,
+    /// The status that a gRPC client gets (gRPC status codes, grpc/status.md).
+    pub grpc_status: i32,
+    /// What a gRPC client gets in place of the body.
+    pub grpc_message: String,
+}
+
+/// The reply to a request that is refused. `request_id` is Envoy's.
+pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Reply {
+    let code = denial.code();
+    let errors = words::errors(denial);
+    let full = policy.replies.detail == Detail::Full;
+    // Envoy makes the identifier, unless it is told to keep the client's.
+    let request_id = request_id.map(String::from_utf8_lossy);
+    // RFC 9457, with a code, all errors and the request's identifier beside the standard members.
+    let mut problem = Object::new();
+    problem.text("type", code.urn());
+    problem.text("title", words::title(code));
+    problem.number("status", code.status().into());
+    problem.text("code", code.as_str());
+    if full {
+        problem.text_if_any("detail", errors.first().map(String::as_str));
+        problem.texts("errors", &errors);
+    }
+    problem.text_if_any("limit", denial.over_limit().map(|over| over.name.as_str()));
+    problem.text_if_any("request_id", request_id.as_deref().map(cut));
+    let mut headers = json_headers("application/problem+json");
+    add_headers(&mut headers, denial, full);
+    headers.extend(rate_headers::of_refusal(policy, denial));
+    Reply {
+        status: code.status(),
+        details: code.details(),
+        headers,
+        body: problem.end(),
+        grpc_status: grpc_status(code),
+        grpc_message: match errors.into_iter().next() {
+            Some(first) if full => first,
+            Some(_) | None => code.as_str().to_owned(),
+        },
+    }
+}
+
+/// Everything that is wrong, in words, the deciding thing first. Never empty. Holds text that a client sent.
+pub fn reasons(denial: &Denial) -> Vec<String> {
+    words::errors(denial)
+}
+
+/// The reply to a request that has revoked something.
+pub fn revoked(revoked: Revoked) -> Reply {
+    let expires_at = revoked.expires_at.map_or("null".to_owned(), |second| second.to_string());
+    Reply {
+        status: 200,
+        details: "api_guard_revoked",
+        headers: json_headers("application/json"),
+        body: format!(r#"{{"revoked":true,"expires_at":{expires_at}}}"#),
+        grpc_status: 0,
+        grpc_message: String::new(),
+    }
+}
+
+fn json_headers(content_type: &'static str) -> Vec<Header> {
+    vec![("content-type", content_type.into()), ("cache-control", "no-store".into())]
+}
+
+fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
+    let code = denial.code();
+    if let Denial::Form(faults) = denial
+        && let Some(fault) = faults.iter().next()
+    {
+        match fault {
+            // RFC 9110 section 15.5.6: a 405 has to say what is allowed.
+            FormFault::MethodNotAllowed { allowed, .. } => headers.push(("allow", allowed.join(", ").into())),
+            FormFault::UnsupportedMediaType { accepted, post } => {
+                headers.push(("accept", accepted.join(", ").into()));
+                if *post {
+                    headers.push(("accept-post", accepted.join(", ").into()));
+                }
+            }
+            FormFault::Malformed(_)
+            | FormFault::PathAmbiguous(_)
+            | FormFault::HttpsRequired
+            | FormFault::TooLarge { .. } => {}
+        }
+    }
+    // RFC 6750 section 3. Without a credential the challenge has no error code.
+    const REALM: &str = r#"Bearer realm="api-guard""#;
+    if let Denial::PermissionMissing { needed, .. } = denial {
+        let scope = needed.join(" ");
+        let error = r#"error="insufficient_scope""#;
+        let challenge = match words::challenge_description(code).filter(|_| full) {
+            Some(text) => format!(r#"{REALM}, {error}, error_description="{text}", scope="{scope}""#),
+            None => format!(r#"{REALM}, {error}, scope="{scope}""#),
+        };
+        headers.push(("www-authenticate", challenge.into()));
+    } else if code == Code::TokenMissing {
+        headers.push(("www-authenticate", REALM.into()));
+    } else if code.status() == 401 {
+        let challenge = match words::challenge_description(code).filter(|_| full) {
+            Some(text) => format!(r#"{REALM}, error="invalid_token", error_description="{text}""#),
+            None => format!(r#"{REALM}, error="invalid_token""#),
+        };
+        headers.push(("www-authenticate", challenge.into()));
+    }
+}
+
+/// SPEC section 8: 16 UNAUTHENTICATED, 7 PERMISSION_DENIED, 8 RESOURCE_EXHAUSTED, 12 UNIMPLEMENTED,
+/// 3 INVALID_ARGUMENT, 13 INTERNAL, 14 UNAVAILABLE.
+fn grpc_status(code: Code) -> i32 {
+    match code.status() {
+        401 => 16,
+        403 => 7,
+        413 | 429 => 8,
+        405 => 12,
+        400 | 415 => 3,
+        503 => 14,
+        _ => 13,
+    }
+}

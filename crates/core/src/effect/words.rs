@@ -1,0 +1,145 @@
+//! Refusals in words. What comes from a client stands in bodies only, and is cut.
+
+use crate::decision::{Code, Denial, FormFault};
+use crate::token::TokenFault;
+
+/// Client text in a body or a log line is cut at this many characters.
+const LONGEST_QUOTE: usize = 64;
+
+/// `text`, cut where it is too long.
+pub fn cut(text: &str) -> &str {
+    // No character is shorter than a byte.
+    if text.len() <= LONGEST_QUOTE {
+        return text;
+    }
+    let end = text.char_indices().nth(LONGEST_QUOTE).map(|(end, _)| end);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// The reason phrase of the code's status (RFC 9110 section 15).
+pub(super) fn title(code: Code) -> &'static str {
+    match code.status() {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        429 => "Too Many Requests",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}
+
+/// Everything that is wrong, the deciding thing first. Never empty.
+pub(super) fn errors(denial: &Denial) -> Vec<String> {
+    let text = match denial {
+        Denial::Form(faults) => return faults.iter().map(form_fault).collect(),
+        Denial::CredentialsAmbiguous => "More than one credential in the request".to_owned(),
+        Denial::TokenMissing => "Missing or invalid Authorization header".to_owned(),
+        Denial::Token(fault) => token_fault(fault),
+        Denial::TokenRevoked => "Token has been revoked".to_owned(),
+        Denial::PermissionMissing { missing, any: false, .. } => {
+            format!("Missing required permissions: {}", missing.join(", "))
+        }
+        Denial::PermissionMissing { needed, any: true, .. } => {
+            format!("Missing required permissions: one of {}", needed.join(", "))
+        }
+        Denial::BindingMismatch => "Path does not belong to the token's owner".to_owned(),
+        Denial::RouteDenied => "Access to this path is denied".to_owned(),
+        Denial::RateLimited(over) => format!(
+            "Rate limit exceeded: {}/{} requests in {} seconds",
+            over.used, over.max_requests, over.window_seconds
+        ),
+        Denial::AuthFailuresLimited(over) => format!(
+            "Too many failed authentications: {}/{} in {} seconds",
+            over.used, over.max_requests, over.window_seconds
+        ),
+        Denial::CannotRevoke(text) => text.clone(),
+        Denial::RevocationFull => "No place for another revocation".to_owned(),
+        Denial::Fault(_) => "Internal fault".to_owned(),
+    };
+    vec![text]
+}
+
+fn form_fault(fault: &FormFault) -> String {
+    match fault {
+        FormFault::Malformed(why) => format!("Malformed request: {why}"),
+        FormFault::PathAmbiguous(why) => format!("Ambiguous path: {why}"),
+        FormFault::HttpsRequired => "HTTPS is required".to_owned(),
+        FormFault::MethodNotAllowed { method, .. } => format!("Method {} not allowed", cut(method)),
+        FormFault::UnsupportedMediaType { accepted, .. } => match accepted.as_slice() {
+            [one] => format!("Content-Type must be {one}"),
+            several => format!("Content-Type must be one of {}", several.join(", ")),
+        },
+        FormFault::TooLarge { max_bytes } => format!("Request size exceeds maximum: {max_bytes} bytes"),
+    }
+}
+
+fn token_fault(fault: &TokenFault) -> String {
+    match fault {
+        TokenFault::Malformed(why) => format!("Invalid token: {why}"),
+        TokenFault::AlgorithmRefused => "Invalid token: algorithm not accepted".to_owned(),
+        TokenFault::KeyUnknown => "Invalid token: unknown key".to_owned(),
+        TokenFault::SignatureInvalid => "Invalid token: signature does not verify".to_owned(),
+        TokenFault::Expired => "Token has expired".to_owned(),
+        TokenFault::NotYetValid => "Invalid token: not yet valid".to_owned(),
+        TokenFault::IssuedInFuture => "Invalid token: issued in the future".to_owned(),
+        TokenFault::TooOld => "Invalid token: too old".to_owned(),
+        TokenFault::ClaimMissing(claims) => format!("Token missing required claims: {}", claims.join(", ")),
+        TokenFault::ClaimInvalid { claim, why } => format!("Invalid token: claim {claim} {why}"),
+        TokenFault::IssuerRefused => "Invalid token: issuer not accepted".to_owned(),
+        TokenFault::AudienceRefused => "Invalid token: audience not accepted".to_owned(),
+        TokenFault::PermissionsMalformed(entry) => format!("Invalid permission format: {}", cut(entry)),
+    }
+}
+
+/// The `error_description` of a challenge (RFC 6750 section 3): constants only.
+pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
+    match code {
+        Code::TokenMalformed => Some("Invalid token"),
+        Code::TokenAlgorithmRefused => Some("Invalid token: algorithm not accepted"),
+        Code::TokenKeyUnknown => Some("Invalid token: unknown key"),
+        Code::TokenSignatureInvalid => Some("Invalid token: signature does not verify"),
+        Code::TokenExpired => Some("Token has expired"),
+        Code::TokenNotYetValid => Some("Invalid token: not yet valid"),
+        Code::TokenIssuedInFuture => Some("Invalid token: issued in the future"),
+        Code::TokenTooOld => Some("Invalid token: too old"),
+        Code::ClaimMissing => Some("Token missing required claims"),
+        Code::ClaimInvalid => Some("Invalid token: a claim has a wrong value"),
+        Code::IssuerRefused => Some("Invalid token: issuer not accepted"),
+        Code::AudienceRefused => Some("Invalid token: audience not accepted"),
+        Code::PermissionsMalformed => Some("Invalid permission format"),
+        Code::TokenRevoked => Some("Token has been revoked"),
+        Code::PathAmbiguous
+        | Code::RequestMalformed
+        | Code::CredentialsAmbiguous
+        | Code::TokenMissing
+        | Code::PermissionMissing
+        | Code::BindingMismatch
+        | Code::RouteDenied
+        | Code::HttpsRequired
+        | Code::MethodNotAllowed
+        | Code::RequestTooLarge
+        | Code::UnsupportedMediaType
+        | Code::RateLimited
+        | Code::AuthFailuresLimited
+        | Code::InternalFault
+        | Code::RevocationFull => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_after_sixty_four_characters_of_any_size() {
+        for letter in ["x", "\u{e9}", "\u{1f980}"] {
+            let whole = letter.repeat(64);
+            assert_eq!(cut(&whole), whole);
+            assert_eq!(cut(&letter.repeat(65)), whole);
+        }
+        assert_eq!(cut(""), "");
+    }
+}

@@ -1,0 +1,304 @@
+//! What a configuration must be like, and what is said of one that is not.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+use api_guard_core::config::error::ConfigErrors;
+use api_guard_core::config::{Environment, Policy};
+use serde_json::{Value, json};
+
+const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+
+fn parse_text(text: &[u8]) -> Result<Policy, ConfigErrors> {
+    let lookup = |name: &str| match name {
+        "SECRET" => Some(SECRET.as_bytes().to_vec()),
+        "SHORT" => Some(b"too short".to_vec()),
+        _ => None,
+    };
+    Policy::parse(text, &Environment { lookup: &lookup, must_be_set: true })
+}
+
+/// The smallest configuration with `changes` laid over it (RFC 7396).
+fn with(changes: Value) -> Value {
+    fn merge(target: &mut Value, patch: Value) {
+        match (target, patch) {
+            (Value::Object(target), Value::Object(patch)) => {
+                for (name, value) in patch {
+                    merge(target.entry(name).or_insert(Value::Null), value);
+                }
+            }
+            (target, patch) => *target = patch,
+        }
+    }
+    let mut config = json!({ "tokens": { "keys": [{ "secret": { "env": "SECRET" } }] } });
+    merge(&mut config, changes);
+    config
+}
+
+fn errors(config: &Value) -> Vec<(String, String)> {
+    match parse_text(config.to_string().as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.0.iter().map(|error| (error.at.to_string(), error.to_string())).collect(),
+    }
+}
+
+fn places(config: &Value) -> Vec<String> {
+    errors(config).into_iter().map(|(at, _)| at).collect()
+}
+
+#[test]
+fn the_smallest_configuration_is_enough() {
+    assert_eq!(places(&with(json!({}))), Vec::<String>::new());
+}
+
+#[test]
+fn each_fault_is_reported_at_its_place_and_nowhere_else() {
+    let limit = |changes: Value| {
+        let mut limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
+        for (name, value) in changes.as_object().unwrap() {
+            limit[name] = value.clone();
+        }
+        json!({ "rate_limits": [limit] })
+    };
+    let route = |changes: Value| {
+        let mut route = json!({ "path": "/a/{id}" });
+        for (name, value) in changes.as_object().unwrap() {
+            route[name] = value.clone();
+        }
+        json!({ "routes": [route] })
+    };
+    let key = |key: Value| json!({ "tokens": { "keys": [key] } });
+    let secret = json!({ "env": "SECRET" });
+    for (changes, at) in [
+        (json!({ "mod": "report" }), "/mod"),
+        (json!({ "mode": "off" }), "/mode"),
+        (json!({ "tokens": { "keys": [] } }), "/tokens/keys"),
+        (json!({ "tokens": { "keys": null } }), "/tokens/keys"),
+        (key(json!({})), "/tokens/keys/0/secret"),
+        (key(json!({ "secret": { "env": "UNSET" } })), "/tokens/keys/0/secret/env"),
+        (key(json!({ "secret": { "env": "SHORT" } })), "/tokens/keys/0/secret/env"),
+        (key(json!({ "secret": { "env": "a b" } })), "/tokens/keys/0/secret/env"),
+        (key(json!({ "secret": { "value": "short" } })), "/tokens/keys/0/secret/value"),
+        (key(json!({ "secret": { "base64url": "***" } })), "/tokens/keys/0/secret/base64url"),
+        (key(json!({ "secret": { "base64url": "c2hvcnQ" } })), "/tokens/keys/0/secret/base64url"),
+        (key(json!({ "secret": secret, "kid": "" })), "/tokens/keys/0/kid"),
+        (key(json!({ "secret": secret, "kid": "a\nb" })), "/tokens/keys/0/kid"),
+        (key(json!({ "secret": secret, "not_before": "soon" })), "/tokens/keys/0/not_before"),
+        (
+            key(
+                json!({ "secret": secret, "not_before": "2026-02-01T00:00:00Z", "not_after": "2026-01-01T00:00:00Z" }),
+            ),
+            "/tokens/keys/0/not_after",
+        ),
+        (
+            json!({ "tokens": { "keys": [{ "kid": "a", "secret": secret }, { "kid": "a", "secret": secret }] } }),
+            "/tokens/keys/1/kid",
+        ),
+        (
+            json!({ "revocation": { "denied": { "sub_issued_before": { "milliseconds": 1_790_000_000_000_u64 } } } }),
+            "/revocation/denied/sub_issued_before/milliseconds",
+        ),
+        (json!({ "tokens": { "sources": [] } }), "/tokens/sources"),
+        (json!({ "tokens": { "sources": [{}] } }), "/tokens/sources/0"),
+        (json!({ "tokens": { "sources": [{ "cookie": "a", "query": "b" }] } }), "/tokens/sources/0"),
+        (json!({ "tokens": { "sources": [{ "cookie": "a", "scheme": "Bearer" }] } }), "/tokens/sources/0"),
+        (json!({ "tokens": { "sources": [{ "header": "x-a" }, { "header": "X-A" }] } }), "/tokens/sources/1"),
+        (json!({ "tokens": { "required_claims": ["sub", "sub"] } }), "/tokens/required_claims/1"),
+        (json!({ "tokens": { "required_claims": [""] } }), "/tokens/required_claims/0"),
+        (json!({ "tokens": { "issuers": [""] } }), "/tokens/issuers/0"),
+        (json!({ "tokens": { "max_token_bytes": 0 } }), "/tokens/max_token_bytes"),
+        (json!({ "tokens": { "max_token_age_hours": 0 } }), "/tokens/max_token_age_hours"),
+        (json!({ "tokens": { "clock_skew_seconds": -1 } }), "/tokens/clock_skew_seconds"),
+        (json!({ "tokens": { "permission_format": "regex" } }), "/tokens/permission_format"),
+        (json!({ "tokens": { "permissions_claim": "a..b" } }), "/tokens/permissions_claim"),
+        (json!({ "request": { "allowed_methods": [] } }), "/request/allowed_methods"),
+        (json!({ "request": { "allowed_methods": ["get"] } }), "/request/allowed_methods/0"),
+        (json!({ "request": { "allowed_methods": ["CONNECT"] } }), "/request/allowed_methods/0"),
+        (json!({ "request": { "content_types": ["json"] } }), "/request/content_types/0"),
+        (json!({ "request": { "content_types": ["a/b; c=d"] } }), "/request/content_types/0"),
+        (json!({ "request": { "max_request_size_bytes": 0 } }), "/request/max_request_size_bytes"),
+        (json!({ "request": { "max_request_size_bytes": "1" } }), "/request/max_request_size_bytes"),
+        (json!({ "request": { "https_only": 1 } }), "/request/https_only"),
+        (json!({ "routes": {} }), "/routes"),
+        (json!({ "routes": [{}] }), "/routes/0/path"),
+        (json!({ "routes": [{ "path": "a" }] }), "/routes/0/path"),
+        (json!({ "routes": [{ "path": "/a/../b" }] }), "/routes/0/path"),
+        (json!({ "routes": [{ "path": "/{*rest}/b" }] }), "/routes/0/path"),
+        (json!({ "routes": [{ "path": "/a", "metods": [] }] }), "/routes/0/metods"),
+        (route(json!({ "methods": [] })), "/routes/0/methods"),
+        (route(json!({ "methods": ["PATCH"] })), "/routes/0/methods/0"),
+        (route(json!({ "hosts": [] })), "/routes/0/hosts"),
+        (route(json!({ "hosts": ["a:80"] })), "/routes/0/hosts/0"),
+        (route(json!({ "required_permissions": [] })), "/routes/0/required_permissions"),
+        (route(json!({ "required_permissions": ["Read"] })), "/routes/0/required_permissions/0"),
+        (route(json!({ "any_permissions": [] })), "/routes/0/any_permissions"),
+        (route(json!({ "access": "public", "bind": { "id": "sub" } })), "/routes/0/bind"),
+        (
+            route(json!({ "access": "public", "required_permissions": ["a:b"] })),
+            "/routes/0/required_permissions",
+        ),
+        (route(json!({ "access": "deny", "any_permissions": ["a:b"] })), "/routes/0/any_permissions"),
+        (route(json!({ "bind": { "other": "sub" } })), "/routes/0/bind/other"),
+        (route(json!({ "max_request_size_bytes": 0 })), "/routes/0/max_request_size_bytes"),
+        (json!({ "routes": [{ "path": "/a" }, { "path": "/a/", "methods": ["PUT"] }] }), "/routes/1"),
+        (json!({ "routes": [{ "path": "/a/{x}" }, { "path": "/a/{y}" }] }), "/routes/1"),
+        (json!({ "unmatched_routes": "open" }), "/unmatched_routes"),
+        (json!({ "roles": {} }), "/roles/grants"),
+        (json!({ "roles": { "grants": { "a": [] } } }), "/roles/grants/a"),
+        (json!({ "roles": { "grants": { "a/b": ["x"] } } }), "/roles/grants/a~1b/0"),
+        (json!({ "rate_limits": [{}] }), "/rate_limits/0/name"),
+        (limit(json!({ "max_requests": 0 })), "/rate_limits/0/max_requests"),
+        (limit(json!({ "max_requests": "many" })), "/rate_limits/0/max_requests"),
+        (limit(json!({ "window_seconds": 0 })), "/rate_limits/0/window_seconds"),
+        (limit(json!({ "warn_at_percent": 0 })), "/rate_limits/0/warn_at_percent"),
+        (limit(json!({ "warn_at_percent": 101 })), "/rate_limits/0/warn_at_percent"),
+        (limit(json!({ "key": [] })), "/rate_limits/0/key"),
+        (limit(json!({ "key": ["ip"] })), "/rate_limits/0/key/0"),
+        (limit(json!({ "key": ["path", "path"] })), "/rate_limits/0/key/1"),
+        (limit(json!({ "key": ["header:a b"] })), "/rate_limits/0/key/0"),
+        (limit(json!({ "name": "a b" })), "/rate_limits/0/name"),
+        (limit(json!({ "name": "auth-failures" })), "/rate_limits/0/name"),
+        (
+            limit(json!({ "max_requests": { "claim": "plan", "values": {}, "default": 1 } })),
+            "/rate_limits/0/max_requests/values",
+        ),
+        (
+            limit(json!({ "max_requests": { "claim": "plan", "values": { "a": 0 }, "default": 1 } })),
+            "/rate_limits/0/max_requests/values/a",
+        ),
+        (
+            limit(json!({ "max_requests": { "claim": "plan", "values": { "a": 1 } } })),
+            "/rate_limits/0/max_requests/default",
+        ),
+        (
+            route(json!({ "rate_limits": [{ "name": "default", "max_requests": 1, "window_seconds": 1 }] })),
+            "/routes/0/rate_limits/0/name",
+        ),
+        (json!({ "auth_failure_limit": {} }), "/auth_failure_limit/max_failures"),
+        (json!({ "client_ip": { "ipv6_prefix": 0 } }), "/client_ip/ipv6_prefix"),
+        (json!({ "client_ip": { "ipv6_prefix": 129 } }), "/client_ip/ipv6_prefix"),
+        (json!({ "client_ip": { "from": "x-forwarded-for" } }), "/client_ip/from"),
+        (json!({ "limiter_capacity": 0 }), "/limiter_capacity"),
+        (json!({ "limiter_capacity": 16_777_217 }), "/limiter_capacity"),
+        (json!({ "revocation": { "capacity": 0 } }), "/revocation/capacity"),
+        (json!({ "revocation": { "denied": { "jti": [""] } } }), "/revocation/denied/jti/0"),
+        (json!({ "revocation": { "endpoint": { "path": "/{id}" } } }), "/revocation/endpoint/path"),
+        (
+            json!({ "revocation": { "endpoint": { "required_permissions": [] } } }),
+            "/revocation/endpoint/required_permissions",
+        ),
+        (
+            json!({ "revocation": { "endpoint": {} }, "routes": [{ "path": "/auth/revoke" }] }),
+            "/revocation/endpoint/path",
+        ),
+        (
+            json!({ "revocation": { "endpoint": {} }, "request": { "allowed_methods": ["GET"] } }),
+            "/revocation/endpoint",
+        ),
+        (json!({ "forward": { "subject_header": "a b" } }), "/forward/subject_header"),
+        (json!({ "forward": { "subject_header": "authorization" } }), "/forward/subject_header"),
+        (json!({ "forward": { "subject_header": "host" } }), "/forward/subject_header"),
+        (json!({ "forward": { "permissions_header": "X-Auth-Subject" } }), "/forward/permissions_header"),
+        (json!({ "forward": { "claims": { "a": "x_auth_subject" } } }), "/forward/claims/a"),
+        (json!({ "forward": { "token": "hide" } }), "/forward/token"),
+        (json!({ "replies": { "rate_limit_headers": "all" } }), "/replies/rate_limit_headers"),
+    ] {
+        let found = errors(&with(changes.clone()));
+        assert!(found.iter().any(|(place, _)| place == at), "{changes} should be wrong at {at}: {found:?}");
+        for (place, text) in found {
+            assert!(
+                place.starts_with(at)
+                    || at.starts_with("/rate_limits/0")
+                    || at == "/auth_failure_limit/max_failures",
+                "{changes}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_errors_are_told_at_once_in_the_order_of_the_document() {
+    let config = json!({
+        "tokens": { "keys": [{ "secret": { "env": "UNSET" } }], "max_token_bytes": 0 },
+        "modes": "report",
+        "routes": [{ "path": 1 }, { "path": "/ok" }, { "path": "/b", "methods": ["get"] }, { "pth": "/c", "path": "/c" }],
+        "rate_limits": [{ "name": "a", "max_requests": 0, "window_seconds": "1" }],
+    });
+    assert_eq!(
+        places(&config),
+        [
+            "/modes",
+            "/rate_limits/0/max_requests",
+            "/rate_limits/0/window_seconds",
+            "/routes/0/path",
+            "/routes/2/methods/0",
+            "/routes/3/pth",
+            "/tokens/keys/0/secret/env",
+            "/tokens/max_token_bytes",
+        ]
+    );
+}
+
+#[test]
+fn repeated_names_are_errors_wherever_they_stand() {
+    let text = br#"{"tokens":{"keys":[{"secret":{"env":"SECRET","env":"SECRET"}}]},"mode":"report","mode":"enforce"}"#;
+    let errors = parse_text(text).unwrap_err();
+    let places: Vec<String> = errors.0.iter().map(|error| error.at.to_string()).collect();
+    assert_eq!(places, ["/mode", "/tokens/keys/0/secret/env"]);
+}
+
+#[test]
+fn no_message_shows_a_secret_not_even_one_in_a_wrong_place() {
+    let leak = "hunter2-hunter2-hunter2-hunter2-hunter2";
+    for config in [
+        json!({ "tokens": { "keys": [{ "secret": leak }] } }),
+        json!({ "tokens": { "keys": [{ "secret": { "value": [leak] } }] } }),
+        json!({ "tokens": { "keys": [{ "secret": { "plain": leak } }] } }),
+        json!({ "tokens": { "keys": [{ "secret": { "env": format!("{leak}!") } }] } }),
+        json!({ "tokens": { "keys": [{ "secret": { "base64url": format!("{leak}!") } }] } }),
+        json!({ "tokens": { "keys": [{ "value": leak }] } }),
+        json!({ "tokens": { "keys": [leak] } }),
+        json!({ "tokens": { "keys": leak } }),
+        json!({ "tokens": leak }),
+        json!({ "secret": leak }),
+        json!({ "tokens": { "secret": leak } }),
+    ] {
+        let told = parse_text(config.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_no_json_object_is_one_clear_error() {
+    for text in [&b""[..], b"{", b"[]", b"null", b"\"x\"", b"{}{}", b"\xff", b"{\"a\":1,}"] {
+        let errors = parse_text(text).unwrap_err();
+        assert!(!errors.0.is_empty() && errors.0.len() <= 2, "{text:?}: {errors}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(parse_text(deep.as_bytes()).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn a_variable_that_is_not_set_stops_envoy_but_not_a_check() {
+    let config = json!({ "tokens": { "keys": [{ "secret": { "env": "UNSET" } }] } }).to_string();
+    let unset =
+        |must_be_set| Policy::parse(config.as_bytes(), &Environment { lookup: &|_| None, must_be_set });
+    assert!(unset(true).is_err());
+    assert!(unset(false).is_ok());
+}
+
+#[test]
+fn null_switches_off_what_can_be_off() {
+    let config = with(json!({
+        "auth_failure_limit": null,
+        "revocation": { "endpoint": null },
+        "forward": { "subject_header": null, "permissions_header": null, "claims": { "a": null } },
+        "roles": null,
+    }));
+    // The merge of the helper removes nothing: null stays null.
+    assert_eq!(places(&config), Vec::<String>::new());
+}

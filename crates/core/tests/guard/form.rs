@@ -1,0 +1,235 @@
+//! Step 1: what is wrong with a request's form, and how its body is treated.
+
+use api_guard_core::decision::{Denial, FormFault};
+use api_guard_core::guard::{BodyPlan, LARGEST_HELD, Verdict};
+use serde_json::{Value, json};
+
+use super::{Guarded, START, request, said};
+
+/// Requests are for public paths unless a route says otherwise.
+fn guarded(rest: Value) -> Guarded {
+    let mut guarded = json!({ "unmatched_routes": "public" });
+    for (name, value) in rest.as_object().unwrap() {
+        guarded[name] = value.clone();
+    }
+    Guarded::new(json!({}), guarded)
+}
+
+/// The codes of all that is wrong with the form.
+fn faults(verdict: &Verdict) -> Vec<&'static str> {
+    match verdict.refusal() {
+        Some(Denial::Form(faults)) => faults.iter().map(|fault| fault.code().as_str()).collect(),
+        None => vec![],
+        Some(other) => panic!("{other:?}"),
+    }
+}
+
+fn allowed(verdict: &Verdict) -> Vec<String> {
+    let Some(Denial::Form(faults)) = verdict.refusal() else { panic!("{:?}", verdict.refusal()) };
+    match faults.iter().next() {
+        Some(FormFault::MethodNotAllowed { allowed, .. }) => allowed.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_is_not_even_for_a_path_is_told_so_once() {
+    let mut guarded = guarded(json!({ "request": { "https_only": true } }));
+    let without_path = |method| [(":method", method), (":authority", "localhost")];
+    // CONNECT has none (RFC 9110 section 9.3.6), and is not allowed.
+    for (method, expected) in [
+        ("GET", vec!["request_malformed", "https_required"]),
+        ("CONNECT", vec!["https_required", "method_not_allowed"]),
+    ] {
+        assert_eq!(faults(&guarded.admit(&without_path(method), START)), expected, "{method}");
+    }
+    let pathless = [without_path("GET").as_slice(), &[("x-forwarded-proto", "HTTPS")]].concat();
+    assert_eq!(faults(&guarded.admit(&pathless, START)), ["request_malformed"]);
+}
+
+#[test]
+fn a_405_says_what_the_path_allows_or_else_what_is_allowed_at_all() {
+    let mut guarded = guarded(json!({
+        "request": { "allowed_methods": ["PUT", "GET", "POST", "DELETE"] },
+        "routes": [{ "path": "/a", "methods": ["POST", "GET"], "access": "public" }],
+    }));
+    for (method, path, expected) in [
+        ("DELETE", "/a", vec!["GET", "POST"]),
+        ("PATCH", "/a", vec!["GET", "POST"]),
+        ("HEAD", "/a", vec!["GET", "POST"]),
+        ("PATCH", "/b", vec!["DELETE", "GET", "POST", "PUT"]),
+        ("", "/b", vec!["DELETE", "GET", "POST", "PUT"]),
+    ] {
+        assert_eq!(allowed(&guarded.admit(&request(method, path, &[]), START)), expected, "{method} {path}");
+    }
+    for (method, path) in [("GET", "/a"), ("POST", "/a"), ("DELETE", "/b")] {
+        assert_eq!(said(&guarded.admit(&request(method, path, &[]), START)), "ok", "{method} {path}");
+    }
+}
+
+#[test]
+fn each_request_is_judged_by_its_own_host_whichever_came_before() {
+    let mut guarded = guarded(json!({ "routes": [
+        { "name": "one", "path": "/a", "hosts": ["one.example"], "access": "public" },
+        { "name": "below", "path": "/a", "hosts": ["*.example.org"], "access": "public" },
+    ] }));
+    let long = format!("{}.example.org", ["a".repeat(60).as_str(); 4].join("."));
+    let hosts = [
+        ("one.example", Ok(Some("one"))),
+        ("ONE.example.:80", Ok(Some("one"))),
+        ("x.example.org", Ok(Some("below"))),
+        (&long, Err("request_malformed")),
+        ("two.example", Ok(None)),
+        ("", Err("request_malformed")),
+        ("a b", Err("request_malformed")),
+    ];
+    for before in &hosts {
+        for (host, expected) in [before, before].into_iter().chain(&hosts) {
+            let headers = [(":method", "GET"), (":path", "/a"), (":authority", *host)];
+            let verdict = guarded.admit(&headers, START);
+            let label = guarded.guard.policy().route_label(verdict.route);
+            let code = faults(&verdict).first().copied();
+            assert_eq!(code.map_or(Ok(label), Err), *expected, "{host} after {}", before.0);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_method_is_only_reported_where_all_routes_of_the_path_only_report() {
+    let route =
+        |path: &str, method: &str, mode: &str| json!({ "path": path, "methods": [method], "mode": mode });
+    let mut guarded = guarded(json!({ "routes": [
+        route("/reporting", "GET", "report"), route("/reporting", "PUT", "report"),
+        route("/divided", "GET", "report"), route("/divided", "PUT", "enforce"),
+    ] }));
+    for (method, path, expected) in [
+        ("DELETE", "/reporting", "ok"),
+        ("DELETE", "/divided", "method_not_allowed"),
+        // What no path allows is for the configuration as a whole to refuse.
+        ("PATCH", "/reporting", "method_not_allowed"),
+    ] {
+        let verdict = guarded.admit(&request(method, path, &[]), START);
+        assert_eq!(said(&verdict), expected, "{method} {path}");
+        assert_eq!(faults(&verdict), ["method_not_allowed"], "{method} {path}");
+    }
+    let mut reporting = self::guarded(json!({ "mode": "report" }));
+    let verdict = reporting.admit(&request("PATCH", "/", &[]), START);
+    assert_eq!((said(&verdict).as_str(), faults(&verdict)), ("ok", vec!["method_not_allowed"]));
+}
+
+#[test]
+fn a_preflight_is_one_for_the_route_that_it_asks_for() {
+    let routes = json!([
+        { "path": "/a", "methods": ["GET"] },
+        { "path": "/a", "methods": ["POST"] },
+        { "path": "/closed", "methods": ["PUT"], "access": "deny" },
+    ]);
+    let preflight = |method| [("origin", "https://app.example"), ("access-control-request-method", method)];
+    let mut forwarding = guarded(
+        json!({ "request": { "cors_preflight": "forward" }, "routes": routes, "unmatched_routes": "authenticated" }),
+    );
+    for (path, asked, code, route) in [
+        ("/a", "POST", "ok", Some(1)),
+        ("/a", "GET", "ok", Some(0)),
+        // It is the upstream that says no.
+        ("/a", "DELETE", "ok", None),
+        ("/elsewhere", "DELETE", "ok", None),
+        ("/closed", "PUT", "token_missing", Some(2)),
+    ] {
+        let verdict = forwarding.admit(&request("OPTIONS", path, &preflight(asked)), START);
+        assert_eq!((said(&verdict).as_str(), verdict.route), (code, route), "{path} {asked}");
+    }
+    // What only looks like one is a request like any other.
+    for (method, headers, code) in [
+        ("OPTIONS", &preflight("GET")[..1], "method_not_allowed"),
+        ("OPTIONS", &preflight("GET")[1..], "method_not_allowed"),
+        ("GET", &preflight("GET")[..], "token_missing"),
+    ] {
+        assert_eq!(
+            said(&forwarding.admit(&request(method, "/a", headers), START)),
+            code,
+            "{method} {headers:?}"
+        );
+    }
+    let mut rejecting = guarded(json!({
+        "request": { "allowed_methods": ["GET", "OPTIONS"] }, "unmatched_routes": "authenticated",
+    }));
+    let verdict = rejecting.admit(&request("OPTIONS", "/a", &preflight("GET")), START);
+    assert_eq!(said(&verdict), "token_missing");
+}
+
+#[test]
+fn a_content_type_is_asked_for_where_a_body_comes_in_a_method_that_has_one() {
+    let routes = json!([{ "path": "/any", "access": "public", "content_types": [] }]);
+    let allowed = json!({ "allowed_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"] });
+    let mut guarded = guarded(json!({ "request": allowed, "routes": routes }));
+    let text = ("content-type", "text/plain");
+    let refused = "unsupported_media_type";
+    for (method, path, headers, has_body, code) in [
+        ("POST", "/a", vec![text], true, refused),
+        ("PUT", "/a", vec![text], true, refused),
+        ("PATCH", "/a", vec![text], true, refused),
+        ("POST", "/a", vec![], true, refused),
+        ("POST", "/a", vec![("content-type", "application/json")], true, "ok"),
+        ("POST", "/a", vec![("content-type", "application/grpc")], true, "ok"),
+        ("POST", "/any", vec![text], true, "ok"),
+        ("POST", "/a", vec![text], false, "ok"),
+        // HTTP/2 may leave the stream open after saying that nothing comes.
+        ("POST", "/a", vec![text, ("content-length", "0")], true, "ok"),
+        ("POST", "/a", vec![text, ("content-length", "1")], true, refused),
+        ("GET", "/a", vec![text], true, "ok"),
+        ("DELETE", "/a", vec![text], true, "ok"),
+    ] {
+        let verdict = guarded.admit_with(&request(method, path, &headers), has_body, START);
+        assert_eq!(said(&verdict), code, "{method} {path} {headers:?} {has_body}");
+        if let Some(Denial::Form(faults)) = &verdict.denial {
+            let accepted = vec!["application/json".to_owned()];
+            let expected = FormFault::UnsupportedMediaType { accepted, post: method == "POST" };
+            assert_eq!(faults.iter().collect::<Vec<_>>(), [&expected], "`Accept-Post` is for POST");
+        }
+    }
+}
+
+#[test]
+fn a_body_of_the_largest_size_passes_and_one_byte_more_does_not() {
+    let mut guarded = guarded(json!({ "request": { "max_request_size_bytes": 10 } }));
+    for (length, code) in [("9", "ok"), ("10", "ok"), ("11", "request_too_large"), ("x", "request_malformed")]
+    {
+        let verdict =
+            guarded.admit_with(&request("DELETE", "/a", &[("content-length", length)]), true, START);
+        assert_eq!(said(&verdict), code, "{length}");
+    }
+}
+
+#[test]
+fn a_body_is_held_back_only_where_its_size_is_unknown_and_it_may_be() {
+    let route = |path: &str, max_bytes: u64, mode: &str| json!({ "path": path, "access": "public", "max_request_size_bytes": max_bytes, "mode": mode });
+    let mut guarded = guarded(json!({
+        "request": { "max_request_size_bytes": 1000 },
+        "routes": [
+            route("/largest", LARGEST_HELD, "enforce"),
+            route("/larger", LARGEST_HELD + 1, "enforce"),
+            route("/reporting", 1000, "report"),
+        ],
+    }));
+    let json = ("content-type", "application/json");
+    let websocket = ("upgrade", "websocket");
+    for (method, path, headers, has_body, plan) in [
+        ("POST", "/a", vec![json], true, BodyPlan::Hold(1000)),
+        ("DELETE", "/a", vec![], true, BodyPlan::Hold(1000)),
+        ("POST", "/a", vec![json], false, BodyPlan::Pass),
+        ("POST", "/a", vec![json, ("content-length", "0")], true, BodyPlan::Pass),
+        ("POST", "/a", vec![json, ("content-length", "5")], true, BodyPlan::Count(1000)),
+        ("POST", "/a", vec![("content-type", "application/grpc")], true, BodyPlan::Count(1000)),
+        ("POST", "/largest", vec![json], true, BodyPlan::Hold(LARGEST_HELD)),
+        ("POST", "/larger", vec![json], true, BodyPlan::Count(LARGEST_HELD + 1)),
+        ("POST", "/reporting", vec![json], true, BodyPlan::Count(1000)),
+        // What follows an upgrade belongs to the other protocol; only GET can ask for one with meaning.
+        ("GET", "/a", vec![websocket], true, BodyPlan::Pass),
+        ("GET", "/a", vec![], true, BodyPlan::Hold(1000)),
+        ("POST", "/a", vec![json, websocket], true, BodyPlan::Hold(1000)),
+    ] {
+        let verdict = guarded.admit_with(&request(method, path, &headers), has_body, START);
+        assert_eq!((said(&verdict).as_str(), verdict.body), ("ok", plan), "{method} {path} {headers:?}");
+    }
+}

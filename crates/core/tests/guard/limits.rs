@@ -1,0 +1,337 @@
+//! Steps 2 and 5: which limits apply, to whom, and what is said of several.
+
+use api_guard_core::decision::{Denial, OverLimit};
+use api_guard_core::guard::Verdict;
+use serde_json::{Value, json};
+
+use super::{Guarded, HOUR, START, request, said, token};
+
+/// Under these limits, on paths that need no token.
+fn limited(limits: Value) -> Guarded {
+    Guarded::new(json!({}), json!({ "unmatched_routes": "public", "rate_limits": limits }))
+}
+
+fn limit(name: &str, max_requests: Value, key: Value) -> Value {
+    json!({ "name": name, "max_requests": max_requests, "window_seconds": 60, "key": key })
+}
+
+fn over(verdict: &Verdict) -> &OverLimit {
+    match verdict.refusal() {
+        Some(Denial::RateLimited(over)) => over,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn get(guarded: &mut Guarded, path: &str, headers: &[(&str, &str)]) -> String {
+    said(&guarded.admit(&request("GET", path, headers), START))
+}
+
+#[test]
+fn of_several_limits_the_one_that_takes_longest_is_named() {
+    let of = |name: &str, seconds: u64| json!({ "name": name, "max_requests": 1, "window_seconds": seconds, "key": ["client_ip"] });
+    for limits in [
+        [of("minute", 60), of("hour", 3600), of("second", 1)],
+        [of("hour", 3600), of("second", 1), of("minute", 60)],
+        [of("second", 1), of("minute", 60), of("hour", 3600)],
+    ] {
+        let mut guarded = limited(json!(limits));
+        assert_eq!(get(&mut guarded, "/", &[]), "ok");
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        let over = over(&verdict);
+        assert_eq!((over.name.as_str(), over.window_seconds), ("hour", 3600), "{limits:?}");
+        assert_eq!(verdict.limits.len(), 3, "all of them were judged");
+    }
+}
+
+#[test]
+fn a_header_in_a_key_counts_by_its_own_value_and_no_other_header_s() {
+    let mut guarded = limited(json!([
+        limit("by-a", json!(1), json!(["header:x-a"])),
+        limit("by-b", json!(100), json!(["header:x-b"])),
+    ]));
+    for (headers, code) in [
+        (vec![("x-a", "1"), ("x-b", "1")], "ok"),
+        (vec![("x-a", "1"), ("x-b", "2")], "rate_limited"),
+        (vec![("x-a", "2"), ("x-b", "1")], "ok"),
+        // Without the header is a value like any other; twice is not once.
+        (vec![("x-b", "3")], "ok"),
+        (vec![], "rate_limited"),
+        (vec![("x-a", "3"), ("x-a", "4")], "ok"),
+        (vec![("x-a", "3")], "ok"),
+        (vec![("x-a", "4")], "ok"),
+        (vec![("x-a", "3"), ("x-a", "4")], "rate_limited"),
+    ] {
+        assert_eq!(get(&mut guarded, "/", &headers), code, "{headers:?}");
+    }
+}
+
+#[test]
+fn each_part_of_a_key_tells_requests_apart() {
+    let routes = json!([
+        { "path": "/a/{id}", "access": "public" },
+        { "path": "/b/{id}", "access": "public" },
+    ]);
+    for (part, first, same, other) in [
+        ("route", ("GET", "/a/1"), ("POST", "/a/2"), ("GET", "/b/1")),
+        ("path", ("GET", "/a/1"), ("POST", "/a/1?x"), ("GET", "/a/2")),
+        ("method", ("GET", "/a/1"), ("GET", "/b/2"), ("POST", "/a/1")),
+    ] {
+        let limits = json!([limit("one", json!(1), json!([part]))]);
+        let mut guarded = Guarded::new(json!({}), json!({ "routes": routes, "rate_limits": limits }));
+        for ((method, path), code) in [(first, "ok"), (same, "rate_limited"), (other, "ok")] {
+            let verdict = guarded.admit(&request(method, path, &[]), START);
+            assert_eq!(said(&verdict), code, "{part}: {method} {path}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_a_limit_follows_the_tier_of_the_caller() {
+    let tiers = json!({ "claim": "plan", "values": { "free": 1, "pro": 3, "max": 4 }, "default": 2 });
+    let mut guarded =
+        Guarded::new(json!({}), json!({ "rate_limits": [limit("tiers", tiers, json!(["subject"]))] }));
+    for (sub, plan, most) in
+        [("a", "free", 1), ("b", "pro", 3), ("c", "max", 4), ("d", "unknown", 2), ("e", "", 2)]
+    {
+        let mut claims = json!({ "sub": sub, "iat": START, "exp": START + HOUR });
+        if !plan.is_empty() {
+            claims["plan"] = json!(plan);
+        }
+        let token = token(&claims);
+        let admitted = (0..10).filter(|_| guarded.get(&token, START) == "ok").count();
+        assert_eq!(admitted, most, "{plan}");
+    }
+}
+
+#[test]
+fn a_limit_that_cannot_be_counted_refuses_and_shows_itself_as_used_up() {
+    let mut guarded = limited(json!([limit("busy", json!(100), json!(["client_ip"]))]));
+    assert_eq!(get(&mut guarded, "/", &[]), "ok");
+    guarded.process.contended.set(true);
+    // What the worker has leased is spent first.
+    let verdict = std::iter::repeat_with(|| guarded.admit(&request("GET", "/", &[]), START))
+        .take(101)
+        .find(|verdict| verdict.denial.is_some())
+        .unwrap();
+    let over = over(&verdict);
+    assert_eq!((over.used, over.max_requests), (100, 100));
+    assert!(over.retry_after_seconds >= 1);
+}
+
+#[test]
+fn failed_authentications_block_the_address_but_no_public_path() {
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({
+            "auth_failure_limit": { "max_failures": 2, "window_seconds": 60 },
+            "routes": [{ "path": "/public", "access": "public" }],
+        }),
+    );
+    let good = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR }));
+    for (token, code) in [("a.b.c", "token_malformed"), (&good, "ok"), ("a.b.c", "token_malformed")] {
+        assert_eq!(guarded.get(token, START), code);
+    }
+    assert_eq!(guarded.get(&good, START), "auth_failures_limited");
+    assert_eq!(get(&mut guarded, "/public", &[("authorization", "Bearer a.b.c")]), "ok");
+    guarded.process.address = Some("[2001:db8::1]:1");
+    assert_eq!(guarded.get(&good, START), "ok");
+}
+
+#[test]
+fn addresses_of_one_ipv6_network_are_one_client() {
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({
+            "unmatched_routes": "public",
+            "rate_limits": [limit("address", json!(1), json!(["client_ip"]))],
+            "client_ip": { "ipv6_prefix": 48 },
+        }),
+    );
+    for (address, code) in [
+        ("[2001:db8:1:2::3]:4", "ok"),
+        ("[2001:db8:1:ffff::9]:9", "rate_limited"),
+        ("[2001:db8:2:2::3]:4", "ok"),
+        ("192.0.2.7:1", "ok"),
+        ("[::ffff:192.0.2.7]:1", "rate_limited"),
+        ("192.0.2.8:1", "ok"),
+        ("192.0.2.8:12345", "rate_limited"),
+    ] {
+        guarded.process.address = Some(address);
+        assert_eq!(get(&mut guarded, "/", &[]), code, "{address}");
+    }
+}
+
+#[test]
+fn a_token_that_comes_again_counts_by_all_parts_of_the_key_each_time() {
+    let bearer = |claims: Value| format!("Bearer {}", token(&claims));
+    let claims = |sub: &str, plan: &str, jti: &str| json!({ "sub": sub, "plan": plan, "jti": jti, "iat": START, "exp": START + HOUR, "permissions": [] });
+    let [ann, ann_again, bob] =
+        [claims("ann", "basic", "1"), claims("ann", "basic", "2"), claims("bob", "basic", "3")].map(bearer);
+    for (key, steps) in [
+        (
+            json!(["client_ip", "subject"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("2", "/", &ann, "ok"),
+                ("1", "/x", &ann, "over"),
+                ("1", "/", &ann_again, "over"),
+            ],
+        ),
+        (
+            json!(["client_ip", "claim:plan"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("2", "/", &ann, "ok"),
+                ("2", "/", &bob, "over"),
+                ("1", "/", &ann, "over"),
+            ],
+        ),
+        (
+            json!(["subject"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("2", "/", &ann, "over"),
+                ("2", "/", &bob, "ok"),
+                ("2", "/", &ann_again, "over"),
+            ],
+        ),
+        (
+            json!(["subject", "path"]),
+            [
+                ("1", "/", &ann, "ok"),
+                ("1", "/x", &ann, "ok"),
+                ("2", "/", &ann, "over"),
+                ("2", "/x", &ann, "over"),
+            ],
+        ),
+    ] {
+        // A second limit asks for the same token in between.
+        for other in [json!(["client_ip"]), json!(["subject"])] {
+            let limits = json!([limit("one", json!(1), key.clone()), limit("other", json!(100), other)]);
+            let rest = json!({ "unmatched_routes": "authenticated", "rate_limits": limits });
+            let mut guarded = Guarded::new(json!({}), rest);
+            for (place, (address, path, token, said)) in steps.into_iter().enumerate() {
+                guarded.process.address = Some(if address == "1" { "192.0.2.1:1" } else { "192.0.2.2:1" });
+                let code = get(&mut guarded, path, &[("authorization", token)]);
+                assert_eq!(code.replace("rate_limited", "over"), said, "{key} {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_another_mode_than_the_rest_does_as_its_own_says() {
+    let route = |path: &str, mode: &str| json!({ "path": path, "access": "public", "mode": mode });
+    let mut with_modes = vec![];
+    for (name, mode) in [("reports", "report"), ("enforces", "enforce")] {
+        let mut limit = limit(name, json!(1), json!(["path"]));
+        limit["mode"] = json!(mode);
+        with_modes.push(limit);
+    }
+    for (limit, path, code) in [
+        (&with_modes[0], "/enforcing", "ok"),
+        (&with_modes[0], "/reporting", "ok"),
+        (&with_modes[1], "/enforcing", "rate_limited"),
+        (&with_modes[1], "/reporting", "rate_limited"),
+        (&limit("neither", json!(1), json!(["path"])), "/enforcing", "rate_limited"),
+        (&limit("neither", json!(1), json!(["path"])), "/reporting", "ok"),
+    ] {
+        let mut guarded = Guarded::new(
+            json!({}),
+            json!({ "routes": [route("/enforcing", "enforce"), route("/reporting", "report")], "rate_limits": [limit] }),
+        );
+        assert_eq!(get(&mut guarded, path, &[]), "ok");
+        let verdict = guarded.admit(&request("GET", path, &[]), START);
+        assert_eq!(said(&verdict), code, "{limit} {path}");
+        assert_eq!(over(&verdict).name, limit["name"].as_str().unwrap(), "told in any case");
+        assert_eq!(verdict.limits.len(), 1, "judged once");
+    }
+}
+
+/// Where everything reports, a limit that enforces, and others.
+fn reporting(limits: Value) -> Guarded {
+    Guarded::new(json!({}), json!({ "mode": "report", "rate_limits": limits }))
+}
+
+fn enforcing(name: &str, max_requests: u64, key: &str) -> Value {
+    let mut limit = limit(name, json!(max_requests), json!([key]));
+    limit["mode"] = json!("enforce");
+    limit
+}
+
+#[test]
+fn a_limit_that_enforces_counts_what_passes_only_because_the_rest_reports_once() {
+    let token = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR }));
+    let bearer = format!("Bearer {token}");
+    for (key, method, headers, reported) in [
+        // What would have been refused before any limit was asked, and what after that.
+        ("client_ip", "PATCH", vec![], "method_not_allowed"),
+        ("client_ip", "GET", vec![], "token_missing"),
+        ("client_ip", "GET", vec![("authorization", "Bearer a.b.c")], "token_malformed"),
+        ("subject", "PATCH", vec![("authorization", bearer.as_str())], "method_not_allowed"),
+        ("subject", "PATCH", vec![], "method_not_allowed"),
+    ] {
+        let mut guarded = reporting(json!([enforcing("own", 2, key)]));
+        for code in ["ok", "ok", "rate_limited"] {
+            let verdict = guarded.admit(&request(method, "/", &headers), START);
+            let case = format!("{key} {method} {headers:?}");
+            assert_eq!(said(&verdict), code, "{case}");
+            if code == "ok" {
+                let told = verdict.refusal().map(|denial| denial.code().as_str());
+                assert_eq!(told, Some(reported), "{case}");
+            }
+            assert_eq!(verdict.limits.len(), 1, "{case}");
+        }
+    }
+    // A refusal would have spent nothing of the others.
+    let mut guarded = reporting(json!([limit("other", json!(2), json!(["client_ip"]))]));
+    for _ in 0..5 {
+        assert_eq!(guarded.admit(&request("PATCH", "/", &[]), START).limits.len(), 0);
+    }
+}
+
+#[test]
+fn who_passes_only_because_all_reports_is_still_told_to_the_upstream() {
+    let good = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR }));
+    let denied = token(&json!({ "sub": "u2", "iat": START, "exp": START + HOUR }));
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({
+            "mode": "report",
+            "revocation": { "denied": { "sub": ["u2"] } },
+            "routes": [{ "path": "/public", "access": "public" }],
+        }),
+    );
+    for (path, token, subject) in [
+        ("/", good.as_str(), Some("u1")),
+        ("/", &denied, None),
+        ("/", "a.b.c", None),
+        ("/public", &good, None),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let headers = [("content-length", "x"), ("authorization", bearer.as_str())];
+        let verdict = guarded.admit(&request("GET", path, &headers), START);
+        assert_eq!(said(&verdict), "ok");
+        assert_eq!(verdict.identity().and_then(|caller| caller.token.subject()), subject, "{path} {token}");
+    }
+}
+
+#[test]
+fn a_refusal_spends_nothing_of_the_other_limits_whatever_their_modes_unless_it_is_only_reported() {
+    let limits = json!([enforcing("own", 3, "client_ip"), limit("scarce", json!(1), json!(["client_ip"]))]);
+    // Enforced, "scarce" keeps all but one from spending of "own".
+    let mut guarded = limited(limits.clone());
+    for (code, used) in [("ok", 1), ("rate_limited", 1), ("rate_limited", 1)] {
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        assert_eq!((said(&verdict).as_str(), verdict.limits[0].outcome.used), (code, used));
+    }
+    // Reported, it keeps none.
+    let mut guarded = Guarded::new(
+        json!({}),
+        json!({ "mode": "report", "unmatched_routes": "public", "rate_limits": limits }),
+    );
+    for (code, used) in [("ok", 1), ("ok", 2), ("ok", 3), ("rate_limited", 3)] {
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        assert_eq!((said(&verdict).as_str(), verdict.limits[0].outcome.used), (code, used));
+    }
+}
