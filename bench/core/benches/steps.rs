@@ -13,6 +13,7 @@ use api_guard_bench::{
     secret, settings,
 };
 use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::index::RouteIndex;
 use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Quota};
 use api_guard_core::permission::PermissionBook;
 use api_guard_core::request::host::Host;
@@ -52,7 +53,7 @@ fn route(criterion: &mut Criterion) {
             hosts: Vec::new(),
             template: Template::parse(&format!("{}{{id}}", numbered_path(id))).expect("a good template"),
             methods: vec!["GET".to_owned()],
-            id,
+            index: RouteIndex::new(id),
         };
         let table = RouteTable::build((0..count).map(spec).collect(), false).expect("no conflict");
         // Out of order, each as often as any other. As many paths for few routes as for many: reading them costs alike.

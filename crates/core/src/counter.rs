@@ -3,10 +3,10 @@
 //! A name carries its labels; the `stats_tags` of the shipped `envoy.yaml` take them out again. No label comes from
 //! a client: Envoy never forgets a name.
 
-use crate::config::{AUTH_FAILURES, Policy};
 use crate::decision::{Code, Denial, Fault};
 use crate::guard::Verdict;
 use crate::limit::Standing;
+use crate::policy::{AUTH_FAILURES, Policy};
 
 const LIMIT_OUTCOMES: [&str; 5] = ["admitted", "warned", "refused", "overflow", "contended"];
 const REVOCATION_OUTCOMES: [&str; 5] = ["revoked", "full", "invalid", "forbidden", "fault"];
@@ -84,7 +84,8 @@ impl Counters {
     /// What a request did beside being decided.
     pub fn passed_through(&self, verdict: &Verdict, mut add: impl FnMut(Place)) {
         for judged in &verdict.limits {
-            let of_limit = self.rate_limits.saturating_add(judged.limit.saturating_mul(LIMIT_OUTCOMES.len()));
+            let of_limit =
+                self.rate_limits.saturating_add(judged.limit.get().saturating_mul(LIMIT_OUTCOMES.len()));
             let outcome = match judged.outcome.standing {
                 Standing::Admitted => 0,
                 Standing::Warned => 1,

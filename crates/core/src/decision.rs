@@ -3,6 +3,7 @@
 //! A denial is a closed enum; its code is what logs, metrics, replies and the README have in common. How a denial is
 //! worded and which headers it gets is [`crate::effect`]'s affair.
 
+use crate::index::LimitIndex;
 use crate::token::TokenFault;
 
 /// Defines the codes with their status, so that no list of them can be incomplete.
@@ -185,8 +186,8 @@ impl FormFaults {
 /// Standing of a caller who is over a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverLimit {
-    /// The place of the limit in the configuration; `None` for `auth_failure_limit`.
-    pub limit: Option<usize>,
+    /// Which limit; `None` for `auth_failure_limit`.
+    pub limit: Option<LimitIndex>,
     /// The limit's name.
     pub name: String,
     /// Requests counted in the window.

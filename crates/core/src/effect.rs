@@ -9,11 +9,10 @@ mod words;
 
 use std::borrow::Cow;
 
-use crate::config::Policy;
-use crate::config::raw::Detail;
 use crate::decision::{Code, Denial, FormFault};
 use crate::guard::Revoked;
 use crate::json::text::Object;
+use crate::policy::{Detail, Policy};
 
 pub use words::cut;
 

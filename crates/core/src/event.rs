@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-use crate::config::Policy;
 use crate::decision::{Code, Denial};
 use crate::guard::{Judged, Verdict};
 use crate::json::text::Object;
+use crate::policy::Policy;
 use crate::time::UnixNanos;
 
 /// What a log line needs of a request after its headers are gone.
@@ -121,7 +121,7 @@ pub fn near_limit(policy: &Policy, judged: &Judged, verdict: &Verdict, subject: 
     line(
         log::Level::Warn,
         &Fields {
-            limit: policy.limits.get(judged.limit).map(|rule| rule.name.as_str()),
+            limit: policy.limit(judged.limit).map(|rule| rule.name.as_str()),
             used: Some((judged.outcome.used, judged.quota.max_requests.get())),
             ..common
         },

@@ -17,10 +17,10 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::cells::{CellFault, Cells};
-use crate::config::raw::{Access, Mode};
-use crate::config::{AUTH_FAILURES, Policy};
 use crate::decision::Denial;
+use crate::index::{LimitIndex, RouteIndex};
 use crate::limit::{Identities, Leases, Limiter, Outcome, Quota};
+use crate::policy::{AUTH_FAILURES, Access, Mode, Policy};
 use crate::request::Request;
 use crate::revocation::Revocations;
 use crate::route::LastHost;
@@ -93,8 +93,8 @@ impl Worker {
 /// Everything that was found out about a request.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// The place of its route in the configuration; the one after the last is the revocation endpoint.
-    pub route: Option<usize>,
+    /// Its route.
+    pub route: Option<RouteIndex>,
     /// Who sent it, if that was asked and answered.
     pub caller: Option<Rc<Caller>>,
     /// Whether the caller's token was looked for among the revoked ones, and is none of them.
@@ -122,8 +122,8 @@ pub struct Verdict {
 /// A limit that was judged for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
-    /// Its place in the configuration.
-    pub limit: usize,
+    /// Which one.
+    pub limit: LimitIndex,
     /// How much it admits this caller.
     pub quota: Quota,
     /// What came of it.
@@ -238,7 +238,7 @@ impl Verdict {
     /// Notes a denial: carried out in enforce mode, reported otherwise. Our own faults are refused in any mode, and
     /// so is what the revocation endpoint refuses.
     fn refuse(&mut self, policy: &Policy, denial: Denial) {
-        let own_mode = denial.over_limit().and_then(|over| policy.limits.get(over.limit?)?.mode);
+        let own_mode = denial.over_limit().and_then(|over| policy.limit(over.limit?)?.mode);
         let is_fault = matches!(denial, Denial::Fault(_));
         let mode = if is_fault { Mode::Enforce } else { own_mode.unwrap_or(self.mode) };
         match mode {

@@ -4,10 +4,23 @@
 //! permissions become a set of numbers, and a route's question is a few bit operations. Names are compared by bytes,
 //! exactly: no patterns, no letter case.
 
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
 use smallvec::SmallVec;
 
-use crate::config::raw::PermissionFormat;
+use crate::index::PermissionIndex;
 use crate::lookup::Lookup;
+
+/// The form of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
+pub enum PermissionFormat {
+    /// `^[a-z_]+:[a-z_]+$`
+    ResourceAction,
+    /// RFC 6749 section 3.3.
+    ScopeToken,
+}
 
 impl PermissionFormat {
     /// Whether `text` is a permission of this form.
@@ -42,55 +55,55 @@ impl PermissionFormat {
     }
 }
 
-/// The permissions that the configuration asks about, numbered.
+/// The permissions that the configuration asks about, each with its index.
 #[derive(Debug, Default)]
 pub struct PermissionBook {
-    numbers: Lookup,
+    indexes: Lookup,
     names: Vec<String>,
 }
 
 impl PermissionBook {
-    /// The number of `name`, given now if it has none yet.
-    pub fn enter(&mut self, name: &str) -> usize {
-        if let Some(number) = self.numbers.get(name) {
-            return number;
+    /// The index of `name`, given now if it has none yet.
+    pub fn enter(&mut self, name: &str) -> PermissionIndex {
+        let new = self.names.len();
+        let known = self.indexes.enter(name, new);
+        if known.is_none() {
+            self.names.push(name.to_owned());
         }
-        let number = self.names.len();
-        self.names.push(name.to_owned());
-        self.numbers.enter(name, number);
-        number
+        PermissionIndex::new(known.unwrap_or(new))
     }
 
-    /// The number of `name`, if anything asks about it.
-    pub fn number(&self, name: &str) -> Option<usize> {
-        self.numbers.get(name)
+    /// The index of `name`, if anything asks about it.
+    pub fn index(&self, name: &str) -> Option<PermissionIndex> {
+        self.indexes.get(name).map(PermissionIndex::new)
     }
 
-    /// The names of `numbers`, in their order.
-    pub fn names<'a>(&'a self, numbers: &'a [usize]) -> impl Iterator<Item = &'a str> {
-        numbers.iter().filter_map(|&number| self.names.get(number)).map(String::as_str)
+    /// The names of `permissions`, in their order.
+    pub fn names<'a>(&'a self, permissions: &'a [PermissionIndex]) -> impl Iterator<Item = &'a str> {
+        permissions.iter().filter_map(|index| self.names.get(index.get())).map(String::as_str)
     }
 }
 
-/// Which of the numbered permissions somebody has.
+/// Which of the permissions of a [`PermissionBook`] somebody has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PermissionSet(SmallVec<[u64; 2]>);
 
 impl PermissionSet {
-    /// Adds permission `number`.
-    pub fn insert(&mut self, number: usize) {
-        let word = number / 64;
+    /// Adds a permission.
+    pub fn insert(&mut self, permission: PermissionIndex) {
+        let (word, bit) = (permission.get() / 64, permission.get() % 64);
         while self.0.len() <= word {
             self.0.push(0);
         }
         if let Some(bits) = self.0.get_mut(word) {
-            *bits |= 1 << (number % 64);
+            *bits |= 1 << bit;
         }
     }
 
-    /// Whether permission `number` is in the set.
-    pub fn contains(&self, number: usize) -> bool {
-        self.0.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
+    /// Whether a permission is in the set.
+    pub fn contains(&self, permission: PermissionIndex) -> bool {
+        let (word, bit) = (permission.get() / 64, permission.get() % 64);
+        self.0.get(word).is_some_and(|bits| bits >> bit & 1 == 1)
     }
 }
 
@@ -124,21 +137,24 @@ mod tests {
     }
 
     #[test]
-    fn names_are_given_back_by_number_and_numbers_by_name() {
+    fn names_are_given_back_by_index_and_indexes_by_name() {
         let mut book = PermissionBook::default();
         let entered = ["a:a", "b:b", "c:c", "b:b"].map(|name| book.enter(name));
-        assert_eq!(entered, [0, 1, 2, 1]);
-        assert_eq!(["c:c", "a:a", "d:d"].map(|name| book.number(name)), [Some(2), Some(0), None]);
-        assert_eq!(book.names(&[2, 0, 3]).collect::<Vec<_>>(), ["c:c", "a:a"]);
+        assert_eq!(entered, [0, 1, 2, 1].map(PermissionIndex::new));
+        let known = ["c:c", "a:a", "d:d"].map(|name| book.index(name));
+        assert_eq!(known, [Some(2), Some(0), None].map(|number| number.map(PermissionIndex::new)));
+        let asked = [2, 0, 3].map(PermissionIndex::new);
+        assert_eq!(book.names(&asked).collect::<Vec<_>>(), ["c:c", "a:a"]);
     }
 
     #[test]
     fn a_set_holds_what_was_inserted_and_nothing_else() {
         let mut set = PermissionSet::default();
         for number in [0, 63, 64, 200] {
-            set.insert(number);
+            set.insert(PermissionIndex::new(number));
         }
-        let held: Vec<usize> = (0..500).filter(|&number| set.contains(number)).collect();
+        let held: Vec<usize> =
+            (0..500).filter(|&number| set.contains(PermissionIndex::new(number))).collect();
         assert_eq!(held, [0, 63, 64, 200]);
     }
 }

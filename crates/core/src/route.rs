@@ -1,8 +1,8 @@
 //! Which route is a request's route?
 //!
 //! The most specific path wins, whatever the order in the file; among routes of one path shape the more specific
-//! host wins, method by method. The table knows nothing of tokens or permissions: it answers with the caller's own
-//! number for the route.
+//! host wins, method by method. The table knows nothing of tokens or permissions: it answers with the
+//! route's index.
 //!
 //! One tree holds the routes of all hosts, and a leaf keeps them apart: a tree for each host would repeat every
 //! route that has no hosts, so that memory would grow with hosts times routes. (`matchit` was tried for the tree;
@@ -12,6 +12,7 @@ mod hosts;
 pub mod template;
 mod tree;
 
+use crate::index::RouteIndex;
 use crate::request::host::{Host, HostPattern};
 use hosts::{ANY, HostId, Hosts};
 pub use hosts::{Covering, LastHost};
@@ -27,17 +28,17 @@ pub struct RouteSpec {
     pub template: Template,
     /// Its methods, compared with case (RFC 9110 section 9.1). Never empty: a route without methods is no route.
     pub methods: Vec<String>,
-    /// The caller's number for it.
-    pub id: usize,
+    /// Which route of the configuration it is.
+    pub index: RouteIndex,
 }
 
 /// Two routes that claim the same method on the same path shape and host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// The [`RouteSpec::id`] of the route that stands first.
-    pub first: usize,
-    /// The id of the other one.
-    pub second: usize,
+    /// The route that stands first.
+    pub first: RouteIndex,
+    /// The other one.
+    pub second: RouteIndex,
     /// The method that both name.
     pub method: String,
     /// The host that both name; `None`: neither names any.
@@ -49,8 +50,8 @@ pub struct Conflict {
 pub enum Found<'t> {
     /// This route, and its template, which gives the values of its parameters ([`Template::parameter`]).
     Route {
-        /// The route's [`RouteSpec::id`].
-        id: usize,
+        /// Which one.
+        index: RouteIndex,
         /// The route's path.
         template: &'t Template,
     },
@@ -68,7 +69,7 @@ pub enum Found<'t> {
 pub struct RouteTable {
     tree: Tree<Leaf>,
     hosts: Hosts,
-    routes: Vec<(usize, Template)>,
+    routes: Vec<(RouteIndex, Template)>,
     list_head: bool,
 }
 
@@ -93,7 +94,7 @@ impl RouteTable {
     pub fn build(specs: Vec<RouteSpec>, list_head: bool) -> Result<Self, Vec<Conflict>> {
         let hosts = Hosts::new(specs.iter().flat_map(|spec| &spec.hosts));
         let mut tree: Tree<Leaf> = Tree::new();
-        let mut routes: Vec<(usize, Template)> = Vec::with_capacity(specs.len());
+        let mut routes: Vec<(RouteIndex, Template)> = Vec::with_capacity(specs.len());
         let mut conflicts = Vec::new();
         for spec in specs {
             let leaf = tree.leaf(&spec.template);
@@ -109,15 +110,15 @@ impl RouteTable {
                         // A route that names a method or a host twice is in nobody's way.
                         Some(taken) if taken == routes.len() => {}
                         Some(taken) => conflicts.push(Conflict {
-                            first: routes.get(taken).map_or(spec.id, |(id, _)| *id),
-                            second: spec.id,
+                            first: routes.get(taken).map_or(spec.index, |(index, _)| *index),
+                            second: spec.index,
                             method: method.clone(),
                             host: host.clone(),
                         }),
                     }
                 }
             }
-            routes.push((spec.id, spec.template));
+            routes.push((spec.index, spec.template));
         }
         if conflicts.is_empty() { Ok(Self { tree, hosts, routes, list_head }) } else { Err(conflicts) }
     }
@@ -140,8 +141,8 @@ impl RouteTable {
             let follower = || if method == "HEAD" { leaf.named(*host, "GET") } else { None };
             leaf.named(*host, method).or_else(follower)
         });
-        if let Some((id, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
-            return Found::Route { id: *id, template };
+        if let Some((index, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
+            return Found::Route { index: *index, template };
         }
         self.other_methods(covering, leaf)
     }
@@ -219,7 +220,7 @@ mod tests {
         let methods = words.next().unwrap().split(',').map(str::to_owned).collect();
         let template = Template::parse(words.next().unwrap()).unwrap();
         let hosts = words.map(|host| HostPattern::parse(host).unwrap()).collect();
-        RouteSpec { hosts, template, methods, id }
+        RouteSpec { hosts, template, methods, index: RouteIndex::new(id) }
     }
 
     /// Lines `METHOD,METHOD /path host host`; the id is the index.
@@ -235,7 +236,7 @@ mod tests {
 
     fn id(found: &Found<'_>) -> Option<usize> {
         match found {
-            Found::Route { id, .. } => Some(*id),
+            Found::Route { index, .. } => Some(index.get()),
             Found::MethodNotAllowed { .. } | Found::None => None,
         }
     }
@@ -375,8 +376,8 @@ mod tests {
         ];
         let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
         let conflict = |first, second, method: &str, host: Option<&str>| Conflict {
-            first,
-            second,
+            first: RouteIndex::new(first),
+            second: RouteIndex::new(second),
             method: method.to_owned(),
             host: host.map(|host| HostPattern::parse(host).unwrap()),
         };
@@ -463,7 +464,7 @@ mod tests {
                 let named = |spec: &RouteSpec| spec.methods.iter().any(|own| own == wanted);
                 if let Some((_, _, spec)) = fitting.iter().find(|(_, own, spec)| *own == width && named(spec))
                 {
-                    return Ok(spec.id);
+                    return Ok(spec.index.get());
                 }
             }
         }
@@ -517,7 +518,7 @@ mod tests {
                 for host in ["h.org", "x.h.org", "y.x.h.org", "g.org", "org", "a.com"] {
                     for method in ["GET", "POST", "HEAD", "PUT"] {
                         let found = match find(&table, host, &path, method) {
-                            Found::Route { id, .. } => Ok(id),
+                            Found::Route { index, .. } => Ok(index.get()),
                             Found::MethodNotAllowed { allowed } => {
                                 let unique: BTreeSet<_> = allowed.iter().map(|it| it.to_string()).collect();
                                 prop_assert!(allowed.is_sorted() && allowed.len() == unique.len());

@@ -11,9 +11,9 @@ pub mod keys;
 mod texts;
 mod verify;
 
-use crate::config::raw::{PermissionFormat, TooOld};
 use crate::lookup::Lookup;
-use crate::permission::{PermissionBook, PermissionSet};
+use crate::permission::{PermissionBook, PermissionFormat, PermissionSet};
+use crate::policy::TooOld;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
 use compact::LastHeader;

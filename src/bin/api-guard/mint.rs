@@ -1,6 +1,6 @@
 //! `api-guard mint`: a token that a guard with the same secret accepts (RFC 7519, RFC 7515).
 
-use api_guard_core::config::raw::PermissionFormat;
+use api_guard_core::permission::PermissionFormat;
 use api_guard_core::token::keys::{ALGORITHM, LEAST_SECRET_BYTES, Secret};
 use serde_json::{Map, Value, json};
 

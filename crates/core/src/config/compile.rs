@@ -6,13 +6,14 @@ mod tokens;
 
 use std::num::NonZeroU32;
 
-use super::raw::{AddressFrom, RawConfig, RawForward, RawRequest};
-use super::{ClientIp, Endpoint, Environment, FormPolicy, Forward, Policy, Route};
-use crate::config::raw::{Access, MethodOverride};
+use super::Environment;
+use super::raw::{MethodOverride, RawConfig, RawForward, RawRequest};
+use crate::index::RouteIndex;
 use crate::json::Pointer;
 use crate::limit::Quota;
 use crate::lookup::Lookup;
-use crate::permission::PermissionBook;
+use crate::permission::{PermissionBook, PermissionFormat};
+use crate::policy::{Access, AddressFrom, ClientIp, Endpoint, FormPolicy, Forward, Policy, Replies, Route};
 use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
@@ -74,6 +75,8 @@ struct Parts<'e> {
     plan: HeaderPlan,
     book: PermissionBook,
     environment: &'e Environment<'e>,
+    /// The form of every permission.
+    format: PermissionFormat,
 }
 
 /// The policy that `raw` describes, with its problems. Only without problems may the policy be used.
@@ -88,9 +91,9 @@ pub(super) fn compile(
         plan: HeaderPlan::default(),
         book: PermissionBook::default(),
         environment,
+        format: raw.tokens.permission_format,
     };
     let mode = raw.mode;
-    let format = raw.tokens.permission_format;
     let (sources, tokens) = tokens::build(&mut parts, raw.tokens, raw.roles, &root);
     let form = build_form(&mut parts, raw.request, &root.field("request"));
     let mut limits = limits::Limits::default();
@@ -100,11 +103,8 @@ pub(super) fn compile(
     let mut specs = Vec::new();
     for (place, route) in raw.routes.into_iter().enumerate() {
         let at = root.field("routes").index(place);
-        routes::build(&mut parts, &mut limits, &form, format, mode, route, &at).push(
-            place,
-            &mut routes,
-            &mut specs,
-        );
+        routes::build(&mut parts, &mut limits, &form, mode, route, RouteIndex::new(place), &at)
+            .push(&mut routes, &mut specs);
     }
     let endpoint = raw.revocation.endpoint.map(|endpoint| {
         let at = root.field("revocation").field("endpoint");
@@ -117,21 +117,17 @@ pub(super) fn compile(
         }
         let required = routes::permissions(
             &mut parts,
-            format,
             &endpoint.required_permissions,
             &at.field("required_permissions"),
         );
-        routes::build_endpoint(&mut parts, &form, endpoint.path, &at).push(
-            routes.len(),
-            &mut routes,
-            &mut specs,
-        );
+        routes::build_endpoint(&mut parts, &form, endpoint.path, RouteIndex::new(routes.len()), &at)
+            .push(&mut routes, &mut specs);
         Endpoint { required }
     });
     let table = routes::table(
         &mut parts.problems,
         specs,
-        endpoint.is_some().then(|| routes.len().saturating_sub(1)),
+        endpoint.is_some().then(|| RouteIndex::new(routes.len().saturating_sub(1))),
         &form,
     );
     let auth_failures = raw.auth_failure_limit.and_then(|limit| {
@@ -180,7 +176,7 @@ pub(super) fn compile(
         endpoint,
         revocation_capacity,
         forward,
-        replies: raw.replies,
+        replies: Replies { detail: raw.replies.detail, rate_limit_headers: raw.replies.rate_limit_headers },
     });
     (policy, problems.0)
 }
@@ -349,9 +345,9 @@ struct Built {
 }
 
 impl Built {
-    fn push(self, place: usize, routes: &mut Vec<Route>, specs: &mut Vec<crate::route::RouteSpec>) {
+    fn push(self, routes: &mut Vec<Route>, specs: &mut Vec<crate::route::RouteSpec>) {
         routes.push(self.route);
-        specs.extend(self.spec.map(|spec| crate::route::RouteSpec { id: place, ..spec }));
+        specs.extend(self.spec);
     }
 }
 

@@ -16,18 +16,19 @@ use serde_json::Value;
 
 use super::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
+use crate::policy::{Access, Mode};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-pub use forward::{ForwardToken, RawForward};
+pub use forward::RawForward;
 pub use keys::{RawKey, RawSecret};
-pub use limits::{AddressFrom, RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
-pub use replies::{Detail, RateLimitHeaders, RawReplies};
-pub use request::{CorsPreflight, MethodOverride, RawRequest};
+pub use limits::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
+pub use replies::RawReplies;
+pub use request::{MethodOverride, RawRequest};
 pub use revocation::{RawDenied, RawEndpoint, RawRevocation};
-pub use routes::{Access, RawRoute};
-pub use tokens::{PermissionFormat, RawRoles, RawSource, RawTokens, TooOld};
+pub use routes::RawRoute;
+pub use tokens::{RawRoles, RawSource, RawTokens};
 
 /// Entries of a shared table where the configuration does not say.
 const CAPACITY: u64 = 65_536;
@@ -107,18 +108,6 @@ impl Default for RawConfig {
             replies: RawReplies::default(),
         }
     }
-}
-
-/// Whether refusals are carried out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum Mode {
-    /// Refuse.
-    #[default]
-    Enforce,
-    /// Let pass, count and log.
-    Report,
 }
 
 names!(Mode { "enforce" => Enforce, "report" => Report });

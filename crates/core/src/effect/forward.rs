@@ -1,8 +1,7 @@
 //! What changes in a request on its way to the upstream: who the caller is, and nothing that the client says of it.
 
-use crate::config::Policy;
-use crate::config::raw::ForwardToken;
 use crate::guard::{Caller, Verdict};
+use crate::policy::{ForwardToken, Policy};
 use crate::request::Request;
 use crate::request::credential::{self, Source};
 

@@ -1,10 +1,9 @@
 //! How clients hear of limits: `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) and their older relatives.
 
 use super::Header;
-use crate::config::Policy;
-use crate::config::raw::RateLimitHeaders;
 use crate::decision::{Denial, OverLimit};
 use crate::guard::Judged;
+use crate::policy::{Policy, RateLimitHeaders};
 
 /// Figures of one limit.
 struct Figures<'a> {
@@ -44,7 +43,7 @@ pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<Header> {
     families(
         policy,
         &Figures {
-            name: policy.limits.get(tightest.limit).map_or("", |rule| &rule.name),
+            name: policy.limit(tightest.limit).map_or("", |rule| &rule.name),
             max_requests: tightest.quota.max_requests.get(),
             window_seconds: tightest.quota.window_seconds.get(),
             remaining: tightest.outcome.remaining,

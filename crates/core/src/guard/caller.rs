@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use super::form::Form;
 use super::{Proxy, Verdict, Visit, Worker};
-use crate::config::raw::Access;
 use crate::decision::Denial;
+use crate::index::PermissionIndex;
+use crate::policy::Access;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Marks, Revision, Revocations};
 use crate::time::UnixNanos;
@@ -163,9 +164,10 @@ impl<P: Proxy> Visit<'_, '_, P> {
         }
         let Some(route) = form.route else { return Ok(()) };
         let held = caller.token.permissions();
-        let names = |numbers: &[usize]| self.policy.book.names(numbers).map(str::to_owned).collect();
-        let missing: Vec<usize> =
-            route.required.iter().copied().filter(|&number| !held.contains(number)).collect();
+        let names =
+            |indexes: &[PermissionIndex]| self.policy.book.names(indexes).map(str::to_owned).collect();
+        let missing: Vec<PermissionIndex> =
+            route.required.iter().copied().filter(|&index| !held.contains(index)).collect();
         if !missing.is_empty() {
             return Err(Denial::PermissionMissing {
                 missing: names(&missing),
@@ -173,7 +175,7 @@ impl<P: Proxy> Visit<'_, '_, P> {
                 any: false,
             });
         }
-        if !route.any.is_empty() && !route.any.iter().any(|&number| held.contains(number)) {
+        if !route.any.is_empty() && !route.any.iter().any(|&index| held.contains(index)) {
             let needed: Vec<String> = names(&route.any);
             return Err(Denial::PermissionMissing { missing: needed.clone(), needed, any: true });
         }

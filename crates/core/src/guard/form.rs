@@ -1,9 +1,8 @@
 //! Step 1: has the request the form that its route asks for? All faults are found, not only the first.
 
 use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit, Worker};
-use crate::config::Route;
-use crate::config::raw::{Access, CorsPreflight, Mode};
 use crate::decision::{FormFault, FormFaults};
+use crate::policy::{Access, CorsPreflight, Mode, Route};
 use crate::request::target::{Target, TargetProblem};
 use crate::route::template::Template;
 use crate::route::{self, Covering, Found};
@@ -51,9 +50,9 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         };
         let allowed_at_all = preflight || form.allowed_methods.iter().any(|allowed| allowed == method);
         let (route, template) = match found {
-            Found::Route { id, template } if allowed_at_all => {
-                verdict.route = Some(id);
-                (self.policy.route(id), Some(template))
+            Found::Route { index, template } if allowed_at_all => {
+                verdict.route = Some(index);
+                (self.policy.route(index), Some(template))
             }
             Found::None if allowed_at_all => (None, None),
             found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::None) => {
@@ -104,7 +103,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 // It is the path's routes that refuse, so it is for them to say whether it is carried out.
                 let routes =
                     allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
-                        Found::Route { id, .. } => self.policy.route(id),
+                        Found::Route { index, .. } => self.policy.route(index),
                         Found::None | Found::MethodNotAllowed { .. } => None,
                     });
                 let mut modes = routes.map(|route| route.mode);

@@ -5,11 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::form::Form;
 use super::{Caller, Judged, Proxy, Verdict, Visit, Worker};
 use crate::cells::CellFault;
-use crate::config::AUTH_FAILURES;
-use crate::config::raw::{Access, AddressFrom, Mode};
-use crate::config::{ClientIp, KeyPart, LimitRule, MaxRequests};
 use crate::decision::{Denial, OverLimit};
+use crate::index::LimitIndex;
 use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
+use crate::policy::{AUTH_FAILURES, Access, AddressFrom, ClientIp, KeyPart, LimitRule, MaxRequests, Mode};
 use crate::request::Request;
 use crate::seed::Digest;
 
@@ -94,13 +93,13 @@ impl<P: Proxy> Visit<'_, '_, P> {
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
-        let is_chosen = |place: usize| {
-            let rule = self.policy.limits.get(place);
+        let is_chosen = |limit: LimitIndex| {
+            let rule = self.policy.limit(limit);
             rule.is_some_and(|rule| rule.needs_token == needs_token && of_modes(rule.mode))
-                && !verdict.limits.iter().any(|judged| judged.limit == place)
+                && !verdict.limits.iter().any(|judged| judged.limit == limit)
         };
         let mut chosen =
-            self.policy.limits_for_all.iter().chain(of_route).copied().filter(|&place| is_chosen(place));
+            self.policy.limits_for_all.iter().chain(of_route).copied().filter(|&limit| is_chosen(limit));
         let Some(first) = chosen.next() else { return Ok(()) };
         let Some(second) = chosen.next() else {
             let Worker { limiter, leases, identities, .. } = worker;
@@ -110,8 +109,8 @@ impl<P: Proxy> Visit<'_, '_, P> {
                 .note(first, &charge, outcome, verdict)
                 .map_or(Ok(()), |over| Err(Denial::RateLimited(over)));
         };
-        let places = [first, second].into_iter().chain(chosen).collect();
-        self.spend_several(worker, form, caller, places, verdict)
+        let limits = [first, second].into_iter().chain(chosen).collect();
+        self.spend_several(worker, form, caller, limits, verdict)
     }
 
     #[inline(never)]
@@ -120,19 +119,19 @@ impl<P: Proxy> Visit<'_, '_, P> {
         worker: &mut Worker,
         form: &Form<'_>,
         caller: Option<&Caller>,
-        places: Vec<usize>,
+        limits: Vec<LimitIndex>,
         verdict: &mut Verdict,
     ) -> Result<(), Denial> {
         let Worker { limiter, leases, identities, .. } = worker;
-        let mut charges = Vec::with_capacity(places.len());
-        for &place in &places {
-            charges.push(self.charge(identities, place, form, caller)?);
+        let mut charges = Vec::with_capacity(limits.len());
+        for &limit in &limits {
+            charges.push(self.charge(identities, limit, form, caller)?);
         }
-        let mut outcomes = Vec::with_capacity(places.len());
+        let mut outcomes = Vec::with_capacity(limits.len());
         limiter.admit(self.proxy.cells(), leases, &charges, &mut outcomes, self.now)?;
         let mut refused: Option<OverLimit> = None;
-        for ((place, charge), outcome) in places.into_iter().zip(&charges).zip(outcomes) {
-            let over = self.note(place, charge, outcome, verdict);
+        for ((limit, charge), outcome) in limits.into_iter().zip(&charges).zip(outcomes) {
+            let over = self.note(limit, charge, outcome, verdict);
             // The one that takes longest: whoever waits that long is admitted by all.
             let seconds = |over: &Option<OverLimit>| over.as_ref().map(|over| over.retry_after_seconds);
             if seconds(&over) > seconds(&refused) {
@@ -142,16 +141,17 @@ impl<P: Proxy> Visit<'_, '_, P> {
         refused.map_or(Ok(()), |over| Err(Denial::RateLimited(over)))
     }
 
-    /// What the limit at `place` charges for this request.
+    /// What `limit` charges for this request.
     fn charge(
         &self,
         identities: &[Identities],
-        place: usize,
+        limit: LimitIndex,
         form: &Form<'_>,
         caller: Option<&Caller>,
     ) -> Result<Charge, CellFault> {
         // Always there by the worker's invariant; a limit must not be passed over.
-        let (rule, identities) = self.policy.limits.get(place).zip(identities.get(place)).ok_or(CellFault)?;
+        let (rule, identities) =
+            self.policy.limit(limit).zip(identities.get(limit.get())).ok_or(CellFault)?;
         Ok(Charge {
             identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
             overflow: identities.overflow(),
@@ -163,17 +163,17 @@ impl<P: Proxy> Visit<'_, '_, P> {
     /// Notes what a limit said; the refusal, if it said no and enforces.
     fn note(
         &self,
-        place: usize,
+        limit: LimitIndex,
         charge: &Charge,
         outcome: Outcome,
         verdict: &mut Verdict,
     ) -> Option<OverLimit> {
-        verdict.limits.push(Judged { limit: place, quota: charge.quota, outcome });
+        verdict.limits.push(Judged { limit, quota: charge.quota, outcome });
         if outcome.admits() {
             return None;
         }
-        let name = self.policy.limits.get(place).map_or("", |rule| &rule.name);
-        let over = over(Some(place), name, charge.quota, outcome);
+        let name = self.policy.limit(limit).map_or("", |rule| &rule.name);
+        let over = over(Some(limit), name, charge.quota, outcome);
         if charge.enforced {
             return Some(over);
         }
@@ -231,7 +231,7 @@ fn quota(rule: &LimitRule, caller: Option<&Caller>) -> Quota {
     Quota { max_requests, window_seconds: rule.window_seconds, warn_at_percent: rule.warn_at_percent }
 }
 
-fn over(limit: Option<usize>, name: &str, quota: Quota, outcome: Outcome) -> OverLimit {
+fn over(limit: Option<LimitIndex>, name: &str, quota: Quota, outcome: Outcome) -> OverLimit {
     let contended = outcome.standing == Standing::Contended;
     OverLimit {
         limit,

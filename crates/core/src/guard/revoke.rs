@@ -3,8 +3,9 @@
 use super::caller::marks;
 use super::{Caller, Guard, Proxy, Worker};
 use crate::cells::Cells;
-use crate::config::raw::TooOld;
 use crate::decision::{Denial, Fault};
+use crate::index::PermissionIndex;
+use crate::policy::TooOld;
 use crate::revocation::request::RevocationRequest;
 use crate::revocation::{Lifetime, RevokeError, Target};
 use crate::time::UnixNanos;
@@ -103,12 +104,13 @@ impl Guard {
     fn may_revoke_others(&self, caller: &Caller) -> Result<(), Denial> {
         let required =
             self.policy.endpoint.as_ref().map(|endpoint| endpoint.required.as_slice()).unwrap_or_default();
-        let lacks = |number: &usize| !caller.token.permissions().contains(*number);
-        let missing: Vec<usize> = required.iter().copied().filter(|number| lacks(number)).collect();
+        let lacks = |index: &PermissionIndex| !caller.token.permissions().contains(*index);
+        let missing: Vec<PermissionIndex> = required.iter().copied().filter(lacks).collect();
         if missing.is_empty() && !required.is_empty() {
             return Ok(());
         }
-        let names = |numbers: &[usize]| self.policy.book.names(numbers).map(str::to_owned).collect();
+        let names =
+            |indexes: &[PermissionIndex]| self.policy.book.names(indexes).map(str::to_owned).collect();
         Err(Denial::PermissionMissing { missing: names(&missing), needed: names(required), any: false })
     }
 }

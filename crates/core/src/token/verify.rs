@@ -185,8 +185,8 @@ struct Grants<'r> {
 
 impl Grants<'_> {
     fn grant(&mut self, permission: &str) {
-        if let Some(number) = self.book.number(permission) {
-            self.set.insert(number);
+        if let Some(index) = self.book.index(permission) {
+            self.set.insert(index);
         }
         let span = self.texts.add_word(permission, self.start);
         if let Some(held) = &mut self.held {

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use api_guard_core::config::raw::{Mode, RawConfig, RawLimit, RawMaxRequests};
+use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests};
+use api_guard_core::policy::Mode;
 
 use super::lint::Warnings;
 use crate::limits::all;

@@ -1,6 +1,7 @@
 //! What is legal in a plugin configuration but dangerous.
 
-use api_guard_core::config::raw::{Access, AddressFrom, MethodOverride, Mode, RawConfig};
+use api_guard_core::config::raw::{MethodOverride, RawConfig};
+use api_guard_core::policy::{Access, AddressFrom, Mode};
 
 use super::{limits, routes, secrets};
 use crate::limits::all;

@@ -1,6 +1,8 @@
 //! Routes that another one hides. The table that Envoy goes by is asked, with requests made up for each route.
 
-use api_guard_core::config::raw::{Access, RawConfig, RawRoute};
+use api_guard_core::config::raw::{RawConfig, RawRoute};
+use api_guard_core::index::RouteIndex;
+use api_guard_core::policy::Access;
 use api_guard_core::request::host::{Host, HostPattern};
 use api_guard_core::request::target::Target;
 use api_guard_core::route::template::{Segment, Template};
@@ -43,12 +45,13 @@ impl<'r> Table<'r> {
     fn new(raw: &'r RawConfig) -> Option<Self> {
         let mut specs = Vec::new();
         let mut depth = 1;
-        for (id, route) in raw.routes.iter().enumerate() {
+        for (number, route) in raw.routes.iter().enumerate() {
             let template = Template::parse(route.path.as_deref()?).ok()?;
             depth = depth.max(template.segments().len().saturating_add(1));
             let hosts = route.hosts.iter().flatten().map(|host| HostPattern::parse(host).ok());
             let hosts: Option<Vec<HostPattern>> = hosts.collect();
-            specs.push(RouteSpec { hosts: hosts?, template, methods: methods(raw, route).to_vec(), id });
+            let methods = methods(raw, route).to_vec();
+            specs.push(RouteSpec { hosts: hosts?, template, methods, index: RouteIndex::new(number) });
         }
         let table = RouteTable::build(specs, false).ok()?;
         Some(Self { raw, table, depth })
@@ -103,11 +106,11 @@ impl<'r> Table<'r> {
         let target = Target::read(path.as_bytes()).ok()?;
         let host = Host::read(host.as_bytes()).ok()?;
         match self.table.find(&host, target.path(), method) {
-            Found::Route { id, .. } if id == place => Some(Answer::Itself),
-            Found::Route { id, .. } => Some(Answer::Other(id)),
+            Found::Route { index, .. } if index.get() == place => Some(Answer::Itself),
+            Found::Route { index, .. } => Some(Answer::Other(index.get())),
             Found::MethodNotAllowed { allowed } => {
                 match self.table.find(&host, target.path(), allowed.first()?) {
-                    Found::Route { id, .. } => Some(Answer::NotAllowed(id)),
+                    Found::Route { index, .. } => Some(Answer::NotAllowed(index.get())),
                     Found::MethodNotAllowed { .. } | Found::None => None,
                 }
             }

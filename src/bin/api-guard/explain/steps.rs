@@ -1,10 +1,11 @@
 //! Which steps a request went through, told from what the guard found out; nothing is judged here.
 
-use api_guard_core::config::raw::{Access, Mode, RawConfig, RawLimit, RawMaxRequests, RawRoute};
+use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute};
 use api_guard_core::decision::{Denial, FormFault};
 use api_guard_core::effect;
 use api_guard_core::guard::Judged;
 use api_guard_core::limit::Standing;
+use api_guard_core::policy::{Access, Mode};
 use api_guard_core::token::{Age, TokenFault};
 
 use super::Explained;
@@ -72,7 +73,7 @@ fn step_of(raw: &RawConfig, denial: &Denial) -> Number {
         Denial::Form(_) | Denial::Fault(_) => Number::Form,
         Denial::AuthFailuresLimited(_) => Number::EarlyLimits,
         Denial::RateLimited(over) => {
-            let limit = over.limit.and_then(|place| all(raw).nth(place));
+            let limit = over.limit.and_then(|limit| all(raw).nth(limit.get()));
             if limit.is_some_and(|(_, limit)| needs_token(limit)) {
                 Number::LateLimits
             } else {
@@ -92,7 +93,7 @@ fn step_of(raw: &RawConfig, denial: &Denial) -> Number {
 impl Explained<'_, '_> {
     /// Its route in the configuration; none for unmatched paths and for the revocation endpoint.
     pub(super) fn route(&self) -> Option<(usize, &RawRoute)> {
-        let place = self.verdict.route?;
+        let place = self.verdict.route?.get();
         self.raw.routes.get(place).map(|route| (place, route))
     }
 
@@ -221,7 +222,7 @@ impl Explained<'_, '_> {
     fn judged_lines(&self, after_token: bool) -> Vec<String> {
         let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
         let told = |judged: &Judged| {
-            let (pointer, limit) = limits.get(judged.limit)?;
+            let (pointer, limit) = limits.get(judged.limit.get())?;
             (needs_token(limit) == after_token).then(|| {
                 let what = match judged.outcome.standing {
                     Standing::Admitted => "admits",
@@ -312,7 +313,7 @@ impl Explained<'_, '_> {
             },
             Denial::RateLimited(over) => over
                 .limit
-                .and_then(|place| all(self.raw).nth(place))
+                .and_then(|limit| all(self.raw).nth(limit.get()))
                 .map_or("/rate_limits".to_owned(), |(pointer, _)| pointer),
             Denial::AuthFailuresLimited(_) => "/auth_failure_limit".to_owned(),
             Denial::CredentialsAmbiguous => "/tokens/sources".to_owned(),

@@ -3,9 +3,10 @@
 use super::tokens::claim_text;
 use super::{LONGEST_WINDOW, Parts, is_token};
 use crate::config::raw::{RawLimit, RawMaxRequests};
-use crate::config::{AUTH_FAILURES, KeyPart, LimitRule, MaxRequests};
+use crate::index::LimitIndex;
 use crate::json::Pointer;
 use crate::lookup::Lookup;
+use crate::policy::{AUTH_FAILURES, KeyPart, LimitRule, MaxRequests};
 
 const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NAME or header:NAME";
 
@@ -19,16 +20,16 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Adds the limits of one list; their places in [`Limits::rules`].
-    pub(super) fn add(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>, at: &Pointer) -> Vec<usize> {
-        let mut places = Vec::new();
+    /// Adds the limits of one list; their indexes in [`Limits::rules`].
+    pub(super) fn add(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>, at: &Pointer) -> Vec<LimitIndex> {
+        let mut indexes = Vec::new();
         for (place, limit) in raw.into_iter().enumerate() {
             if let Some(rule) = self.build(parts, limit, &at.index(place)) {
-                places.push(self.rules.len());
+                indexes.push(LimitIndex::new(self.rules.len()));
                 self.rules.push(rule);
             }
         }
-        places
+        indexes
     }
 
     fn build(&mut self, parts: &mut Parts<'_>, raw: RawLimit, at: &Pointer) -> Option<LimitRule> {

@@ -3,9 +3,10 @@
 use super::limits::Limits;
 use super::tokens::claim_text;
 use super::{Built, Parts, Problems, is_method, is_open_to_callers, media_types, methods};
-use crate::config::raw::{Access, Mode, PermissionFormat, RawRoute};
-use crate::config::{FormPolicy, Route};
+use crate::config::raw::RawRoute;
+use crate::index::{PermissionIndex, RouteIndex};
 use crate::json::Pointer;
+use crate::policy::{Access, FormPolicy, Mode, Route};
 use crate::request::host::HostPattern;
 use crate::route::template::Template;
 use crate::route::{RouteSpec, RouteTable};
@@ -18,9 +19,9 @@ pub(super) fn build(
     parts: &mut Parts<'_>,
     limits: &mut Limits,
     form: &FormPolicy,
-    format: PermissionFormat,
     mode: Mode,
     raw: RawRoute,
+    index: RouteIndex,
     at: &Pointer,
 ) -> Built {
     let mode = raw.mode.unwrap_or(mode);
@@ -50,7 +51,7 @@ pub(super) fn build(
         if list.as_ref().is_some_and(Vec::is_empty) {
             parts.problems.add(at.clone(), "empty list", "name at least one permission, or remove the field");
         }
-        permissions(parts, format, &list.unwrap_or_default(), &at)
+        permissions(parts, &list.unwrap_or_default(), &at)
     };
     let required = listed(parts, raw.required_permissions, "required_permissions");
     let any = listed(parts, raw.any_permissions, "any_permissions");
@@ -83,12 +84,18 @@ pub(super) fn build(
             mode,
             revokes: false,
         },
-        spec: template.map(|template| RouteSpec { hosts, template, methods: route_methods, id: 0 }),
+        spec: template.map(|template| RouteSpec { hosts, template, methods: route_methods, index }),
     }
 }
 
 /// The revocation endpoint: a route for every host that takes small JSON bodies, and is always enforced.
-pub(super) fn build_endpoint(parts: &mut Parts<'_>, form: &FormPolicy, path: String, at: &Pointer) -> Built {
+pub(super) fn build_endpoint(
+    parts: &mut Parts<'_>,
+    form: &FormPolicy,
+    path: String,
+    index: RouteIndex,
+    at: &Pointer,
+) -> Built {
     let template = template(&mut parts.problems, Some(&path), &at.field("path"));
     if template.as_ref().is_some_and(|template| template.parameters().next().is_some()) {
         parts.problems.add(
@@ -122,24 +129,24 @@ pub(super) fn build_endpoint(parts: &mut Parts<'_>, form: &FormPolicy, path: Str
             hosts: Vec::new(),
             template,
             methods: vec!["POST".to_owned()],
-            id: 0,
+            index,
         }),
     }
 }
 
-/// The table of all routes; `None` with conflicts. `endpoint` is the place of the revocation endpoint.
+/// The table of all routes; `None` with conflicts. `endpoint` is the revocation endpoint.
 pub(super) fn table(
     problems: &mut Problems,
     specs: Vec<RouteSpec>,
-    endpoint: Option<usize>,
+    endpoint: Option<RouteIndex>,
     form: &FormPolicy,
 ) -> Option<RouteTable> {
     let head = form.allowed_methods.iter().any(|method| method == "HEAD");
-    let place = |id: usize| {
-        if Some(id) == endpoint {
+    let pointer = |route: RouteIndex| {
+        if Some(route) == endpoint {
             Pointer::root().field("revocation").field("endpoint").field("path")
         } else {
-            Pointer::root().field("routes").index(id)
+            Pointer::root().field("routes").index(route.get())
         }
     };
     match RouteTable::build(specs, head) {
@@ -150,10 +157,10 @@ pub(super) fn table(
                 let problem = format!(
                     "{}{host} is taken by {}, which has the same path",
                     conflict.method,
-                    place(conflict.first)
+                    pointer(conflict.first)
                 );
                 problems.add(
-                    place(conflict.second),
+                    pointer(conflict.second),
                     problem,
                     "give them different methods or hosts, or remove one",
                 );
@@ -163,17 +170,12 @@ pub(super) fn table(
     }
 }
 
-/// The numbers of these permissions.
-pub(super) fn permissions(
-    parts: &mut Parts<'_>,
-    format: PermissionFormat,
-    names: &[String],
-    at: &Pointer,
-) -> Vec<usize> {
+/// The indexes of these permissions.
+pub(super) fn permissions(parts: &mut Parts<'_>, names: &[String], at: &Pointer) -> Vec<PermissionIndex> {
     parts.problems.unique(at, names);
     for (place, name) in names.iter().enumerate() {
-        if !format.accepts(name) {
-            let instead = format!("write {}", format.example());
+        if !parts.format.accepts(name) {
+            let instead = format!("write {}", parts.format.example());
             parts.problems.add(at.index(place), "not a permission of tokens.permission_format", instead);
         }
     }

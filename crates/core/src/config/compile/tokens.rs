@@ -3,10 +3,12 @@
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::{Parts, Problems, is_token};
-use crate::config::raw::{PermissionFormat, RawKey, RawRoles, RawSecret, RawSource, RawTokens, TooOld};
+use crate::config::raw::{RawKey, RawRoles, RawSecret, RawSource, RawTokens};
 use crate::config::rfc3339;
 use crate::json::Pointer;
 use crate::lookup::Lookup;
+use crate::permission::PermissionFormat;
+use crate::policy::TooOld;
 use crate::request::credential::Source;
 use crate::time::UnixNanos;
 use crate::token::claims::{ClaimsReader, Slot, TextSlot};
@@ -88,7 +90,7 @@ pub(super) fn build(
         .within(at.field("max_token_bytes"), raw.max_token_bytes, 1, LARGEST_TOKEN, "bytes")
         .unwrap_or(0);
     let permissions = claim_slot(parts, &raw.permissions_claim, at.field("permissions_claim"));
-    let roles = roles.map(|roles| build_roles(parts, roles, raw.permission_format, &root.field("roles")));
+    let roles = roles.map(|roles| build_roles(parts, roles, &root.field("roles")));
     let built = BuiltTokens {
         keys,
         required,
@@ -299,7 +301,7 @@ fn build_sources(parts: &mut Parts<'_>, raw: Vec<RawSource>, at: &Pointer) -> Ve
     sources
 }
 
-fn build_roles(parts: &mut Parts<'_>, raw: RawRoles, format: PermissionFormat, at: &Pointer) -> Roles {
+fn build_roles(parts: &mut Parts<'_>, raw: RawRoles, at: &Pointer) -> Roles {
     let slot = claim_slot(parts, &raw.claim, at.field("claim"));
     if raw.grants.is_empty() {
         let instead = r#"grant something, such as {"clerk": ["orders:read"]}, or remove "roles""#;
@@ -313,7 +315,7 @@ fn build_roles(parts: &mut Parts<'_>, raw: RawRoles, format: PermissionFormat, a
         if permissions.is_empty() {
             parts.problems.add(at.clone(), "empty list", "grant at least one permission, or remove the role");
         }
-        super::routes::permissions(parts, format, permissions, &at);
+        super::routes::permissions(parts, permissions, &at);
     }
     let grants = raw.grants.iter().map(|(role, _)| role.as_str()).collect();
     let granted = raw.grants.into_iter().map(|(_, permissions)| permissions).collect();

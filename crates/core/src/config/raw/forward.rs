@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
+use crate::policy::ForwardToken;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -35,17 +36,6 @@ impl Default for RawForward {
             token: ForwardToken::Keep,
         }
     }
-}
-
-/// See [`RawForward::token`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum ForwardToken {
-    /// It does.
-    Keep,
-    /// The token is removed from where it stood.
-    Strip,
 }
 
 names!(ForwardToken { "keep" => Keep, "strip" => Strip });

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Mode, texts};
+use super::texts;
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
+use crate::policy::{AddressFrom, Mode};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -128,18 +129,6 @@ impl Default for RawClientIp {
     fn default() -> Self {
         Self { ipv6_prefix: 64, from: AddressFrom::SourceAddress }
     }
-}
-
-/// See [`RawClientIp::from`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-pub enum AddressFrom {
-    /// Envoy's `source.address`.
-    #[cfg_attr(feature = "schema", schemars(rename = "source_address"))]
-    SourceAddress,
-    /// The header that Envoy sets with `use_remote_address`; `source.address` where it is absent.
-    #[cfg_attr(feature = "schema", schemars(rename = "x-envoy-external-address"))]
-    ExternalAddress,
 }
 
 names!(AddressFrom { "source_address" => SourceAddress, "x-envoy-external-address" => ExternalAddress });

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::config::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
+use crate::policy::{Detail, RateLimitHeaders};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -27,32 +28,6 @@ impl Default for RawReplies {
     }
 }
 
-/// See [`RawReplies::detail`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum Detail {
-    /// With `detail` and `errors`.
-    Full,
-    /// No text.
-    Code,
-}
-
 names!(Detail { "full" => Full, "code" => Code });
-
-/// See [`RawReplies::rate_limit_headers`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum RateLimitHeaders {
-    /// `RateLimit` and `RateLimit-Policy`.
-    Draft,
-    /// `X-RateLimit-*`.
-    Legacy,
-    /// Both families.
-    Both,
-    /// Neither.
-    None,
-}
 
 names!(RateLimitHeaders { "draft" => Draft, "legacy" => Legacy, "both" => Both, "none" => None });

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::texts;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
+use crate::policy::CorsPreflight;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -64,16 +65,5 @@ pub enum MethodOverride {
 }
 
 names!(MethodOverride { "strip" => Strip, "keep" => Keep });
-
-/// See [`RawRequest::cors_preflight`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum CorsPreflight {
-    /// OPTIONS is a method like any other.
-    Reject,
-    /// OPTIONS with Origin and Access-Control-Request-Method passes without a token.
-    Forward,
-}
 
 names!(CorsPreflight { "reject" => Reject, "forward" => Forward });

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Mode, RawLimit};
+use super::RawLimit;
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
+use crate::policy::{Access, Mode};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -62,19 +63,5 @@ fields!(RawRoute {
     rate_limits,
     mode
 });
-
-/// Who may use a path.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum Access {
-    /// Everybody; tokens are ignored.
-    Public,
-    /// Whoever has a valid token (and the route's permissions).
-    #[default]
-    Authenticated,
-    /// Nobody.
-    Deny,
-}
 
 names!(Access { "public" => Public, "authenticated" => Authenticated, "deny" => Deny });

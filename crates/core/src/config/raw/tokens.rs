@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::{RawKey, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
+use crate::permission::PermissionFormat;
+use crate::policy::TooOld;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -79,29 +81,7 @@ impl Default for RawTokens {
     }
 }
 
-/// What happens to a token older than `max_token_age_hours`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-pub enum TooOld {
-    /// It passes and is logged.
-    Warn,
-    /// 401 `token_too_old`.
-    Reject,
-}
-
 names!(TooOld { "warn" => Warn, "reject" => Reject });
-
-/// The form of a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
-pub enum PermissionFormat {
-    /// `^[a-z_]+:[a-z_]+$`
-    ResourceAction,
-    /// RFC 6749 section 3.3.
-    ScopeToken,
-}
 
 names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => ScopeToken });
 

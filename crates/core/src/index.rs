@@ -1,0 +1,40 @@
+//! Which route, limit or permission is meant: a type for each way of counting, so that none is taken for another.
+//!
+//! An index is worth something only together with the [`Policy`](crate::policy::Policy) that gave it. What it stands
+//! for is for that policy to say.
+
+/// Makes a type of index.
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(usize);
+
+        impl $name {
+            /// The index with this number, counted from 0.
+            pub const fn new(number: usize) -> Self {
+                Self(number)
+            }
+
+            /// The number, counted from 0.
+            pub const fn get(self) -> usize {
+                self.0
+            }
+        }
+    };
+}
+
+index! {
+    /// A route: its position in the configuration's `routes`. The one after the last is the revocation endpoint.
+    RouteIndex
+}
+index! {
+    /// A rate limit: its position among all limits of the configuration, first those for all routes, then those of
+    /// each route.
+    LimitIndex
+}
+index! {
+    /// A permission that the configuration names: its position in the
+    /// [`PermissionBook`](crate::permission::PermissionBook).
+    PermissionIndex
+}

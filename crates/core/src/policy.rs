@@ -1,0 +1,130 @@
+//! What does the operator demand? The configuration as the guard goes by it: one that exists makes sense.
+//!
+//! Only [`crate::config`] makes a policy, from the operator's text; nothing in here knows how that text is written.
+
+mod form;
+mod forward;
+mod limits;
+mod replies;
+mod revocation;
+mod routes;
+mod tokens;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+use crate::index::{LimitIndex, RouteIndex};
+use crate::limit::Quota;
+use crate::permission::PermissionBook;
+use crate::request::credential::Source;
+use crate::request::plan::HeaderPlan;
+use crate::revocation::denied::Denied;
+use crate::route::RouteTable;
+use crate::token::{TokenPolicy, Verified};
+
+pub use form::CorsPreflight;
+pub(crate) use form::FormPolicy;
+pub(crate) use forward::Forward;
+pub use forward::ForwardToken;
+pub use limits::AddressFrom;
+pub(crate) use limits::{AUTH_FAILURES, ClientIp, KeyPart, LimitRule, MaxRequests};
+pub(crate) use replies::Replies;
+pub use replies::{Detail, RateLimitHeaders};
+pub(crate) use revocation::Endpoint;
+pub use routes::{Access, Route};
+pub use tokens::TooOld;
+
+/// A valid configuration, ready to judge requests.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) mode: Mode,
+    pub(crate) tokens: TokenPolicy,
+    pub(crate) sources: Vec<Source>,
+    /// Which headers matter.
+    pub(crate) plan: HeaderPlan,
+    pub(crate) form: FormPolicy,
+    /// By [`RouteIndex`]. The revocation endpoint, if there is one, is the last.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) table: RouteTable,
+    pub(crate) unmatched: Access,
+    pub(crate) book: PermissionBook,
+    /// By [`LimitIndex`].
+    pub(crate) limits: Vec<LimitRule>,
+    /// The limits that hold for all routes.
+    pub(crate) limits_for_all: Vec<LimitIndex>,
+    pub(crate) auth_failures: Option<Quota>,
+    pub(crate) client_ip: ClientIp,
+    /// Identities that the limiter counts exactly at a time.
+    pub(crate) limiter_capacity: u32,
+    pub(crate) denied: Denied,
+    pub(crate) endpoint: Option<Endpoint>,
+    /// Revocations that are kept at a time.
+    pub(crate) revocation_capacity: u32,
+    pub(crate) forward: Forward,
+    pub(crate) replies: Replies,
+}
+
+/// Whether refusals are carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum Mode {
+    /// Refuse.
+    #[default]
+    Enforce,
+    /// Let pass, count and log.
+    Report,
+}
+
+impl Policy {
+    /// Whether `revocation.denied` refuses a token that verified.
+    pub fn denies(&self, token: &Verified) -> bool {
+        let kid = self.tokens.keys.kid(token.key());
+        !self.denied.is_empty() && self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
+    }
+
+    /// The kid of the key at an index of `tokens.keys`.
+    pub fn kid(&self, key: usize) -> Option<&str> {
+        self.tokens.keys.kid(key)
+    }
+
+    /// What a route demands.
+    pub(crate) fn route(&self, route: RouteIndex) -> Option<&Route> {
+        self.routes.get(route.get())
+    }
+
+    /// What a limit demands.
+    pub(crate) fn limit(&self, limit: LimitIndex) -> Option<&LimitRule> {
+        self.limits.get(limit.get())
+    }
+
+    /// What a token must be like.
+    pub fn tokens(&self) -> &TokenPolicy {
+        &self.tokens
+    }
+
+    /// Which headers of a request matter, and for what.
+    pub fn header_plan(&self) -> &HeaderPlan {
+        &self.plan
+    }
+
+    /// What logs and filter state call a route: its name, or its path where it has none.
+    pub fn route_label(&self, route: Option<RouteIndex>) -> Option<&str> {
+        self.route(route?).map(|route| route.label.as_str())
+    }
+
+    /// The names of all limits, by [`LimitIndex`].
+    pub fn limit_names(&self) -> impl Iterator<Item = &str> {
+        self.limits.iter().map(|limit| limit.name.as_str())
+    }
+
+    /// Every key's kid, in the order of the configuration.
+    pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.tokens.keys.kids()
+    }
+
+    /// Whether any limit of this configuration is keyed by the client's address.
+    pub fn counts_addresses(&self) -> bool {
+        self.auth_failures.is_some() || self.limits.iter().any(|limit| limit.key.contains(&KeyPart::ClientIp))
+    }
+}

@@ -1,0 +1,28 @@
+//! What is the upstream told about the caller?
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+use crate::token::claims::TextSlot;
+
+/// What the upstream is told. Header names are in lower case.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) subject_header: Option<String>,
+    pub(crate) permissions_header: Option<String>,
+    /// Claims, and the headers that carry them.
+    pub(crate) claims: Vec<(TextSlot, String)>,
+    pub(crate) token: ForwardToken,
+}
+
+/// Whether the upstream sees the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", schemars(description = "See [`RawForward::token`]."))]
+pub enum ForwardToken {
+    /// It does.
+    Keep,
+    /// The token is removed from where it stood.
+    Strip,
+}

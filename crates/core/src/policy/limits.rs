@@ -1,0 +1,67 @@
+//! How many requests does each limit admit, and what does it count apart?
+
+use std::num::NonZeroU32;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
+use super::Mode;
+use crate::token::claims::TextSlot;
+
+/// The name under which failed authentications are counted and shown; no configured limit may have it.
+pub(crate) const AUTH_FAILURES: &str = "auth-failures";
+
+/// One rate limit.
+#[derive(Debug)]
+pub(crate) struct LimitRule {
+    pub(crate) name: String,
+    pub(crate) max_requests: MaxRequests,
+    pub(crate) window_seconds: NonZeroU32,
+    pub(crate) warn_at_percent: Option<u8>,
+    pub(crate) key: Vec<KeyPart>,
+    /// Its own mode, if it has one.
+    pub(crate) mode: Option<Mode>,
+    /// Whether the key or the number needs a verified token.
+    pub(crate) needs_token: bool,
+}
+
+/// How many requests a limit admits.
+#[derive(Debug)]
+pub(crate) enum MaxRequests {
+    Fixed(NonZeroU32),
+    ByClaim { slot: TextSlot, values: Vec<(String, NonZeroU32)>, default: NonZeroU32 },
+}
+
+/// What a limit counts apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeyPart {
+    ClientIp,
+    Subject,
+    Route,
+    Path,
+    Method,
+    Claim(TextSlot),
+    /// The header's index among the key headers of [`HeaderPlan`](crate::request::plan::HeaderPlan).
+    Header(usize),
+}
+
+/// What counts as the client's address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientIp {
+    /// Leading bits of an IPv6 address that tell clients apart, 1 to 128.
+    pub(crate) ipv6_prefix: u8,
+    pub(crate) from: AddressFrom,
+}
+
+/// Where the client's address is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(description = "See [`RawClientIp::from`]."))]
+pub enum AddressFrom {
+    /// Envoy's `source.address`.
+    #[cfg_attr(feature = "schema", schemars(rename = "source_address"))]
+    SourceAddress,
+    /// The header that Envoy sets with `use_remote_address`; `source.address` where it is absent.
+    #[cfg_attr(feature = "schema", schemars(rename = "x-envoy-external-address"))]
+    ExternalAddress,
+}
