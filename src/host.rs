@@ -1,361 +1,74 @@
-//! Calls to Envoy, in bytes. The only place that declares or calls the ABI.
-//!
-//! The SDK's own wrappers panic on header values that are not UTF-8 and on every status that they do not expect, and a
-//! panic takes the whole VM down. Here every status but Ok is an error value, and nothing is decoded.
+//! Envoy as the core's host, for the stream that a callback is about.
 
-use std::cell::Cell;
-use std::mem::ManuallyDrop;
-use std::ops::Deref;
+use api_guard_core::effect::forward::Edit;
+use api_guard_core::fault::Fault;
+use api_guard_core::host::{Action, Host, NotDone, StreamHost};
 
-use api_guard_core::cells::CellFault;
-use api_guard_core::decision::Fault;
-use api_guard_core::effect::Reply;
-use api_guard_core::request::block;
-use api_guard_core::time::UnixNanos;
+use crate::abi;
+use crate::cells::SharedData;
+use crate::memory::Received;
+use crate::root::Metrics;
 
-/// ABI 0.2.1: `proxy_status_t`.
-const OK: u32 = 0;
-const NOT_FOUND: u32 = 1;
-const CAS_MISMATCH: u32 = 8;
-
-/// ABI 0.2.1: `proxy_map_type_t`, `proxy_buffer_type_t`, `proxy_stream_type_t`.
-const REQUEST_HEADERS: u32 = 0;
-const RESPONSE_HEADERS: u32 = 2;
-const REQUEST_BODY: u32 = 0;
-const PLUGIN_CONFIGURATION: u32 = 7;
-const REQUEST_STREAM: u32 = 0;
-const COUNTER: u32 = 0;
-
-#[expect(unsafe_code, reason = "the proxy-wasm ABI")]
-#[link(wasm_import_module = "env")]
-unsafe extern "C" {
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_add_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_replace_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-        cas: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        length: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
-    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-    fn proxy_set_effective_context(id: u32) -> u32;
-    fn proxy_continue_stream(stream: u32) -> u32;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_send_local_response(
-        status: u32,
-        details: *const u8,
-        details_size: usize,
-        body: *const u8,
-        body_size: usize,
-        headers: *const u8,
-        headers_size: usize,
-        grpc_status: i32,
-    ) -> u32;
+/// The current stream, or the root context where no stream is current.
+#[derive(Debug)]
+pub(crate) struct Envoy<'m> {
+    cells: SharedData,
+    metrics: &'m Metrics,
 }
 
-/// Sizes of the pieces of memory that are used again and again: for an address, and for the headers of most requests.
-const PIECES: [usize; 2] = [64, 4096];
-
-thread_local! {
-    /// One spare piece of each size, unless it is in use. Allocating anew touches as much memory as a step of the guard.
-    static SPARE: [Cell<Vec<u8>>; PIECES.len()] = const { [const { Cell::new(Vec::new()) }; PIECES.len()] };
-}
-
-/// How much is allocated for `size` bytes.
-fn allotted(size: usize) -> usize {
-    PIECES.into_iter().find(|piece| size <= *piece).unwrap_or(size)
-}
-
-/// Memory for what a call hands over, in place of the SDK's: `allotted(size)` bytes.
-#[expect(unsafe_code, reason = "an export that the ABI demands")]
-#[unsafe(export_name = "api_guard_on_memory_allocate")]
-extern "C" fn on_memory_allocate(size: usize) -> *mut u8 {
-    let size = allotted(size);
-    let spare = SPARE.with(|spares| {
-        let place = PIECES.iter().position(|piece| *piece == size)?;
-        spares.get(place).map(Cell::take).filter(|spare| spare.capacity() == size)
-    });
-    match spare {
-        Some(spare) => ManuallyDrop::new(spare).as_mut_ptr(),
-        None => Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast(),
+impl<'m> Envoy<'m> {
+    pub(crate) fn new(metrics: &'m Metrics) -> Self {
+        Self { cells: SharedData, metrics }
     }
 }
 
-/// What a call handed over. Its memory becomes the spare piece again.
-#[derive(Debug, Default)]
-pub(crate) struct Received(Vec<u8>);
+impl Host for Envoy<'_> {
+    type Cells = SharedData;
+    type Bytes = Received;
 
-impl Deref for Received {
-    type Target = [u8];
+    fn cells(&self) -> &SharedData {
+        &self.cells
+    }
 
-    fn deref(&self) -> &[u8] {
-        &self.0
+    fn peer_address(&self) -> Option<Received> {
+        abi::source_address()
     }
 }
 
-impl Drop for Received {
-    fn drop(&mut self) {
-        let mut memory = std::mem::take(&mut self.0);
-        if let Some(place) = PIECES.iter().position(|piece| *piece == memory.capacity()) {
-            memory.clear();
-            SPARE.with(|spares| spares.get(place).map(|spare| spare.set(memory)));
+impl StreamHost for Envoy<'_> {
+    fn random(&self) -> Option<[u8; 16]> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).ok().map(|()| bytes)
+    }
+
+    fn bytes_received(&self) -> Option<u64> {
+        abi::size_received()
+    }
+
+    fn is_answered(&self) -> bool {
+        abi::is_answered()
+    }
+
+    fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault> {
+        abi::request_body(most)
+    }
+
+    fn act(&mut self, action: Action<'_>) -> Result<(), NotDone> {
+        match action {
+            Action::Edit(Edit::Remove(name)) => return abi::remove_request_header(name),
+            Action::Edit(Edit::Add(name, value)) => return abi::add_request_header(name.as_bytes(), value),
+            Action::Edit(Edit::Set(name, value)) => return abi::set_request_header(name.as_bytes(), value),
+            Action::MarkResponse { name, value } => {
+                return abi::set_response_header(name.as_bytes(), value.as_bytes());
+            }
+            Action::FilterState { name, value } => abi::set_filter_state(name, value),
+            Action::Count(counter) => self.metrics.add(counter),
+            Action::Log(line) => log::log!(line.level, "{}", line.text),
+            Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
+            // No configuration asks anything yet.
+            Action::Ask { .. } => return Err(NotDone),
+            Action::Resume => abi::resume_request(),
         }
+        Ok(())
     }
-}
-
-impl Received {
-    /// The bytes, to be kept.
-    fn into_vec(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.0)
-    }
-}
-
-/// Receives bytes that the host allocated in this VM; the status if the call failed.
-#[expect(unsafe_code, reason = "takes over what the host allocated through proxy_on_memory_allocate")]
-fn receive(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Received, u32> {
-    let mut data = std::ptr::null_mut();
-    let mut size = 0;
-    match call(&raw mut data, &raw mut size) {
-        OK if data.is_null() => Ok(Received::default()),
-        // SAFETY: `on_memory_allocate` gave the host this memory, of `allotted(size)` bytes and owned by nobody else; the
-        // host has filled the first `size` of them and no longer knows it.
-        OK => Ok(Received(unsafe { Vec::from_raw_parts(data, size, allotted(size)) })),
-        status => Err(status),
-    }
-}
-
-/// The request's headers, in the form that [`block::Block`] reads.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-pub(crate) fn request_headers() -> Result<Received, Fault> {
-    // SAFETY: both pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
-        .map_err(|_| Fault::Headers)
-}
-
-/// Adds a request header of which there is none yet.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-pub(crate) fn add_request_header(name: &[u8], value: &[u8]) -> Result<(), Fault> {
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    let status = unsafe {
-        proxy_add_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    };
-    if status == OK { Ok(()) } else { Err(Fault::Edit) }
-}
-
-/// Gives a request header this value alone.
-pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), Fault> {
-    set_header(REQUEST_HEADERS, name, value)
-}
-
-/// Gives a response header this value alone.
-pub(crate) fn set_response_header(name: &[u8], value: &[u8]) -> Result<(), Fault> {
-    set_header(RESPONSE_HEADERS, name, value)
-}
-
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-fn set_header(map: u32, name: &[u8], value: &[u8]) -> Result<(), Fault> {
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    let status = unsafe {
-        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    };
-    if status == OK { Ok(()) } else { Err(Fault::Edit) }
-}
-
-/// Removes all request headers of this name.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), Fault> {
-    // SAFETY: pointer and length are those of a live slice; the host copies it.
-    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
-    if status == OK { Ok(()) } else { Err(Fault::Edit) }
-}
-
-/// The peer's address with its port; `None` where there is none.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
-pub(crate) fn source_address() -> Option<Received> {
-    const PATH: &[u8] = b"source\0address";
-    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
-}
-
-/// How many bytes of the current request Envoy has received, its headers included. Not `request.size`: that is what a
-/// client declares, whether it has come or not.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
-pub(crate) fn size_received() -> Option<u64> {
-    const PATH: &[u8] = b"request\0total_size";
-    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
-    let value =
-        receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()?;
-    (*value).try_into().ok().map(u64::from_le_bytes)
-}
-
-/// Whether Envoy has decided on an answer to the current request already.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
-pub(crate) fn is_answered() -> bool {
-    const PATH: &[u8] = b"response\0code_details";
-    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) })
-        .is_ok_and(|details| !details.is_empty())
-}
-
-/// Writes filter state `wasm.NAME`, for access logs and later filters. Failing to is no reason to refuse.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
-}
-
-/// A cell's content and CAS number; `None` if there is no such cell.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices and locals")]
-pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, CellFault> {
-    let mut cas = 0;
-    // SAFETY: the key is a live slice; the other pointers are valid for writing during the call.
-    match receive(|data, size| unsafe {
-        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
-    }) {
-        Ok(bytes) => Ok(Some((bytes.into_vec(), cas))),
-        Err(NOT_FOUND) => Ok(None),
-        Err(_) => Err(CellFault),
-    }
-}
-
-/// Replaces a cell if `cas` fits: 0 always does, another number if it is the cell's or there is no cell. Whether it did.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-pub(crate) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool, CellFault> {
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) } {
-        OK => Ok(true),
-        CAS_MISMATCH => Ok(false),
-        _ => Err(CellFault),
-    }
-}
-
-/// What is buffered of the request's body, at most `length` bytes.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-pub(crate) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
-    // SAFETY: both pointers are valid for writing during the call.
-    match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, 0, length, data, size) }) {
-        Ok(bytes) => Ok(bytes.into_vec()),
-        Err(NOT_FOUND) => Ok(Vec::new()),
-        Err(_) => Err(Fault::Body),
-    }
-}
-
-/// The plugin's configuration.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-pub(crate) fn plugin_configuration(length: usize) -> Vec<u8> {
-    // SAFETY: both pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, length, data, size) })
-        .map_or_else(|_| Vec::new(), Received::into_vec)
-}
-
-/// Answers the request. Envoy then stops it, whatever the callback returns.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-pub(crate) fn send_reply(reply: &Reply, grpc: bool) {
-    let headers: Vec<(&[u8], &[u8])> =
-        reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    let headers = block::encode(&headers);
-    let body = if grpc { reply.grpc_message.as_bytes() } else { reply.body.as_bytes() };
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    let status = unsafe {
-        proxy_send_local_response(
-            u32::from(reply.status),
-            reply.details.as_ptr(),
-            reply.details.len(),
-            body.as_ptr(),
-            body.len(),
-            headers.as_ptr(),
-            headers.len(),
-            reply.grpc_status,
-        )
-    };
-    if status != OK {
-        log::error!("Envoy took no reply (status {status}); the request stays stopped");
-    }
-}
-
-/// The number of the counter of this name; `None` if Envoy takes no more.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to a slice and a local")]
-pub(crate) fn define_counter(name: &str) -> Option<u32> {
-    let mut id = 0;
-    // SAFETY: the name is a live slice; `id` is valid for writing during the call.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
-    (status == OK).then_some(id)
-}
-
-/// Adds to a counter.
-#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
-pub(crate) fn increment(counter: u32, by: u32) {
-    // SAFETY: takes numbers only.
-    let _ = unsafe { proxy_increment_metric(counter, i64::from(by)) };
-}
-
-/// Makes the next calls concern this context, a stream or a root; false if Envoy knows none of the kind any more.
-#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
-pub(crate) fn enter(context: u32) -> bool {
-    // SAFETY: takes a number only.
-    unsafe { proxy_set_effective_context(context) == OK }
-}
-
-/// Lets a paused request go on.
-#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
-pub(crate) fn resume_request() {
-    // SAFETY: takes a number only.
-    let status = unsafe { proxy_continue_stream(REQUEST_STREAM) };
-    if status != OK {
-        log::error!("Envoy did not let a request go on (status {status})");
-    }
-}
-
-/// Calls this VM's `on_tick` with this period, milliseconds.
-#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
-pub(crate) fn set_tick_period(milliseconds: u32) {
-    // SAFETY: takes a number only.
-    let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
-}
-
-/// The time. Zero if the clock cannot be read: then no token with a date is valid.
-#[expect(unsafe_code, reason = "a call of the ABI with a pointer to a local")]
-pub(crate) fn now() -> UnixNanos {
-    let mut nanos = 0;
-    // SAFETY: the pointer is valid for writing during the call.
-    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) };
-    UnixNanos::from_nanos(if status == OK { nanos } else { 0 })
-}
-
-/// Random bytes for the process's hash key; `None` if Envoy has none to give.
-pub(crate) fn random() -> Option<[u8; 16]> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok().map(|()| bytes)
-}
-
-/// A variable of the VM's environment.
-pub(crate) fn variable(name: &str) -> Option<Vec<u8>> {
-    std::env::var_os(name).map(|value| value.into_encoded_bytes())
 }

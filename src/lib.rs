@@ -1,30 +1,29 @@
-//! The adapter to Envoy: gathers, calls the guard, applies. It holds no policy.
+//! The adapter to Envoy's WebAssembly host: turns callbacks into events of [`api_guard_core::exchange`], and carries out
+//! the actions. It decides nothing.
+//!
+//! - `abi.rs`: the calls to Envoy, declared and wrapped; `memory.rs`: what they hand over; `block.rs`: headers as the
+//!   ABI writes them.
+//! - `host.rs` and `cells.rs`: what the core asks of a host.
+//! - `root.rs`: the plugin's root context, one for each configuration, on the SDK; `streams.rs`: the streams.
+//! - `exports.rs`: what goes round the SDK.
 //!
 //! Compiled for wasm32 only, and tested through the built module in a real Envoy.
 
-#![cfg(target_arch = "wasm32")]
+#[cfg(any(target_arch = "wasm32", test))]
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only tested here"))]
+mod block;
 
-mod account;
-mod answer;
+#[cfg(target_arch = "wasm32")]
+mod abi;
+#[cfg(target_arch = "wasm32")]
 mod cells;
-mod holds;
+#[cfg(target_arch = "wasm32")]
+mod exports;
+#[cfg(target_arch = "wasm32")]
 mod host;
-mod metrics;
+#[cfg(target_arch = "wasm32")]
+mod memory;
+#[cfg(target_arch = "wasm32")]
 mod root;
-mod stream;
+#[cfg(target_arch = "wasm32")]
 mod streams;
-
-use root::Root;
-
-/// Called once for each VM by Envoy, before anything else.
-#[unsafe(no_mangle)]
-#[expect(unsafe_code, reason = "the export that the ABI demands; it runs before anything else can")]
-extern "C" fn _initialize() {
-    unsafe extern "C" {
-        fn __wasm_call_ctors();
-    }
-    // SAFETY: the constructors of the C library, to be called once and first; Envoy calls `_initialize` once.
-    unsafe { __wasm_call_ctors() };
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|context| Box::new(Root::new(context)));
-}

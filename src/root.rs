@@ -1,71 +1,97 @@
-//! One configuration on one worker: read it, keep what its requests share, tick.
+//! The plugin's root context: reads the configuration, keeps what its streams share, ticks.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, RootContext};
+use api_guard_core::config::Environment;
+use api_guard_core::engine::Engine;
+use api_guard_core::policy::Policy;
+use api_guard_core::telemetry::counters::{CounterIndex, Counters};
+use api_guard_core::telemetry::tally::Tally;
+use api_guard_core::time::UnixNanos;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
 
-use crate::cells::SharedData;
-use crate::holds::{Hold, Holds};
-use crate::host;
-use crate::metrics::{Metrics, PERIOD_MILLISECONDS};
-use crate::streams;
-use api_guard_core::config::{Environment, Policy};
-use api_guard_core::counter::Counters;
-use api_guard_core::decision::{Denial, Fault};
-use api_guard_core::effect;
-use api_guard_core::event::Sampler;
-use api_guard_core::guard::{Guard, Worker};
+use crate::host::Envoy;
+use crate::{abi, streams};
 
-/// What all requests of one configuration on one worker share. A pushed configuration makes a new one, while
-/// requests that are under way keep theirs.
-pub(crate) struct Shared {
-    pub(crate) guard: Guard,
-    /// Absent until the shared tables could be joined.
-    worker: RefCell<Option<Worker>>,
+/// How often Envoy calls [`RootContext::on_tick`], milliseconds.
+const TICK_MILLISECONDS: u32 = 100;
+
+/// What all streams of one configuration on one worker share. A pushed configuration makes a new one, while streams that
+/// are under way keep theirs.
+pub(crate) struct Plugin {
+    pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
-    pub(crate) sampler: RefCell<Sampler>,
-    pub(crate) holds: Holds,
 }
 
-impl Shared {
-    fn new(policy: Policy) -> Self {
-        let metrics = Metrics::new(Counters::new(&policy));
-        let shared = Self {
-            guard: Guard::new(policy),
-            worker: RefCell::default(),
-            metrics,
-            sampler: RefCell::default(),
-            holds: Holds::default(),
-        };
-        // Failing here must not refuse the configuration: a worker that refuses what the main thread has accepted
-        // would block later pushes. A request that finds no worker tries again, and is refused if that fails.
-        let _ = shared.worker().map(drop);
-        shared
+/// The counters of one configuration as Envoy knows them.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    /// By [`CounterIndex`]; `None`: Envoy takes no more counters.
+    ids: Vec<Option<u32>>,
+    tally: RefCell<Tally>,
+}
+
+impl Metrics {
+    fn new(counters: &Counters) -> Self {
+        let ids: Vec<Option<u32>> = counters.names().iter().map(|name| abi::define_counter(name)).collect();
+        let tally = RefCell::new(Tally::new(ids.len()));
+        Self { ids, tally }
     }
 
-    /// What this worker remembers: there, unless it is a fault.
-    pub(crate) fn worker(&self) -> Result<RefMut<'_, Option<Worker>>, Fault> {
-        let mut place = self.worker.try_borrow_mut().map_err(|_| Fault::SharedData)?;
-        if place.is_none() {
-            let random = host::random().ok_or(Fault::SharedData)?;
-            let worker =
-                Worker::open(self.guard.policy(), &SharedData, random).map_err(|_| Fault::SharedData)?;
-            *place = Some(worker);
+    pub(crate) fn add(&self, counter: CounterIndex) {
+        if let Ok(mut tally) = self.tally.try_borrow_mut() {
+            tally.add(counter);
         }
-        Ok(place)
+    }
+
+    /// Hands over what was counted, if the last time was long enough ago.
+    pub(crate) fn settle(&self, now: UnixNanos) {
+        if let Ok(mut tally) = self.tally.try_borrow_mut() {
+            tally.settle(|counter, by| self.increment(counter, by), now);
+        }
+    }
+
+    fn hand_over(&self) {
+        if let Ok(mut tally) = self.tally.try_borrow_mut() {
+            tally.hand_over(|counter, by| self.increment(counter, by));
+        }
+    }
+
+    fn increment(&self, counter: CounterIndex, by: u32) {
+        if let Some(Some(id)) = self.ids.get(counter.get()) {
+            abi::increment(*id, by);
+        }
     }
 }
 
-/// The plugin's root context.
+impl Plugin {
+    fn new(policy: Policy) -> Self {
+        let engine = Engine::new(policy);
+        let metrics = Metrics::new(engine.counters());
+        // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
+        let _ = engine.open(&Envoy::new(&metrics));
+        Self { engine, metrics }
+    }
+}
+
+/// The root context.
 pub(crate) struct Root {
     context: u32,
-    shared: Option<Rc<Shared>>,
+    plugin: Option<Rc<Plugin>>,
 }
 
 impl Root {
     pub(crate) fn new(context: u32) -> Self {
-        Self { context, shared: None }
+        streams::add_root(context);
+        Self { context, plugin: None }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        streams::remove_root(self.context);
     }
 }
 
@@ -73,14 +99,14 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let text = host::plugin_configuration(size);
-        let environment = Environment { lookup: &host::variable, must_be_set: true };
+        let text = abi::plugin_configuration(size);
+        let environment = Environment { lookup: &abi::variable, must_be_set: true };
         match Policy::parse(&text, &environment) {
             Ok(policy) => {
-                let shared = Rc::new(Shared::new(policy));
-                streams::configure(self.context, &shared);
-                self.shared = Some(shared);
-                host::set_tick_period(PERIOD_MILLISECONDS);
+                let plugin = Rc::new(Plugin::new(policy));
+                streams::configure(self.context, &plugin);
+                self.plugin = Some(plugin);
+                abi::set_tick_period(TICK_MILLISECONDS);
                 true
             }
             Err(errors) => {
@@ -91,23 +117,18 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let Some(shared) = &self.shared else { return };
-        let size = |hold: &Hold| host::enter(hold.context).then(host::size_received).flatten();
-        for hold in shared.holds.in_vain(size, host::now()) {
-            if !host::enter(hold.context) {
-                continue;
-            }
-            if hold.endpoint {
-                let denial = Denial::Fault(Fault::Body);
-                log::error!(
-                    "api-guard: the revocation endpoint reads no bodies without allow_on_headers_stop_iteration: true"
-                );
-                host::send_reply(&effect::refuse(shared.guard.policy(), &denial, None), false);
-                shared.metrics.counters.decided(Some(&denial), true, |place| shared.metrics.add(place));
-            } else {
-                host::resume_request();
-            }
+        streams::tick();
+        abi::enter(self.context);
+        if let Some(plugin) = &self.plugin {
+            plugin.metrics.hand_over();
         }
-        shared.metrics.hand_over();
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(streams::SdkStream::new(context, self.context)))
     }
 }

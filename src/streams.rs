@@ -1,14 +1,8 @@
 //! Which request does a callback belong to, and under which configuration is it?
 //!
-//! The SDK keeps an object for every request, in maps with a keyed hash, and looks it up in each callback. Most
-//! requests are settled with their headers and leave nothing to remember, so here only those are kept that have a later
-//! phase to be judged in. What a callback finds no stream for was settled: nothing of it goes on.
-//!
-//! The exports have names of their own. The build gives them the ABI's names, in place of the SDK's, which keeps
-//! the root contexts; see `xtask/src/pack.rs`.
-//!
-//! There is none for the end of a context, which would cost every request a call into the VM: what ended before its last
-//! phase is found by the tick.
+//! Most requests are settled with their headers and leave nothing to remember, so only those are kept that have a later
+//! phase to be judged in. What a callback finds no stream for was settled: nothing of it goes on. A stream ends when Envoy
+//! says so.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,12 +10,16 @@ use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
+use api_guard_core::exchange::{Exchange, Flow};
+use api_guard_core::lookup::Fnv1a;
+use api_guard_core::time::UnixNanos;
+use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::host;
-use crate::root::Shared;
-use crate::stream::{self, Stream};
-use api_guard_core::lookup::Fnv1a;
+use crate::abi;
+use crate::block::Block;
+use crate::host::Envoy;
+use crate::root::Plugin;
 
 /// Context identifiers are Envoy's, counted up in each VM: no client chooses one.
 type ById<T> = HashMap<u32, T, BuildHasherDefault<Fnv1a>>;
@@ -30,23 +28,22 @@ type ById<T> = HashMap<u32, T, BuildHasherDefault<Fnv1a>>;
 struct Streams {
     /// The configurations by root context: the one in force, and those that requests still run under. `None`: not
     /// configured yet, or wrongly.
-    roots: Vec<(u32, Option<Rc<Shared>>)>,
+    roots: Vec<(u32, Option<Rc<Plugin>>)>,
     /// Streams whose headers have not come, and their root contexts.
     announced: Vec<(u32, u32)>,
     begun: ById<Stream>,
+    /// Those of the begun that wait for something that may never come.
+    waiting: Vec<u32>,
+}
+
+/// A stream that has a later phase.
+struct Stream {
+    plugin: Rc<Plugin>,
+    exchange: Exchange,
 }
 
 thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::default();
-}
-
-/// Sets the configuration of a root context.
-pub(crate) fn configure(root: u32, shared: &Rc<Shared>) {
-    let _ = with(|streams| {
-        if let Some((_, place)) = streams.roots.iter_mut().find(|(known, _)| *known == root) {
-            *place = Some(Rc::clone(shared));
-        }
-    });
 }
 
 /// Envoy makes no callback while another one runs. If it ever did, the inner one would find nothing, and stop.
@@ -54,114 +51,207 @@ fn with<R>(call: impl FnOnce(&mut Streams) -> R) -> Option<R> {
     STREAMS.with(|streams| streams.try_borrow_mut().ok().map(|mut streams| call(&mut streams)))
 }
 
+/// A root context begins, not yet configured.
+pub(crate) fn add_root(root: u32) {
+    let _ = with(|streams| streams.roots.push((root, None)));
+}
+
+/// A root context has ended.
+pub(crate) fn remove_root(root: u32) {
+    let _ = with(|streams| streams.roots.retain(|(known, _)| *known != root));
+}
+
+/// Whether this is a root context.
+pub(crate) fn is_root(context: u32) -> bool {
+    with(|streams| streams.roots.iter().any(|(known, _)| *known == context)).unwrap_or(false)
+}
+
+/// Sets the configuration of a root context.
+pub(crate) fn configure(root: u32, plugin: &Rc<Plugin>) {
+    let _ = with(|streams| {
+        if let Some((_, configured)) = streams.roots.iter_mut().find(|(known, _)| *known == root) {
+            *configured = Some(Rc::clone(plugin));
+        }
+    });
+}
+
+/// A stream begins. Its headers come later, or never.
+pub(crate) fn announce(context: u32, root: u32) {
+    let _ = with(|streams| streams.announced.push((context, root)));
+}
+
+/// A stream has ended.
+pub(crate) fn forget(context: u32) {
+    let _ = with(|streams| {
+        if !streams.begun.is_empty() {
+            streams.begun.remove(&context);
+        }
+        // Nearly always empty, since headers follow at once.
+        streams.announced.retain(|(announced, _)| *announced != context);
+    });
+}
+
 impl Streams {
     /// The configuration for a stream that begins.
-    fn begin(&mut self, context: u32) -> Option<Rc<Shared>> {
-        let place = self.announced.iter().rposition(|(announced, _)| *announced == context)?;
-        let (_, root) = self.announced.swap_remove(place);
-        let (_, shared) = self.roots.iter().find(|(known, _)| *known == root)?;
-        shared.clone()
+    fn begin(&mut self, context: u32) -> Option<Rc<Plugin>> {
+        let position = self.announced.iter().rposition(|(announced, _)| *announced == context)?;
+        let (_, root) = self.announced.swap_remove(position);
+        let (_, plugin) = self.roots.iter().find(|(known, _)| *known == root)?;
+        plugin.clone()
     }
 
-    /// Forgets what Envoy has forgotten. The root contexts among that.
-    fn sweep(&mut self) -> Vec<u32> {
-        self.begun.retain(|context, _| host::enter(*context));
-        // A stream whose headers never come was refused by Envoy itself.
-        self.announced.retain(|(context, _)| host::enter(*context));
-        let ended = |(root, _): &mut (u32, _)| !host::enter(*root);
-        self.roots.extract_if(.., ended).map(|(root, _)| root).collect()
+    fn keep(&mut self, context: u32, plugin: Rc<Plugin>, exchange: Exchange) {
+        if exchange.wants_ticks() {
+            self.waiting.push(context);
+        }
+        self.begun.insert(context, Stream { plugin, exchange });
     }
-}
 
-/// Goes on with a stream, and forgets it if that was the last of it: memory that is used again at once is warm.
-/// `unknown`: what to do where nothing was kept.
-fn go_on(
-    context: u32,
-    unknown: Action,
-    step: impl FnOnce(&mut Stream) -> Action,
-    is_last: impl FnOnce(&Stream) -> bool,
-) -> Option<Action> {
-    with(|streams| {
+    /// Goes on with a stream, and forgets it if that was the last of it: memory that is used again at once is warm.
+    /// `unknown`: what to do where nothing was kept.
+    fn go_on(
+        &mut self,
+        context: u32,
+        unknown: Flow,
+        step: impl FnOnce(&mut Exchange, &Plugin) -> Flow,
+        is_last: impl FnOnce(&Exchange) -> bool,
+    ) -> Flow {
         // As it is for most requests: nothing is kept of any.
-        if streams.begun.is_empty() {
+        if self.begun.is_empty() {
             return unknown;
         }
-        let Entry::Occupied(mut stream) = streams.begun.entry(context) else { return unknown };
-        let action = step(stream.get_mut());
-        if is_last(stream.get()) {
-            stream.remove();
+        let Entry::Occupied(mut entry) = self.begun.entry(context) else { return unknown };
+        let Stream { plugin, exchange } = entry.get_mut();
+        let flow = step(exchange, plugin);
+        if is_last(exchange) {
+            entry.remove();
         }
-        action
-    })
+        flow
+    }
+
+    fn tick(&mut self, now: UnixNanos) {
+        let Self { begun, waiting, .. } = self;
+        waiting.retain(|context| {
+            let Some(Stream { plugin, exchange }) = begun.get_mut(context) else { return false };
+            if !abi::enter(*context) {
+                return false;
+            }
+            exchange.on_tick(&plugin.engine, &mut Envoy::new(&plugin.metrics), now);
+            exchange.wants_ticks()
+        });
+    }
 }
 
-/// As the ABI numbers actions. What is not said to go on stops.
-fn number(action: Option<Action>) -> u32 {
-    u32::from(action != Some(Action::Continue))
+/// What goes wrong in here stops the request: [`Flow::Pause`].
+fn flow(flow: Option<Flow>) -> Flow {
+    flow.unwrap_or(Flow::Pause)
 }
 
-#[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they stand before")]
-mod exports {
-    use super::{Action, Stream, Streams, go_on, host, number, stream, with};
-
-    unsafe extern "C" {
-        fn proxy_on_context_create(context: u32, parent: u32);
-        fn proxy_on_delete(context: u32);
-        fn proxy_on_tick(context: u32);
-    }
-
-    /// A root context, or a stream of one.
-    #[unsafe(export_name = "api_guard_on_context_create")]
-    extern "C" fn on_context_create(context: u32, parent: u32) {
-        if parent == 0 {
-            let _ = with(|streams| streams.roots.push((context, None)));
-            // SAFETY: the SDK's own callback, called as Envoy would.
-            unsafe { proxy_on_context_create(context, parent) };
-        } else {
-            let _ = with(|streams| streams.announced.push((context, parent)));
+/// Ticks the streams that wait for something.
+pub(crate) fn tick() {
+    let _ = with(|streams| {
+        if !streams.waiting.is_empty() {
+            streams.tick(abi::now());
         }
-    }
+    });
+}
 
-    /// Several times a second for each root context, whether there are requests or not.
-    #[unsafe(export_name = "api_guard_on_tick")]
-    extern "C" fn on_tick(root: u32) {
-        for ended in with(Streams::sweep).unwrap_or_default() {
-            // SAFETY: the SDK's own callback, called as Envoy would for a context that was created.
-            unsafe { proxy_on_delete(ended) };
-        }
-        host::enter(root);
-        // SAFETY: the SDK's own callback, called as Envoy would.
-        unsafe { proxy_on_tick(root) };
+/// The headers of a request have come.
+pub(crate) fn on_request_headers(context: u32, end_of_stream: bool) -> Flow {
+    // Envoy configures before it sends requests; if it ever did not, nothing passes.
+    let Some(plugin) = with(|streams| streams.begin(context)).flatten() else { return Flow::Pause };
+    let now = abi::now();
+    let bytes = abi::request_headers();
+    let block = bytes.as_deref().and_then(Block::read);
+    let mut exchange = Exchange::default();
+    let flow = exchange.on_request_headers(
+        &plugin.engine,
+        block.map(Block::pairs),
+        end_of_stream,
+        &mut Envoy::new(&plugin.metrics),
+        now,
+    );
+    plugin.metrics.settle(now);
+    // As most requests are now.
+    if exchange.is_over() {
+        return flow;
     }
+    // What could not be kept could not be judged further.
+    with(|streams| streams.keep(context, plugin, exchange)).map_or(Flow::Pause, |()| flow)
+}
 
-    #[unsafe(export_name = "api_guard_on_request_headers")]
-    extern "C" fn on_request_headers(context: u32, _count: u32, end_of_stream: u32) -> u32 {
-        let shared = with(|streams| streams.begin(context)).flatten();
-        // Envoy configures before it sends requests; if it ever did not, nothing passes.
-        let Some(shared) = shared else { return number(None) };
-        let (action, rest) = stream::judge_headers(context, &shared, end_of_stream != 0);
-        if let Some(stream) = rest {
-            // What could not be kept could not be judged further.
-            return number(with(|streams| streams.begun.insert(context, stream)).map(|_| action));
-        }
-        number(Some(action))
-    }
+/// Part of the body of a request has come.
+pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) -> Flow {
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
+    flow(with(|streams| {
+        let step = |exchange: &mut Exchange, plugin: &Plugin| {
+            let mut envoy = Envoy::new(&plugin.metrics);
+            exchange.on_request_body(&plugin.engine, size, end_of_stream, &mut envoy, abi::now())
+        };
+        streams.go_on(context, Flow::Pause, step, Exchange::is_over)
+    }))
+}
 
-    #[unsafe(export_name = "api_guard_on_request_body")]
-    extern "C" fn on_request_body(context: u32, size: u32, end_of_stream: u32) -> u32 {
-        let (size, end_of_stream) = (u64::from(size), end_of_stream != 0);
-        let read = |stream: &mut Stream| stream.read_body(size, end_of_stream);
-        number(go_on(context, Action::Pause, read, Stream::is_over))
-    }
+/// Trailers of a request have come.
+pub(crate) fn on_request_trailers(context: u32) -> Flow {
+    flow(with(|streams| {
+        let step = |exchange: &mut Exchange, plugin: &Plugin| {
+            exchange.on_request_trailers(&plugin.engine, &mut Envoy::new(&plugin.metrics), abi::now())
+        };
+        streams.go_on(context, Flow::Pause, step, Exchange::is_over)
+    }))
+}
 
-    #[unsafe(export_name = "api_guard_on_request_trailers")]
-    extern "C" fn on_request_trailers(context: u32, _count: u32) -> u32 {
-        number(go_on(context, Action::Pause, Stream::end_body, Stream::is_over))
-    }
-
-    #[unsafe(export_name = "api_guard_on_response_headers")]
-    extern "C" fn on_response_headers(context: u32, _count: u32, _end_of_stream: u32) -> u32 {
+/// The headers of the response have come.
+pub(crate) fn on_response_headers(context: u32) -> Flow {
+    flow(with(|streams| {
+        let step = |exchange: &mut Exchange, plugin: &Plugin| {
+            exchange.on_response_headers(&plugin.engine, &mut Envoy::new(&plugin.metrics))
+        };
         // Of most requests nothing was kept, since their responses tell of nothing.
-        number(go_on(context, Action::Continue, Stream::mark_response, Stream::is_settled))
+        streams.go_on(context, Flow::Continue, step, Exchange::is_settled)
+    }))
+}
+
+/// A stream on the SDK's way: what a module is that was built and not packed.
+pub(crate) struct SdkStream(u32);
+
+impl SdkStream {
+    pub(crate) fn new(context: u32, root: u32) -> Self {
+        announce(context, root);
+        Self(context)
+    }
+}
+
+impl Drop for SdkStream {
+    fn drop(&mut self) {
+        forget(self.0);
+    }
+}
+
+impl Context for SdkStream {}
+
+impl HttpContext for SdkStream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        action(on_request_headers(self.0, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(on_request_body(self.0, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        action(on_request_trailers(self.0))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        action(on_response_headers(self.0))
+    }
+}
+
+fn action(flow: Flow) -> Action {
+    match flow {
+        Flow::Continue => Action::Continue,
+        Flow::Pause => Action::Pause,
     }
 }

@@ -3,7 +3,7 @@
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::config::{Environment, Policy};
-use api_guard_core::decision::Denial;
+use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::effect::forward::{Edit, each_edit};
 use api_guard_core::guard::{Guard, Proxy, Verdict, Worker};

@@ -17,42 +17,18 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use api_guard_core::cells::MemoryCells;
-use api_guard_core::config::{Environment, Policy};
 use api_guard_core::effect;
 use api_guard_core::effect::forward::{Edit, each_edit};
-use api_guard_core::guard::{Guard, Proxy, Worker};
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
-use api_guard_core::token::keys::Secret;
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use api_guard_testkit::{Guarded, SECRET, policy, sign};
 use serde_json::{Map, Value, json};
 
-const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 /// The core's clock; the command has the real one. No case depends on the day: see the claims.
 const NOW: u64 = 1_800_000_000;
 
-struct Machine(MemoryCells);
-
-impl Proxy for Machine {
-    type Cells = MemoryCells;
-    type Address = Vec<u8>;
-
-    fn cells(&self) -> &MemoryCells {
-        &self.0
-    }
-
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"127.0.0.1:0".as_slice().into())
-    }
-}
-
 fn signed(claims: &Value) -> String {
-    let part = |bytes: &[u8]| Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap();
-    let input =
-        format!("{}.{}", part(br#"{"alg":"HS256","typ":"JWT"}"#), part(claims.to_string().as_bytes()));
-    let mac = Secret::from_bytes(SECRET.as_bytes()).unwrap().mac(input.as_bytes());
-    format!("{input}.{}", part(&mac))
+    sign(br#"{"alg":"HS256","typ":"JWT"}"#, claims.to_string().as_bytes())
 }
 
 fn text<'v>(case: &'v Value, member: &str, default: &'v str) -> &'v str {
@@ -85,11 +61,9 @@ fn compare(file: &Path, who: &str, case: &Value, answer: &Value) {
 }
 
 fn core(configuration: &Value, case: &Value) -> Value {
-    let lookup = |_: &str| Some(SECRET.as_bytes().to_vec());
-    let environment = Environment { lookup: &lookup, must_be_set: true };
-    let guard = Guard::new(Policy::parse(configuration.to_string().as_bytes(), &environment).unwrap());
-    let machine = Machine(MemoryCells::new());
-    let mut worker = Worker::open(guard.policy(), machine.cells(), [7; 16]).unwrap();
+    let mut guarded = Guarded::under(policy(configuration));
+    guarded.process.address = Some("127.0.0.1:0");
+    let Guarded { guard, memory, process } = &mut guarded;
     let mut pairs = vec![
         (":method".to_owned(), text(case, "method", "GET").to_owned()),
         (":path".to_owned(), text(case, "path", "/").to_owned()),
@@ -105,31 +79,33 @@ fn core(configuration: &Value, case: &Value) -> Value {
     }
     let block = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let request = Request::read(guard.policy().header_plan(), block, body.is_some());
-    let mut ask = || guard.admit(&mut worker, &request, &machine, UnixNanos::from_seconds(NOW));
+    let mut ask = || guard.admit(memory, &request, process, UnixNanos::from_seconds(NOW));
     let mut verdict = ask();
     for _ in 1..case["repeat"].as_u64().unwrap_or(1) {
         verdict = ask();
     }
-    let decision = match (&verdict.denial, &verdict.reported) {
+    let decision = match (verdict.denial(), &verdict.reported) {
         (Some(_), _) => "refused",
         (None, Some(_)) => "would_refuse",
         (None, None) => "allowed",
     };
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut changes = Map::new();
-    let Ok(()) = each_edit::<Infallible>(guard.policy(), &verdict, &request, |edit| {
-        let (name, value) = match edit {
-            Edit::Remove(name) => (lossy(name), Value::Null),
-            Edit::Add(name, value) | Edit::Set(name, value) => (name.to_owned(), lossy(value).into()),
-        };
-        changes.insert(name, value);
-        Ok(())
-    });
+    if let Some(grant) = verdict.grant() {
+        let Ok(()) = each_edit::<Infallible>(guard.policy(), grant, &request, |edit| {
+            let (name, value) = match edit {
+                Edit::Remove(name) => (lossy(name), Value::Null),
+                Edit::Add(name, value) | Edit::Set(name, value) => (name.to_owned(), lossy(value).into()),
+            };
+            changes.insert(name, value);
+            Ok(())
+        });
+    }
     json!({
         "decision": decision,
         "code": verdict.refusal().map(|denial| denial.code().as_str()),
         "errors": verdict.refusal().map(effect::reasons).unwrap_or_default(),
-        "route": guard.policy().route_label(verdict.route),
+        "route": guard.policy().route_label(verdict.trail.form.route),
         "upstream_headers": changes,
     })
 }

@@ -19,8 +19,8 @@ mod server;
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use api_guard_core::code::Code;
 use api_guard_core::config::{Environment, Policy};
-use api_guard_core::decision::Code;
 
 const DOCUMENTS: [(&str, &str); 4] = [
     ("README.md", include_str!("../../README.md")),

@@ -368,7 +368,7 @@ fn no_label_has_a_value_that_is_not_in_the_contract() {
     let requests = "api_guard_requests_total";
     assert_eq!(values(requests, "decision"), set(&["allowed", "refused", "would_refuse"]));
     let codes: Vec<_> =
-        api_guard_core::decision::Code::ALL.iter().map(|code| code.as_str()).chain(["ok"]).collect();
+        api_guard_core::code::Code::ALL.iter().map(|code| code.as_str()).chain(["ok"]).collect();
     assert_eq!(values(requests, "code"), set(&codes));
     let limits = "api_guard_rate_limit_total";
     assert_eq!(values(limits, "outcome"), set(&["admitted", "warned", "refused", "overflow", "contended"]));
@@ -377,7 +377,7 @@ fn no_label_has_a_value_that_is_not_in_the_contract() {
     assert_eq!(values("api_guard_key_used_total", "kid"), set(&[ODD_KID, "2026-11"]));
     let revocations = ["revoked", "full", "invalid", "forbidden", "fault"];
     assert_eq!(values("api_guard_revocations_total", "outcome"), set(&revocations));
-    let faults: Vec<_> = api_guard_core::decision::Fault::ALL.iter().map(|fault| fault.kind()).collect();
+    let faults: Vec<_> = api_guard_core::denial::Fault::ALL.iter().map(|fault| fault.kind()).collect();
     assert_eq!(values("api_guard_faults_total", "kind"), set(&faults));
 }
 
@@ -390,7 +390,7 @@ fn every_answer_of_the_contract_is_in_the_alert_of_its_status() {
         let (_, matchers) = selectors(after.lines().next().unwrap()).swap_remove(0);
         let (_, _, value) = matchers.iter().find(|(label, _, _)| label == "code").unwrap();
         let named: BTreeSet<_> = value.split('|').collect();
-        let codes = api_guard_core::decision::Code::ALL.iter().filter(|code| code.status() == status);
+        let codes = api_guard_core::code::Code::ALL.iter().filter(|code| code.status() == status);
         assert_eq!(named, codes.map(|code| code.as_str()).collect(), "{alert}");
     }
 }

@@ -1,4 +1,4 @@
-//! The guard against a model of SPEC section 3 that is written for clarity alone: random configurations, random
+//! The guard against a model of its steps that is written for clarity alone: random configurations, random
 //! requests, one verdict. The model knows requests as their makers do (which token is expired, which path is
 //! ambiguous); the guard sees bytes.
 
@@ -15,10 +15,12 @@ mod reference;
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::config::{Environment, Policy};
-use api_guard_core::guard::{BodyPlan, Guard, Proxy, Worker};
+use api_guard_core::guard::{Guard, Memory};
+use api_guard_core::host::Host;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::keys::Secret;
+use api_guard_core::verdict::{BodyPlan, Destination, Grant};
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use reference::{Asked, Credential, HOSTS, Model, PATHS, Rules};
 use serde_json::{Value, json};
@@ -51,15 +53,15 @@ impl Dice {
 
 struct Client<'a>(&'a MemoryCells, String);
 
-impl Proxy for Client<'_> {
+impl Host for Client<'_> {
     type Cells = MemoryCells;
-    type Address = Vec<u8>;
+    type Bytes = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         self.0
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
+    fn peer_address(&self) -> Option<Vec<u8>> {
         Some(self.1.clone().into_bytes())
     }
 }
@@ -124,7 +126,7 @@ struct Said {
     identity: Option<String>,
 }
 
-fn guard_says(guard: &Guard, worker: &mut Worker, cells: &MemoryCells, asked: &Asked, now: u64) -> Said {
+fn guard_says(guard: &Guard, memory: &mut Memory, cells: &MemoryCells, asked: &Asked, now: u64) -> Said {
     let mut headers: Vec<(Vec<u8>, Vec<u8>)> = vec![
         (b":method".to_vec(), asked.method.as_bytes().to_vec()),
         (b":path".to_vec(), asked.path.sent.as_bytes().to_vec()),
@@ -148,11 +150,11 @@ fn guard_says(guard: &Guard, worker: &mut Worker, cells: &MemoryCells, asked: &A
     let pairs = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     let request = Request::read(guard.policy().header_plan(), pairs, asked.length.is_some());
     let client = Client(cells, format!("192.0.2.{}:1", asked.address));
-    let verdict = guard.admit(worker, &request, &client, UnixNanos::from_seconds(now));
+    let verdict = guard.admit(memory, &request, &client, UnixNanos::from_seconds(now));
     Said {
         code: verdict.refusal().map_or("ok", |denial| denial.code().as_str()).to_owned(),
-        passes: verdict.denial.is_none() && !verdict.revokes,
-        identity: verdict.identity().and_then(|caller| caller.token.subject()).map(str::to_owned),
+        passes: verdict.grant().is_some_and(|grant| grant.destination() == Destination::Upstream),
+        identity: verdict.trail.identity().and_then(|caller| caller.token.subject()).map(str::to_owned),
     }
 }
 
@@ -211,15 +213,15 @@ fn compare(seed: u64, decisions: usize) {
             .unwrap_or_else(|errors| panic!("{config}\n{errors}"));
         let guard = Guard::new(policy);
         let cells = MemoryCells::new();
-        let mut worker =
-            Worker::open(guard.policy(), &cells, [u8::try_from(round % 251).unwrap(); 16]).unwrap();
+        let mut memory =
+            Memory::open(guard.policy(), &cells, [u8::try_from(round % 251).unwrap(); 16]).unwrap();
         let mut model = Model::new(rules);
         let mut now = START;
         for _ in 0..200 {
             now += if dice.roll(60) == 0 { 200 } else { [0, 0, 0, 0, 1, 1, 5][dice.roll(7)] };
             let asked = ask(&mut dice);
             let expected = model.judge(&asked, now);
-            let said = guard_says(&guard, &mut worker, &cells, &asked, now);
+            let said = guard_says(&guard, &mut memory, &cells, &asked, now);
             let case = format!("seed {seed}, round {round}, {asked:?} under {config}");
             assert_eq!(said.code, expected, "{case}");
             assert_eq!(said.passes, reports || expected == "ok", "{case}");
@@ -270,7 +272,7 @@ fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
     let cells = MemoryCells::new();
     let client = Client(&cells, "[2001:db8:1:2::3]:4".to_owned());
     let judge = |guard: &Guard, path: &str, sub: &str, length: Option<&str>| {
-        let mut worker = Worker::open(guard.policy(), &cells, [1; 16]).unwrap();
+        let mut memory = Memory::open(guard.policy(), &cells, [1; 16]).unwrap();
         let credential =
             Credential::Good { sub: sub.to_owned(), permissions: vec![], clerk: false, new_key: false };
         let bearer = format!("Bearer {}", token(&credential, START));
@@ -286,27 +288,30 @@ fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
         let request = Request::read(guard.policy().header_plan(), pairs, true);
         let address = guard.client_address(&request, &client).map(|address| address.to_string());
         assert_eq!(address.as_deref(), Some("2001:db8:1::"));
-        guard.admit(&mut worker, &request, &client, UnixNanos::from_seconds(START))
+        guard.admit(&mut memory, &request, &client, UnixNanos::from_seconds(START))
     };
     let (enforcing, reporting) = (guard("enforce"), guard("report"));
     let verdict = judge(&enforcing, "/x", "u1", None);
-    assert!(verdict.denial.is_none() && verdict.refuses_bodies());
-    assert_eq!(verdict.body, BodyPlan::Hold(1000), "its size is not known");
-    assert_eq!(verdict.identity().and_then(|caller| caller.token.subject()), Some("u1"));
-    assert_eq!(judge(&enforcing, "/x", "u1", Some("5")).body, BodyPlan::Count(1000));
+    assert!(verdict.grant().is_some_and(Grant::enforces_size));
+    assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Hold(1000)), "its size is not known");
+    assert_eq!(verdict.trail.identity().and_then(|caller| caller.token.subject()), Some("u1"));
     assert_eq!(
-        judge(&enforcing, "/large", "u1", None).body,
-        BodyPlan::Count(2_000_000),
+        judge(&enforcing, "/x", "u1", Some("5")).grant().map(Grant::body),
+        Some(BodyPlan::Count(1000))
+    );
+    assert_eq!(
+        judge(&enforcing, "/large", "u1", None).grant().map(Grant::body),
+        Some(BodyPlan::Count(2_000_000)),
         "too large to be held"
     );
     let verdict = judge(&enforcing, "/x", "denied", None);
-    assert!(verdict.denial.is_some() && verdict.identity().is_none(), "a revoked token is nobody's");
+    assert!(verdict.denial().is_some() && verdict.trail.identity().is_none(), "a revoked token is nobody's");
     let verdict = judge(&reporting, "/x", "u1", Some("5"));
-    assert!(verdict.reported.is_none() && !verdict.refuses_bodies());
-    assert_eq!(verdict.body, BodyPlan::Count(1000), "to be reported if it grows");
+    assert!(verdict.reported.is_none() && !verdict.grant().is_some_and(Grant::enforces_size));
+    assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Count(1000)), "to be reported if it grows");
     let verdict = judge(&reporting, "/x", "denied", Some("5"));
-    assert!(verdict.reported.is_some() && verdict.identity().is_none());
-    assert_eq!(verdict.body, BodyPlan::Pass, "one report is enough");
+    assert!(verdict.reported.is_some() && verdict.trail.identity().is_none());
+    assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Pass), "one report is enough");
 }
 
 #[test]

@@ -9,7 +9,8 @@ mod words;
 
 use std::borrow::Cow;
 
-use crate::decision::{Code, Denial, FormFault};
+use crate::code::Code;
+use crate::denial::{Denial, FormFault};
 use crate::guard::Revoked;
 use crate::json::text::Object;
 use crate::policy::{Detail, Policy};
@@ -46,7 +47,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     // RFC 9457, with a code, all errors and the request's identifier beside the standard members.
     let mut problem = Object::new();
     problem.text("type", code.urn());
-    problem.text("title", words::title(code));
+    problem.text("title", code.title());
     problem.number("status", code.status().into());
     problem.text("code", code.as_str());
     if full {
@@ -63,7 +64,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         details: code.details(),
         headers,
         body: problem.end(),
-        grpc_status: grpc_status(code),
+        grpc_status: code.grpc_status(),
         grpc_message: match errors.into_iter().next() {
             Some(first) if full => first,
             Some(_) | None => code.as_str().to_owned(),
@@ -94,7 +95,6 @@ fn json_headers(content_type: &'static str) -> Vec<Header> {
 }
 
 fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
-    let code = denial.code();
     if let Denial::Form(faults) = denial
         && let Some(fault) = faults.iter().next()
     {
@@ -113,37 +113,29 @@ fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
             | FormFault::TooLarge { .. } => {}
         }
     }
-    // RFC 6750 section 3. Without a credential the challenge has no error code.
-    const REALM: &str = r#"Bearer realm="api-guard""#;
-    if let Denial::PermissionMissing { needed, .. } = denial {
-        let scope = needed.join(" ");
-        let error = r#"error="insufficient_scope""#;
-        let challenge = match words::challenge_description(code).filter(|_| full) {
-            Some(text) => format!(r#"{REALM}, {error}, error_description="{text}", scope="{scope}""#),
-            None => format!(r#"{REALM}, {error}, scope="{scope}""#),
-        };
-        headers.push(("www-authenticate", challenge.into()));
-    } else if code == Code::TokenMissing {
-        headers.push(("www-authenticate", REALM.into()));
-    } else if code.status() == 401 {
-        let challenge = match words::challenge_description(code).filter(|_| full) {
-            Some(text) => format!(r#"{REALM}, error="invalid_token", error_description="{text}""#),
-            None => format!(r#"{REALM}, error="invalid_token""#),
-        };
+    if let Some(challenge) = challenge(denial, full) {
         headers.push(("www-authenticate", challenge.into()));
     }
 }
 
-/// SPEC section 8: 16 UNAUTHENTICATED, 7 PERMISSION_DENIED, 8 RESOURCE_EXHAUSTED, 12 UNIMPLEMENTED,
-/// 3 INVALID_ARGUMENT, 13 INTERNAL, 14 UNAVAILABLE.
-fn grpc_status(code: Code) -> i32 {
-    match code.status() {
-        401 => 16,
-        403 => 7,
-        413 | 429 => 8,
-        405 => 12,
-        400 | 415 => 3,
-        503 => 14,
-        _ => 13,
+/// The `WWW-Authenticate` of a refusal (RFC 6750 section 3). Without a credential the challenge has no error code.
+fn challenge(denial: &Denial, full: bool) -> Option<String> {
+    const REALM: &str = r#"Bearer realm="api-guard""#;
+    let description = |code: Code| words::challenge_description(code).filter(|_| full);
+    let code = denial.code();
+    if let Denial::PermissionMissing { needed, .. } = denial {
+        let scope = needed.join(" ");
+        let error = r#"error="insufficient_scope""#;
+        return Some(match description(code) {
+            Some(text) => format!(r#"{REALM}, {error}, error_description="{text}", scope="{scope}""#),
+            None => format!(r#"{REALM}, {error}, scope="{scope}""#),
+        });
     }
+    if code == Code::TokenMissing {
+        return Some(REALM.to_owned());
+    }
+    (code.status() == 401).then(|| match description(code) {
+        Some(text) => format!(r#"{REALM}, error="invalid_token", error_description="{text}""#),
+        None => format!(r#"{REALM}, error="invalid_token""#),
+    })
 }

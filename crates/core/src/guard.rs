@@ -1,51 +1,40 @@
-//! May this request pass? The one straight line of steps (SPEC section 3), and where to add another.
+//! May this request pass? The one straight line of steps, and where to add another.
 //!
-//! [`Guard::admit`] judges the headers of a request; [`Guard::revoke`] answers the revocation endpoint's body. Both
-//! take everything they need as arguments: the request, what this worker remembers, the proxy's shared cells and the
-//! time. They decide and spend; what the client and the upstream see of it is [`crate::effect`]'s affair.
+//! [`Guard::begin`] judges the headers of a request, and [`Guard::resume`] goes on where a step had to wait for an
+//! answer from outside; [`Guard::revoke`] answers the revocation endpoint's body. All of them take everything they need
+//! as arguments: the request, what this worker remembers, the host's shared cells and the time. They decide and spend;
+//! what the client and the upstream see of it is [`crate::effect`]'s affair.
+//!
+//! A new step is a line in [`Visit::take_steps`], a [`Stage`], and a file beside this one that takes values and returns
+//! values. What it refuses is a [`Denial`]; the compiler names every place that has to know the new one.
 
-mod caller;
+mod authenticate;
+mod client_address;
 mod form;
 mod limits;
+mod memory;
+mod permit;
+mod report;
 mod revoke;
+mod suspend;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
-use std::ops::Deref;
 use std::rc::Rc;
 
-use smallvec::SmallVec;
-
-use crate::cells::{CellFault, Cells};
-use crate::decision::Denial;
-use crate::index::{LimitIndex, RouteIndex};
-use crate::limit::{Identities, Leases, Limiter, Outcome, Quota};
-use crate::policy::{AUTH_FAILURES, Access, Mode, Policy};
+use crate::denial::Denial;
+use crate::host::Host;
+use crate::policy::{Access, Mode, Policy};
 use crate::request::Request;
-use crate::revocation::Revocations;
-use crate::route::LastHost;
-use crate::seed::Seed;
+use crate::request::owned::OwnedRequest;
 use crate::time::UnixNanos;
-use crate::token::cache::TokenCache;
-use crate::token::{Age, Scratch};
+use crate::verdict::{BodyPlan, Decision, Destination, Grant, Stage, State, Trail, Verdict};
 
-pub use caller::Caller;
+pub use authenticate::Caller;
 use form::Form;
+pub use memory::Memory;
 pub use revoke::Revoked;
-
-/// What the guard asks of the proxy, each only when a step needs it.
-pub trait Proxy {
-    /// The shared cells of the process.
-    type Cells: Cells;
-    /// A peer's address as the proxy writes it.
-    type Address: Deref<Target = [u8]>;
-
-    /// The shared cells of the process.
-    fn cells(&self) -> &Self::Cells;
-
-    /// The peer's address with its port, such as `127.0.0.1:47302` or `[2001:db8::1]:0`.
-    fn source_address(&self) -> Option<Self::Address>;
-}
+pub use suspend::{Answer, Question, Suspended};
 
 /// A configuration at work. Immutable; shared by all requests of a configuration on one worker.
 #[derive(Debug)]
@@ -53,106 +42,39 @@ pub struct Guard {
     policy: Policy,
 }
 
-/// What one worker remembers under one configuration. Nothing in here is trusted longer than it is true.
+/// How far judging came.
 #[derive(Debug)]
-pub struct Worker {
-    cache: TokenCache<Caller>,
-    scratch: Scratch,
-    /// The last caller who was not remembered, whose memory the next one gets.
-    guest: Option<Rc<Caller>>,
-    leases: Leases,
-    limiter: Limiter,
-    // INVARIANT: one entry for each limit of the policy, in its order.
-    identities: Vec<Identities>,
-    failures: Identities,
-    revocations: Revocations,
-    hosts: LastHost,
+pub enum Step {
+    /// To the end.
+    Done(Verdict),
+    /// To a step that needs an answer from outside. Whoever has the answer resumes it, once.
+    Ask(Question, Suspended),
 }
-
-impl Worker {
-    /// Joins the process's shared tables; `random` becomes the process's hash key if there is none yet.
-    pub fn open(policy: &Policy, cells: &impl Cells, random: [u8; 16]) -> Result<Self, CellFault> {
-        let seed = Seed::open(cells, random)?;
-        let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
-        revocations.refresh(cells)?;
-        let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
-        Ok(Self {
-            cache: TokenCache::default(),
-            scratch: Scratch::default(),
-            guest: None,
-            leases: Leases::new(),
-            limiter,
-            identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),
-            failures: limiter.identities(AUTH_FAILURES),
-            revocations,
-            hosts: LastHost::default(),
-        })
-    }
-}
-
-/// Everything that was found out about a request.
-#[derive(Debug, Default)]
-pub struct Verdict {
-    /// Its route.
-    pub route: Option<RouteIndex>,
-    /// Who sent it, if that was asked and answered.
-    pub caller: Option<Rc<Caller>>,
-    /// Whether the caller's token was looked for among the revoked ones, and is none of them.
-    alive: bool,
-    /// Whether the token was remembered; `None` if none was looked at.
-    pub remembered: Option<bool>,
-    /// What the token's times say.
-    pub age: Age,
-    /// The client's address, if it was asked for; [`Guard::client_address`] asks.
-    pub address: Option<Option<IpAddr>>,
-    /// The limits that were judged.
-    pub limits: SmallVec<[Judged; 1]>,
-    /// Why it is to be refused.
-    pub denial: Option<Denial>,
-    /// Why it would have been refused if a limit, or everything, were not in report mode. It passes all the same.
-    pub reported: Option<Denial>,
-    /// How its body is treated.
-    pub body: BodyPlan,
-    /// Whether it is for the revocation endpoint, and is to be answered by [`Guard::revoke`].
-    pub revokes: bool,
-    /// The mode of its route.
-    mode: Mode,
-}
-
-/// A limit that was judged for a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judged {
-    /// Which one.
-    pub limit: LimitIndex,
-    /// How much it admits this caller.
-    pub quota: Quota,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// How the body of a request that passes is treated.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum BodyPlan {
-    /// There is none, or it is no body (an upgraded connection).
-    #[default]
-    Pass,
-    /// Count it while it streams, and cut it off past this many bytes.
-    Count(u64),
-    /// Its size was not declared: hold it back until it has ended, so that the upstream never hears of one that is
-    /// too large. Never more than [`LARGEST_HELD`].
-    Hold(u64),
-}
-
-/// Envoy buffers this much for a filter unless told otherwise; larger bodies are counted while they stream.
-pub const LARGEST_HELD: u64 = 1_048_576;
 
 /// What the steps of one request have in common.
-struct Visit<'v, 'r, P> {
+struct Visit<'v, 'r, H> {
     policy: &'v Policy,
     request: &'v Request<'r>,
-    proxy: &'v P,
+    host: &'v H,
     now: UnixNanos,
     address: OnceCell<Option<IpAddr>>,
+    /// The request as it was kept while a step waited.
+    kept: Option<Rc<OwnedRequest>>,
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Progress {
+    trail: Trail,
+    reported: Option<Denial>,
+    /// The answer that the token step waited for: the steps before it are behind us.
+    answer: Option<Answer>,
+}
+
+/// Why the line of steps ends before its end.
+enum Stop {
+    Refuse(Stage, Denial),
+    Ask(Question),
 }
 
 impl Guard {
@@ -167,101 +89,148 @@ impl Guard {
     }
 
     /// Judges a request by its headers.
+    pub fn begin(
+        &self,
+        memory: &mut Memory,
+        request: &Request<'_>,
+        host: &impl Host,
+        now: UnixNanos,
+    ) -> Step {
+        let visit = Visit { policy: &self.policy, request, host, now, address: OnceCell::new(), kept: None };
+        visit.judge(memory, Progress::default())
+    }
+
+    /// Goes on with a request for which a step had asked a question. What the steps before spent stays spent, and is not
+    /// spent again; times and revocations are judged as they are now.
+    pub fn resume(
+        &self,
+        memory: &mut Memory,
+        suspended: Suspended,
+        answer: Answer,
+        host: &impl Host,
+        now: UnixNanos,
+    ) -> Step {
+        let Suspended { request: kept, trail, reported, max_body_bytes: _ } = suspended;
+        let address = trail.address.map_or_else(OnceCell::new, OnceCell::from);
+        let request = kept.as_request();
+        let visit = Visit {
+            policy: &self.policy,
+            request: &request,
+            host,
+            now,
+            address,
+            kept: Some(Rc::clone(&kept)),
+        };
+        visit.judge(memory, Progress { trail, reported, answer: Some(answer) })
+    }
+
+    /// Judges a request where nobody can be asked anything: as [`Self::begin`], with no answer to any question.
     pub fn admit(
         &self,
-        worker: &mut Worker,
+        memory: &mut Memory,
         request: &Request<'_>,
-        proxy: &impl Proxy,
+        host: &impl Host,
         now: UnixNanos,
     ) -> Verdict {
-        let visit = Visit { policy: &self.policy, request, proxy, now, address: OnceCell::new() };
-        let mut verdict = Verdict { mode: self.policy.mode, ..Verdict::default() };
-        visit.judge(worker, &mut verdict);
-        verdict.address = visit.address.into_inner();
-        if verdict.reported.is_some() && verdict.mode == Mode::Report {
-            // It passes whatever its size, and one report is enough.
-            verdict.body = BodyPlan::Pass;
-        }
-        verdict
-    }
-
-    /// The client's address as limits count it: the whole IPv4 address, or the configured prefix of an IPv6 one.
-    pub fn client_address(&self, request: &Request<'_>, proxy: &impl Proxy) -> Option<IpAddr> {
-        limits::client_address(self.policy.client_ip, request, proxy)
-    }
-}
-
-impl<P: Proxy> Visit<'_, '_, P> {
-    fn judge(&self, worker: &mut Worker, verdict: &mut Verdict) {
-        let mut form = self.check_form(worker, verdict);
-        let Err(denial) = self.take_steps(worker, &mut form, verdict) else { return };
-        verdict.refuse(self.policy, denial);
-        if verdict.denial.is_none()
-            && let Err(denial) = self.accompany(worker, &form, verdict)
-        {
-            verdict.refuse(self.policy, denial);
-        }
-    }
-
-    /// The steps, in the order of SPEC section 3. Each may end it.
-    fn take_steps(
-        &self,
-        worker: &mut Worker,
-        form: &mut Form<'_>,
-        verdict: &mut Verdict,
-    ) -> Result<(), Denial> {
-        if let Some(faults) = form.faults.take() {
-            return Err(Denial::Form(faults));
-        }
-        self.spend_early_limits(worker, form, verdict)?;
-        if form.access == Access::Public {
-            return self.spend_late_limits(worker, form, None, verdict);
-        }
-        let caller = self.authenticate(worker, form, verdict)?;
-        self.spend_late_limits(worker, form, Some(&caller), verdict)?;
-        self.permit(form, &caller)
-    }
-
-    /// What is left to do for a request that would have been refused and passes, in report mode: the upstream hears
-    /// who sent it, and limits that enforce count it. Nothing else is spent, as it would not have been by a refusal.
-    fn accompany(&self, worker: &mut Worker, form: &Form<'_>, verdict: &mut Verdict) -> Result<(), Denial> {
-        self.spend_enforced_limits(worker, form, None, false, verdict)?;
-        if form.access != Access::Public {
-            self.identify(worker, form, verdict)?;
-        }
-        let caller = verdict.caller.clone().filter(|_| verdict.alive);
-        self.spend_enforced_limits(worker, form, caller.as_deref(), true, verdict)
-    }
-}
-
-impl Verdict {
-    /// Notes a denial: carried out in enforce mode, reported otherwise. Our own faults are refused in any mode, and
-    /// so is what the revocation endpoint refuses.
-    fn refuse(&mut self, policy: &Policy, denial: Denial) {
-        let own_mode = denial.over_limit().and_then(|over| policy.limit(over.limit?)?.mode);
-        let is_fault = matches!(denial, Denial::Fault(_));
-        let mode = if is_fault { Mode::Enforce } else { own_mode.unwrap_or(self.mode) };
-        match mode {
-            Mode::Enforce => self.denial = Some(denial),
-            // What is found first is what would have been answered.
-            Mode::Report => {
-                self.reported.get_or_insert(denial);
+        let mut step = self.begin(memory, request, host, now);
+        loop {
+            match step {
+                Step::Done(verdict) => return verdict,
+                Step::Ask(_, suspended) => {
+                    step = self.resume(memory, suspended, Answer::Unavailable, host, now);
+                }
             }
         }
     }
 
-    /// Whether a body that turns out too large is refused; in report mode it is only reported.
-    pub fn refuses_bodies(&self) -> bool {
-        self.mode == Mode::Enforce
+    /// The client's address as limits count it: the whole IPv4 address, or the configured prefix of an IPv6 one.
+    pub fn client_address(&self, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
+        client_address::client_address(self.policy.client_ip, request, host)
+    }
+}
+
+impl<H: Host> Visit<'_, '_, H> {
+    fn judge(self, memory: &mut Memory, mut progress: Progress) -> Step {
+        let form = self.check_form(memory);
+        let refused = match self.take_steps(memory, &form, &mut progress) {
+            Ok(()) => None,
+            Err(Stop::Ask(question)) => {
+                let request = self.kept.clone().unwrap_or_else(|| Rc::new(self.request.to_owned()));
+                let Progress { mut trail, reported, .. } = progress;
+                trail.address = self.address.into_inner();
+                let max_body_bytes = form.max_body_bytes();
+                return Step::Ask(question, Suspended { request, trail, reported, max_body_bytes });
+            }
+            Err(Stop::Refuse(stage, denial)) => self.settle(memory, &form, &mut progress, stage, denial),
+        };
+        let Progress { mut trail, reported, .. } = progress;
+        trail.address = self.address.into_inner();
+        let decision = match refused {
+            Some(denial) => Decision::Refuse(denial),
+            None => Decision::Admit(form.grant(&trail, reported.is_some())),
+        };
+        Step::Done(Verdict { decision, reported, trail })
     }
 
-    /// Whose identity the upstream and later filters may rely on: a caller whose token is still alive.
-    pub fn identity(&self) -> Option<&Caller> {
-        self.caller.as_deref().filter(|_| self.alive)
+    /// The steps, in their order. Each may end it.
+    fn take_steps(&self, memory: &mut Memory, form: &Form<'_>, progress: &mut Progress) -> Result<(), Stop> {
+        let asked = progress.answer.is_some();
+        if !asked {
+            progress.trail.form = form.facts;
+            if let Some(faults) = &form.faults {
+                return Err(Stop::Refuse(Stage::Form, Denial::Form(faults.clone())));
+            }
+            progress.trail.note(Stage::Form, State::Passed);
+            self.early_limits(memory, form, progress)?;
+        }
+        if form.facts.access == Access::Public {
+            for stage in [Stage::Token, Stage::Revocation, Stage::Permission] {
+                progress.trail.note(stage, State::Skipped);
+            }
+            return self.late_limits(memory, form, None, progress);
+        }
+        let caller = self.authenticate(memory, form, progress, !asked)?;
+        self.late_limits(memory, form, Some(&caller), progress)?;
+        self.permit(form, &caller).map_err(|denial| Stop::Refuse(Stage::Permission, denial))?;
+        progress.trail.note(Stage::Permission, State::Passed);
+        Ok(())
     }
 
-    /// The refusal that is carried out or reported.
-    pub fn refusal(&self) -> Option<&Denial> {
-        self.denial.as_ref().or(self.reported.as_ref())
+    /// Whether a refusal is carried out: it is in enforce mode. Our own faults are carried out in any mode, and so is what
+    /// the revocation endpoint refuses, whose mode is always to enforce.
+    fn is_carried_out(&self, form: &Form<'_>, denial: &Denial) -> bool {
+        if let Denial::Fault(_) = denial {
+            return true;
+        }
+        let own_mode = denial.over_limit().and_then(|over| self.policy.limit(over.limit?)?.mode);
+        own_mode.unwrap_or(form.facts.mode) == Mode::Enforce
+    }
+}
+
+impl Form<'_> {
+    /// The size past which a body is refused; `None` where none is.
+    fn max_body_bytes(&self) -> Option<u64> {
+        match self.body {
+            BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => {
+                (self.facts.mode == Mode::Enforce).then_some(max_bytes)
+            }
+            BodyPlan::Pass => None,
+        }
+    }
+
+    /// The proof that the request passes. A request that passes only because of report mode does so whatever its size:
+    /// one report is enough.
+    fn grant(&self, trail: &Trail, is_reported: bool) -> Grant {
+        let mode = self.facts.mode;
+        Grant {
+            identity: trail.identity().cloned(),
+            destination: if self.facts.revokes {
+                Destination::RevocationEndpoint
+            } else {
+                Destination::Upstream
+            },
+            body: if is_reported && mode == Mode::Report { BodyPlan::Pass } else { self.body },
+            enforces_size: mode == Mode::Enforce,
+        }
     }
 }

@@ -1,13 +1,61 @@
-//! api-guard: API security for Envoy in one WebAssembly module.
+//! What api-guard decides, without a host.
+//!
+//! ```text
+//!             events                          actions
+//! Envoy ──► adapter ──► Exchange ──► Guard ──► Verdict ──► Exchange ──► adapter ──► Envoy
+//!                       (one stream)           + Trail     Edit, Reply, FilterState, Count, Log, Ask, Resume
+//!                                    │  ▲
+//!                     time (argument)┘  └ Host: shared cells, peer address
+//! ```
+//!
+//! Arrows go right. This crate is plain Rust: no clock, no call to a host, no input or output. It runs in the module, in
+//! the command and in tests. An adapter turns a host's callbacks into events and carries out the actions; it decides
+//! nothing.
+//!
+//! # The map
+//!
+//! | question | module |
+//! | --- | --- |
+//! | What happens to one stream, event by event? | [`exchange`]; what it shares with others is the [`engine`] |
+//! | May this request pass? | [`guard`], one line of steps; what comes out is a [`verdict`] |
+//! | Why not? | [`denial`] (the caller), [`fault`] (ourselves), each with its [`code`] |
+//! | What do client and upstream see of it? | [`effect`] |
+//! | What do operators see of it? | [`telemetry`] |
+//! | What does the operator demand? | [`policy`], which [`config`] makes from text |
+//! | What did the client send? | [`request`], and [`route`] for where it goes |
+//! | Is the token genuine, and what may its owner do? | [`token`], [`permission`] |
+//! | Has this caller asked too often? | [`limit`] |
+//! | Was this token revoked? | [`revocation`] |
+//! | What do all workers of a process share? | [`cells`], under the process's [`seed`] |
+//! | What must an adapter bring? | [`host`] |
+//!
+//! # Where to start, and where to add a check
+//!
+//! A request enters at [`exchange::Exchange::on_request_headers`], is judged in [`guard::Guard::begin`], and what was
+//! decided is carried out in `Exchange::carry_out`. A new check is a line in `Visit::take_steps` (guard.rs), a file beside
+//! `guard/permit.rs` that takes values and returns values, a variant of [`denial::Denial`] with its [`code::Code`], and its
+//! words in `effect/words.rs`. The compiler names every place that has to know.
+//!
+//! # Words
+//!
+//! - *Index*: a number that stands for a part of the configuration, with a type of its own ([`index`]).
+//! - *Slot*: one of a fixed number of spaces: in a table, a cache, or among the claims that are read.
+//! - *Pointer*: the path to a value of a configuration (RFC 6901).
+//! - *Cell*: bytes that all workers of a process share, replaced by compare-and-swap alone.
+//! - *Stage*: one step of the guard; the [`verdict::Trail`] has an entry for each.
+//! - *Revision*: all that was revoked, or the keys that were known, up to some moment.
 
 mod bytes;
 pub mod cells;
+pub mod code;
 pub mod config;
-pub mod counter;
-pub mod decision;
+pub mod denial;
 pub mod effect;
-pub mod event;
+pub mod engine;
+pub mod exchange;
+pub mod fault;
 pub mod guard;
+pub mod host;
 pub mod index;
 pub mod json;
 pub mod limit;
@@ -18,5 +66,7 @@ pub mod request;
 pub mod revocation;
 pub mod route;
 pub mod seed;
+pub mod telemetry;
 pub mod time;
 pub mod token;
+pub mod verdict;

@@ -40,6 +40,8 @@ pub struct Policy {
     pub(crate) mode: Mode,
     pub(crate) tokens: TokenPolicy,
     pub(crate) sources: Vec<Source>,
+    /// Whether a token that names an unknown key asks for newer keys before it is refused.
+    pub(crate) asks_for_keys: bool,
     /// Which headers matter.
     pub(crate) plan: HeaderPlan,
     pub(crate) form: FormPolicy,
@@ -77,6 +79,13 @@ pub enum Mode {
 }
 
 impl Policy {
+    /// The same policy, whose keys may change while it is in force: a token that names an unknown key asks for newer keys
+    /// ([`crate::guard::Question::Keys`]) before it is refused. A configuration's own keys never change.
+    #[must_use]
+    pub fn asking_for_keys(self) -> Self {
+        Self { asks_for_keys: true, ..self }
+    }
+
     /// Whether `revocation.denied` refuses a token that verified.
     pub fn denies(&self, token: &Verified) -> bool {
         let kid = self.tokens.keys.kid(token.key());

@@ -3,9 +3,9 @@
 //! Everything in here is bytes that a client chose. One pass over the headers sorts out the few that matter; names
 //! are compared with a plan that the configuration made, so that a header nobody asks about costs one comparison.
 
-pub mod block;
 pub mod credential;
 pub mod host;
+pub mod owned;
 pub mod plan;
 pub mod target;
 

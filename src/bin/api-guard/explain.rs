@@ -8,14 +8,16 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use api_guard_core::cells::MemoryCells;
-use api_guard_core::config::Policy;
 use api_guard_core::config::raw::RawConfig;
-use api_guard_core::decision::Denial;
+use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::effect::Reply;
-use api_guard_core::guard::{Guard, Proxy, Revoked, Verdict, Worker};
+use api_guard_core::guard::{Guard, Memory, Revoked};
+use api_guard_core::host::Host;
+use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::verdict::{Destination, Grant, Trail, Verdict};
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
@@ -68,15 +70,15 @@ struct Machine {
     address: String,
 }
 
-impl Proxy for Machine {
+impl Host for Machine {
     type Cells = MemoryCells;
-    type Address = Vec<u8>;
+    type Bytes = Vec<u8>;
 
     fn cells(&self) -> &MemoryCells {
         &self.cells
     }
 
-    fn source_address(&self) -> Option<Vec<u8>> {
+    fn peer_address(&self) -> Option<Vec<u8>> {
         Some(self.address.clone().into_bytes())
     }
 }
@@ -86,7 +88,12 @@ struct Explained<'e, 'r> {
     raw: &'e RawConfig,
     policy: &'e Policy,
     request: &'e Request<'r>,
-    verdict: &'e Verdict,
+    /// What each step found.
+    trail: &'e Trail,
+    /// The proof that it may pass, where it goes on to the upstream.
+    grant: Option<&'e Grant>,
+    /// What would have been refused in report mode.
+    reported: Option<&'e Denial>,
     /// What api-guard answers itself.
     reply: Option<Reply>,
     /// The refusal that is carried out.
@@ -101,17 +108,20 @@ impl Explain {
         let guard = Guard::new(policy);
         let machine = Machine { cells: MemoryCells::new(), address: source_address(self.client_ip) };
         let fault = |_| Failure::failed("the shared cells cannot be opened");
-        let mut worker =
-            Worker::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
+        let mut memory =
+            Memory::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
         let request = Request::read(guard.policy().header_plan(), sent.pairs(), self.body.is_some());
         let now = clock::now();
-        let mut verdict = guard.admit(&mut worker, &request, &machine, now);
+        let mut verdict = guard.admit(&mut memory, &request, &machine, now);
         for _ in 1..self.repeat {
-            verdict = guard.admit(&mut worker, &request, &machine, now);
+            verdict = guard.admit(&mut memory, &request, &machine, now);
         }
-        let revoked = self.revoke(&guard, &mut worker, &verdict, &machine, now);
+        let revoked = self.revoke(&guard, &mut memory, &verdict, &machine, now);
         let late = revoked.as_ref().and_then(|answer| answer.as_ref().err());
-        let denial = verdict.denial.as_ref().or(late);
+        if late.is_some() {
+            verdict.trail.revocation_refused();
+        }
+        let denial = verdict.denial().or(late);
         let reply = match (&revoked, denial) {
             (_, Some(denial)) => Some(effect::refuse(guard.policy(), denial, request.request_id)),
             (Some(Ok(done)), None) => Some(effect::revoked(*done)),
@@ -121,7 +131,9 @@ impl Explain {
             raw: &raw,
             policy: guard.policy(),
             request: &request,
-            verdict: &verdict,
+            trail: &verdict.trail,
+            grant: verdict.grant().filter(|_| reply.is_none()),
+            reported: verdict.reported.as_ref(),
             reply,
             denial,
         };
@@ -140,17 +152,17 @@ impl Explain {
     fn revoke(
         &self,
         guard: &Guard,
-        worker: &mut Worker,
+        memory: &mut Memory,
         verdict: &Verdict,
         machine: &Machine,
         now: UnixNanos,
     ) -> Option<Result<Revoked, Denial>> {
-        if !verdict.revokes || verdict.denial.is_some() {
+        let grant = verdict.grant()?;
+        if grant.destination() != Destination::RevocationEndpoint {
             return None;
         }
-        let caller = verdict.caller.as_deref()?;
         let body = self.body.as_deref().unwrap_or_default();
-        Some(guard.revoke(worker, caller, body.as_bytes(), machine, now))
+        Some(guard.revoke(memory, grant.identity()?, body.as_bytes(), machine, now))
     }
 }
 

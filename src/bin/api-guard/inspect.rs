@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use api_guard_core::decision::Denial;
+use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::permission::PermissionBook;
 use api_guard_core::token::Scratch;

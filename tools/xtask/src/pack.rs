@@ -2,21 +2,21 @@
 //!
 //! The SDK exports every callback that the ABI knows. Envoy calls each one that it finds, at 0.3 to 0.5 us of CPU, and
 //! an export keeps alive whatever it calls; so only the callbacks that api-guard implements stay. Those for streams are
-//! its own (`src/envoy/streams.rs`), under a prefix that gives way to the ABI's here, and take the place of the SDK's.
+//! its own (`src/exports.rs`), under a prefix that gives way to the ABI's here, and take the place of the SDK's.
 
 use walrus::{ExportId, Module, ModuleConfig};
 
 /// The size that is promised, bytes.
-pub(crate) const MOST_BYTES: usize = 400 * 1024;
+pub(crate) const MOST_BYTES: usize = 480 * 1024;
 
 /// What Envoy takes from the module. Everything else that it could call is the SDK's doing nothing.
 const EXPORTS: [&str; 8] = [
     "memory",
     "_initialize",
     "proxy_abi_version_0_2_1",
-    "api_guard_on_memory_allocate",
+    "proxy_on_memory_allocate",
     "proxy_on_configure",
-    "api_guard_on_tick",
+    "proxy_on_tick",
     "api_guard_on_context_create",
     // Would be missed only by its symbol: nothing else says that this is a reactor.
     "proxy_on_vm_start",

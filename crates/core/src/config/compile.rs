@@ -161,6 +161,7 @@ pub(super) fn compile(
         mode,
         tokens: tokens.policy(reader),
         sources,
+        asks_for_keys: false,
         plan,
         form,
         routes,

@@ -1,9 +1,10 @@
 //! What changes in a request on its way to the upstream: who the caller is, and nothing that the client says of it.
 
-use crate::guard::{Caller, Verdict};
+use crate::guard::Caller;
 use crate::policy::{ForwardToken, Policy};
 use crate::request::Request;
 use crate::request::credential::{self, Source};
+use crate::verdict::Grant;
 
 /// One change of the request's headers. Removing and setting act on all entries of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +17,19 @@ pub enum Edit<'a> {
     Set(&'a str, &'a [u8]),
 }
 
-/// Makes the changes, as few as will do: each one costs, and makes Envoy choose its route again. Stops at an error.
+/// Makes the changes to a request that was admitted, as few as will do: each one costs, and makes Envoy choose its route
+/// again.
+///
+/// # Errors
+///
+/// The first error of `edit`. The changes after it are not made.
 pub fn each_edit<E>(
     policy: &Policy,
-    verdict: &Verdict,
+    grant: &Grant,
     request: &Request<'_>,
     mut edit: impl FnMut(Edit<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let caller = verdict.identity();
+    let caller = grant.identity();
     if let Some(caller) = caller {
         for (name, value) in identity(policy, caller) {
             let is_there = request.removals.contains(&name.as_bytes());

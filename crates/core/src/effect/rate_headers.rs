@@ -1,9 +1,9 @@
 //! How clients hear of limits: `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) and their older relatives.
 
 use super::Header;
-use crate::decision::{Denial, OverLimit};
-use crate::guard::Judged;
+use crate::denial::{Denial, OverLimit};
 use crate::policy::{Policy, RateLimitHeaders};
+use crate::verdict::Judged;
 
 /// Figures of one limit.
 struct Figures<'a> {

@@ -1,6 +1,7 @@
 //! Refusals in words. What comes from a client stands in bodies only, and is cut.
 
-use crate::decision::{Code, Denial, FormFault};
+use crate::code::Code;
+use crate::denial::{Denial, FormFault};
 use crate::token::TokenFault;
 
 /// Client text in a body or a log line is cut at this many characters.
@@ -14,21 +15,6 @@ pub fn cut(text: &str) -> &str {
     }
     let end = text.char_indices().nth(LONGEST_QUOTE).map(|(end, _)| end);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
-}
-
-/// The reason phrase of the code's status (RFC 9110 section 15).
-pub(super) fn title(code: Code) -> &'static str {
-    match code.status() {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        413 => "Content Too Large",
-        415 => "Unsupported Media Type",
-        429 => "Too Many Requests",
-        503 => "Service Unavailable",
-        _ => "Internal Server Error",
-    }
 }
 
 /// Everything that is wrong, the deciding thing first. Never empty.

@@ -1,13 +1,16 @@
-//! Step 1: has the request the form that its route asks for? All faults are found, not only the first.
+//! Does the request have the form that its route asks for? All faults are found, not only the first.
 
-use super::{BodyPlan, LARGEST_HELD, Proxy, Verdict, Visit, Worker};
-use crate::decision::{FormFault, FormFaults};
+use super::{Memory, Visit};
+use crate::denial::{FormFault, FormFaults};
+use crate::host::Host;
+use crate::index::RouteIndex;
 use crate::policy::{Access, CorsPreflight, Mode, Route};
 use crate::request::target::{Target, TargetProblem};
 use crate::route::template::Template;
 use crate::route::{self, Covering, Found};
+use crate::verdict::{BodyPlan, FormFacts, LARGEST_HELD};
 
-/// What step 1 finds out about a request.
+/// What the first step finds out about a request. It spends nothing, and finds the same if it is asked again.
 pub(super) struct Form<'v> {
     /// What is wrong with it.
     pub(super) faults: Option<FormFaults>,
@@ -15,22 +18,31 @@ pub(super) struct Form<'v> {
     pub(super) target: Target<'v>,
     pub(super) route: Option<&'v Route>,
     pub(super) template: Option<&'v Template>,
-    pub(super) access: Access,
     pub(super) method: &'v str,
+    pub(super) body: BodyPlan,
+    pub(super) facts: FormFacts,
+}
+
+/// The route of a request, or what is wrong with its method.
+struct Routed<'v> {
+    index: Option<RouteIndex>,
+    template: Option<&'v Template>,
+    fault: Option<FormFault>,
+    /// The mode by which a wrong method is judged, where the path's routes agree on one.
+    mode: Option<Mode>,
 }
 
 /// No method: asks the table only what a path allows.
 const NO_METHOD: &str = "";
 
-impl<'v, P: Proxy> Visit<'v, '_, P> {
-    pub(super) fn check_form(&self, worker: &mut Worker, verdict: &mut Verdict) -> Form<'v> {
+impl<'v, H: Host> Visit<'v, '_, H> {
+    pub(super) fn check_form(&self, memory: &mut Memory) -> Form<'v> {
         let request = self.request;
         let form = &self.policy.form;
         let mut faults = Vec::new();
         let method = std::str::from_utf8(request.method).unwrap_or(NO_METHOD);
         let target = self.target(&mut faults);
-        let table = &self.policy.table;
-        let covering = worker.hosts.covering(request.authority, table);
+        let covering = memory.hosts.covering(request.authority, &self.policy.table);
         if covering.is_none() {
             faults.push(FormFault::Malformed("Host is missing or malformed"));
         }
@@ -40,35 +52,11 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             faults.push(FormFault::HttpsRequired);
         }
         let preflight = form.cors_preflight == CorsPreflight::Forward && request.is_preflight();
-        let sought = match (preflight, request.preflight_method) {
-            (true, Some(method)) => std::str::from_utf8(method).unwrap_or(NO_METHOD),
-            _ => method,
-        };
-        let found = match (covering, &target) {
-            (Some(covering), Some(target)) => table.find_covered(covering, target.path(), sought),
-            _ => Found::None,
-        };
-        let allowed_at_all = preflight || form.allowed_methods.iter().any(|allowed| allowed == method);
-        let (route, template) = match found {
-            Found::Route { index, template } if allowed_at_all => {
-                verdict.route = Some(index);
-                (self.policy.route(index), Some(template))
-            }
-            Found::None if allowed_at_all => (None, None),
-            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::None) => {
-                let place = covering.zip(target.as_ref().map(Target::path));
-                if let Some(fault) = self.refuse_method(found, allowed_at_all, preflight, place, verdict) {
-                    faults.push(fault);
-                }
-                (None, None)
-            }
-        };
-        if let Some(route) = route {
-            verdict.mode = route.mode;
-            // A preflight asks whether the endpoint may be called; it calls nothing.
-            verdict.revokes = route.revokes && !preflight;
-        }
-        self.check_body(route, &mut faults, verdict);
+        let Routed { index, template, fault, mode } = self.find_route(method, preflight, covering, &target);
+        faults.extend(fault);
+        let route = index.and_then(|index| self.policy.route(index));
+        let mode = route.map(|route| route.mode).or(mode).unwrap_or(self.policy.mode);
+        let body = self.check_body(route, mode, &mut faults);
         if target.is_none() && faults.is_empty() {
             // CONNECT where a configuration could allow it: there is nothing to route.
             faults.push(FormFault::Malformed("No path"));
@@ -78,11 +66,51 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             (Access::Deny, _) => Access::Deny,
             (Access::Authenticated, false) => Access::Authenticated,
         };
-        let faults = if faults.is_empty() { None } else { FormFaults::new(faults) };
-        Form { faults, target: target.unwrap_or_else(Target::root), route, template, access, method }
+        // A preflight asks whether the endpoint may be called; it calls nothing.
+        let revokes = route.is_some_and(|route| route.revokes) && !preflight;
+        Form {
+            faults: if faults.is_empty() { None } else { FormFaults::new(faults) },
+            target: target.unwrap_or_else(Target::root),
+            route,
+            template,
+            method,
+            body,
+            facts: FormFacts { route: index, access, revokes, mode },
+        }
     }
 
-    /// What is wrong with a method for which the path has no route, or which no path allows.
+    fn find_route(
+        &self,
+        method: &str,
+        preflight: bool,
+        covering: Option<Covering>,
+        target: &Option<Target<'_>>,
+    ) -> Routed<'v> {
+        let policy = self.policy;
+        let sought = match (preflight, self.request.preflight_method) {
+            (true, Some(method)) => std::str::from_utf8(method).unwrap_or(NO_METHOD),
+            _ => method,
+        };
+        let path = covering.zip(target.as_ref().map(Target::path));
+        let found = match path {
+            Some((covering, path)) => policy.table.find_covered(covering, path, sought),
+            None => Found::None,
+        };
+        let allowed_at_all = preflight || policy.form.allowed_methods.iter().any(|allowed| allowed == method);
+        match found {
+            Found::Route { index, template } if allowed_at_all => {
+                Routed { index: Some(index), template: Some(template), fault: None, mode: None }
+            }
+            Found::None if allowed_at_all => Routed { index: None, template: None, fault: None, mode: None },
+            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::None) => {
+                let (fault, mode) = self.refuse_method(found, allowed_at_all, preflight, path);
+                Routed { index: None, template: None, fault, mode }
+            }
+        }
+    }
+
+    /// What is wrong with a method for which the path has no route, or which no path allows. With it the mode of the
+    /// path's routes, if they agree: it is they who refuse, so it is for them to say whether it is carried out.
     #[cold]
     #[inline(never)]
     fn refuse_method(
@@ -90,32 +118,27 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         found: Found<'_>,
         allowed_at_all: bool,
         preflight: bool,
-        place: Option<(Covering, &str)>,
-        verdict: &mut Verdict,
-    ) -> Option<FormFault> {
-        let find = |method| match place {
+        path: Option<(Covering, &str)>,
+    ) -> (Option<FormFault>, Option<Mode>) {
+        let find = |method| match path {
             Some((covering, path)) => self.policy.table.find_covered(covering, path, method),
             None => Found::None,
         };
         let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
+        let mut mode = None;
         let allowed = match found {
             Found::MethodNotAllowed { allowed } if !preflight => {
-                // It is the path's routes that refuse, so it is for them to say whether it is carried out.
                 let routes =
                     allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
                         Found::Route { index, .. } => self.policy.route(index),
                         Found::None | Found::MethodNotAllowed { .. } => None,
                     });
                 let mut modes = routes.map(|route| route.mode);
-                if let Some(mode) = modes.next()
-                    && modes.all(|other| other == mode)
-                {
-                    verdict.mode = mode;
-                }
+                mode = modes.next().filter(|first| modes.all(|other| other == *first));
                 owned(allowed)
             }
             Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
-                return None;
+                return (None, None);
             }
             Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
                 Found::MethodNotAllowed { allowed } => owned(allowed),
@@ -125,7 +148,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
             },
         };
         let method = String::from_utf8_lossy(self.request.method).into_owned();
-        Some(FormFault::MethodNotAllowed { method, allowed })
+        (Some(FormFault::MethodNotAllowed { method, allowed }), mode)
     }
 
     fn target(&self, faults: &mut Vec<FormFault>) -> Option<Target<'v>> {
@@ -151,7 +174,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         }
     }
 
-    fn check_body(&self, route: Option<&Route>, faults: &mut Vec<FormFault>, verdict: &mut Verdict) {
+    fn check_body(&self, route: Option<&Route>, mode: Mode, faults: &mut Vec<FormFault>) -> BodyPlan {
         let request = self.request;
         let form = &self.policy.form;
         let max_bytes = route.and_then(|route| route.max_bytes).unwrap_or(form.max_bytes);
@@ -167,7 +190,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         }
         // HTTP/2 may leave the stream open after saying that nothing comes.
         if !request.has_body || declared == Some(0) {
-            return;
+            return BodyPlan::Pass;
         }
         let accepted = route.and_then(|route| route.content_types.as_ref()).unwrap_or(&form.content_types);
         let typed = matches!(request.method, b"POST" | b"PUT" | b"PATCH");
@@ -179,18 +202,15 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 faults.push(FormFault::UnsupportedMediaType { accepted: accepted.clone(), post });
             }
         }
-        verdict.body = if request.upgrade && request.method == b"GET" {
+        if request.upgrade && request.method == b"GET" {
             // What follows belongs to the other protocol.
             BodyPlan::Pass
-        } else if declared.is_some()
-            || request.is_grpc()
-            || max_bytes > LARGEST_HELD
-            || verdict.mode == Mode::Report
+        } else if declared.is_some() || request.is_grpc() || max_bytes > LARGEST_HELD || mode == Mode::Report
         {
             // A declared size is kept by the codec. A gRPC stream must flow both ways to get anywhere.
             BodyPlan::Count(max_bytes)
         } else {
             BodyPlan::Hold(max_bytes)
-        };
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The revocation endpoint: what its body asks for, and whether the caller may ask that.
 
-use super::caller::marks;
-use super::{Caller, Guard, Proxy, Worker};
+use super::authenticate::marks;
+use super::{Caller, Guard, Memory};
 use crate::cells::Cells;
-use crate::decision::{Denial, Fault};
+use crate::denial::Denial;
+use crate::fault::Fault;
+use crate::host::Host;
 use crate::index::PermissionIndex;
 use crate::policy::TooOld;
 use crate::revocation::request::RevocationRequest;
@@ -22,16 +24,22 @@ pub struct Revoked {
 const INVALID_TOKEN: &str = "Cannot revoke invalid token";
 
 impl Guard {
-    /// Answers the body of a request that [`Guard::admit`] has let through to the endpoint.
+    /// Answers the body of a request that was let through to the endpoint: revokes what `body` asks for, if `caller` may
+    /// ask for it.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of a body that makes no sense, of a token that does not verify, of a caller without the endpoint's
+    /// permissions, for want of room, or for a fault of ours. Nothing is revoked then, but after a fault it may be.
     pub fn revoke(
         &self,
-        worker: &mut Worker,
+        memory: &mut Memory,
         caller: &Caller,
         body: &[u8],
-        proxy: &impl Proxy,
+        host: &impl Host,
         now: UnixNanos,
     ) -> Result<Revoked, Denial> {
-        let cells = proxy.cells();
+        let cells = host.cells();
         let tokens = &self.policy.tokens;
         let skew = tokens.clock_skew_seconds;
         let outliving = |expires_at: Option<UnixNanos>| match expires_at {
@@ -43,25 +51,25 @@ impl Guard {
         let lifetime = match request {
             RevocationRequest::Own => {
                 let lifetime = outliving(caller.token.expires_at());
-                revoke_token(worker, cells, &caller.token, lifetime, now)?;
+                revoke_token(memory, cells, &caller.token, lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Token(token) => {
                 let verified = tokens
-                    .verify(token.as_bytes(), &self.policy.book, &mut worker.scratch, now)
+                    .verify(token.as_bytes(), &self.policy.book, &mut memory.scratch, now)
                     .map_err(|_| Denial::CannotRevoke(INVALID_TOKEN.to_owned()))?;
                 if verified.subject().is_none() || verified.subject() != caller.token.subject() {
                     self.may_revoke_others(caller)?;
                 }
                 let lifetime = outliving(verified.expires_at());
-                revoke_token(worker, cells, &verified, lifetime, now)?;
+                revoke_token(memory, cells, &verified, lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Jti { jti, expires_at } => {
                 // Whose token this is cannot be known from its identifier.
                 self.may_revoke_others(caller)?;
                 let lifetime = Lifetime::outliving(UnixNanos::from_seconds(expires_at), skew);
-                worker.revocations.revoke(cells, Target::Jti(&jti), lifetime, now)?;
+                memory.revocations.revoke(cells, Target::Jti(&jti), lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Subject { sub, issued_before } => {
@@ -84,7 +92,7 @@ impl Guard {
                     }
                     TooOld::Reject | TooOld::Warn => Lifetime::ForGood,
                 };
-                worker.revocations.revoke(
+                memory.revocations.revoke(
                     cells,
                     Target::Subject { sub: &sub, issued_before },
                     lifetime,
@@ -104,26 +112,25 @@ impl Guard {
     fn may_revoke_others(&self, caller: &Caller) -> Result<(), Denial> {
         let required =
             self.policy.endpoint.as_ref().map(|endpoint| endpoint.required.as_slice()).unwrap_or_default();
-        let lacks = |index: &PermissionIndex| !caller.token.permissions().contains(*index);
+        let lacks = |permission: &PermissionIndex| !caller.token.permissions().contains(*permission);
         let missing: Vec<PermissionIndex> = required.iter().copied().filter(lacks).collect();
         if missing.is_empty() && !required.is_empty() {
             return Ok(());
         }
-        let names =
-            |indexes: &[PermissionIndex]| self.policy.book.names(indexes).map(str::to_owned).collect();
+        let names = |wanted: &[PermissionIndex]| self.policy.book.names(wanted).map(str::to_owned).collect();
         Err(Denial::PermissionMissing { missing: names(&missing), needed: names(required), any: false })
     }
 }
 
 fn revoke_token(
-    worker: &mut Worker,
+    memory: &mut Memory,
     cells: &impl Cells,
     token: &Verified,
     lifetime: Lifetime,
     now: UnixNanos,
 ) -> Result<(), RevokeError> {
-    let marks = marks(&worker.revocations, token);
-    worker.revocations.revoke(cells, Target::Token(&marks), lifetime, now)
+    let marks = marks(&memory.revocations, token);
+    memory.revocations.revoke(cells, Target::Token(&marks), lifetime, now)
 }
 
 impl From<RevokeError> for Denial {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use api_guard_core::token::cache::TokenCache;
 
-use api_guard_core::guard::Verdict;
+use api_guard_core::verdict::Verdict;
 use serde_json::json;
 
 use super::{Guarded, HOUR, START, request, token};
@@ -60,7 +60,7 @@ fn many_tokens_are_remembered_at_once_each_with_its_own_caller() {
 
 /// The subject and the permissions of the caller whom this verdict is about.
 fn identity(verdict: &Verdict) -> Option<(&str, &str)> {
-    let caller = verdict.identity()?;
+    let caller = verdict.trail.identity()?;
     Some((caller.token.subject()?, caller.token.permissions_text()))
 }
 

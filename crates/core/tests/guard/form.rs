@@ -1,8 +1,8 @@
 //! Step 1: what is wrong with a request's form, and how its body is treated.
 
-use api_guard_core::decision::{Denial, FormFault};
-use api_guard_core::guard::{BodyPlan, LARGEST_HELD, Verdict};
+use api_guard_core::denial::{Denial, FormFault};
 use api_guard_core::index::RouteIndex;
+use api_guard_core::verdict::{BodyPlan, Grant, LARGEST_HELD, Verdict};
 use serde_json::{Value, json};
 
 use super::{Guarded, START, request, said};
@@ -88,7 +88,7 @@ fn each_request_is_judged_by_its_own_host_whichever_came_before() {
         for (host, expected) in [before, before].into_iter().chain(&hosts) {
             let headers = [(":method", "GET"), (":path", "/a"), (":authority", *host)];
             let verdict = guarded.admit(&headers, START);
-            let label = guarded.guard.policy().route_label(verdict.route);
+            let label = guarded.guard.policy().route_label(verdict.trail.form.route);
             let code = faults(&verdict).first().copied();
             assert_eq!(code.map_or(Ok(label), Err), *expected, "{host} after {}", before.0);
         }
@@ -139,7 +139,7 @@ fn a_preflight_is_one_for_the_route_that_it_asks_for() {
     ] {
         let verdict = forwarding.admit(&request("OPTIONS", path, &preflight(asked)), START);
         assert_eq!(
-            (said(&verdict).as_str(), verdict.route.map(RouteIndex::get)),
+            (said(&verdict).as_str(), verdict.trail.form.route.map(RouteIndex::get)),
             (code, route),
             "{path} {asked}"
         );
@@ -187,7 +187,7 @@ fn a_content_type_is_asked_for_where_a_body_comes_in_a_method_that_has_one() {
     ] {
         let verdict = guarded.admit_with(&request(method, path, &headers), has_body, START);
         assert_eq!(said(&verdict), code, "{method} {path} {headers:?} {has_body}");
-        if let Some(Denial::Form(faults)) = &verdict.denial {
+        if let Some(Denial::Form(faults)) = verdict.denial() {
             let accepted = vec!["application/json".to_owned()];
             let expected = FormFault::UnsupportedMediaType { accepted, post: method == "POST" };
             assert_eq!(faults.iter().collect::<Vec<_>>(), [&expected], "`Accept-Post` is for POST");
@@ -235,6 +235,10 @@ fn a_body_is_held_back_only_where_its_size_is_unknown_and_it_may_be() {
         ("POST", "/a", vec![json, websocket], true, BodyPlan::Hold(1000)),
     ] {
         let verdict = guarded.admit_with(&request(method, path, &headers), has_body, START);
-        assert_eq!((said(&verdict).as_str(), verdict.body), ("ok", plan), "{method} {path} {headers:?}");
+        assert_eq!(
+            (said(&verdict).as_str(), verdict.grant().map(Grant::body)),
+            ("ok", Some(plan)),
+            "{method} {path} {headers:?}"
+        );
     }
 }

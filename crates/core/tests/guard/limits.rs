@@ -1,7 +1,7 @@
 //! Steps 2 and 5: which limits apply, to whom, and what is said of several.
 
-use api_guard_core::decision::{Denial, OverLimit};
-use api_guard_core::guard::Verdict;
+use api_guard_core::denial::{Denial, OverLimit};
+use api_guard_core::verdict::Verdict;
 use serde_json::{Value, json};
 
 use super::{Guarded, HOUR, START, request, said, token};
@@ -39,7 +39,7 @@ fn of_several_limits_the_one_that_takes_longest_is_named() {
         let verdict = guarded.admit(&request("GET", "/", &[]), START);
         let over = over(&verdict);
         assert_eq!((over.name.as_str(), over.window_seconds), ("hour", 3600), "{limits:?}");
-        assert_eq!(verdict.limits.len(), 3, "all of them were judged");
+        assert_eq!(verdict.trail.limits.len(), 3, "all of them were judged");
     }
 }
 
@@ -111,7 +111,7 @@ fn a_limit_that_cannot_be_counted_refuses_and_shows_itself_as_used_up() {
     // What the worker has leased is spent first.
     let verdict = std::iter::repeat_with(|| guarded.admit(&request("GET", "/", &[]), START))
         .take(101)
-        .find(|verdict| verdict.denial.is_some())
+        .find(|verdict| verdict.denial().is_some())
         .unwrap();
     let over = over(&verdict);
     assert_eq!((over.used, over.max_requests), (100, 100));
@@ -244,7 +244,7 @@ fn a_limit_of_another_mode_than_the_rest_does_as_its_own_says() {
         let verdict = guarded.admit(&request("GET", path, &[]), START);
         assert_eq!(said(&verdict), code, "{limit} {path}");
         assert_eq!(over(&verdict).name, limit["name"].as_str().unwrap(), "told in any case");
-        assert_eq!(verdict.limits.len(), 1, "judged once");
+        assert_eq!(verdict.trail.limits.len(), 1, "judged once");
     }
 }
 
@@ -280,13 +280,13 @@ fn a_limit_that_enforces_counts_what_passes_only_because_the_rest_reports_once()
                 let told = verdict.refusal().map(|denial| denial.code().as_str());
                 assert_eq!(told, Some(reported), "{case}");
             }
-            assert_eq!(verdict.limits.len(), 1, "{case}");
+            assert_eq!(verdict.trail.limits.len(), 1, "{case}");
         }
     }
     // A refusal would have spent nothing of the others.
     let mut guarded = reporting(json!([limit("other", json!(2), json!(["client_ip"]))]));
     for _ in 0..5 {
-        assert_eq!(guarded.admit(&request("PATCH", "/", &[]), START).limits.len(), 0);
+        assert_eq!(guarded.admit(&request("PATCH", "/", &[]), START).trail.limits.len(), 0);
     }
 }
 
@@ -312,7 +312,11 @@ fn who_passes_only_because_all_reports_is_still_told_to_the_upstream() {
         let headers = [("content-length", "x"), ("authorization", bearer.as_str())];
         let verdict = guarded.admit(&request("GET", path, &headers), START);
         assert_eq!(said(&verdict), "ok");
-        assert_eq!(verdict.identity().and_then(|caller| caller.token.subject()), subject, "{path} {token}");
+        assert_eq!(
+            verdict.trail.identity().and_then(|caller| caller.token.subject()),
+            subject,
+            "{path} {token}"
+        );
     }
 }
 
@@ -323,7 +327,7 @@ fn a_refusal_spends_nothing_of_the_other_limits_whatever_their_modes_unless_it_i
     let mut guarded = limited(limits.clone());
     for (code, used) in [("ok", 1), ("rate_limited", 1), ("rate_limited", 1)] {
         let verdict = guarded.admit(&request("GET", "/", &[]), START);
-        assert_eq!((said(&verdict).as_str(), verdict.limits[0].outcome.used), (code, used));
+        assert_eq!((said(&verdict).as_str(), verdict.trail.limits[0].outcome.used), (code, used));
     }
     // Reported, it keeps none.
     let mut guarded = Guarded::new(
@@ -332,6 +336,6 @@ fn a_refusal_spends_nothing_of_the_other_limits_whatever_their_modes_unless_it_i
     );
     for (code, used) in [("ok", 1), ("ok", 2), ("ok", 3), ("rate_limited", 3)] {
         let verdict = guarded.admit(&request("GET", "/", &[]), START);
-        assert_eq!((said(&verdict).as_str(), verdict.limits[0].outcome.used), (code, used));
+        assert_eq!((said(&verdict).as_str(), verdict.trail.limits[0].outcome.used), (code, used));
     }
 }

@@ -13,135 +13,12 @@ mod form;
 mod limits;
 mod token;
 
-use std::cell::Cell;
-
-use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
-use api_guard_core::config::{Environment, Policy};
-use api_guard_core::guard::{Guard, Proxy, Verdict, Worker};
-use api_guard_core::request::Request;
-use api_guard_core::time::UnixNanos;
-use api_guard_core::token::keys::Secret;
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use api_guard_core::verdict::{Destination, Grant};
+use api_guard_testkit::{Guarded, SECRET, code as said, request, token};
 use serde_json::{Value, json};
 
-const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 const START: u64 = 1_790_000_000;
 const HOUR: u64 = 3600;
-
-#[derive(Default)]
-struct Process {
-    cells: MemoryCells,
-    /// Another worker is faster at every store.
-    contended: Cell<bool>,
-    /// In place of an address of IPv4.
-    address: Option<&'static str>,
-}
-
-impl Cells for Process {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        self.cells.load(key)
-    }
-
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(key, bytes, expected) }
-    }
-}
-
-impl Proxy for Process {
-    type Cells = Self;
-    type Address = Vec<u8>;
-
-    fn cells(&self) -> &Self {
-        self
-    }
-
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(self.address.unwrap_or("192.0.2.1:1").as_bytes().into())
-    }
-}
-
-/// One worker of one process under one configuration.
-struct Guarded {
-    guard: Guard,
-    worker: Worker,
-    process: Process,
-}
-
-impl Guarded {
-    /// `tokens` and `rest` are laid over a configuration without limits.
-    fn new(tokens: Value, rest: Value) -> Self {
-        let mut config =
-            json!({ "tokens": { "keys": [{ "secret": { "value": SECRET } }] }, "rate_limits": [] });
-        let lay = |over: Value, under: &mut Value| {
-            for (name, value) in over.as_object().unwrap() {
-                under[name] = value.clone();
-            }
-        };
-        lay(tokens, &mut config["tokens"]);
-        lay(rest, &mut config);
-        let environment = Environment { lookup: &|_| None, must_be_set: true };
-        let policy = Policy::parse(config.to_string().as_bytes(), &environment).unwrap();
-        let process = Process::default();
-        let worker = Worker::open(&policy, &process, [7; 16]).unwrap();
-        Self { guard: Guard::new(policy), worker, process }
-    }
-
-    fn admit(&mut self, headers: &[(&str, &str)], now: u64) -> Verdict {
-        self.admit_with(headers, false, now)
-    }
-
-    fn admit_with(&mut self, headers: &[(&str, &str)], has_body: bool, now: u64) -> Verdict {
-        let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let request = Request::read(self.guard.policy().header_plan(), pairs, has_body);
-        self.guard.admit(&mut self.worker, &request, &self.process, UnixNanos::from_seconds(now))
-    }
-
-    /// The verdict on `GET /` with this token.
-    fn get(&mut self, token: &str, now: u64) -> String {
-        let bearer = format!("Bearer {token}");
-        let verdict = self.admit(
-            &[(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", &bearer)],
-            now,
-        );
-        said(&verdict)
-    }
-
-    /// What the endpoint says to the owner of `token`.
-    fn revoke(&mut self, token: &str, body: &str, now: u64) -> Result<Option<u64>, String> {
-        let bearer = format!("Bearer {token}");
-        let headers = [
-            (":method", "POST"),
-            (":path", "/auth/revoke"),
-            (":authority", "a"),
-            ("authorization", bearer.as_str()),
-        ];
-        let verdict = self.admit(&headers, now);
-        assert_eq!(verdict.denial, None);
-        let caller = verdict.caller.unwrap();
-        let now = UnixNanos::from_seconds(now);
-        self.guard
-            .revoke(&mut self.worker, &caller, body.as_bytes(), &self.process, now)
-            .map(|revoked| revoked.expires_at)
-            .map_err(|denial| denial.code().as_str().to_owned())
-    }
-}
-
-/// The code of the refusal that is carried out.
-fn said(verdict: &Verdict) -> String {
-    verdict.denial.as_ref().map_or("ok", |denial| denial.code().as_str()).to_owned()
-}
-
-/// The headers of a request for `localhost`, and more.
-fn request<'a>(method: &'a str, path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    [&[(":method", method), (":path", path), (":authority", "localhost")], more].concat()
-}
-
-fn token(claims: &Value) -> String {
-    let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).unwrap();
-    let input = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.to_string().as_bytes()));
-    let mac = Secret::from_bytes(SECRET.as_bytes()).unwrap().mac(input.as_bytes());
-    format!("{input}.{}", encode(&mac))
-}
 
 fn endpoint() -> Value {
     json!({ "revocation": { "endpoint": {} } })
@@ -203,7 +80,8 @@ fn a_preflight_for_the_revocation_endpoint_is_forwarded_and_revokes_nothing() {
         ("access-control-request-method", "POST"),
     ];
     let verdict = guarded.admit(&headers, START);
-    assert_eq!((verdict.denial, verdict.revokes), (None, false));
+    let to = verdict.grant().map(Grant::destination);
+    assert_eq!(to, Some(Destination::Upstream));
 }
 
 #[test]

@@ -48,9 +48,17 @@ fn a_token_grows_too_old_a_second_after_its_largest_age() {
         let bearer = format!("Bearer {}", with(json!({ "exp": START + 9 * HOUR })));
         let headers = request("GET", "/", &[("authorization", &bearer)]);
         let verdict = guarded.admit(&headers, START + HOUR);
-        assert_eq!((said(&verdict).as_str(), verdict.age), ("ok", Age::Good), "{too_old}");
+        assert_eq!(
+            (said(&verdict).as_str(), verdict.trail.token.as_ref().map_or(Age::Good, |token| token.age)),
+            ("ok", Age::Good),
+            "{too_old}"
+        );
         let verdict = guarded.admit(&headers, START + HOUR + 1);
-        assert_eq!((said(&verdict).as_str(), verdict.age), (code, age), "{too_old}");
+        assert_eq!(
+            (said(&verdict).as_str(), verdict.trail.token.as_ref().map_or(Age::Good, |token| token.age)),
+            (code, age),
+            "{too_old}"
+        );
     }
 }
 
@@ -139,7 +147,7 @@ fn permissions_are_those_of_the_token_and_then_those_of_its_roles() {
         let bearer = format!("Bearer {}", with(json!({ "permissions": permissions, "roles": roles })));
         let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
         assert_eq!(said(&verdict), code, "{case}");
-        let held = verdict.identity().map_or("", |caller| caller.token.permissions_text());
+        let held = verdict.trail.identity().map_or("", |caller| caller.token.permissions_text());
         assert_eq!(held, text, "{case}");
     }
 }
@@ -180,12 +188,12 @@ fn what_is_known_of_a_caller_is_what_the_token_says() {
         guarded.admit(&request("GET", path, &[("authorization", &bearer)]), START)
     };
     let verdict = ask(&with(json!({ "jti": "j", "customer": { "number": 7 } })), "/of/7");
-    let known = &verdict.identity().unwrap().token;
+    let known = &verdict.trail.identity().unwrap().token;
     assert_eq!((known.subject(), known.jti(), known.key()), (Some("u1"), Some("j"), 0));
     let seconds = [known.issued_at(), known.expires_at()].map(|moment| moment.unwrap().seconds());
     assert_eq!(seconds, [START, START + HOUR]);
     let verdict = ask(&token(&json!({})), "/");
-    let known = &verdict.identity().unwrap().token;
+    let known = &verdict.trail.identity().unwrap().token;
     assert_eq!((known.subject(), known.jti()), (None, None));
     assert_eq!((known.issued_at(), known.expires_at()), (None, None));
     for (number, path, code) in [
@@ -242,7 +250,7 @@ fn the_key_that_verified_a_token_is_known_and_can_be_denied() {
             let bearer = format!("Bearer {}", with(json!({})));
             let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
             assert_eq!(said(&verdict), code, "{place} {denied}");
-            assert_eq!(verdict.caller.unwrap().token.key(), place);
+            assert_eq!(verdict.trail.caller().unwrap().token.key(), place);
             let kids: Vec<_> = guarded.guard.policy().kids().flatten().collect();
             assert_eq!(kids[place], "own");
         }
@@ -269,9 +277,16 @@ fn a_token_is_remembered_unless_it_is_long_and_refused_where_it_is_too_long() {
         for remembered in [Some(false), then] {
             let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
             let case = format!("{} bytes", token.len());
-            assert_eq!((said(&verdict).as_str(), verdict.remembered), (code, remembered), "{case}");
+            assert_eq!(
+                (said(&verdict).as_str(), verdict.trail.token.as_ref().map(|token| token.remembered)),
+                (code, remembered),
+                "{case}"
+            );
         }
     }
     let verdict = guarded.admit(&request("GET", "/", &[]), START);
-    assert_eq!((said(&verdict).as_str(), verdict.remembered), ("token_missing", None));
+    assert_eq!(
+        (said(&verdict).as_str(), verdict.trail.token.as_ref().map(|token| token.remembered)),
+        ("token_missing", None)
+    );
 }

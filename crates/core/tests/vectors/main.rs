@@ -11,13 +11,13 @@
 
 use std::path::{Path, PathBuf};
 
-use api_guard_core::cells::MemoryCells;
 use api_guard_core::config::{Environment, Policy};
 use api_guard_core::effect;
-use api_guard_core::guard::{Guard, Proxy, Worker};
+use api_guard_core::guard::{Guard, Memory};
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::keys::Secret;
+use api_guard_testkit::Process;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::{Value, json};
 
@@ -38,22 +38,6 @@ fn json_file(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-#[derive(Default)]
-struct Here(MemoryCells);
-
-impl Proxy for Here {
-    type Cells = MemoryCells;
-    type Address = Vec<u8>;
-
-    fn cells(&self) -> &MemoryCells {
-        &self.0
-    }
-
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"192.0.2.1:1".as_slice().into())
-    }
-}
-
 /// A guard with these keys and claims, and no limits.
 fn guard(keys: Value, required: Value) -> Guard {
     let config = json!({ "tokens": { "keys": keys, "required_claims": required, "max_token_bytes": 1_000_000 }, "rate_limits": [] });
@@ -70,8 +54,8 @@ fn key(secret: &str, kid: Option<&str>) -> Value {
 
 /// What becomes of a request with this token: `Ok`, or status, code and text.
 fn judge(guard: &Guard, token: &[u8], now: u64) -> Result<(), (u16, String, String)> {
-    let here = Here::default();
-    let mut worker = Worker::open(guard.policy(), here.cells(), [1; 16]).unwrap();
+    let here = Process::default();
+    let mut memory = Memory::open(guard.policy(), &here, [1; 16]).unwrap();
     let authorization = [b"Bearer ", token].concat();
     let headers: [(&[u8], &[u8]); 4] = [
         (b":method", b"GET"),
@@ -80,8 +64,8 @@ fn judge(guard: &Guard, token: &[u8], now: u64) -> Result<(), (u16, String, Stri
         (b"authorization", &authorization),
     ];
     let request = Request::read(guard.policy().header_plan(), headers, false);
-    let verdict = guard.admit(&mut worker, &request, &here, UnixNanos::from_seconds(now));
-    match verdict.denial {
+    let verdict = guard.admit(&mut memory, &request, &here, UnixNanos::from_seconds(now));
+    match verdict.denial() {
         None => Ok(()),
         Some(denial) => {
             let reply = effect::refuse(guard.policy(), &denial, None);

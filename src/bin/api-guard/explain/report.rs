@@ -4,16 +4,17 @@ use std::convert::Infallible;
 
 use api_guard_core::effect::forward::{Edit, each_edit};
 use api_guard_core::effect::{Header, rate_headers};
+use api_guard_core::verdict::State;
 use serde_json::{Map, Value, json};
 
 use super::Explained;
-use super::steps::{State, Step};
+use super::steps::{Step, state_text};
 use crate::outcome::Failure;
 use crate::style::Style;
 
 impl Explained<'_, '_> {
     fn decision(&self) -> &'static str {
-        match (self.denial, &self.verdict.reported) {
+        match (self.denial, self.reported) {
             (Some(_), _) => "refused",
             (None, Some(_)) => "would_refuse",
             (None, None) => "allowed",
@@ -22,12 +23,10 @@ impl Explained<'_, '_> {
 
     /// Changes that the upstream sees.
     fn forwarded(&self) -> Vec<(String, Option<String>)> {
-        if self.reply.is_some() {
-            return Vec::new();
-        }
+        let Some(grant) = self.grant else { return Vec::new() };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut changes = Vec::new();
-        let Ok(()) = each_edit::<Infallible>(self.policy, self.verdict, self.request, |edit| {
+        let Ok(()) = each_edit::<Infallible>(self.policy, grant, self.request, |edit| {
             changes.push(match edit {
                 Edit::Remove(name) => (text(name), None),
                 Edit::Add(name, value) | Edit::Set(name, value) => (name.to_owned(), Some(text(value))),
@@ -42,7 +41,7 @@ impl Explained<'_, '_> {
         if self.reply.is_some() {
             return Vec::new();
         }
-        let tightest = rate_headers::tightest(self.policy, &self.verdict.limits);
+        let tightest = rate_headers::tightest(self.policy, &self.trail.limits);
         tightest.map(|tightest| rate_headers::of_admission(self.policy, &tightest)).unwrap_or_default()
     }
 }
@@ -50,7 +49,7 @@ impl Explained<'_, '_> {
 /// For people.
 pub(super) fn text(explained: &Explained<'_, '_>, method: &str, path: &str) -> String {
     let style = Style::of_stdout();
-    let refusal = explained.denial.or(explained.verdict.reported.as_ref());
+    let refusal = explained.denial.or(explained.reported);
     let code = refusal.map(|denial| denial.code());
     let status = code.map(|code| format!(" {} {}", code.status(), code.as_str())).unwrap_or_default();
     let mut out = match explained.decision() {
@@ -92,7 +91,7 @@ pub(super) fn text(explained: &Explained<'_, '_>, method: &str, path: &str) -> S
 }
 
 fn step_text(number: u32, step: &Step, style: Style) -> String {
-    let state = step.state.as_str();
+    let state = state_text(step.state);
     let padded = format!("{state:<12}");
     let painted = match step.state {
         State::Passed => style.good(&padded),
@@ -113,11 +112,11 @@ fn step_text(number: u32, step: &Step, style: Style) -> String {
 
 /// For machines.
 pub(super) fn json(explained: &Explained<'_, '_>) -> Result<String, Failure> {
-    let refusal = explained.denial.or(explained.verdict.reported.as_ref());
+    let refusal = explained.denial.or(explained.reported);
     let steps: Vec<Value> = explained
         .steps()
         .iter()
-        .map(|step| json!({ "step": step.name, "state": step.state.as_str(), "notes": step.lines }))
+        .map(|step| json!({ "step": step.name, "state": state_text(step.state), "notes": step.lines }))
         .collect();
     let upstream: Map<String, Value> =
         explained.forwarded().into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -129,7 +128,7 @@ pub(super) fn json(explained: &Explained<'_, '_>) -> Result<String, Failure> {
         "status": refusal.map(|denial| denial.code().status()),
         "code": refusal.map(|denial| denial.code().as_str()),
         "errors": refusal.map(api_guard_core::effect::reasons).unwrap_or_default(),
-        "route": explained.policy.route_label(explained.verdict.route),
+        "route": explained.policy.route_label(explained.trail.form.route),
         "rule": explained.rule(),
         "steps": steps,
         "upstream_headers": upstream,

@@ -1,17 +1,16 @@
-//! Which steps a request went through, told from what the guard found out; nothing is judged here.
+//! The steps of a decision in words: the trail that the guard left, with the names that the configuration gives to things.
 
-use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute};
-use api_guard_core::decision::{Denial, FormFault};
+use api_guard_core::config::raw::{RawLimit, RawRoute};
+use api_guard_core::denial::{Denial, FormFault};
 use api_guard_core::effect;
-use api_guard_core::guard::Judged;
 use api_guard_core::limit::Standing;
-use api_guard_core::policy::{Access, Mode};
 use api_guard_core::token::{Age, TokenFault};
+use api_guard_core::verdict::{Judged, Stage, State};
 
 use super::Explained;
 use crate::limits::all;
 
-/// One of the six steps.
+/// One step.
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) state: State,
@@ -19,196 +18,110 @@ pub(super) struct Step {
     pub(super) lines: Vec<String>,
 }
 
-/// What came of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Passed,
-    Refused,
-    /// It would have refused, and is in report mode.
-    Reported,
-    /// There was nothing to judge.
-    Skipped,
-    NotReached,
-}
-
-impl State {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Refused => "refused",
-            Self::Reported => "would refuse",
-            Self::Skipped => "skipped",
-            Self::NotReached => "not reached",
-        }
-    }
-}
-
-/// The steps in the order of the guard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Number {
-    Form,
-    EarlyLimits,
-    Token,
-    Revocation,
-    LateLimits,
-    Permission,
-}
-
-const STEPS: [(Number, &str); 6] = [
-    (Number::Form, "form"),
-    (Number::EarlyLimits, "limits before the token"),
-    (Number::Token, "token"),
-    (Number::Revocation, "revocation"),
-    (Number::LateLimits, "limits after the token"),
-    (Number::Permission, "permission"),
-];
-
-fn needs_token(limit: &RawLimit) -> bool {
-    let of_token = |part: &String| part == "subject" || part.starts_with("claim:");
-    limit.key.iter().any(of_token) || matches!(limit.max_requests, Some(RawMaxRequests::ByClaim(_)))
-}
-
-fn step_of(raw: &RawConfig, denial: &Denial) -> Number {
-    match denial {
-        Denial::Form(_) | Denial::Fault(_) => Number::Form,
-        Denial::AuthFailuresLimited(_) => Number::EarlyLimits,
-        Denial::RateLimited(over) => {
-            let limit = over.limit.and_then(|limit| all(raw).nth(limit.get()));
-            if limit.is_some_and(|(_, limit)| needs_token(limit)) {
-                Number::LateLimits
-            } else {
-                Number::EarlyLimits
-            }
-        }
-        Denial::CredentialsAmbiguous | Denial::TokenMissing | Denial::Token(_) => Number::Token,
-        Denial::TokenRevoked => Number::Revocation,
-        Denial::PermissionMissing { .. }
-        | Denial::BindingMismatch
-        | Denial::RouteDenied
-        | Denial::CannotRevoke(_)
-        | Denial::RevocationFull => Number::Permission,
+/// As it is printed.
+pub(super) const fn state_text(state: State) -> &'static str {
+    match state {
+        State::Passed => "passed",
+        State::Refused => "refused",
+        State::Reported => "would refuse",
+        State::Skipped => "skipped",
+        State::NotReached => "not reached",
     }
 }
 
 impl Explained<'_, '_> {
     /// Its route in the configuration; none for unmatched paths and for the revocation endpoint.
     pub(super) fn route(&self) -> Option<(usize, &RawRoute)> {
-        let place = self.verdict.route?.get();
-        self.raw.routes.get(place).map(|route| (place, route))
+        let index = self.trail.form.route?.get();
+        self.raw.routes.get(index).map(|route| (index, route))
     }
 
     /// Where the configuration says who may come here.
-    pub(super) fn place(&self) -> String {
+    pub(super) fn pointer(&self) -> String {
         match self.route() {
-            Some((place, _)) => format!("/routes/{place}"),
-            None if self.verdict.revokes => "/revocation/endpoint".to_owned(),
+            Some((index, _)) => format!("/routes/{index}"),
+            None if self.trail.form.revokes => "/revocation/endpoint".to_owned(),
             None => "/unmatched_routes".to_owned(),
         }
     }
 
-    fn access(&self) -> Access {
-        match self.route() {
-            Some((_, route)) => route.access,
-            None if self.verdict.revokes => Access::Authenticated,
-            None => self.raw.unmatched_routes,
-        }
-    }
-
-    /// All six steps.
+    /// All steps.
     pub(super) fn steps(&self) -> Vec<Step> {
-        STEPS.into_iter().map(|(number, name)| self.step(number, name)).collect()
-    }
-
-    fn step(&self, number: Number, name: &'static str) -> Step {
-        let is = |denial: &&Denial| step_of(self.raw, denial) == number;
-        let reported = self.verdict.reported.as_ref();
-        let mut lines = self.lines(number);
-        let state = if let Some(denial) = self.denial.filter(is) {
-            lines.splice(0..0, effect::reasons(denial));
-            State::Refused
-        } else if let Some(denial) = reported.filter(is) {
-            lines.splice(0..0, effect::reasons(denial));
-            State::Reported
-        } else if self.is_past_the_end(number) {
-            State::NotReached
-        } else if self.is_public()
-            && matches!(number, Number::Token | Number::Revocation | Number::Permission)
-        {
-            lines = vec![format!("{} asks nobody for a token", self.place())];
-            State::Skipped
-        } else if lines.is_empty() {
-            lines.push("there is none".to_owned());
-            State::Skipped
-        } else {
-            State::Passed
+        let step = |stage: Stage, state: State| {
+            let mut lines = match state {
+                State::NotReached => Vec::new(),
+                State::Skipped => self.skipped_lines(stage),
+                State::Passed | State::Reported | State::Refused => self.lines(stage),
+            };
+            let refusal = match state {
+                State::Refused => self.denial,
+                State::Reported => self.reported,
+                State::NotReached | State::Skipped | State::Passed => None,
+            };
+            lines.splice(0..0, refusal.map(effect::reasons).unwrap_or_default());
+            Step { name: stage.name(), state, lines }
         };
-        if state == State::NotReached {
-            lines.clear();
-        }
-        Step { name, state, lines }
+        self.trail.entries().map(|entry| step(entry.stage, entry.state)).collect()
     }
 
-    /// Whether the guard ended before this step.
-    fn is_past_the_end(&self, number: Number) -> bool {
-        if self.denial.is_some_and(|denial| step_of(self.raw, denial) < number) {
-            return true;
-        }
-        let Some(reported) = &self.verdict.reported else { return false };
-        if step_of(self.raw, reported) > number || self.denial.is_some() {
-            return false;
-        }
-        // In report mode the guard goes on to learn who comes, and to count what is enforced; no more.
-        match number {
-            Number::Form => false,
-            Number::EarlyLimits => self.judged_lines(false).is_empty(),
-            Number::Token => self.verdict.caller.is_none() && !self.is_public(),
-            Number::Revocation => self.verdict.identity().is_none() && !self.is_public(),
-            Number::LateLimits => self.judged_lines(true).is_empty(),
-            // A limit in report mode stops nothing, unless everything is in it.
-            Number::Permission => !(is_of_limit(reported) && self.mode() == Mode::Enforce),
+    fn skipped_lines(&self, stage: Stage) -> Vec<String> {
+        match stage {
+            Stage::Token | Stage::Revocation | Stage::Permission => {
+                vec![format!("{} asks nobody for a token", self.pointer())]
+            }
+            Stage::Form | Stage::EarlyLimits | Stage::LateLimits => vec!["there is none".to_owned()],
         }
     }
 
-    fn mode(&self) -> Mode {
-        self.route().and_then(|(_, route)| route.mode).unwrap_or(self.raw.mode)
-    }
-
-    /// Whether nobody is asked for a token: on a public route, and for a preflight that is let through.
-    fn is_public(&self) -> bool {
-        let is_preflight = self.verdict.caller.is_none() && self.verdict.refusal().is_none();
-        self.access() == Access::Public || is_preflight
-    }
-
-    fn lines(&self, number: Number) -> Vec<String> {
-        match number {
-            Number::Form => self.form_lines(),
-            Number::EarlyLimits => self.limit_lines(false),
-            Number::Token => self.token_lines(),
-            Number::Revocation => match &self.verdict.caller {
+    fn lines(&self, stage: Stage) -> Vec<String> {
+        match stage {
+            Stage::Form => self.form_lines(),
+            Stage::EarlyLimits | Stage::LateLimits => self.limit_lines(stage),
+            Stage::Token => self.token_lines(),
+            Stage::Revocation => match self.trail.caller() {
                 Some(_) => vec!["not revoked".to_owned()],
                 None => Vec::new(),
             },
-            Number::LateLimits => self.limit_lines(true),
-            Number::Permission => self.permission_lines(),
+            Stage::Permission => self.permission_lines(),
         }
     }
 
     fn form_lines(&self) -> Vec<String> {
-        let label = self.policy.route_label(self.verdict.route);
+        let label = self.policy.route_label(self.trail.form.route);
         vec![match (label, self.route()) {
-            (Some(label), Some((place, route))) => {
+            (Some(label), Some((index, route))) => {
                 let path = route.path.as_deref().unwrap_or_default();
-                format!("route {label} ({path}, /routes/{place})")
+                format!("route {label} ({path}, /routes/{index})")
             }
             (Some(label), None) => format!("the revocation endpoint {label}"),
             (None, _) => "no route has this path and method".to_owned(),
         }]
     }
 
-    fn limit_lines(&self, after_token: bool) -> Vec<String> {
-        let mut lines = self.judged_lines(after_token);
-        if let (false, Some(limit)) = (after_token, &self.raw.auth_failure_limit)
-            && !self.is_public()
+    /// What is to be said of the limits that were judged.
+    fn limit_lines(&self, stage: Stage) -> Vec<String> {
+        let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
+        let told = |judged: &Judged| {
+            let (pointer, limit) = limits.get(judged.limit.get())?;
+            let what = match judged.outcome.standing {
+                Standing::Admitted => "admits",
+                Standing::Warned => "admits, and warns",
+                Standing::Refused => "refuses",
+                Standing::Contended => "refuses: its counter stays contended",
+            };
+            Some(format!(
+                "{} {what}: {} of {} requests in {} seconds for each {} ({pointer})",
+                limit.name.as_deref().unwrap_or_default(),
+                judged.outcome.used,
+                judged.quota.max_requests,
+                judged.quota.window_seconds,
+                limit.key.join(", "),
+            ))
+        };
+        let mut lines: Vec<String> = self.trail.limits_of(stage).filter_map(told).collect();
+        if stage == Stage::EarlyLimits
+            && self.trail.failures_judged
+            && let Some(limit) = &self.raw.auth_failure_limit
             && let (Some(failures), Some(seconds)) = (limit.max_failures, limit.window_seconds)
         {
             lines.push(format!(
@@ -218,33 +131,9 @@ impl Explained<'_, '_> {
         lines
     }
 
-    /// What is to be said of the limits that were judged.
-    fn judged_lines(&self, after_token: bool) -> Vec<String> {
-        let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
-        let told = |judged: &Judged| {
-            let (pointer, limit) = limits.get(judged.limit.get())?;
-            (needs_token(limit) == after_token).then(|| {
-                let what = match judged.outcome.standing {
-                    Standing::Admitted => "admits",
-                    Standing::Warned => "admits, and warns",
-                    Standing::Refused => "refuses",
-                    Standing::Contended => "refuses: its counter stays contended",
-                };
-                format!(
-                    "{} {what}: {} of {} requests in {} seconds for each {} ({pointer})",
-                    limit.name.as_deref().unwrap_or_default(),
-                    judged.outcome.used,
-                    judged.quota.max_requests,
-                    judged.quota.window_seconds,
-                    limit.key.join(", "),
-                )
-            })
-        };
-        self.verdict.limits.iter().filter_map(told).collect()
-    }
-
     fn token_lines(&self) -> Vec<String> {
-        let Some(caller) = &self.verdict.caller else { return Vec::new() };
+        let Some(facts) = &self.trail.token else { return Vec::new() };
+        let Some(caller) = &facts.caller else { return Vec::new() };
         let token = &caller.token;
         let kid = self.policy.kid(token.key()).map(|kid| format!(", kid {kid:?}")).unwrap_or_default();
         let mut lines = vec![
@@ -252,7 +141,7 @@ impl Explained<'_, '_> {
             format!("subject {:?}", token.subject().unwrap_or_default()),
             format!("permissions {:?}", token.permissions_text()),
         ];
-        if self.verdict.age == Age::Old {
+        if facts.age == Age::Old {
             let hours = self.raw.tokens.max_token_age_hours;
             lines.push(format!("older than {hours} hours: it passes, and is logged"));
         }
@@ -260,53 +149,39 @@ impl Explained<'_, '_> {
     }
 
     fn permission_lines(&self) -> Vec<String> {
-        if self.verdict.caller.is_none() {
-            return Vec::new();
-        }
         let mut lines = Vec::new();
-        if let Some((place, route)) = self.route() {
+        if let Some((index, route)) = self.route() {
             if let Some(required) = &route.required_permissions {
                 lines
-                    .push(format!("needs {} (/routes/{place}/required_permissions)", required.join(" and ")));
+                    .push(format!("needs {} (/routes/{index}/required_permissions)", required.join(" and ")));
             }
             if let Some(any) = &route.any_permissions {
-                lines.push(format!("needs {} (/routes/{place}/any_permissions)", any.join(" or ")));
+                lines.push(format!("needs {} (/routes/{index}/any_permissions)", any.join(" or ")));
             }
             for (parameter, claim) in &route.bind {
-                lines.push(format!("{{{parameter}}} must be the claim {claim} (/routes/{place}/bind)"));
+                lines.push(format!("{{{parameter}}} must be the claim {claim} (/routes/{index}/bind)"));
             }
         }
         if lines.is_empty() {
-            lines.push(format!("{} asks for a token and for nothing more", self.place()));
+            lines.push(format!("{} asks for a token and for nothing more", self.pointer()));
         }
         lines
     }
 
     /// Where the configuration has the rule that decided.
     pub(super) fn rule(&self) -> String {
-        let Some(denial) = self.denial.or(self.verdict.reported.as_ref()) else {
-            return match self.access() {
-                Access::Public | Access::Deny => self.place(),
-                Access::Authenticated if self.route().is_some() || self.verdict.revokes => self.place(),
-                Access::Authenticated => "/unmatched_routes".to_owned(),
-            };
-        };
-        let of_route = |field: &str, set: bool| match self.route() {
-            Some((place, _)) if set => format!("/routes/{place}/{field}"),
-            _ => format!("/request/{field}"),
-        };
-        let route = self.route().map(|(_, route)| route);
+        let Some(denial) = self.denial.or(self.reported) else { return self.pointer() };
         match denial {
             Denial::Form(faults) => match faults.iter().next() {
                 Some(FormFault::HttpsRequired) => "/request/https_only".to_owned(),
                 Some(FormFault::MethodNotAllowed { .. }) => self.method_rule(),
                 Some(FormFault::UnsupportedMediaType { .. }) => {
-                    of_route("content_types", route.is_some_and(|route| route.content_types.is_some()))
+                    self.route_or_request("content_types", |route| route.content_types.is_some())
                 }
-                Some(FormFault::TooLarge { .. }) => of_route(
-                    "max_request_size_bytes",
-                    route.is_some_and(|route| route.max_request_size_bytes.is_some()),
-                ),
+                Some(FormFault::TooLarge { .. }) => {
+                    let is_set = |route: &RawRoute| route.max_request_size_bytes.is_some();
+                    self.route_or_request("max_request_size_bytes", is_set)
+                }
                 Some(FormFault::Malformed(_) | FormFault::PathAmbiguous(_)) | None => {
                     "holds for every request".to_owned()
                 }
@@ -317,17 +192,25 @@ impl Explained<'_, '_> {
                 .map_or("/rate_limits".to_owned(), |(pointer, _)| pointer),
             Denial::AuthFailuresLimited(_) => "/auth_failure_limit".to_owned(),
             Denial::CredentialsAmbiguous => "/tokens/sources".to_owned(),
-            Denial::TokenMissing | Denial::RouteDenied => self.place(),
+            Denial::TokenMissing | Denial::RouteDenied => self.pointer(),
             Denial::Token(fault) => token_rule(fault).to_owned(),
             Denial::TokenRevoked => "/revocation/denied".to_owned(),
             Denial::PermissionMissing { any, .. } => {
                 let field = if *any { "any_permissions" } else { "required_permissions" };
-                format!("{}/{field}", self.place())
+                format!("{}/{field}", self.pointer())
             }
-            Denial::BindingMismatch => format!("{}/bind", self.place()),
+            Denial::BindingMismatch => format!("{}/bind", self.pointer()),
             Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
             Denial::RevocationFull => "/revocation/capacity".to_owned(),
             Denial::Fault(_) => "a fault of api-guard itself".to_owned(),
+        }
+    }
+
+    /// The pointer of a field that a route may set in place of `request`.
+    fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
+        match self.route() {
+            Some((index, route)) if is_set(route) => format!("/routes/{index}/{field}"),
+            Some(_) | None => format!("/request/{field}"),
         }
     }
 
@@ -339,10 +222,6 @@ impl Explained<'_, '_> {
             "/request/allowed_methods".to_owned()
         }
     }
-}
-
-fn is_of_limit(denial: &Denial) -> bool {
-    denial.over_limit().is_some()
 }
 
 const fn token_rule(fault: &TokenFault) -> &'static str {

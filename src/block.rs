@@ -5,14 +5,14 @@
 
 /// A well-formed header block.
 #[derive(Debug, Clone, Copy)]
-pub struct Block<'a> {
+pub(crate) struct Block<'a> {
     lengths: &'a [u8],
     contents: &'a [u8],
 }
 
 impl<'a> Block<'a> {
     /// `None` if the lengths do not add up to exactly what is there.
-    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (count, rest) = bytes.split_first_chunk::<4>()?;
         let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
         let (lengths, contents) = rest.split_at_checked(count.checked_mul(8)?)?;
@@ -25,7 +25,7 @@ impl<'a> Block<'a> {
     }
 
     /// Names and values in the order of the request.
-    pub fn pairs(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let mut rest = self.contents;
         let mut take = move |length: usize| {
             let (text, after) = rest.split_at_checked(length).unwrap_or_default();
@@ -46,7 +46,7 @@ impl<'a> Block<'a> {
 }
 
 /// Headers in the block's form: for local replies and for tests.
-pub fn encode<'a>(pairs: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
+pub(crate) fn encode<'a>(pairs: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
     // Each text's bytes, its length in four and a NUL.
     let size = |text: &[u8]| text.len().saturating_add(5);

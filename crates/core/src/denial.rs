@@ -1,0 +1,122 @@
+//! Why a request is refused: a closed set of causes, each with one [`Code`].
+//!
+//! A denial says what is wrong, for the caller. How it is worded and which headers go with it is [`crate::effect`]'s
+//! affair; whether it is carried out is the guard's.
+
+mod form_fault;
+
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::index::LimitIndex;
+use crate::token::TokenFault;
+
+pub use form_fault::{FormFault, FormFaults};
+
+/// Standing of a caller who is over a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverLimit {
+    /// Which limit; `None` for `auth_failure_limit`.
+    pub limit: Option<LimitIndex>,
+    /// The limit's name.
+    pub name: String,
+    /// Requests counted in the window.
+    pub used: u32,
+    /// The caller's limit.
+    pub max_requests: u32,
+    /// The window, seconds.
+    pub window_seconds: u32,
+    /// Seconds after which a retry is admitted, at least 1.
+    pub retry_after_seconds: u32,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// Its form.
+    Form(FormFaults),
+    /// More than one credential.
+    CredentialsAmbiguous,
+    /// No credential where one is needed.
+    TokenMissing,
+    /// Its token.
+    Token(TokenFault),
+    /// Its token was revoked.
+    TokenRevoked,
+    /// The caller lacks permissions.
+    PermissionMissing {
+        /// What the caller lacks.
+        missing: Vec<String>,
+        /// What the route asks for.
+        needed: Vec<String>,
+        /// Whether one of them is enough.
+        any: bool,
+    },
+    /// A path parameter is not the caller's claim.
+    BindingMismatch,
+    /// The route is closed.
+    RouteDenied,
+    /// Over a limit.
+    RateLimited(OverLimit),
+    /// Too many failed authentications.
+    AuthFailuresLimited(OverLimit),
+    /// The revocation endpoint could not read the request, or the token to revoke does not verify. The text is ours.
+    CannotRevoke(String),
+    /// No place for another revocation.
+    RevocationFull,
+    /// Our own fault, or the proxy's.
+    Fault(Fault),
+}
+
+impl Denial {
+    /// The denial's code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Form(faults) => faults.code(),
+            Self::CredentialsAmbiguous => Code::CredentialsAmbiguous,
+            Self::TokenMissing => Code::TokenMissing,
+            Self::Token(fault) => match fault {
+                TokenFault::Malformed(_) => Code::TokenMalformed,
+                TokenFault::AlgorithmRefused => Code::TokenAlgorithmRefused,
+                TokenFault::KeyUnknown => Code::TokenKeyUnknown,
+                TokenFault::SignatureInvalid => Code::TokenSignatureInvalid,
+                TokenFault::Expired => Code::TokenExpired,
+                TokenFault::NotYetValid => Code::TokenNotYetValid,
+                TokenFault::IssuedInFuture => Code::TokenIssuedInFuture,
+                TokenFault::TooOld => Code::TokenTooOld,
+                TokenFault::ClaimMissing(_) => Code::ClaimMissing,
+                TokenFault::ClaimInvalid { .. } => Code::ClaimInvalid,
+                TokenFault::IssuerRefused => Code::IssuerRefused,
+                TokenFault::AudienceRefused => Code::AudienceRefused,
+                TokenFault::PermissionsMalformed(_) => Code::PermissionsMalformed,
+            },
+            Self::TokenRevoked => Code::TokenRevoked,
+            Self::PermissionMissing { .. } => Code::PermissionMissing,
+            Self::BindingMismatch => Code::BindingMismatch,
+            Self::RouteDenied => Code::RouteDenied,
+            Self::RateLimited(_) => Code::RateLimited,
+            Self::AuthFailuresLimited(_) => Code::AuthFailuresLimited,
+            Self::CannotRevoke(_) => Code::RequestMalformed,
+            Self::RevocationFull => Code::RevocationFull,
+            Self::Fault(_) => Code::InternalFault,
+        }
+    }
+}
+
+impl Denial {
+    /// The limit that refused, if one did.
+    pub fn over_limit(&self) -> Option<&OverLimit> {
+        if let Self::RateLimited(over) | Self::AuthFailuresLimited(over) = self { Some(over) } else { None }
+    }
+}
+
+impl From<TokenFault> for Denial {
+    fn from(fault: TokenFault) -> Self {
+        Self::Token(fault)
+    }
+}
+
+impl From<crate::cells::CellFault> for Denial {
+    fn from(_: crate::cells::CellFault) -> Self {
+        Self::Fault(Fault::SharedData)
+    }
+}

@@ -1,0 +1,68 @@
+//! One configuration at work on one worker: the guard, what it remembers, and what its telemetry needs.
+//!
+//! A pushed configuration makes a new engine, while streams that are under way keep theirs.
+
+use std::cell::{Cell, RefCell, RefMut};
+
+use crate::exchange::hold::HostHolds;
+use crate::fault::Fault;
+use crate::guard::{Guard, Memory};
+use crate::host::StreamHost;
+use crate::policy::Policy;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::sampler::Sampler;
+
+/// What all streams of one configuration on one worker share.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) guard: Guard,
+    /// Absent until the shared tables could be joined.
+    memory: RefCell<Option<Memory>>,
+    pub(crate) counters: Counters,
+    pub(crate) sampler: RefCell<Sampler>,
+    /// What is known of whether the host delivers the bodies of requests that are held back.
+    pub(crate) holds: Cell<HostHolds>,
+}
+
+impl Engine {
+    /// An engine that goes by `policy`. The shared tables are joined by [`Self::open`], or by the first request.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            counters: Counters::new(&policy),
+            guard: Guard::new(policy),
+            memory: RefCell::default(),
+            sampler: RefCell::default(),
+            holds: Cell::default(),
+        }
+    }
+
+    /// Joins the shared tables of the process. Failing is no reason to refuse the configuration: a worker that refuses what
+    /// another has accepted would block later pushes. Each request tries again, and is refused if that fails too.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::SharedData`] if the tables cannot be joined now.
+    pub fn open(&self, host: &impl StreamHost) -> Result<(), Fault> {
+        self.memory(host).map(drop)
+    }
+
+    /// The guard.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn memory(&self, host: &impl StreamHost) -> Result<RefMut<'_, Memory>, Fault> {
+        let mut memory = self.memory.try_borrow_mut().map_err(|_| Fault::SharedData)?;
+        if memory.is_none() {
+            let random = host.random().ok_or(Fault::SharedData)?;
+            let opened = Memory::open(self.guard.policy(), host.cells(), random);
+            *memory = Some(opened.map_err(|_| Fault::SharedData)?);
+        }
+        RefMut::filter_map(memory, Option::as_mut).map_err(|_| Fault::SharedData)
+    }
+}

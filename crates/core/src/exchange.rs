@@ -1,0 +1,282 @@
+//! One stream as a state machine: the host's events go in, actions come out ([`crate::host`]).
+//!
+//! Headers go to the guard. A body is counted, held back or read; a judgement that waits for an answer from outside holds
+//! the request meanwhile; a response is told how much is left of the limits. What is counted, logged, put into filter
+//! state and answered is [`ledger`]'s affair, in one place for every refusal.
+//!
+//! A stream belongs to one [`Engine`], which is an argument of every event, as are the host and the time. Events may come
+//! in any order and as often as they like: what was answered stays answered, and nothing goes on that was not judged.
+
+mod await_answer;
+mod body;
+pub(crate) mod hold;
+mod ledger;
+
+use crate::denial::{Denial, FormFault, FormFaults};
+use crate::effect::forward::each_edit;
+use crate::effect::{self, rate_headers};
+use crate::engine::Engine;
+use crate::fault::Fault;
+use crate::guard::Step;
+use crate::host::{Action, StreamHost};
+use crate::request::Request;
+use crate::time::UnixNanos;
+use crate::verdict::{BodyPlan, Decision, Destination, Judged, Trail, Verdict};
+use await_answer::Awaiting;
+use hold::Hold;
+use ledger::{About, Kept, Source};
+
+/// What the host does with a stream when a callback returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// What came goes on.
+    Continue,
+    /// It stays where it is: it was answered, or something is still to come.
+    Pause,
+}
+
+/// One stream.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    state: State,
+    /// The limit that an admitted response tells of.
+    tightest: Option<Judged>,
+    /// Whether the request has ended.
+    has_ended: bool,
+    /// Questions asked so far: each has its own number.
+    questions: u32,
+}
+
+/// Where the request stands.
+#[derive(Debug, Default)]
+enum State {
+    /// Its headers are still to come.
+    #[default]
+    New,
+    /// It was answered: nothing of it goes on.
+    Stopped,
+    /// It passes as it is.
+    Passing,
+    /// Its judgement waits for an answer from outside.
+    Awaiting(Box<Awaiting>),
+    /// The body is counted while it streams.
+    Counting { left: u64, max_bytes: u64, kept: Box<Kept> },
+    /// The request is held until its body has ended.
+    Holding { hold: Hold, max_bytes: u64, kept: Box<Kept> },
+    /// What made its body too large was also too much for the host's buffer, and the host's own answer is on its way: the
+    /// first answer counts, so ours takes its place when it shows.
+    Overtaken { max_bytes: u64, kept: Box<Kept>, since: UnixNanos },
+    /// The body is for the revocation endpoint.
+    Revoking { hold: Option<Hold>, max_bytes: u64, kept: Box<Kept> },
+}
+
+/// How much of a request's body had come when it was decided.
+#[derive(Debug, Clone, Copy, Default)]
+struct Arrived {
+    bytes: u64,
+    has_ended: bool,
+}
+
+impl Exchange {
+    /// Judges the headers of the request. `headers`: names and values in their order; `None` if the host did not give
+    /// them in its own form. `end_of_stream`: nothing follows them.
+    pub fn on_request_headers<'r>(
+        &mut self,
+        engine: &Engine,
+        headers: Option<impl IntoIterator<Item = (&'r [u8], &'r [u8])>>,
+        end_of_stream: bool,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        // Headers come once. Whatever came a second time would be judged by nobody's rules.
+        if !matches!(self.state, State::New) {
+            self.state = State::Stopped;
+            return Flow::Pause;
+        }
+        self.state = State::Stopped;
+        self.has_ended = end_of_stream;
+        let Some(headers) = headers else { return self.refuse_unread(engine, Fault::Headers, host, now) };
+        let policy = engine.guard.policy();
+        let request = Request::read(policy.header_plan(), headers, !end_of_stream);
+        let begun =
+            engine.memory(host).map(|mut memory| engine.guard.begin(&mut memory, &request, host, now));
+        let arrived = Arrived { bytes: 0, has_ended: end_of_stream };
+        match begun {
+            Ok(Step::Done(verdict)) => self.carry_out(engine, &request, verdict, arrived, host, now),
+            Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
+            Err(fault) => self.refuse_unread(engine, fault, host, now),
+        }
+    }
+
+    /// The response's headers have come: tells how much is left of the limits, or answers in place of the host.
+    pub fn on_response_headers(&mut self, engine: &Engine, host: &mut impl StreamHost) -> Flow {
+        if let State::Overtaken { .. } = self.state
+            && let State::Overtaken { max_bytes, kept, since } =
+                std::mem::replace(&mut self.state, State::Stopped)
+        {
+            ledger::refuse(engine, host, &too_large(max_bytes), &kept.about(), since);
+            return Flow::Pause;
+        }
+        if let Some(tightest) = self.tightest.take() {
+            for (name, value) in rate_headers::of_admission(engine.guard.policy(), &tightest) {
+                // A response without these headers is no reason to withhold the response.
+                let _ = host.act(Action::MarkResponse { name, value: &value });
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Time has passed. To be called now and then while [`Self::wants_ticks`].
+    pub fn on_tick(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
+        match &mut self.state {
+            State::Holding { hold, .. } => {
+                if hold.is_in_vain(engine, host, now) {
+                    self.release_uncounted(engine, host, now);
+                }
+            }
+            State::Revoking { hold: Some(hold), .. } => {
+                if hold.is_in_vain(engine, host, now) {
+                    self.give_up_revocation(engine, host, now);
+                }
+            }
+            State::Awaiting(awaiting) => {
+                if awaiting.is_over(now) {
+                    self.stop_waiting(engine, host, now);
+                }
+            }
+            State::New
+            | State::Stopped
+            | State::Passing
+            | State::Counting { .. }
+            | State::Overtaken { .. }
+            | State::Revoking { hold: None, .. } => {}
+        }
+    }
+
+    /// Whether the stream waits for something that may never come.
+    pub fn wants_ticks(&self) -> bool {
+        match &self.state {
+            State::Holding { hold, .. } | State::Revoking { hold: Some(hold), .. } => hold.is_watched,
+            State::Awaiting(_) => true,
+            State::New
+            | State::Stopped
+            | State::Passing
+            | State::Counting { .. }
+            | State::Overtaken { .. }
+            | State::Revoking { hold: None, .. } => false,
+        }
+    }
+
+    /// Whether nothing of the request is left to be judged, nor to be told in its response. An adapter may forget it then,
+    /// if it goes on to pause the later phases of a stream that it does not know.
+    pub fn is_over(&self) -> bool {
+        self.tightest.is_none() && self.is_settled()
+    }
+
+    /// Whether nothing of the request is left to be judged.
+    pub fn is_settled(&self) -> bool {
+        match self.state {
+            State::Stopped => true,
+            State::Passing => self.has_ended,
+            State::New
+            | State::Awaiting(_)
+            | State::Counting { .. }
+            | State::Holding { .. }
+            | State::Overtaken { .. }
+            | State::Revoking { .. } => false,
+        }
+    }
+
+    /// Refuses a request that could not even be read.
+    fn refuse_unread(
+        &mut self,
+        engine: &Engine,
+        fault: Fault,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        let about = About { trail: &Trail::default(), source: Source::Unread };
+        ledger::refuse(engine, host, &Denial::Fault(fault), &about, now);
+        self.state = State::Stopped;
+        Flow::Pause
+    }
+
+    /// Does what the verdict says.
+    fn carry_out(
+        &mut self,
+        engine: &Engine,
+        request: &Request<'_>,
+        verdict: Verdict,
+        arrived: Arrived,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        let policy = engine.guard.policy();
+        let Verdict { decision, reported, trail } = verdict;
+        let about = About { trail: &trail, source: Source::Headers(request) };
+        ledger::passed_through(engine, host, &about, now);
+        let grant = match decision {
+            Decision::Refuse(denial) => {
+                ledger::refuse(engine, host, &denial, &about, now);
+                self.state = State::Stopped;
+                return Flow::Pause;
+            }
+            Decision::Admit(grant) => grant,
+        };
+        self.tightest = rate_headers::tightest(policy, &trail.limits);
+        if grant.destination() == Destination::RevocationEndpoint {
+            let kept = Box::new(Kept::new(engine, host, request, grant, reported, trail));
+            return self.begin_revocation(engine, request.has_body, kept, arrived, host, now);
+        }
+        if each_edit(policy, &grant, request, |edit| host.act(Action::Edit(edit))).is_err() {
+            self.tightest = None;
+            ledger::refuse(engine, host, &Denial::Fault(Fault::Edit), &about, now);
+            self.state = State::Stopped;
+            return Flow::Pause;
+        }
+        let (max_bytes, hold) = match grant.body() {
+            BodyPlan::Pass => {
+                ledger::pass(engine, host, reported.as_ref(), &about, now);
+                self.state = State::Passing;
+                return Flow::Continue;
+            }
+            BodyPlan::Count(max_bytes) => (max_bytes, None),
+            BodyPlan::Hold(max_bytes) => (max_bytes, Hold::begin(engine, false, false, host, now)),
+        };
+        if hold.is_none() {
+            ledger::pass(engine, host, reported.as_ref(), &about, now);
+        }
+        let kept = Box::new(Kept::new(engine, host, request, grant, reported, trail));
+        self.state = match hold {
+            Some(hold) => State::Holding { hold, max_bytes, kept },
+            None => State::Counting { left: max_bytes, max_bytes, kept },
+        };
+        self.go_on_with(engine, arrived, host, now)
+    }
+
+    /// Where a request that was admitted goes on, if part of its body had come before it was.
+    fn go_on_with(
+        &mut self,
+        engine: &Engine,
+        arrived: Arrived,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        if arrived.bytes > 0 || (arrived.has_ended && !matches!(self.state, State::Passing)) {
+            return self.on_request_body(engine, arrived.bytes, arrived.has_ended, host, now);
+        }
+        match self.state {
+            State::Passing | State::Counting { .. } => Flow::Continue,
+            State::New
+            | State::Stopped
+            | State::Awaiting(_)
+            | State::Holding { .. }
+            | State::Overtaken { .. }
+            | State::Revoking { .. } => Flow::Pause,
+        }
+    }
+}
+
+fn too_large(max_bytes: u64) -> Denial {
+    Denial::Form(FormFaults::one(FormFault::TooLarge { max_bytes }))
+}

@@ -1,0 +1,140 @@
+//! A request whose judgement waits for an answer from outside. Its body rules hold meanwhile; the answer may come late,
+//! twice or never, and the client may be gone when it does.
+
+use super::ledger::{self, About, Source};
+use super::{Arrived, Exchange, Flow, State};
+use crate::denial::Denial;
+use crate::engine::Engine;
+use crate::guard::{Answer, Question, Step, Suspended};
+use crate::host::{Action, StreamHost};
+use crate::time::UnixNanos;
+
+/// How long an answer is waited for, nanoseconds.
+const PATIENCE: u64 = 500_000_000;
+
+/// The request, and what it waits for.
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    number: u32,
+    suspended: Suspended,
+    deadline: UnixNanos,
+    arrived: Arrived,
+}
+
+impl Awaiting {
+    /// Whether it has waited long enough.
+    pub(super) fn is_over(&self, now: UnixNanos) -> bool {
+        self.deadline <= now
+    }
+
+    /// All of the body so far. The size that it may not have, if it has it.
+    pub(super) fn arrives(&mut self, size: u64, end_of_stream: bool) -> Option<u64> {
+        self.arrived = Arrived { bytes: size, has_ended: self.arrived.has_ended || end_of_stream };
+        self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes)
+    }
+
+    /// The body has ended.
+    pub(super) fn ends(&mut self) {
+        self.arrived.has_ended = true;
+    }
+
+    /// Refuses the request while it waits.
+    pub(super) fn refuse(
+        &self,
+        engine: &Engine,
+        denial: &Denial,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        let kept = self.suspended.request();
+        let request = kept.as_request();
+        let about = About { trail: self.suspended.trail(), source: Source::Headers(&request) };
+        ledger::passed_through(engine, host, &about, now);
+        ledger::refuse(engine, host, denial, &about, now);
+    }
+}
+
+impl Exchange {
+    /// An answer has come. `number`: that of the [`Action::Ask`]. An answer to a question that is settled, or that was
+    /// never asked, changes nothing.
+    pub fn on_answer(
+        &mut self,
+        engine: &Engine,
+        number: u32,
+        answer: Answer,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        if let State::Awaiting(awaiting) = &self.state
+            && awaiting.number == number
+            && let State::Awaiting(awaiting) = std::mem::replace(&mut self.state, State::Stopped)
+        {
+            self.resume(engine, *awaiting, answer, host, now);
+        }
+    }
+
+    /// Goes on without an answer.
+    pub(super) fn stop_waiting(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
+        if let State::Awaiting(awaiting) = std::mem::replace(&mut self.state, State::Stopped) {
+            self.resume(engine, *awaiting, Answer::Unavailable, host, now);
+        }
+    }
+
+    /// Asks a question. Where the host cannot bring it to anybody, the request goes on without an answer.
+    pub(super) fn ask(
+        &mut self,
+        engine: &Engine,
+        question: Question,
+        suspended: Suspended,
+        arrived: Arrived,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        self.questions = self.questions.wrapping_add(1);
+        let number = self.questions;
+        let deadline = UnixNanos::from_nanos(now.nanos().saturating_add(PATIENCE));
+        let awaiting = Awaiting { number, suspended, deadline, arrived };
+        match host.act(Action::Ask { number, question }) {
+            Ok(()) => {
+                self.state = State::Awaiting(Box::new(awaiting));
+                Flow::Pause
+            }
+            Err(_) => self.judge_again(engine, awaiting, Answer::Unavailable, host, now),
+        }
+    }
+
+    /// Goes on with a request that the host holds, and lets it go if it may.
+    fn resume(
+        &mut self,
+        engine: &Engine,
+        awaiting: Awaiting,
+        answer: Answer,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        if self.judge_again(engine, awaiting, answer, host, now) == Flow::Continue {
+            let _ = host.act(Action::Resume);
+        }
+    }
+
+    fn judge_again(
+        &mut self,
+        engine: &Engine,
+        awaiting: Awaiting,
+        answer: Answer,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        let Awaiting { suspended, arrived, .. } = awaiting;
+        let kept = suspended.request();
+        let request = kept.as_request();
+        let resumed = engine
+            .memory(host)
+            .map(|mut memory| engine.guard.resume(&mut memory, suspended, answer, host, now));
+        match resumed {
+            Ok(Step::Done(verdict)) => self.carry_out(engine, &request, verdict, arrived, host, now),
+            Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
+            Err(fault) => self.refuse_unread(engine, fault, host, now),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What is told of a request, and how it is answered: counted, written into filter state, logged. Whoever refuses, and
+//! whenever, does so here.
+
+use std::net::IpAddr;
+
+use crate::code::Code;
+use crate::denial::Denial;
+use crate::effect::{self, Reply};
+use crate::engine::Engine;
+use crate::host::{Action, StreamHost};
+use crate::limit::Standing;
+use crate::request::Request;
+use crate::telemetry::line::{self, Line, LoggedRequest};
+use crate::time::UnixNanos;
+use crate::token::Age;
+use crate::verdict::{Grant, Trail};
+
+/// What was found out from the headers of an admitted request, for when they are gone.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) grant: Grant,
+    reported: Option<Denial>,
+    trail: Trail,
+    request: LoggedRequest,
+    is_grpc: bool,
+}
+
+impl Kept {
+    pub(super) fn new(
+        engine: &Engine,
+        host: &impl StreamHost,
+        request: &Request<'_>,
+        grant: Grant,
+        reported: Option<Denial>,
+        trail: Trail,
+    ) -> Self {
+        let source = Source::Headers(request);
+        let request_of_log = source.logged(source.client_ip(engine, host, &trail));
+        Self { grant, reported, trail, request: request_of_log, is_grpc: request.is_grpc() }
+    }
+
+    pub(super) fn about(&self) -> About<'_, '_> {
+        About { trail: &self.trail, source: Source::Kept(self) }
+    }
+
+    /// Counts a request that passes, once: as allowed, or as one that would have been refused.
+    pub(super) fn pass(&self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
+        pass(engine, host, self.reported.as_ref(), &self.about(), now);
+    }
+}
+
+/// A request, where something is to be told of it.
+pub(super) struct About<'a, 'r> {
+    pub(super) trail: &'a Trail,
+    pub(super) source: Source<'a, 'r>,
+}
+
+/// Where a log line finds its request.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a, 'r> {
+    /// In its headers.
+    Headers(&'a Request<'r>),
+    /// In what was kept of them.
+    Kept(&'a Kept),
+    /// Nowhere: it could not be read.
+    Unread,
+}
+
+impl Source<'_, '_> {
+    fn client_ip(self, engine: &Engine, host: &impl StreamHost, trail: &Trail) -> Option<IpAddr> {
+        match self {
+            // Asking the host costs a call that returns bytes, and a limit may have asked already.
+            Self::Headers(request) => {
+                trail.address.unwrap_or_else(|| engine.guard.client_address(request, host))
+            }
+            Self::Kept(kept) => kept.request.client_ip,
+            Self::Unread => None,
+        }
+    }
+
+    fn logged(self, client_ip: Option<IpAddr>) -> LoggedRequest {
+        let lossy = |bytes: &[u8]| effect::cut(&String::from_utf8_lossy(bytes)).to_owned();
+        match self {
+            Self::Headers(request) => LoggedRequest {
+                method: lossy(request.method),
+                path: request.logged_path(),
+                request_id: lossy(request.request_id.unwrap_or_default()),
+                client_ip,
+            },
+            Self::Kept(kept) => kept.request.clone(),
+            Self::Unread => LoggedRequest::default(),
+        }
+    }
+
+    fn is_grpc(self) -> bool {
+        match self {
+            Self::Headers(request) => request.is_grpc(),
+            Self::Kept(kept) => kept.is_grpc,
+            Self::Unread => false,
+        }
+    }
+
+    fn request_id(&self) -> Option<&[u8]> {
+        match self {
+            Self::Headers(request) => request.request_id,
+            Self::Kept(kept) => Some(kept.request.request_id.as_bytes()),
+            Self::Unread => None,
+        }
+    }
+}
+
+/// Carries out an action that cannot fail, or whose failing is no reason to refuse.
+fn act(host: &mut impl StreamHost, action: Action<'_>) {
+    let _ = host.act(action);
+}
+
+/// Refuses: tells everybody, and answers.
+pub(super) fn refuse(
+    engine: &Engine,
+    host: &mut impl StreamHost,
+    denial: &Denial,
+    about: &About<'_, '_>,
+    now: UnixNanos,
+) {
+    report(engine, host, denial, about, true, now);
+    let reply = effect::refuse(engine.guard.policy(), denial, about.source.request_id());
+    answer(host, &reply, about);
+}
+
+/// Answers a request in place of the upstream.
+pub(super) fn answer(host: &mut impl StreamHost, reply: &Reply, about: &About<'_, '_>) {
+    act(host, Action::Reply { reply, is_grpc: about.source.is_grpc() });
+}
+
+/// Tells of a refusal that is carried out, or would have been: everything but the answer.
+pub(super) fn report(
+    engine: &Engine,
+    host: &mut impl StreamHost,
+    denial: &Denial,
+    about: &About<'_, '_>,
+    carried_out: bool,
+    now: UnixNanos,
+) {
+    let policy = engine.guard.policy();
+    engine.counters.refused(denial, carried_out, |counter| act(host, Action::Count(counter)));
+    let code = denial.code();
+    let mut tell = |name, value: &str| act(host, Action::FilterState { name, value: value.as_bytes() });
+    tell("api_guard.code", code.as_str());
+    if let Some(label) = policy.route_label(about.trail.form.route) {
+        tell("api_guard.route", label);
+    }
+    if let Some(over) = denial.over_limit() {
+        tell("api_guard.limit", &over.name);
+    }
+    if let Some(request) = sampled(engine, host, about, code, now) {
+        let line = line::refused(policy, denial, about.trail, &request, carried_out);
+        act(host, Action::Log(&line));
+    }
+}
+
+/// Counts a request that passes: as allowed, or as one that would have been refused.
+pub(super) fn pass(
+    engine: &Engine,
+    host: &mut impl StreamHost,
+    reported: Option<&Denial>,
+    about: &About<'_, '_>,
+    now: UnixNanos,
+) {
+    match reported {
+        Some(denial) => report(engine, host, denial, about, false, now),
+        None => act(host, Action::Count(engine.counters.allowed())),
+    }
+}
+
+/// What was found out on the way, whatever became of the request: counters, the caller for later filters, and lines for
+/// what passes but should be known.
+pub(super) fn passed_through(
+    engine: &Engine,
+    host: &mut impl StreamHost,
+    about: &About<'_, '_>,
+    now: UnixNanos,
+) {
+    let policy = engine.guard.policy();
+    let trail = about.trail;
+    engine.counters.passed_through(trail, |counter| act(host, Action::Count(counter)));
+    if let Some(subject) = trail.identity().and_then(|caller| caller.token.subject()) {
+        act(host, Action::FilterState { name: "api_guard.subject", value: subject.as_bytes() });
+    }
+    if trail.token.as_ref().is_some_and(|token| token.age == Age::Old)
+        && let Some(request) = sampled(engine, host, about, Code::TokenTooOld, now)
+    {
+        act(host, Action::Log(&line::old_token(policy, trail, &request)));
+    }
+    for judged in trail.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
+        let request = about.source.logged(about.source.client_ip(engine, host, trail));
+        act(host, Action::Log(&line::near_limit(policy, judged, trail, &request)));
+    }
+}
+
+/// Tells the operator what has to be changed in the host.
+pub(super) fn advise(host: &mut impl StreamHost, text: &str) {
+    act(host, Action::Log(&Line { level: log::Level::Error, text: text.to_owned() }));
+}
+
+/// Whether to write a line about this client and code, and if so, about what.
+fn sampled(
+    engine: &Engine,
+    host: &impl StreamHost,
+    about: &About<'_, '_>,
+    code: Code,
+    now: UnixNanos,
+) -> Option<LoggedRequest> {
+    let client_ip = about.source.client_ip(engine, host, about.trail);
+    let mut sampler = engine.sampler.try_borrow_mut().ok()?;
+    sampler.admits(code, client_ip, now).then(|| about.source.logged(client_ip))
+}

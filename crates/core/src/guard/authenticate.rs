@@ -1,0 +1,152 @@
+//! Who is the caller, and is their token still alive?
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use super::form::Form;
+use super::{Memory, Progress, Question, Stop, Visit};
+use crate::denial::Denial;
+use crate::host::Host;
+use crate::request::credential::{self, Presented};
+use crate::revocation::{Marks, Revision, Revocations};
+use crate::time::UnixNanos;
+use crate::token::{TokenFault, Verified};
+use crate::verdict::{Stage, State, TokenFacts};
+
+/// Somebody whose token verified.
+#[derive(Debug)]
+pub struct Caller {
+    /// Their token.
+    pub token: Verified,
+    /// The latest revocation revision that the token has been checked against.
+    checked: Cell<Option<Revision>>,
+}
+
+/// What a token can be revoked by.
+pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
+    revocations.marks(token.mac(), token.jti(), token.subject())
+}
+
+fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
+    !revocations.are_none() && revocations.is_revoked(&marks(revocations, token), token.issued_at(), now)
+}
+
+impl<H: Host> Visit<'_, '_, H> {
+    /// The caller, if the request has one good token that was not revoked. `may_ask`: whether a key that is unknown is a
+    /// reason to ask for newer keys.
+    pub(super) fn authenticate(
+        &self,
+        memory: &mut Memory,
+        form: &Form<'_>,
+        progress: &mut Progress,
+        may_ask: bool,
+    ) -> Result<Rc<Caller>, Stop> {
+        let token = match credential::find(&self.policy.sources, self.request, form.target.query()) {
+            Presented::Nothing => return Err(Stop::Refuse(Stage::Token, Denial::TokenMissing)),
+            Presented::Ambiguous => return Err(Stop::Refuse(Stage::Token, Denial::CredentialsAmbiguous)),
+            Presented::Token(token) => token,
+        };
+        let (facts, refusal) = self.judge_token(memory, token);
+        let caller = facts.caller.clone();
+        note(progress, facts);
+        match refusal {
+            None => caller.ok_or(Stop::Refuse(Stage::Token, Denial::TokenMissing)),
+            Some((_, Denial::Token(TokenFault::KeyUnknown))) if may_ask && self.policy.asks_for_keys => {
+                Err(Stop::Ask(Question::Keys))
+            }
+            Some((stage, denial)) => {
+                if let Denial::Token(_) | Denial::TokenRevoked = denial {
+                    self.record_failure(memory).map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+                }
+                Err(Stop::Refuse(stage, denial))
+            }
+        }
+    }
+
+    /// Learns who sent a request that passes whoever sent it, unless its token was looked at already.
+    pub(super) fn identify(
+        &self,
+        memory: &mut Memory,
+        form: &Form<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
+        if progress.trail.token.is_some() {
+            return Ok(());
+        }
+        match credential::find(&self.policy.sources, self.request, form.target.query()) {
+            Presented::Nothing | Presented::Ambiguous => Ok(()),
+            Presented::Token(token) => {
+                let (facts, refusal) = self.judge_token(memory, token);
+                note(progress, facts);
+                match refusal {
+                    Some((stage, denial @ Denial::Fault(_))) => Err(Stop::Refuse(stage, denial)),
+                    Some(_) | None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Judges one token: is it genuine, is it its time, and was it not revoked? What was found out before it was refused
+    /// stands in the facts.
+    fn judge_token(&self, memory: &mut Memory, token: &[u8]) -> (TokenFacts, Option<(Stage, Denial)>) {
+        let mut facts = TokenFacts::default();
+        let caller = match self.remembered(memory, token) {
+            Some(caller) => {
+                facts.remembered = true;
+                caller
+            }
+            None => match self.verify(memory, token) {
+                Ok(caller) => caller,
+                Err(fault) => return (facts, Some((Stage::Token, fault.into()))),
+            },
+        };
+        match self.policy.tokens.judge_times(&caller.token, self.now) {
+            Ok(age) => facts.age = age,
+            Err(fault) => return (facts, Some((Stage::Token, fault.into()))),
+        }
+        let refusal = self.check_revocation(memory, &caller).err();
+        facts.is_alive = refusal.is_none();
+        facts.caller = Some(caller);
+        (facts, refusal.map(|denial| (Stage::Revocation, denial)))
+    }
+
+    /// A caller who was not remembered.
+    fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, TokenFault> {
+        let Memory { scratch, cache, .. } = memory;
+        let verified = self.policy.tokens.verify(token, &self.policy.book, scratch, self.now)?;
+        let caller = Rc::new(Caller { token: verified, checked: Cell::default() });
+        cache.remember(token, &caller);
+        Ok(caller)
+    }
+
+    /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
+    /// tokens are looked at anew.
+    fn remembered(&self, memory: &mut Memory, token: &[u8]) -> Option<Rc<Caller>> {
+        let caller = memory.cache.find(token)?;
+        self.policy.tokens.keys.valid(caller.token.key(), self.now).then_some(caller)
+    }
+
+    fn check_revocation(&self, memory: &mut Memory, caller: &Caller) -> Result<(), Denial> {
+        let token = &caller.token;
+        memory.revocations.refresh(self.host.cells())?;
+        let revision = Some(memory.revocations.revision());
+        if caller.checked.get() == revision {
+            return Ok(());
+        }
+        if self.policy.denies(token) || is_revoked(&memory.revocations, token, self.now) {
+            return Err(Denial::TokenRevoked);
+        }
+        caller.checked.set(revision);
+        Ok(())
+    }
+}
+
+fn note(progress: &mut Progress, facts: TokenFacts) {
+    if facts.caller.is_some() {
+        progress.trail.note(Stage::Token, State::Passed);
+    }
+    if facts.is_alive {
+        progress.trail.note(Stage::Revocation, State::Passed);
+    }
+    progress.trail.token = Some(facts);
+}

@@ -1,0 +1,66 @@
+//! Which address is the client's, as limits count it and as the log shows it?
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use crate::host::Host;
+use crate::policy::{AddressFrom, ClientIp};
+use crate::request::Request;
+
+/// The client's address as limits count it. An IPv4 address in IPv6 form is that IPv4 address; of other IPv6
+/// addresses the configured prefix counts, because one customer has all addresses below it.
+pub(super) fn client_address(rule: ClientIp, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
+    let external = match rule.from {
+        AddressFrom::SourceAddress => None,
+        AddressFrom::ExternalAddress => request.external_address.and_then(parse_address),
+    };
+    let address = external.or_else(|| parse_address(&host.peer_address()?))?;
+    Some(match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let cut = 128_u32.saturating_sub(u32::from(rule.ipv6_prefix));
+            let mask = u128::MAX.checked_shl(cut).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    })
+}
+
+/// With a port, as the peer's address has it, or without, as in Envoy's header.
+fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_with_and_without_port() {
+        let parse = |text: &str| parse_address(text.as_bytes()).map(|address| address.to_string());
+        assert_eq!(parse("127.0.0.1:47302").as_deref(), Some("127.0.0.1"));
+        assert_eq!(parse("[2001:db8::1]:0").as_deref(), Some("2001:db8::1"));
+        assert_eq!(parse("2001:db8::1").as_deref(), Some("2001:db8::1"));
+        assert_eq!(parse("255.0.10.1").as_deref(), Some("255.0.10.1"));
+        // One digit, then the port: the colon is no digit.
+        assert_eq!(parse("10.0.0.1:9").as_deref(), Some("10.0.0.1"));
+        assert_eq!(parse("10.0.0.9:65535").as_deref(), Some("10.0.0.9"));
+        for bad in [
+            "",
+            "@/tmp/socket",
+            "127.0.0.1,10.0.0.1",
+            "localhost",
+            "256.0.0.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1.2.3.4:",
+            "1.2.3.4:x",
+            "1.2.3.4:123456",
+            "1.2.3.4/5",
+            "A.B.C.D",
+            ":.:.:.:",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What one worker remembers under one configuration. Nothing in here is trusted longer than it is true.
+
+use super::Caller;
+use crate::cells::{CellFault, Cells};
+use crate::limit::{Identities, Leases, Limiter};
+use crate::policy::{AUTH_FAILURES, Policy};
+use crate::revocation::Revocations;
+use crate::route::LastHost;
+use crate::seed::Seed;
+use crate::token::Scratch;
+use crate::token::cache::TokenCache;
+
+/// The tokens, leases and revocations that a worker has in hand.
+#[derive(Debug)]
+pub struct Memory {
+    pub(super) cache: TokenCache<Caller>,
+    pub(super) scratch: Scratch,
+    pub(super) leases: Leases,
+    pub(super) limiter: Limiter,
+    // INVARIANT: one entry for each limit of the policy, in its order.
+    pub(super) identities: Vec<Identities>,
+    pub(super) failures: Identities,
+    pub(super) revocations: Revocations,
+    pub(super) hosts: LastHost,
+}
+
+impl Memory {
+    /// Joins the process's shared tables; `random` becomes the process's hash key if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// The shared cells cannot be read or written, or hold what is not ours.
+    pub fn open(policy: &Policy, cells: &impl Cells, random: [u8; 16]) -> Result<Self, CellFault> {
+        let seed = Seed::open(cells, random)?;
+        let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
+        revocations.refresh(cells)?;
+        let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
+        Ok(Self {
+            cache: TokenCache::default(),
+            scratch: Scratch::default(),
+            leases: Leases::new(),
+            limiter,
+            identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),
+            failures: limiter.identities(AUTH_FAILURES),
+            revocations,
+            hosts: LastHost::default(),
+        })
+    }
+}

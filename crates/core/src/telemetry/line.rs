@@ -1,0 +1,134 @@
+//! What is logged: one JSON line for each refusal, and a few for what passes but should be known.
+//!
+//! No token, no secret, no query. What a client sent is escaped, and cut. Whether a line is written at all is
+//! [`super::sampler`]'s affair.
+
+use std::net::IpAddr;
+
+use crate::code::Code;
+use crate::denial::Denial;
+use crate::json::text::Object;
+use crate::policy::Policy;
+use crate::verdict::{Judged, Trail};
+
+/// What a log line tells of a request.
+#[derive(Debug, Clone, Default)]
+pub struct LoggedRequest {
+    /// The method, lossily decoded.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// Envoy's `x-request-id`.
+    pub request_id: String,
+    /// The client's address as limits count it.
+    pub client_ip: Option<IpAddr>,
+}
+
+/// One line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How loud it is.
+    pub level: log::Level,
+    /// One JSON object.
+    pub text: String,
+}
+
+/// The members of a line, in their order.
+struct Fields<'a> {
+    event: &'a str,
+    code: Option<Code>,
+    has_status: bool,
+    method: &'a str,
+    path: &'a str,
+    route: Option<&'a str>,
+    client_ip: Option<IpAddr>,
+    sub: Option<&'a str>,
+    kid: Option<&'a str>,
+    jti: Option<&'a str>,
+    request_id: &'a str,
+    limit: Option<&'a str>,
+    /// Of how many.
+    used: Option<(u32, u32)>,
+}
+
+fn fields<'a>(
+    event: &'a str,
+    policy: &'a Policy,
+    trail: &'a Trail,
+    request: &'a LoggedRequest,
+) -> Fields<'a> {
+    let caller = trail.caller();
+    Fields {
+        event,
+        code: None,
+        has_status: false,
+        method: &request.method,
+        path: &request.path,
+        route: policy.route_label(trail.form.route),
+        client_ip: request.client_ip,
+        sub: caller.and_then(|caller| caller.token.subject()),
+        kid: caller.and_then(|caller| policy.tokens.keys.kid(caller.token.key())),
+        jti: caller.and_then(|caller| caller.token.jti()),
+        request_id: &request.request_id,
+        limit: None,
+        used: None,
+    }
+}
+
+fn line(level: log::Level, fields: &Fields<'_>) -> Line {
+    let mut line = Object::new();
+    line.text("event", fields.event);
+    line.text_if_any("code", fields.code.map(Code::as_str));
+    if let Some(code) = fields.code.filter(|_| fields.has_status) {
+        line.number("status", code.status().into());
+    }
+    line.text("method", fields.method);
+    line.text("path", fields.path);
+    line.text_or_null("route", fields.route);
+    line.text_or_null("client_ip", fields.client_ip.map(|address| address.to_string()).as_deref());
+    line.text_or_null("sub", fields.sub);
+    line.text_or_null("kid", fields.kid);
+    line.text_or_null("jti", fields.jti);
+    line.text("request_id", fields.request_id);
+    line.text_if_any("limit", fields.limit);
+    if let Some((used, max_requests)) = fields.used {
+        line.number("used", used);
+        line.number("max_requests", max_requests);
+    }
+    Line { level, text: line.end() }
+}
+
+/// The line of a refusal. A revoked token in use is an error: somebody has what they should not have.
+pub fn refused(
+    policy: &Policy,
+    denial: &Denial,
+    trail: &Trail,
+    request: &LoggedRequest,
+    carried_out: bool,
+) -> Line {
+    let code = denial.code();
+    let event = if carried_out { "refused" } else { "would_refuse" };
+    let level = if code == Code::TokenRevoked { log::Level::Error } else { log::Level::Warn };
+    let limit = denial.over_limit().map(|over| over.name.as_str());
+    let common = fields(event, policy, trail, request);
+    line(level, &Fields { code: Some(code), has_status: true, limit, ..common })
+}
+
+/// The line of a token older than `max_token_age_hours` that is let pass ([`crate::token::Age::Old`]).
+pub fn old_token(policy: &Policy, trail: &Trail, request: &LoggedRequest) -> Line {
+    let common = fields("warned", policy, trail, request);
+    line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld), ..common })
+}
+
+/// The line of a caller who comes near a limit.
+pub fn near_limit(policy: &Policy, judged: &Judged, trail: &Trail, request: &LoggedRequest) -> Line {
+    let common = fields("limit_warned", policy, trail, request);
+    line(
+        log::Level::Warn,
+        &Fields {
+            limit: policy.limit(judged.limit).map(|rule| rule.name.as_str()),
+            used: Some((judged.outcome.used, judged.quota.max_requests.get())),
+            ..common
+        },
+    )
+}

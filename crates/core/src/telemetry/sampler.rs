@@ -1,0 +1,97 @@
+//! Which lines are logged when one client sends a flood? Sampled ones, so that refusing stays cheaper than asking.
+
+use std::net::IpAddr;
+
+use crate::code::Code;
+use crate::time::UnixNanos;
+
+/// Lines of one code and one client that are written in full in a period; of what follows, one in `SAMPLE`.
+const BURST: u32 = 20;
+const SAMPLE: u32 = 100;
+const PERIOD_SECONDS: u64 = 10;
+/// Slots in each half of the sampler.
+const SLOTS: usize = 1024;
+
+/// Decides which lines are written. Each counts in one slot of either half, and the lower count decides: a client who
+/// shares one slot with a flood has the other one to itself, and taking turns at one slot wins nobody a new burst. So
+/// memory is bounded, and so is what all clients together can make it write.
+#[derive(Debug)]
+pub struct Sampler {
+    halves: [[Counted; SLOTS]; 2],
+}
+
+/// Lines since the beginning of a slot's period.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    since: UnixNanos,
+    lines: u32,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { halves: [[Counted::default(); SLOTS]; 2] }
+    }
+}
+
+impl Counted {
+    fn add(&mut self, now: UnixNanos) -> u32 {
+        if now < self.since || self.since.plus_seconds(PERIOD_SECONDS) <= now {
+            *self = Self { since: now, lines: 0 };
+        }
+        self.lines = self.lines.saturating_add(1);
+        self.lines
+    }
+}
+
+impl Sampler {
+    /// Whether the refusal with `code` of the client at `address` is to be logged.
+    pub fn admits(&mut self, code: Code, address: Option<IpAddr>, now: UnixNanos) -> bool {
+        let client = match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
+            Some(IpAddr::V6(address)) => u64::try_from(address.to_bits() >> 64).unwrap_or(0),
+            None => 0,
+        };
+        let of_code = code
+            .as_str()
+            .bytes()
+            .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let key = client
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .wrapping_add(of_code.wrapping_mul(0xff51_afd7_ed55_8ccd));
+        let counts = self.halves.iter_mut().zip([54, 44]).filter_map(|(slots, shift)| {
+            let slot = usize::try_from(key >> shift).unwrap_or(0) % SLOTS;
+            slots.get_mut(slot).map(|counted| counted.add(now))
+        });
+        counts.min().is_none_or(|lines| lines <= BURST || lines % SAMPLE == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_sampled_and_others_are_not() {
+        let mut sampler = Sampler::default();
+        let address = |last| Some(IpAddr::from([10, 0, 0, last]));
+        let now = UnixNanos::from_seconds(1000);
+        let logged = (0..10_000).filter(|_| sampler.admits(Code::TokenExpired, address(1), now)).count();
+        assert_eq!(logged, 120);
+        assert!(sampler.admits(Code::TokenMissing, address(1), now));
+        assert!(sampler.admits(Code::TokenExpired, address(2), now));
+        assert!(sampler.admits(Code::TokenExpired, address(1), now.plus_seconds(10)));
+    }
+
+    #[test]
+    fn many_who_take_turns_cannot_flood_the_log_either() {
+        let mut sampler = Sampler::default();
+        let now = UnixNanos::from_seconds(1000);
+        let logged = (0..1_000_000_u32)
+            .filter(|number| {
+                let address = IpAddr::from((0x0a00_0000 + number % 50_000).to_be_bytes());
+                sampler.admits(Code::TokenMissing, Some(address), now)
+            })
+            .count();
+        assert!(logged < 31_000, "{logged}");
+    }
+}

@@ -1,0 +1,182 @@
+//! The host in memory: a process with its shared cells, and one stream of it.
+
+use std::cell::Cell;
+
+use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::effect::Reply;
+use api_guard_core::effect::forward::Edit;
+use api_guard_core::fault::Fault;
+use api_guard_core::guard::Question;
+use api_guard_core::host::{Action, Host, NotDone, StreamHost};
+use api_guard_core::telemetry::line::Line;
+
+/// A process whose every client has one address.
+#[derive(Debug, Default)]
+pub struct Process {
+    /// Its shared cells.
+    pub cells: MemoryCells,
+    /// Whether another worker is faster at every store.
+    pub contended: Cell<bool>,
+    /// Whether no cell can be loaded.
+    pub broken: Cell<bool>,
+    /// The peer's address with its port, in place of an address of IPv4.
+    pub address: Option<&'static str>,
+}
+
+impl Cells for Process {
+    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
+        if self.broken.get() { Err(CellFault) } else { self.cells.load(key) }
+    }
+
+    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(key, bytes, expected) }
+    }
+}
+
+impl Host for Process {
+    type Cells = Self;
+    type Bytes = Vec<u8>;
+
+    fn cells(&self) -> &Self {
+        self
+    }
+
+    fn peer_address(&self) -> Option<Vec<u8>> {
+        Some(self.address.unwrap_or("192.0.2.1:1").as_bytes().to_vec())
+    }
+}
+
+/// An action that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// [`Edit::Remove`].
+    Removed(Vec<u8>),
+    /// [`Edit::Add`].
+    Added(String, Vec<u8>),
+    /// [`Edit::Set`].
+    Set(String, Vec<u8>),
+    /// [`Action::MarkResponse`].
+    Marked(&'static str, String),
+    /// [`Action::FilterState`].
+    FilterState(&'static str, Vec<u8>),
+    /// [`Action::Count`], by the counter's number.
+    Counted(usize),
+    /// [`Action::Log`].
+    Logged(Line),
+    /// [`Action::Reply`].
+    Replied(Reply, bool),
+    /// [`Action::Ask`].
+    Asked(u32, Question),
+    /// [`Action::Resume`].
+    Resumed,
+}
+
+/// One stream of a process: what it holds of the body, and what was done.
+#[derive(Debug)]
+pub struct Stream<'p> {
+    /// The process.
+    pub process: &'p Process,
+    /// What the host has buffered of the request's body.
+    pub body: Vec<u8>,
+    /// How many bytes of the request have come; `None`: the host cannot tell.
+    pub received: Option<u64>,
+    /// Whether the host has answered by itself.
+    pub is_answered: bool,
+    /// Whether edits fail.
+    pub refuses_edits: bool,
+    /// Whether nobody can be asked.
+    pub cannot_ask: bool,
+    /// What was done, in order.
+    pub done: Vec<Done>,
+}
+
+impl<'p> Stream<'p> {
+    /// A stream of which nothing but its headers has come.
+    pub fn new(process: &'p Process) -> Self {
+        Self {
+            process,
+            body: Vec::new(),
+            received: Some(0),
+            is_answered: false,
+            refuses_edits: false,
+            cannot_ask: false,
+            done: Vec::new(),
+        }
+    }
+
+    /// The replies that were given.
+    pub fn replies(&self) -> impl Iterator<Item = &Reply> {
+        self.done.iter().filter_map(|done| match done {
+            Done::Replied(reply, _) => Some(reply),
+            Done::Removed(_)
+            | Done::Added(..)
+            | Done::Set(..)
+            | Done::Marked(..)
+            | Done::FilterState(..)
+            | Done::Counted(_)
+            | Done::Logged(_)
+            | Done::Asked(..)
+            | Done::Resumed => None,
+        })
+    }
+
+    /// The value of a filter state, as it was last written.
+    pub fn filter_state(&self, wanted: &str) -> Option<String> {
+        self.done.iter().rev().find_map(|done| match done {
+            Done::FilterState(name, value) if *name == wanted => {
+                Some(String::from_utf8_lossy(value).into_owned())
+            }
+            _ => None,
+        })
+    }
+}
+
+impl Host for Stream<'_> {
+    type Cells = Process;
+    type Bytes = Vec<u8>;
+
+    fn cells(&self) -> &Process {
+        self.process
+    }
+
+    fn peer_address(&self) -> Option<Vec<u8>> {
+        self.process.peer_address()
+    }
+}
+
+impl StreamHost for Stream<'_> {
+    fn random(&self) -> Option<[u8; 16]> {
+        Some([7; 16])
+    }
+
+    fn bytes_received(&self) -> Option<u64> {
+        self.received
+    }
+
+    fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
+    fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault> {
+        Ok(self.body.iter().copied().take(most).collect())
+    }
+
+    fn act(&mut self, action: Action<'_>) -> Result<(), NotDone> {
+        let done = match action {
+            Action::Edit(_) if self.refuses_edits => return Err(NotDone),
+            Action::Ask { .. } if self.cannot_ask => return Err(NotDone),
+            Action::Edit(Edit::Remove(name)) => Done::Removed(name.to_vec()),
+            Action::Edit(Edit::Add(name, value)) => Done::Added(name.to_owned(), value.to_vec()),
+            Action::Edit(Edit::Set(name, value)) => Done::Set(name.to_owned(), value.to_vec()),
+            Action::MarkResponse { name, value } => Done::Marked(name, value.to_owned()),
+            Action::FilterState { name, value } => Done::FilterState(name, value.to_vec()),
+            Action::Count(counter) => Done::Counted(counter.get()),
+            Action::Log(line) => Done::Logged(line.clone()),
+            Action::Reply { reply, is_grpc } => Done::Replied(reply.clone(), is_grpc),
+            Action::Ask { number, question } => Done::Asked(number, question),
+            Action::Resume => Done::Resumed,
+        };
+        self.done.push(done);
+        Ok(())
+    }
+}

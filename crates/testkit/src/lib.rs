@@ -1,0 +1,47 @@
+//! What tests, fuzz targets and benchmarks have in common: one host in memory, tokens that are signed, policies that are
+//! written as JSON. What goes wrong in here is a mistake of the test that asked for it, so it panics.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod guarded;
+mod host;
+mod token;
+
+use api_guard_core::config::Environment;
+use api_guard_core::policy::Policy;
+use serde_json::Value;
+
+pub use guarded::{Guarded, code};
+pub use host::{Done, Process, Stream};
+pub use token::{sign, sign_with, token};
+
+/// The secret of every policy and token that names no other.
+pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+
+/// The policy of a configuration. Variables that its secrets name have the value [`SECRET`].
+///
+/// # Panics
+///
+/// If the configuration is not valid.
+pub fn policy(configuration: &Value) -> Policy {
+    parse(configuration.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{errors}\n{configuration}"))
+}
+
+/// The policy of a configuration's text, whose secrets are as for [`policy`].
+///
+/// # Errors
+///
+/// Everything that is wrong with it, in words.
+pub fn parse(text: &[u8]) -> Result<Policy, String> {
+    let environment = Environment { lookup: &|_| Some(SECRET.as_bytes().to_vec()), must_be_set: true };
+    Policy::parse(text, &environment).map_err(|errors| errors.to_string())
+}
+
+/// Headers as bytes.
+pub fn bytes<'a>(headers: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
+    headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+}
+
+/// The headers of a request for `localhost`, and more.
+pub fn request<'a>(method: &'a str, path: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&[(":method", method), (":path", path), (":authority", "localhost")], more].concat()
+}

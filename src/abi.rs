@@ -1,0 +1,288 @@
+//! Calls to Envoy, in bytes: what the ABI offers, declared and wrapped.
+//!
+//! The SDK's own wrappers panic on header values that are not UTF-8 and on every status that they do not expect, and a
+//! panic takes the whole VM down. Here every status but Ok is an error value, and nothing is decoded.
+
+use api_guard_core::cells::CellFault;
+use api_guard_core::effect::Reply;
+use api_guard_core::fault::Fault;
+use api_guard_core::host::NotDone;
+use api_guard_core::time::UnixNanos;
+
+use crate::block;
+use crate::memory::{Received, receive};
+
+/// ABI 0.2.1: `proxy_status_t`.
+pub(crate) const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const CAS_MISMATCH: u32 = 8;
+
+/// ABI 0.2.1: `proxy_map_type_t`, `proxy_buffer_type_t`, `proxy_stream_type_t`.
+const REQUEST_HEADERS: u32 = 0;
+const RESPONSE_HEADERS: u32 = 2;
+const REQUEST_BODY: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const REQUEST_STREAM: u32 = 0;
+const COUNTER: u32 = 0;
+
+#[expect(unsafe_code, reason = "the proxy-wasm ABI")]
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_set_effective_context(id: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+}
+
+/// The request's headers, in the form that [`block::Block`] reads.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn request_headers() -> Option<Received> {
+    // SAFETY: both pointers are valid for writing during the call.
+    receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).ok()
+}
+
+/// Adds a request header of which there is none yet.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+pub(crate) fn add_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
+    // SAFETY: pointers and lengths are those of live slices; the host copies them.
+    let status = unsafe {
+        proxy_add_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+    if status == OK { Ok(()) } else { Err(NotDone) }
+}
+
+/// Gives a request header this value alone.
+pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
+    set_header(REQUEST_HEADERS, name, value)
+}
+
+/// Gives a response header this value alone.
+pub(crate) fn set_response_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
+    set_header(RESPONSE_HEADERS, name, value)
+}
+
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+fn set_header(map: u32, name: &[u8], value: &[u8]) -> Result<(), NotDone> {
+    // SAFETY: pointers and lengths are those of live slices; the host copies them.
+    let status = unsafe {
+        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+    if status == OK { Ok(()) } else { Err(NotDone) }
+}
+
+/// Removes all request headers of this name.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), NotDone> {
+    // SAFETY: pointer and length are those of a live slice; the host copies it.
+    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    if status == OK { Ok(()) } else { Err(NotDone) }
+}
+
+/// The peer's address with its port; `None` where there is none.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
+pub(crate) fn source_address() -> Option<Received> {
+    const PATH: &[u8] = b"source\0address";
+    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
+    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
+}
+
+/// How many bytes of the current request Envoy has received, its headers included. Not `request.size`: that is what a
+/// client declares, whether it has come or not.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
+pub(crate) fn size_received() -> Option<u64> {
+    const PATH: &[u8] = b"request\0total_size";
+    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
+    let value =
+        receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()?;
+    (*value).try_into().ok().map(u64::from_le_bytes)
+}
+
+/// Whether Envoy has decided on an answer to the current request already.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
+pub(crate) fn is_answered() -> bool {
+    const PATH: &[u8] = b"response\0code_details";
+    // SAFETY: the path is a constant; the other pointers are valid for writing during the call.
+    receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) })
+        .is_ok_and(|details| !details.is_empty())
+}
+
+/// Writes filter state `wasm.NAME`, for access logs and later filters. Failing to is no reason to refuse.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
+    // SAFETY: pointers and lengths are those of live slices; the host copies them.
+    let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// A cell's content and CAS number; `None` if there is no such cell.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices and locals")]
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, CellFault> {
+    let mut cas = 0;
+    // SAFETY: the key is a live slice; the other pointers are valid for writing during the call.
+    match receive(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+    }) {
+        Ok(bytes) => Ok(Some((bytes, cas))),
+        Err(NOT_FOUND) => Ok(None),
+        Err(_) => Err(CellFault),
+    }
+}
+
+/// Replaces a cell if `cas` fits: 0 always does, another number if it is the cell's or there is no cell. Whether it did.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+pub(crate) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool, CellFault> {
+    // SAFETY: pointers and lengths are those of live slices; the host copies them.
+    match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), bytes.as_ptr(), bytes.len(), cas) } {
+        OK => Ok(true),
+        CAS_MISMATCH => Ok(false),
+        _ => Err(CellFault),
+    }
+}
+
+/// What is buffered of the request's body, at most `length` bytes.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
+    // SAFETY: both pointers are valid for writing during the call.
+    match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, 0, length, data, size) }) {
+        Ok(bytes) => Ok(bytes),
+        Err(NOT_FOUND) => Ok(Vec::new()),
+        Err(_) => Err(Fault::Body),
+    }
+}
+
+/// The plugin's configuration.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn plugin_configuration(length: usize) -> Vec<u8> {
+    // SAFETY: both pointers are valid for writing during the call.
+    receive(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, length, data, size) })
+        .unwrap_or_default()
+}
+
+/// Answers the request. Envoy then stops it, whatever the callback returns.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+pub(crate) fn send_reply(reply: &Reply, grpc: bool) {
+    let headers: Vec<(&[u8], &[u8])> =
+        reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let headers = block::encode(&headers);
+    let body = if grpc { reply.grpc_message.as_bytes() } else { reply.body.as_bytes() };
+    // SAFETY: pointers and lengths are those of live slices; the host copies them.
+    let status = unsafe {
+        proxy_send_local_response(
+            u32::from(reply.status),
+            reply.details.as_ptr(),
+            reply.details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            reply.grpc_status,
+        )
+    };
+    if status != OK {
+        log::error!("Envoy took no reply (status {status}); the request stays stopped");
+    }
+}
+
+/// The number of the counter of this name; `None` if Envoy takes no more.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a slice and a local")]
+pub(crate) fn define_counter(name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: the name is a live slice; `id` is valid for writing during the call.
+    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    (status == OK).then_some(id)
+}
+
+/// Adds to a counter.
+#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
+pub(crate) fn increment(counter: u32, by: u32) {
+    // SAFETY: takes numbers only.
+    let _ = unsafe { proxy_increment_metric(counter, i64::from(by)) };
+}
+
+/// Makes the next calls concern this context, a stream or a root; false if Envoy knows none of the kind any more.
+#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
+pub(crate) fn enter(context: u32) -> bool {
+    // SAFETY: takes a number only.
+    unsafe { proxy_set_effective_context(context) == OK }
+}
+
+/// Lets a paused request go on.
+#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
+pub(crate) fn resume_request() {
+    // SAFETY: takes a number only.
+    let status = unsafe { proxy_continue_stream(REQUEST_STREAM) };
+    if status != OK {
+        log::error!("Envoy did not let a request go on (status {status})");
+    }
+}
+
+/// Calls this VM's `on_tick` with this period, milliseconds.
+#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
+pub(crate) fn set_tick_period(milliseconds: u32) {
+    // SAFETY: takes a number only.
+    let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
+/// The time. Zero if the clock cannot be read: then no token with a date is valid.
+#[expect(unsafe_code, reason = "a call of the ABI with a pointer to a local")]
+pub(crate) fn now() -> UnixNanos {
+    let mut nanos = 0;
+    // SAFETY: the pointer is valid for writing during the call.
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) };
+    UnixNanos::from_nanos(if status == OK { nanos } else { 0 })
+}
+
+/// Random bytes for the process's hash key; `None` if Envoy has none to give.
+pub(crate) fn random() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
+}
+
+/// A variable of the VM's environment.
+pub(crate) fn variable(name: &str) -> Option<Vec<u8>> {
+    std::env::var_os(name).map(|value| value.into_encoded_bytes())
+}
