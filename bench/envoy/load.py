@@ -17,7 +17,7 @@ from envoy import Envoy, Failed, cores, on_cores
 SCRIPT = Path(__file__).resolve().parent / "load.lua"
 SLICE_SECONDS = 0.1
 CONNECTIONS_PER_WORKER = 16
-SLOW_CONNECTIONS = 400  # with 100 ms for each request: 4,000 requests/s, which one core bears
+SLOW_CONNECTIONS = 200  # with 100 ms for each request: 2,000 requests/s, about half of what one core bears
 WAITING = 3_000
 WAITING_SECONDS = 5.0  # Envoy flushes its statistics every 5 s: each window has one flush
 FILES_AT_MOST = 65_536
