@@ -34,7 +34,10 @@ CALLS = {
 }
 # What api-guard does at the least for a request that forwards the subject alone and tells no limit, with and without
 # an address to ask for.
-FLOORS = ["headers, clock, stamp, address, added header, filter state", "headers, clock, stamp, added header, filter state"]
+FLOORS = [
+    "headers, clock, stamp, address, added header, filter state",
+    "headers, clock, stamp, added header, filter state",
+]
 # The modules that are built for comparison: name -> (source, flags)
 BUILT = {
     "empty": ("empty.rs", []),

@@ -95,10 +95,12 @@ def kind_of(chain: str) -> Kind | None:
 
 def chosen() -> list[Kind]:
     """The kinds that `BENCH_KIND` names (comma-separated, `none`: what they are compared with, alone), else all."""
-    words = os.environ.get("BENCH_KIND", "")
-    if words in ("", "none"):
-        return [] if words else KINDS
-    names = [kind.name for kind in KINDS]
-    if unknown := set(words.split(",")) - set(names):
-        raise Failed(f"BENCH_KIND: no such kind: {', '.join(sorted(unknown))}; there are {', '.join(names)}, none")
-    return [kind for kind in KINDS if kind.name in words.split(",")]
+    words = os.environ.get("BENCH_KIND")
+    if not words:
+        return KINDS
+    if words == "none":
+        return []
+    wanted, known = words.split(","), [kind.name for kind in KINDS]
+    if unknown := set(wanted) - set(known):
+        raise Failed(f"BENCH_KIND: no such kind: {', '.join(sorted(unknown))}; there are {', '.join(known)}, none")
+    return [kind for kind in KINDS if kind.name in wanted]

@@ -41,16 +41,16 @@ def write(bench, footprint: dict):
     """Writes results.json, results.md and chart.svg, and prints the table."""
     options, folder, results = bench.options, bench.folder, bench.results
     machine = describe_machine(bench.binary)
-    promised = [(target, measured(results, target), measured(results, target.before())) for target in targets(bench.kinds)]
+    promised = [(t, measured(results, t), measured(results, t.before())) for t in targets(bench.kinds)]
     lines = ["# api-guard beside Envoy's own filters", ""]
     lines += [f"- {key}: {value}" for key, value in machine.items()]
     lines += [
         f"- rounds: {options.rounds} of {options.seconds:g} s of each chain, in turns of 0.1 s; one worker "
-        f"on one core and {CONNECTIONS_PER_WORKER} connections unless said; upstream: a direct response unless said",
-        f"- {plan.Upstream.SLOW.value}: the chains one after another, {SLOW_CONNECTIONS} connections; requests that wait: "
-        f"all chains at once, {WAITING_SECONDS:g} s of each round",
-        "- every figure: CPU of the Envoy process, per request unless said; median of the rounds (quartiles); added: over "
-        "no filter in the same round",
+        f"on one core and {CONNECTIONS_PER_WORKER} connections; the upstream is a direct response",
+        f"- where the upstream takes its time: one chain after another and {SLOW_CONNECTIONS} connections; where it never "
+        f"answers: all chains at once, for {WAITING_SECONDS:g} s of each round",
+        "- every figure: CPU of the Envoy process, per request unless said; median of the rounds (quartiles); added: "
+        "over no filter in the same round",
         "",
     ]
     lines += load_lines(results) + before_lines(results)
@@ -114,7 +114,7 @@ def describe_machine(binary: str) -> dict[str, str]:
 
 
 def measured(results: Results, target: Target) -> list[float]:
-    """The promised figure round by round: a ratio of what is added, or beside no filter what is added; none unmeasured."""
+    """The promised figure round by round: a ratio of what is added, or what is added over no filter."""
     for load, runs in results:
         if load.name == target.load and target.of in runs and target.to in runs:
             mine = added(runs, target.of, load.chains[0])
@@ -164,14 +164,16 @@ def target_lines(promised: list[tuple[Target, list[float], list[float]]], bench)
         points = target.to == NONE
         verdict = ("yes" if statistics.median(now) <= target.at_most else "NO") if now else ""
         cells = [f"{target.of} ({target.load})", "" if points else target.to]
-        cells += [f"{target.at_most:.2f}{' points' if points else ''}", said(now) or "not measured", verdict, said(before)]
+        cells.append(f"{target.at_most:.2f}{' points' if points else ''}")
+        cells += [said(now) or "not measured", verdict, said(before)]
         lines.append(f"| {' | '.join(cells)} |")
     for kind in bench.kinds:
         now, before = (bench.files.get(kind.name + build) for build in ("", BEFORE))
         if kind.kib_at_most and now:
             verdict = "yes" if kib(now) <= kind.kib_at_most else "NO"
             was = f"{kib(before):.0f}" if before else ""
-            lines.append(f"| size of the {kind.name}, KiB | | {kind.kib_at_most} | {kib(now):.0f} | {verdict} | {was} |")
+            cells = [f"size of the {kind.name}, KiB", "", str(kind.kib_at_most), f"{kib(now):.0f}", verdict, was]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
