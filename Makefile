@@ -31,12 +31,12 @@ build: tools ## the module to ship, at dist/api_guard.wasm
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-bench: bench-envoy bench-core ## both benchmarks, about 25 minutes (ARGS=--quick: a few)
+bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)
 # They would measure each other, and no other argument means the same to both.
 .NOTPARALLEL: bench
 bench: CORE_ARGS = $(filter --quick,$(ARGS))
 
-bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 20 minutes (ARGS=--quick: 3)
+bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 25 minutes (ARGS=--quick: 4; BENCH_KIND=module: only that kind)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 bench/envoy/bench.py $(ARGS)
 
 # Apart from the other builds, which have another Cargo.lock and other profiles.

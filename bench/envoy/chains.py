@@ -1,7 +1,8 @@
 """What is compared: one Envoy bootstrap for each chain of filters. Everything around the chain is the same for all.
 
-The upstream is a direct response, so its cost is not in the figures. The native chain enforces the same policy in the
-same order as api-guard: token (jwt_authn), limit by address and subject (local_ratelimit), permission (rbac).
+An upstream that answers at once is a direct response of the same Envoy; one that takes its time is another process,
+whose CPU is not counted. The native chain enforces the same policy in the same order as api-guard: token (jwt_authn),
+limit by address and subject (local_ratelimit), permission (rbac).
 """
 
 import json
@@ -15,6 +16,9 @@ FILTER = "envoy.filters.http"
 PLENTY = 100_000_000  # a limit that a benchmark never reaches
 FEW = 100  # a limit that a benchmark reaches at once
 LONG_WINDOW_SECONDS = 3600
+LATE = "/orders/late"  # the one path that goes to the upstream; everything else is answered at once
+UPSTREAM_SECONDS = 0.1  # what the slow upstream takes for a request
+ANSWER = {"status": 200, "body": {"inline_string": "ok\n"}}
 
 ORDERS = [
     {"path": "/orders/{id}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"]},
@@ -22,12 +26,11 @@ ORDERS = [
 ]
 
 
-def guard_policy(requests=PLENTY, window=60, routes=None, defaults=False, revocation=False, trusted=False) -> dict:
-    """api-guard's configuration: token, permission on the route, one limit by address and subject, subject forwarded.
+def guard_policy(requests=PLENTY, window=60, routes=None, revocation=False, trusted=False) -> dict:
+    """api-guard's configuration: token, permission on the route, one limit by address and subject; all else by default.
 
-    `defaults` leaves on what a bare configuration adds: the permissions header upstream and the limit's headers on
-    admitted responses. `trusted` takes the client's address from the header that Envoy sets itself, as `use_remote_address`
-    allows, instead of asking for it.
+    So subject and permissions go upstream, and admitted responses tell the limit. `trusted` takes the client's address
+    from the header that Envoy sets itself, as `use_remote_address` allows, instead of asking for it.
     """
     limit = {"name": "default", "max_requests": requests, "window_seconds": window, "key": ["client_ip", "subject"]}
     policy = {
@@ -35,9 +38,6 @@ def guard_policy(requests=PLENTY, window=60, routes=None, defaults=False, revoca
         "routes": ORDERS if routes is None else routes,
         "rate_limits": [limit],
     }
-    if not defaults:
-        policy["forward"] = {"subject_header": "x-auth-subject", "permissions_header": None}
-        policy["replies"] = {"rate_limit_headers": "none"}
     if trusted:
         policy["client_ip"] = {"from": "x-envoy-external-address"}
     if revocation:
@@ -75,18 +75,15 @@ def wasm(module: Path, vm_id: str, configuration: str | None = None) -> list[dic
     return [{"name": f"{FILTER}.wasm", "typed_config": {"@type": f"{HTTP}.wasm.v3.Wasm", "config": plugin}}]
 
 
-def native(cache: bool, requests=PLENTY, window=60, defaults=False) -> list[dict]:
-    """Envoy's own filters doing what `guard_policy` asks for, with the same extras where `defaults` is set."""
-    claims = [{"header_name": "x-auth-subject", "claim_name": "sub"}]
-    if defaults:
-        claims.append({"header_name": "x-auth-permissions", "claim_name": "permissions"})
+def native(cache: bool, requests=PLENTY, window=60) -> list[dict]:
+    """Envoy's own filters doing what `guard_policy` asks for: the subject goes upstream, and answers tell the limit."""
     provider = {
         "local_jwks": {"inline_string": tokens.jwks()},
         "forward": True,
         "require_expiration": True,
         "clock_skew_seconds": 1,
         "payload_in_metadata": "claims",
-        "claim_to_headers": claims,
+        "claim_to_headers": [{"header_name": "x-auth-subject", "claim_name": "sub"}],
     }
     if cache:
         provider["jwt_cache_config"] = {"jwt_cache_size": 100}
@@ -106,12 +103,11 @@ def native(cache: bool, requests=PLENTY, window=60, defaults=False) -> list[dict
         "filter_enforced": always,
         "descriptors": [{"entries": [{"key": "remote_address"}, {"key": "subject"}], "token_bucket": bucket}],
         "max_dynamic_descriptors": 10_000,
+        "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
     }
     # On the filter, not on the route: a direct response has no route entry, and Envoy would pass over its limits.
     subject = {"request_headers": {"header_name": "x-auth-subject", "descriptor_key": "subject"}}
     local_ratelimit["rate_limits"] = [{"actions": [{"remote_address": {}}, subject]}]
-    if defaults:
-        local_ratelimit["enable_x_ratelimit_headers"] = "DRAFT_VERSION_03"
     may_read = {
         "filter": f"{FILTER}.jwt_authn",
         "path": [{"key": "claims"}, {"key": "permissions"}],
@@ -124,34 +120,46 @@ def native(cache: bool, requests=PLENTY, window=60, defaults=False) -> list[dict
     return [{"name": f"{FILTER}.{name}", "typed_config": config} for name, config in chain.items()]
 
 
-def bootstrap(chain: list[dict], port: int, admin_port: int, bodies=False) -> dict:
+def bootstrap(chain: list[dict], port: int, admin_port: int, bodies=False, upstream_port: int | None = None) -> dict:
     """A whole Envoy with this chain. `/echo/` also shows in its response what would have reached the upstream.
 
     `bodies` waits for the body behind the chain: a direct response to a request half read closes the connection, and
-    what would be measured is the connecting.
+    what would be measured is the connecting. `upstream_port` is where requests to `LATE` go, for as long as they take.
     """
     behind = []
     if bodies:
         buffer = {"@type": f"{HTTP}.buffer.v3.Buffer", "max_request_bytes": 1_048_576}
         behind = [{"name": f"{FILTER}.buffer", "typed_config": buffer}]
-    answer = {"status": 200, "body": {"inline_string": "ok\n"}}
     seen = [
         {"header": {"key": f"x-seen-{name}", "value": f"%REQ(x-auth-{name})%"}} for name in ("subject", "permissions")
     ]
     routes = [
-        {"match": {"prefix": "/orders/"}, "direct_response": answer},
-        {"match": {"prefix": "/echo/"}, "direct_response": answer, "response_headers_to_add": seen},
-        {"match": {"prefix": "/"}, "direct_response": answer},
+        {"match": {"prefix": "/orders/"}, "direct_response": ANSWER},
+        {"match": {"prefix": "/echo/"}, "direct_response": ANSWER, "response_headers_to_add": seen},
+        {"match": {"prefix": "/"}, "direct_response": ANSWER},
     ]
-    host = {"name": "all", "domains": ["*"], "routes": routes}
+    if upstream_port is None:
+        return _server([*chain, *behind], routes, port, admin_port)
+    late = {"match": {"path": LATE}, "route": {"cluster": "upstream", "timeout": "0s"}}
+    return _server([*chain, *behind], [late, *routes], port, admin_port, [_cluster(upstream_port)])
+
+
+def slow_upstream(port: int, admin_port: int) -> dict:
+    """An Envoy that answers every request after `UPSTREAM_SECONDS`, however many wait at a time."""
+    delay = {"fixed_delay": f"{UPSTREAM_SECONDS}s", "percentage": {"numerator": 100, "denominator": "HUNDRED"}}
+    fault = {"@type": f"{HTTP}.fault.v3.HTTPFault", "delay": delay}
+    routes = [{"match": {"prefix": "/"}, "direct_response": ANSWER}]
+    return _server([{"name": f"{FILTER}.fault", "typed_config": fault}], routes, port, admin_port)
+
+
+def _server(filters: list[dict], routes: list[dict], port: int, admin_port: int, clusters: list[dict] = ()) -> dict:
     manager = {
         "@type": f"{NETWORK}.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
         "use_remote_address": True,
-        "route_config": {"virtual_hosts": [host]},
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [
-            *chain,
-            *behind,
+            *filters,
             {"name": f"{FILTER}.router", "typed_config": {"@type": f"{HTTP}.router.v3.Router"}},
         ],
     }
@@ -162,7 +170,22 @@ def bootstrap(chain: list[dict], port: int, admin_port: int, bodies=False) -> di
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         ],
     }
-    return {"admin": {"address": _address(admin_port)}, "static_resources": {"listeners": [listener]}}
+    resources = {"listeners": [listener], "clusters": list(clusters)}
+    return {"admin": {"address": _address(admin_port)}, "static_resources": resources}
+
+
+def _cluster(port: int) -> dict:
+    """The upstream, without Envoy's usual 1,024 requests at a time."""
+    unlimited = {key: 1_000_000 for key in ("max_connections", "max_pending_requests", "max_requests")}
+    return {
+        "name": "upstream",
+        "connect_timeout": "10s",
+        "circuit_breakers": {"thresholds": [unlimited]},
+        "load_assignment": {
+            "cluster_name": "upstream",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+        },
+    }
 
 
 def _address(port: int) -> dict:

@@ -38,6 +38,11 @@ def find_envoy() -> str:
     return found
 
 
+def slug(name: str) -> str:
+    """The name as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
+
+
 def on_cores(allowed: set[int]):
     def prepare():
         _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nothing outlives the benchmark, however it ends
@@ -57,18 +62,17 @@ def _free_ports(count: int) -> list[int]:
 class Envoy:
     """One running Envoy. `load_seconds` is the time from its start to the first `/ready` that says so."""
 
-    def __init__(self, binary: str, make_bootstrap, name: str, folder: Path, workers: int = 1):
+    def __init__(self, binary: str, make_bootstrap, name: str, folder: Path, workers=1, on: set[int] | None = None):
         self.name = name
         self.port, self.admin_port = _free_ports(2)
-        file_name = re.sub(r"[^a-z0-9]+", "-", name.lower())
-        self.log_path = folder / f"{file_name}.log"
-        config = folder / f"{file_name}.json"
+        self.log_path = folder / f"{slug(name)}.log"
+        config = folder / f"{slug(name)}.json"
         config.write_text(json.dumps(make_bootstrap(self.port, self.admin_port)))
         command = [binary, "-c", str(config), "--concurrency", str(workers), "--disable-hot-restart"]
         started = time.monotonic()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=on_cores(cores(workers)[0])
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=on_cores(on or cores(workers)[0])
             )
         try:
             self._wait_until_ready(started + 60)
@@ -128,6 +132,11 @@ class Envoy:
             if answered < len(batch):
                 ahead = 1
             requests = requests[answered:]
+
+    def stat(self, name: str) -> int:
+        """A counter or gauge of the whole process."""
+        text = self.ask("GET", f"/stats?filter=^{re.escape(name)}$", port=self.admin_port)[2].decode()
+        return int(text.rpartition(":")[2]) if text.strip() else 0
 
     def cpu_seconds(self) -> float:
         """CPU time of all threads of the process so far, in the scheduler's nanoseconds (Linux CPUCLOCK_SCHED)."""

@@ -1,5 +1,7 @@
 -- Sends the requests of a file, one line each: METHOD PATH TOKEN ("-" for no token), in turn and again from the start.
--- Formats them once, before the first is sent. Ends with one line of JSON for load.py.
+-- Formats them once, before the first is sent. Ends with one line of JSON for load.py. Two more arguments, a number of
+-- connections and of milliseconds, spread the first requests evenly over that time: an upstream that takes as long for
+-- each keeps them apart.
 
 local threads = {}
 
@@ -31,6 +33,13 @@ function init(args)
   request = function()
     sent = sent + 1
     return requests[(sent - 1) % count + 1]
+  end
+  if args[3] then
+    local connections, milliseconds, begun = tonumber(args[2]), tonumber(args[3]), 0
+    delay = function()
+      begun = begun + 1
+      return begun <= connections and math.floor(begun * milliseconds / connections) or 0
+    end
   end
 end
 

@@ -5,8 +5,8 @@ import tokens
 from envoy import Envoy, Failed
 
 
-def check(envoy: Envoy, defaults: bool = False):
-    """200, 401 and 403 where they are due, and the subject upstream."""
+def check(envoy: Envoy, permissions: bool):
+    """200, 401 and 403 where they are due, the limit in the answer, the subject (and the permissions) upstream."""
     cases = [
         ("a good token", {}, 200),
         ("a wrong signature", {"secret": tokens.WRONG_SECRET}, 401),
@@ -22,8 +22,10 @@ def check(envoy: Envoy, defaults: bool = False):
     _expect(envoy, "a good token", answer, 200)
     if answer[1].get("x-seen-subject") != "user-42":
         raise Failed(f"`{envoy.name}` does not forward the subject: {answer}")
-    if defaults and not ("x-seen-permissions" in answer[1] and any("ratelimit" in name for name in answer[1])):
-        raise Failed(f"`{envoy.name}` lacks the permissions upstream or the limit's headers: {answer}")
+    if not any("ratelimit" in name for name in answer[1]):
+        raise Failed(f"`{envoy.name}` does not tell the limit: {answer}")
+    if permissions and answer[1].get("x-seen-permissions", "-") == "-":
+        raise Failed(f"`{envoy.name}` does not forward the permissions: {answer}")
 
 
 def exhaust(envoy: Envoy):
