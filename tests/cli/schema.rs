@@ -172,13 +172,29 @@ fn the_schema_and_the_parser_come_to_the_same_verdicts() {
     }
 }
 
+/// The README and every page of `docs`.
+fn pages() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = std::fs::read_dir(root.join("docs")).expect("the pages");
+    let pages = entries.map(|entry| entry.expect("a page").path());
+    pages
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .chain([root.join("README.md")])
+        .map(|path| std::fs::read_to_string(path).expect("a text"))
+        .collect()
+}
+
 #[test]
-fn every_configuration_that_the_readme_shows_fits_the_schema() {
+fn every_configuration_that_the_readme_and_the_pages_show_fits_the_schema() {
     let schema = schema();
-    let readme = include_str!("../../README.md");
-    let shown: Vec<&str> =
-        readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(shown.len() >= 2);
+    let lines = |text: &str| text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+    let pages: Vec<String> = pages().iter().map(|page| lines(page)).collect();
+    let shown: Vec<&str> = pages
+        .iter()
+        .flat_map(|page| page.split("```json\n").skip(1))
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(shown.len() >= 12, "{}", shown.len());
     for text in shown {
         let document: Value = serde_json::from_str(text).expect("JSON");
         assert!(schema.is_valid(&document), "{text}");

@@ -12,12 +12,14 @@ use crate::token::{base64url, now, payload, sign, sign_with, token};
 
 const DASHBOARD: &str = include_str!("../../examples/grafana/dashboard.json");
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
+/// The pages that name a metric beside the operations page.
+const PAGES: [&str; 2] = [include_str!("../../docs/answers.md"), include_str!("../../docs/limits.md")];
 const ALERTS: &str = include_str!("../../examples/prometheus/alerts.yaml");
 
 /// A key's name with everything in it that could end a label too early.
 const ODD_KID: &str = r#"https://keys.example/1.code.x.outcome.y?q="2"\{}:;,%25"#;
 
-/// Every counter with its labels (SPEC section 9).
+/// Every counter with its labels.
 const COUNTERS: [(&str, &[&str]); 6] = [
     ("api_guard_requests_total", &["code", "decision"]),
     ("api_guard_rate_limit_total", &["limit", "outcome"]),
@@ -338,7 +340,11 @@ fn dashboard_and_alerts_ask_for_what_envoy_shows() {
 #[test]
 fn the_operations_page_names_what_envoy_shows() {
     let envoy = busy();
-    let asked = assert_answerable(&settled(&envoy), OPERATIONS);
+    let settled = settled(&envoy);
+    for page in PAGES {
+        assert!(!assert_answerable(&settled, page).is_empty());
+    }
+    let asked = assert_answerable(&settled, OPERATIONS);
     for (name, _) in COUNTERS {
         assert!(asked.contains(name), "{name}: {asked:?}");
     }
