@@ -120,7 +120,7 @@ impl Shape for u64 {
 
 impl Shape for String {
     fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_str().map(str::to_owned).or_else(|| misfits.wrong(place, "a text"))
+        value.as_str().map(str::to_owned).or_else(|| misfits.wrong(place, "a string"))
     }
 }
 

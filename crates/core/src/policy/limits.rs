@@ -11,12 +11,17 @@ use crate::token::claims::TextSlot;
 /// The name under which failed authentications are counted and shown; no configured limit may have it.
 pub(crate) const AUTH_FAILURES: &str = "auth-failures";
 
+/// The longest window of a limit: a leap year, in seconds.
+pub(crate) const LONGEST_WINDOW_SECONDS: u32 = 31_622_400;
+
 /// One rate limit.
 #[derive(Debug)]
 pub(crate) struct LimitRule {
     pub(crate) name: String,
     pub(crate) max_requests: MaxRequests,
+    /// At most [`LONGEST_WINDOW_SECONDS`].
     pub(crate) window_seconds: NonZeroU32,
+    /// Share of the limit from which on requests are logged and counted as warned, percent; `None`: never.
     pub(crate) warn_at_percent: Option<u8>,
     pub(crate) key: Vec<KeyPart>,
     /// Its own mode, if it has one.

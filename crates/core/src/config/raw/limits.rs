@@ -23,7 +23,7 @@ pub struct RawLimit {
     #[cfg_attr(feature = "schema", schemars(required))]
     pub max_requests: Option<RawMaxRequests>,
     /// The window, seconds.
-    #[cfg_attr(feature = "schema", schemars(required, range(min = 1, max = 31_622_400)))]
+    #[cfg_attr(feature = "schema", schemars(required, range(min = 1, max = crate::policy::LONGEST_WINDOW_SECONDS)))]
     pub window_seconds: Option<u64>,
     /// What is counted apart: client_ip, subject, route, path, method, claim:NAME, header:NAME.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
