@@ -46,7 +46,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
         };
         let found = match (covering, &target) {
             (Some(covering), Some(target)) => table.find_covered(covering, target.path(), sought),
-            _ => Found::None,
+            _ => Found::NoRoute,
         };
         let allowed_at_all = preflight || form.allowed_methods.iter().any(|allowed| allowed == method);
         let (route, template) = match found {
@@ -54,8 +54,8 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 verdict.route = Some(index);
                 (self.policy.route(index), Some(template))
             }
-            Found::None if allowed_at_all => (None, None),
-            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::None) => {
+            Found::NoRoute if allowed_at_all => (None, None),
+            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::NoRoute) => {
                 let place = covering.zip(target.as_ref().map(Target::path));
                 if let Some(fault) = self.refuse_method(found, allowed_at_all, preflight, place, verdict) {
                     faults.push(fault);
@@ -95,7 +95,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
     ) -> Option<FormFault> {
         let find = |method| match place {
             Some((covering, path)) => self.policy.table.find_covered(covering, path, method),
-            None => Found::None,
+            None => Found::NoRoute,
         };
         let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
         let allowed = match found {
@@ -104,7 +104,7 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 let routes =
                     allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
                         Found::Route { index, .. } => self.policy.route(index),
-                        Found::None | Found::MethodNotAllowed { .. } => None,
+                        Found::NoRoute | Found::MethodNotAllowed { .. } => None,
                     });
                 let mut modes = routes.map(|route| route.mode);
                 if let Some(mode) = modes.next()
@@ -114,12 +114,12 @@ impl<'v, P: Proxy> Visit<'v, '_, P> {
                 }
                 owned(allowed)
             }
-            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
+            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
                 return None;
             }
-            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
+            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
                 Found::MethodNotAllowed { allowed } => owned(allowed),
-                Found::None | Found::Route { .. } => {
+                Found::NoRoute | Found::Route { .. } => {
                     owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
                 }
             },
