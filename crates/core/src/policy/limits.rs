@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 
 use super::Mode;
+use crate::index::KeyHeaderIndex;
 use crate::token::claims::TextSlot;
 
 /// The name under which failed authentications are counted and shown; no configured limit may have it.
@@ -46,8 +47,7 @@ pub(crate) enum KeyPart {
     Path,
     Method,
     Claim(TextSlot),
-    /// The header's index among the key headers of [`HeaderPlan`](crate::request::plan::HeaderPlan).
-    Header(usize),
+    Header(KeyHeaderIndex),
 }
 
 /// What counts as the client's address.
