@@ -116,7 +116,7 @@ fn quote(tree: &Value, at: &Pointer) -> Option<String> {
     Some(cut)
 }
 
-/// Whether a value at this place may be a secret, or somebody's secret written into the wrong place.
+/// Whether a value here may be a secret, or somebody's secret written into the wrong field.
 fn is_secret(at: &Pointer) -> bool {
     let field = |depth: usize| match at.steps().get(depth) {
         Some(Step::Field(name)) => Some(name.as_str()),

@@ -1,7 +1,7 @@
 //! The configuration as it is written: shapes, names and defaults, nothing else.
 //!
-//! Every struct refuses unknown fields and knows its defaults; no value is judged here. [`super::compile`] turns this
-//! into the always-valid [`super::Policy`]. The JSON Schema that `api-guard schema` prints is derived from these types.
+//! Every struct refuses unknown fields and knows its defaults; no value is judged here. Compiling turns this
+//! into the always valid [`Policy`](super::Policy). The JSON Schema that `api-guard schema` prints is derived from these types.
 
 mod forward;
 mod keys;

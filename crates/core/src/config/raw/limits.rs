@@ -62,13 +62,13 @@ pub enum RawMaxRequests {
 }
 
 impl Shape for RawMaxRequests {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         if let Some(number) = value.as_u64() {
             Some(Self::Fixed(number))
         } else if value.is_object() {
-            RawTiers::read(value, place, misfits).map(Self::ByClaim)
+            RawTiers::read(value, at, misfits).map(Self::ByClaim)
         } else {
-            misfits.wrong(place, r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
+            misfits.wrong(at, r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
         }
     }
 }
