@@ -50,6 +50,26 @@ pub(crate) enum KeyPart {
     Header(KeyHeaderIndex),
 }
 
+impl MaxRequests {
+    /// Whether the number depends on a verified token.
+    pub(crate) fn needs_token(&self) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::ByClaim { .. } => true,
+        }
+    }
+}
+
+impl KeyPart {
+    /// Whether this can be told only of a verified token.
+    pub(crate) fn needs_token(&self) -> bool {
+        match self {
+            Self::Subject | Self::Claim(_) => true,
+            Self::ClientIp | Self::Route | Self::Path | Self::Method | Self::Header(_) => false,
+        }
+    }
+}
+
 /// What counts as the client's address.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientIp {

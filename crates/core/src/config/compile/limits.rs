@@ -56,8 +56,7 @@ impl Limits {
             .filter_map(|(index, part)| key_part(parts, part, at.index(index)))
             .collect();
         let max_requests = max_requests?;
-        let by_token = |part: &KeyPart| matches!(part, KeyPart::Subject | KeyPart::Claim(_));
-        let needs_token = key.iter().any(by_token) || matches!(max_requests, MaxRequests::ByClaim { .. });
+        let needs_token = max_requests.needs_token() || key.iter().any(KeyPart::needs_token);
         Some(LimitRule {
             name: name?,
             max_requests,
