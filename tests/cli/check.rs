@@ -435,7 +435,7 @@ fn a_file_that_cannot_be_read_is_wrong_usage_and_one_that_makes_no_sense_is_an_e
         (b"a: [1", "error"),
         (b"", "error"),
         (b"{\"a\": \"\xff\"}", ":1:8: error"),
-        (b"{\"tokens\": {}, \"tokens\": {}}", ":1:16: error: /tokens: this name stands more than once"),
+        (b"{\"tokens\": {}, \"tokens\": {}}", ":1:16: error: /tokens: this name appears more than once"),
     ] {
         let run = check(content, &[]);
         assert_eq!(run.code, 1, "{run:?}");

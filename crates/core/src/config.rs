@@ -1,7 +1,7 @@
-//! The configuration: always valid once it exists, and every error at once where it does not come to exist.
+//! What does the operator's text say? Either a [`Policy`], which is valid, or everything that is wrong with it at once.
 //!
-//! Text becomes [`raw::RawConfig`] (shape), that becomes [`Policy`] (meaning). Nothing later than this module asks
-//! whether a setting makes sense. What each setting means is in the README; defaults are in [`raw`].
+//! Text becomes [`raw::RawConfig`] (shape), and that becomes a [`Policy`] (meaning). Nothing after this module asks
+//! whether a setting makes sense. The README says what each setting means; the defaults are in [`raw`].
 
 mod compile;
 mod document;
@@ -23,7 +23,11 @@ pub struct Environment<'e> {
 }
 
 impl Policy {
-    /// Reads a plugin configuration, or tells everything that is wrong with it.
+    /// Reads a plugin configuration.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, in the order of the document.
     pub fn parse(text: &[u8], environment: &Environment<'_>) -> Result<Self, ConfigErrors> {
         let mut document = document::Document::read(text);
         let raw = std::mem::take(&mut document.raw);
@@ -36,6 +40,10 @@ impl Policy {
     }
 
     /// The configuration as it is written, judged by its shape alone: what its JSON Schema describes.
+    ///
+    /// # Errors
+    ///
+    /// Everything that has the wrong shape, in the order of the document.
     pub fn parse_shape(text: &[u8]) -> Result<RawConfig, ConfigErrors> {
         let mut document = document::Document::read(text);
         document.report(Vec::new());

@@ -34,6 +34,10 @@ index! {
     LimitIndex
 }
 index! {
+    /// A header that limits are keyed by: its position among all of those.
+    KeyHeaderIndex
+}
+index! {
     /// A permission that the configuration names: its position in the
     /// [`PermissionBook`](crate::permission::PermissionBook).
     PermissionIndex

@@ -28,9 +28,9 @@ impl PermissionFormat {
         match self {
             Self::ResourceAction => {
                 let mut has_colon = false;
-                let is_good = text.bytes().enumerate().all(|(place, byte)| match byte {
+                let is_good = text.bytes().enumerate().all(|(index, byte)| match byte {
                     b'a'..=b'z' | b'_' => true,
-                    b':' => place > 0 && !std::mem::replace(&mut has_colon, true),
+                    b':' => index > 0 && !std::mem::replace(&mut has_colon, true),
                     _ => false,
                 });
                 is_good && has_colon && !text.ends_with(':')

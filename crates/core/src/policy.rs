@@ -27,7 +27,7 @@ pub(crate) use form::FormPolicy;
 pub(crate) use forward::Forward;
 pub use forward::ForwardToken;
 pub use limits::AddressFrom;
-pub(crate) use limits::{AUTH_FAILURES, ClientIp, KeyPart, LimitRule, MaxRequests};
+pub(crate) use limits::{AUTH_FAILURES, ClientIp, KeyPart, LONGEST_WINDOW_SECONDS, LimitRule, MaxRequests};
 pub(crate) use replies::Replies;
 pub use replies::{Detail, RateLimitHeaders};
 pub(crate) use revocation::Endpoint;

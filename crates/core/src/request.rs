@@ -11,7 +11,8 @@ pub mod target;
 
 use smallvec::SmallVec;
 
-use plan::{HeaderPlan, Known};
+use crate::index::KeyHeaderIndex;
+use plan::{HeaderPlan, Purpose};
 
 /// One request, borrowed from its header block.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ pub struct Request<'a> {
     /// Names as sent of headers that the upstream must not see.
     pub(crate) removals: SmallVec<[&'a [u8]; 1]>,
     /// Headers that limits are keyed by: the place in the plan, and the value.
-    pub(crate) key_headers: Vec<(usize, &'a [u8])>,
+    pub(crate) key_headers: Vec<(KeyHeaderIndex, &'a [u8])>,
 }
 
 const LONGEST_LOGGED_PATH: usize = 256;
@@ -75,30 +76,30 @@ impl<'a> Request<'a> {
     ) -> Self {
         let mut request = Self { has_body, ..Self::default() };
         for (name, value) in headers {
-            for role in plan.roles(name) {
-                request.place(role, name, value);
+            for purpose in plan.purposes(name) {
+                request.note(purpose, name, value);
             }
         }
         request
     }
 
-    fn place(&mut self, role: Known, name: &'a [u8], value: &'a [u8]) {
-        match role {
-            Known::Method => self.method = value,
-            Known::Path => self.path = Some(value),
-            Known::Authority => self.authority = value,
-            Known::ForwardedProto => self.forwarded_proto = Some(value),
-            Known::RequestId => self.request_id = Some(value),
-            Known::ExternalAddress => self.external_address = Some(value),
-            Known::ContentType => self.content_type.add(value),
-            Known::ContentLength => self.content_length.add(value),
-            Known::Origin => self.origin = true,
-            Known::PreflightMethod => self.preflight_method = Some(value),
-            Known::Upgrade => self.upgrade = true,
-            Known::Cookie => self.cookies.push(value),
-            Known::Token(source) => self.token_headers.push((source, value)),
-            Known::Removed => self.removals.push(name),
-            Known::Key(place) => self.key_headers.push((place, value)),
+    fn note(&mut self, purpose: Purpose, name: &'a [u8], value: &'a [u8]) {
+        match purpose {
+            Purpose::Method => self.method = value,
+            Purpose::Path => self.path = Some(value),
+            Purpose::Authority => self.authority = value,
+            Purpose::ForwardedProto => self.forwarded_proto = Some(value),
+            Purpose::RequestId => self.request_id = Some(value),
+            Purpose::ExternalAddress => self.external_address = Some(value),
+            Purpose::ContentType => self.content_type.add(value),
+            Purpose::ContentLength => self.content_length.add(value),
+            Purpose::Origin => self.origin = true,
+            Purpose::PreflightMethod => self.preflight_method = Some(value),
+            Purpose::Upgrade => self.upgrade = true,
+            Purpose::Cookie => self.cookies.push(value),
+            Purpose::Token(source) => self.token_headers.push((source, value)),
+            Purpose::Removed => self.removals.push(name),
+            Purpose::Key(index) => self.key_headers.push((index, value)),
         }
     }
 

@@ -61,7 +61,7 @@ pub enum Found<'t> {
         allowed: Vec<&'t str>,
     },
     /// No route has such a path.
-    None,
+    NoRoute,
 }
 
 /// All routes.
@@ -74,23 +74,27 @@ pub struct RouteTable {
 }
 
 /// The routes of one path shape.
-// INVARIANT: sorted by host and method, and no two entries agree in both.
+// INVARIANT: sorted by host and method, and no two agree in both.
 #[derive(Debug, Default)]
-struct Leaf(Vec<Entry>);
+struct Leaf(Vec<MethodRoute>);
 
 /// One method of one route on one host.
 #[derive(Debug)]
-struct Entry {
+struct MethodRoute {
     host: HostId,
     method: String,
-    /// Index into [`RouteTable::routes`].
+    /// Its position in [`RouteTable::routes`].
     route: usize,
 }
 
 impl RouteTable {
-    /// Builds the table, or tells every conflict. `list_head`: whether HEAD is allowed at all, and so to be listed
-    /// in [`Found::MethodNotAllowed`] where GET is. It changes nothing else: [`RouteTable::find`] lets HEAD follow
-    /// GET in any case.
+    /// Builds the table. `list_head` says whether HEAD is allowed at all, and so to be listed in
+    /// [`Found::MethodNotAllowed`] where GET is. It changes nothing else: [`RouteTable::find`] lets HEAD follow GET in
+    /// any case.
+    ///
+    /// # Errors
+    ///
+    /// Every pair of routes that claim one method on the same path shape and host.
     pub fn build(specs: Vec<RouteSpec>, list_head: bool) -> Result<Self, Vec<Conflict>> {
         let hosts = Hosts::new(specs.iter().flat_map(|spec| &spec.hosts));
         let mut tree: Tree<Leaf> = Tree::new();
@@ -98,14 +102,14 @@ impl RouteTable {
         let mut conflicts = Vec::new();
         for spec in specs {
             let leaf = tree.leaf(&spec.template);
-            let mut places: Vec<_> = spec.hosts.into_iter().map(Some).collect();
-            if places.is_empty() {
-                places.push(None);
+            let mut patterns: Vec<_> = spec.hosts.into_iter().map(Some).collect();
+            if patterns.is_empty() {
+                patterns.push(None);
             }
-            for host in places {
-                let place = host.as_ref().and_then(|pattern| hosts.id(pattern)).unwrap_or(ANY);
+            for pattern in patterns {
+                let host = pattern.as_ref().and_then(|pattern| hosts.id(pattern)).unwrap_or(ANY);
                 for method in &spec.methods {
-                    match leaf.claim(place, method, routes.len()) {
+                    match leaf.claim(host, method, routes.len()) {
                         None => {}
                         // A route that names a method or a host twice is in nobody's way.
                         Some(taken) if taken == routes.len() => {}
@@ -113,7 +117,7 @@ impl RouteTable {
                             first: routes.get(taken).map_or(spec.index, |(index, _)| *index),
                             second: spec.index,
                             method: method.clone(),
-                            host: host.clone(),
+                            host: pattern.clone(),
                         }),
                     }
                 }
@@ -136,7 +140,7 @@ impl RouteTable {
     pub(crate) fn find_covered(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
         let covering = self.hosts.patterns(covering);
         let covered = |leaf: &Leaf| leaf.0.iter().any(|entry| covering.contains(&entry.host));
-        let Some(leaf) = self.tree.find(path, &covered) else { return Found::None };
+        let Some(leaf) = self.tree.find(path, &covered) else { return Found::NoRoute };
         let chosen = covering.iter().find_map(|host| {
             let follower = || if method == "HEAD" { leaf.named(*host, "GET") } else { None };
             leaf.named(*host, method).or_else(follower)
@@ -159,7 +163,7 @@ impl RouteTable {
     }
 
     /// How many nodes of the tree the worst path visits: a handful for routes that people write, and never more
-    /// than the table has. Thousands mean that literals and parameters alternate at the same places of many routes.
+    /// than the table has. Thousands mean that literals and parameters alternate in the same segments of many routes.
     pub fn most_steps(&self) -> usize {
         self.tree.most_steps()
     }
@@ -169,412 +173,40 @@ impl RouteTable {
 pub(crate) fn sorted<'m>(methods: impl Iterator<Item = &'m str>) -> Vec<&'m str> {
     let mut sorted = Vec::new();
     for method in methods {
-        if let Err(place) = sorted.binary_search(&method) {
-            sorted.insert(place, method);
+        if let Err(position) = sorted.binary_search(&method) {
+            sorted.insert(position, method);
         }
     }
     sorted
 }
 
 impl Leaf {
-    /// The entries for one host, sorted by method.
-    fn on(&self, host: HostId) -> impl Iterator<Item = &Entry> {
+    /// The methods of one host, sorted.
+    fn on(&self, host: HostId) -> impl Iterator<Item = &MethodRoute> {
         let start = self.0.partition_point(|entry| entry.host < host);
         self.0.iter().skip(start).take_while(move |entry| entry.host == host)
     }
 
-    fn named(&self, host: HostId, method: &str) -> Option<&Entry> {
+    fn named(&self, host: HostId, method: &str) -> Option<&MethodRoute> {
         // A handful: looking at each is faster than halving.
         self.0.iter().find(|entry| entry.host == host && entry.method == method)
     }
 
     /// Enters a method of a route, unless another route has it already: that one.
     fn claim(&mut self, host: HostId, method: &str, route: usize) -> Option<usize> {
-        match self.place(host, method) {
-            Ok(index) => self.0.get(index).map(|entry| entry.route),
-            Err(index) => {
-                self.0.insert(index, Entry { host, method: method.to_owned(), route });
+        match self.position(host, method) {
+            Ok(position) => self.0.get(position).map(|entry| entry.route),
+            Err(position) => {
+                self.0.insert(position, MethodRoute { host, method: method.to_owned(), route });
                 None
             }
         }
     }
 
-    fn place(&self, host: HostId, method: &str) -> Result<usize, usize> {
+    fn position(&self, host: HostId, method: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|entry| (entry.host, entry.method.as_str()).cmp(&(host, method)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::PathBuf;
-
-    use proptest::prelude::*;
-
-    use super::template::Segment;
-    use super::*;
-    use crate::request::target::Target;
-
-    fn spec(id: usize, line: &str) -> RouteSpec {
-        let mut words = line.split(' ');
-        let methods = words.next().unwrap().split(',').map(str::to_owned).collect();
-        let template = Template::parse(words.next().unwrap()).unwrap();
-        let hosts = words.map(|host| HostPattern::parse(host).unwrap()).collect();
-        RouteSpec { hosts, template, methods, index: RouteIndex::new(id) }
-    }
-
-    /// Lines `METHOD,METHOD /path host host`; the id is the index.
-    fn table(lines: &[&str]) -> RouteTable {
-        let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
-        RouteTable::build(specs, false).unwrap()
-    }
-
-    fn find<'t>(table: &'t RouteTable, host: &str, path: &str, method: &str) -> Found<'t> {
-        let target = Target::read(path.as_bytes()).unwrap();
-        table.find(&Host::read(host.as_bytes()).unwrap(), target.path(), method)
-    }
-
-    fn id(found: &Found<'_>) -> Option<usize> {
-        match found {
-            Found::Route { index, .. } => Some(index.get()),
-            Found::MethodNotAllowed { .. } | Found::None => None,
-        }
-    }
-
-    #[test]
-    fn the_most_specific_path_wins_whatever_the_order() {
-        let mut lines = vec![
-            "GET /{*all}",
-            "GET /orders/{id}",
-            "GET /orders/mine",
-            "GET /orders/{id}/items",
-            "GET /orders/mine/{*rest}",
-            "GET /{tenant}/mine",
-            "GET /",
-        ];
-        for _ in 0..lines.len() {
-            lines.rotate_left(1);
-            let table = table(&lines);
-            for (path, line) in [
-                ("/orders/mine", "GET /orders/mine"),
-                ("/orders/7/", "GET /orders/{id}"),
-                ("/orders/7/items", "GET /orders/{id}/items"),
-                ("/orders/mine/items", "GET /orders/mine/{*rest}"),
-                ("/orders/7/parts", "GET /{*all}"),
-                ("/acme/mine", "GET /{tenant}/mine"),
-                ("/acme/yours", "GET /{*all}"),
-                ("/orders", "GET /{*all}"),
-                ("/", "GET /"),
-            ] {
-                let found = find(&table, "a", path, "GET");
-                assert_eq!(id(&found).map(|id| lines[id]), Some(line), "{path}");
-            }
-        }
-    }
-
-    #[test]
-    fn whole_segments_are_matched_with_case() {
-        let table = table(&["GET /admin", "GET /caf%C3%A9", "GET /a/{*rest}"]);
-        for path in ["/administrator", "/Admin", "/admin/x", "/adm", "/", "/a"] {
-            assert_eq!(find(&table, "a", path, "GET"), Found::None, "{path}");
-        }
-        assert_eq!(id(&find(&table, "a", "/caf%c3%a9", "GET")), Some(1));
-    }
-
-    #[test]
-    fn a_path_with_routes_but_none_for_the_method_names_all_it_has() {
-        let table = table(&["PUT,GET /a/{x}", "POST,GET /a/b", "DELETE /a/{y}"]);
-        let allowed = vec!["DELETE", "GET", "PUT"];
-        assert_eq!(find(&table, "a", "/a/c", "POST"), Found::MethodNotAllowed { allowed });
-        // The path decides first: what a wider path allows does not count.
-        let allowed = vec!["GET", "POST"];
-        assert_eq!(find(&table, "a", "/a/b", "PUT"), Found::MethodNotAllowed { allowed });
-        assert_eq!(id(&find(&table, "a", "/a/c", "get")), None);
-    }
-
-    #[test]
-    fn head_follows_get_unless_a_route_names_it() {
-        let lines = ["GET /a", "POST /b", "GET /c", "HEAD /c", "GET /d api.example.com", "HEAD /d"];
-        let table = table(&lines);
-        assert_eq!(id(&find(&table, "a", "/a", "HEAD")), Some(0));
-        assert_eq!(find(&table, "a", "/b", "HEAD"), Found::MethodNotAllowed { allowed: vec!["POST"] });
-        assert_eq!(id(&find(&table, "a", "/c", "HEAD")), Some(3));
-        assert_eq!(id(&find(&table, "api.example.com", "/d", "HEAD")), Some(4));
-        assert_eq!(id(&find(&table, "a", "/d", "HEAD")), Some(5));
-        assert_eq!(find(&table, "a", "/a", "PUT"), Found::MethodNotAllowed { allowed: vec!["GET"] });
-        let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
-        let listing = RouteTable::build(specs, true).unwrap();
-        assert_eq!(
-            find(&listing, "a", "/a", "PUT"),
-            Found::MethodNotAllowed { allowed: vec!["GET", "HEAD"] }
-        );
-        assert_eq!(find(&listing, "a", "/b", "PUT"), Found::MethodNotAllowed { allowed: vec!["POST"] });
-    }
-
-    #[test]
-    fn on_one_path_the_more_specific_host_wins_method_by_method() {
-        let table = table(&[
-            "GET,POST,PUT /a",
-            "GET,POST /a *.example.org",
-            "GET /a *.b.example.org",
-            "DELETE /a x.b.example.org other.org",
-            "GET /only here.org",
-            "GET /{x}",
-        ]);
-        for (host, method, expected) in [
-            ("x.b.example.org", "DELETE", Some(3)),
-            ("x.b.example.org", "GET", Some(2)),
-            ("x.b.example.org", "POST", Some(1)),
-            ("x.b.example.org", "PUT", Some(0)),
-            ("y.b.example.org", "GET", Some(2)),
-            ("y.b.example.org", "DELETE", None),
-            ("b.example.org", "GET", Some(1)),
-            ("example.org", "GET", Some(0)),
-            ("OTHER.org.:80", "DELETE", Some(3)),
-            ("other.org", "GET", Some(0)),
-            ("[::1]", "PUT", Some(0)),
-        ] {
-            assert_eq!(id(&find(&table, host, "/a", method)), expected, "{host} {method}");
-        }
-        let allowed = vec!["DELETE", "GET", "POST", "PUT"];
-        assert_eq!(find(&table, "x.b.example.org", "/a", "PATCH"), Found::MethodNotAllowed { allowed });
-        // A path that only another host has is no path here.
-        assert_eq!(id(&find(&table, "here.org", "/only", "GET")), Some(4));
-        assert_eq!(id(&find(&table, "x.org", "/only", "GET")), Some(5));
-    }
-
-    #[test]
-    fn the_more_specific_path_wins_over_the_more_specific_host() {
-        let table = table(&["GET /a/b", "GET /a/{x} h.org", "GET /{*all} h.org"]);
-        assert_eq!(id(&find(&table, "h.org", "/a/b", "GET")), Some(0));
-        assert_eq!(id(&find(&table, "h.org", "/a/c", "GET")), Some(1));
-        assert_eq!(find(&table, "g.org", "/a/c", "GET"), Found::None);
-    }
-
-    #[test]
-    fn a_route_gives_its_own_names_to_a_shared_shape() {
-        let table = table(&["GET /users/{id}", "POST /users/{name}"]);
-        let target = Target::read(b"/users/a%40b").unwrap();
-        for (method, name) in [("GET", "id"), ("POST", "name")] {
-            let Found::Route { template, .. } = find(&table, "a", "/users/a%40b", method) else {
-                panic!("{method}")
-            };
-            assert_eq!(template.parameter(target.path(), name), Some("a@b"));
-        }
-    }
-
-    #[test]
-    fn all_conflicts_are_told_at_once() {
-        let lines = [
-            "GET,POST /a/{x} h.org",
-            "GET /a/{y}",
-            "PUT,POST /a/{z}/ g.org H.org.",
-            "GET,GET /a/{w} *.h.org *.h.org",
-            "GET /a/{v}",
-            "GET /caf%C3%A9",
-            "GET /café",
-        ];
-        let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
-        let conflict = |first, second, method: &str, host: Option<&str>| Conflict {
-            first: RouteIndex::new(first),
-            second: RouteIndex::new(second),
-            method: method.to_owned(),
-            host: host.map(|host| HostPattern::parse(host).unwrap()),
-        };
-        assert_eq!(
-            RouteTable::build(specs, false).unwrap_err(),
-            [conflict(0, 2, "POST", Some("h.org")), conflict(1, 4, "GET", None), conflict(5, 6, "GET", None)]
-        );
-    }
-
-    #[test]
-    fn ten_thousand_routes_need_no_more_steps_than_ten() {
-        let lines = |count: usize| {
-            (0..count).map(|n| format!("GET,POST /service{n}/orders/{{id}}/items")).collect::<Vec<_>>()
-        };
-        let build = |count| {
-            let lines = lines(count);
-            table(&lines.iter().map(String::as_str).collect::<Vec<_>>())
-        };
-        assert_eq!(build(10).most_steps(), 5);
-        assert_eq!(build(10_000).most_steps(), 5);
-        assert_eq!(id(&find(&build(10_000), "a", "/service9999/orders/7/items", "POST")), Some(9999));
-    }
-
-    #[test]
-    fn a_hostile_path_visits_no_node_twice() {
-        // Every arrangement of `a` and `{x}` in 12 segments: the path of `a`s alone that ends otherwise tries all.
-        let lines: Vec<String> = (0..4096_u32)
-            .map(|bits| {
-                let segment =
-                    |at: u32| if bits >> at & 1 == 0 { "/a".to_owned() } else { format!("/{{x{at}}}") };
-                format!("GET {}/end", (0..12).map(segment).collect::<String>())
-            })
-            .collect();
-        let table = table(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(table.most_steps(), (1 << 13) - 1 + 4096);
-        assert_eq!(find(&table, "a", &format!("{}/other", "/a".repeat(12)), "GET"), Found::None);
-        assert_eq!(find(&table, "a", &"/a".repeat(30_000), "GET"), Found::None);
-        assert_eq!(
-            find(&table, "a", &format!("/{}", "a/".repeat(11) + &"b".repeat(60_000)), "GET"),
-            Found::None
-        );
-        assert_eq!(id(&find(&table, "a", &format!("{}/end", "/a".repeat(12)), "GET")), Some(0));
-    }
-
-    /// The rules, without a tree: every route is scored, the least score wins.
-    fn model(
-        specs: &[RouteSpec],
-        host: &str,
-        path: &str,
-        method: &str,
-    ) -> Result<usize, Option<BTreeSet<String>>> {
-        let segments: Vec<&str> = path.split('/').skip(1).filter(|segment| !segment.is_empty()).collect();
-        let score = |template: &Template| {
-            let mut kinds = Vec::new();
-            for (index, segment) in template.segments().iter().enumerate() {
-                match (segment, segments.get(index)) {
-                    (Segment::Literal(text), Some(sent)) if text == sent => kinds.push(0),
-                    (Segment::Parameter(_), Some(_)) => kinds.push(1),
-                    (Segment::Rest(_), Some(_)) => return Some([kinds, vec![2]].concat()),
-                    _ => return None,
-                }
-            }
-            (kinds.len() == segments.len()).then_some(kinds)
-        };
-        // Exact hosts first, then longer domains, then any.
-        let width = |spec: &RouteSpec| {
-            let widths = spec.hosts.iter().filter_map(|pattern| {
-                let text = pattern.to_string();
-                match text.strip_prefix('*') {
-                    Some(domain) => host.ends_with(domain).then_some(1000_usize.saturating_sub(domain.len())),
-                    None => (text == host).then_some(0),
-                }
-            });
-            if spec.hosts.is_empty() { Some(usize::MAX) } else { widths.min() }
-        };
-        let mut fitting: Vec<_> =
-            specs.iter().filter_map(|spec| Some((score(&spec.template)?, width(spec)?, spec))).collect();
-        fitting.sort_by_key(|(score, width, _)| (score.clone(), *width));
-        let Some(best) = fitting.first().map(|(score, _, _)| score.clone()) else { return Err(None) };
-        fitting.retain(|(score, _, _)| *score == best);
-        let widths: BTreeSet<usize> = fitting.iter().map(|(_, width, _)| *width).collect();
-        for width in widths {
-            for wanted in [method, if method == "HEAD" { "GET" } else { method }] {
-                let named = |spec: &RouteSpec| spec.methods.iter().any(|own| own == wanted);
-                if let Some((_, _, spec)) = fitting.iter().find(|(_, own, spec)| *own == width && named(spec))
-                {
-                    return Ok(spec.index.get());
-                }
-            }
-        }
-        Err(Some(fitting.iter().flat_map(|(_, _, spec)| spec.methods.clone()).collect()))
-    }
-
-    fn specs() -> impl Strategy<Value = Vec<RouteSpec>> {
-        let segment = prop::sample::select(vec!["/a", "/b", "/a", "/b", "/{}"]);
-        let path = (prop::collection::vec(segment, 0..5), any::<bool>()).prop_map(|(segments, rest)| {
-            let named =
-                segments.iter().enumerate().map(|(index, text)| text.replace("{}", &format!("{{p{index}}}")));
-            let path: String = named.chain(rest.then(|| "/{*rest}".to_owned())).collect();
-            if path.is_empty() { "/".to_owned() } else { path }
-        });
-        let hosts =
-            prop::sample::select(vec!["", "", " h.org", " *.org", " *.h.org", " x.h.org", " h.org *.h.org"]);
-        let methods = prop::sample::select(vec!["GET", "POST", "HEAD", "GET,POST"]);
-        let line =
-            (methods, path, hosts).prop_map(|(methods, path, hosts)| format!("{methods} {path}{hosts}"));
-        prop::collection::vec(line, 1..25)
-            .prop_map(|lines| lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect())
-    }
-
-    /// Whether two routes claim the same, told from their texts.
-    fn collide(one: &RouteSpec, other: &RouteSpec) -> bool {
-        let shape = |spec: &RouteSpec| spec.template.to_string();
-        let shared = one.hosts.iter().any(|host| other.hosts.contains(host));
-        shape(one) == shape(other)
-            && (shared || (one.hosts.is_empty() && other.hosts.is_empty()))
-            && one.methods.iter().any(|method| other.methods.contains(method))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-
-        #[test]
-        fn the_table_agrees_with_scoring_every_route(
-            specs in specs(),
-            paths in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["/a", "/b", "/c"]), 0..6), 20),
-        ) {
-            let mut kept: Vec<RouteSpec> = Vec::new();
-            for spec in &specs {
-                if !kept.iter().any(|other| collide(other, spec)) {
-                    kept.push(spec.clone());
-                }
-            }
-            prop_assert_eq!(RouteTable::build(specs.clone(), false).is_ok(), kept.len() == specs.len());
-            let table = RouteTable::build(kept.clone(), false).unwrap();
-            for path in paths {
-                let path = if path.is_empty() { "/".to_owned() } else { path.concat() };
-                for host in ["h.org", "x.h.org", "y.x.h.org", "g.org", "org", "a.com"] {
-                    for method in ["GET", "POST", "HEAD", "PUT"] {
-                        let found = match find(&table, host, &path, method) {
-                            Found::Route { index, .. } => Ok(index.get()),
-                            Found::MethodNotAllowed { allowed } => {
-                                let unique: BTreeSet<_> = allowed.iter().map(|it| it.to_string()).collect();
-                                prop_assert!(allowed.is_sorted() && allowed.len() == unique.len());
-                                Err(Some(unique))
-                            }
-                            Found::None => Err(None),
-                        };
-                        prop_assert_eq!(found, model(&kept, host, &path, method), "{} {} {}", method, host, path);
-                    }
-                }
-            }
-        }
-    }
-
-    fn vectors(name: &str) -> Option<Vec<String>> {
-        let folder = std::env::var_os("API_GUARD_VECTORS").map_or_else(
-            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"),
-            PathBuf::from,
-        );
-        let file = folder.join("path_traversal").join(name);
-        match std::fs::read(&file) {
-            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()),
-            Err(error) => {
-                eprintln!("SKIPPED: {}: {error}", file.display());
-                None
-            }
-        }
-    }
-
-    #[test]
-    fn no_known_traversal_leads_out_of_a_public_prefix() {
-        let table = table(&["GET /{*any}", "GET /public/{*rest}"]);
-        let ordinary = |line: &str| {
-            [".htaccess", "C:/boot.ini", "C:/inetpub/wwwroot/global.asa"].contains(&line)
-                || ["0x2e", "0x2f", "0x5c"].iter().any(|spelled| line.contains(spelled))
-                || line
-                    .split('/')
-                    .any(|segment| segment.len() > 2 && segment.bytes().all(|byte| byte == b'.'))
-        };
-        for (name, lines, accepted) in
-            [("directory_traversal.txt", 140, 4), ("traversals-8-deep-exotic-encoding.txt", 887, 57)]
-        {
-            let Some(read) = vectors(name) else { return };
-            assert_eq!(read.iter().filter(|line| !line.is_empty()).count(), lines, "{name}");
-            let mut passed = Vec::new();
-            for line in read.iter().filter(|line| !line.is_empty()) {
-                let slash = if line.starts_with('/') { "" } else { "/" };
-                let sent = format!("/public{slash}{}", line.replace("{FILE}", "secret"));
-                if let Ok(target) = Target::read(sent.as_bytes()) {
-                    assert!(ordinary(line), "{line} is accepted");
-                    let host = Host::read(b"a").unwrap();
-                    assert_eq!(id(&table.find(&host, target.path(), "GET")), Some(1), "{line}");
-                    passed.push(line);
-                }
-            }
-            assert_eq!(passed.len(), accepted, "{name}: {passed:#?}");
-        }
-    }
-}
+mod tests;

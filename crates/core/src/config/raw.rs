@@ -1,7 +1,7 @@
 //! The configuration as it is written: shapes, names and defaults, nothing else.
 //!
-//! Every struct refuses unknown fields and knows its defaults; no value is judged here. [`super::compile`] turns this
-//! into the always-valid [`super::Policy`]. The JSON Schema that `api-guard schema` prints is derived from these types.
+//! Every struct refuses unknown fields and knows its defaults; no value is judged here. Compiling turns this
+//! into the always valid [`Policy`](super::Policy). The JSON Schema that `api-guard schema` prints is derived from these types.
 
 mod forward;
 mod keys;
@@ -59,7 +59,7 @@ pub struct RawConfig {
     /// What counts as the client's address.
     pub client_ip: RawClientIp,
     /// Identities counted exactly at a time, 1 to 16777216. Memory is fixed when Envoy starts.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 16_777_216)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limit::MAX_CAPACITY)))]
     pub limiter_capacity: u64,
     /// Tokens that are refused although they verify.
     pub revocation: RawRevocation,

@@ -8,13 +8,13 @@ pub(super) fn parse(text: &str) -> Option<UnixNanos> {
         let digits = text.get(range)?;
         digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
     };
-    let is = |place: usize, marks: &str| {
-        text.get(place..)?.chars().next().filter(|mark| marks.contains(*mark)).map(drop)
+    let is = |index: usize, marks: &str| {
+        text.get(index..)?.chars().next().filter(|mark| marks.contains(*mark)).map(drop)
     };
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    for (place, marks) in [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")] {
-        is(place, marks)?;
+    for (index, marks) in [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")] {
+        is(index, marks)?;
     }
     let in_range = (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day)

@@ -1,8 +1,8 @@
-//! Has a JSON tree the shape that a type demands, and where has it not?
+//! Does a JSON tree have the shape that a type demands, and where does it not?
 //!
 //! Reads a tree into the types of [`super::raw`] in one walk that no error stops: what does not fit is noted with its
-//! place, and the default stands in for it. A list does not pass for an object, nor an object for a name, as they
-//! would with a derived `Deserialize`; and nothing of the document but places gets into an error.
+//! pointer, and the default stands in for it. A list does not pass for an object, nor an object for a name, as they
+//! would with a derived `Deserialize`; and nothing of the document but pointers gets into an error.
 //!
 //! Not by serde: a reading function for every type and every way to read it was a quarter of the module.
 
@@ -13,13 +13,13 @@ use crate::json::{Path, Pointer};
 /// A type that has a form in the configuration.
 pub(super) trait Shape: Sized {
     /// What `value` says; `None`, and a misfit, if it has another form.
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self>;
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self>;
 }
 
 /// The members of an object that may have any names, in the order of the names, each of which stands once.
 pub(super) type Named<T> = Vec<(String, T)>;
 
-/// A place that does not fit.
+/// A value that does not fit.
 pub(super) struct Misfit {
     /// Where.
     pub(super) at: Pointer,
@@ -27,11 +27,11 @@ pub(super) struct Misfit {
     pub(super) reason: Reason,
 }
 
-/// Why a place does not fit.
+/// Why a value does not fit.
 pub(super) enum Reason {
-    /// The object has no such field; the ones that it has, in words.
+    /// The object has no such field; it has these, in words.
     UnknownField(String),
-    /// The value has another form than this.
+    /// The value should have this form.
     Wrong(String),
 }
 
@@ -41,30 +41,30 @@ pub(super) struct Misfits(pub(super) Vec<Misfit>);
 
 impl Misfits {
     /// Notes that the value here should be `expected`.
-    pub(super) fn wrong<T>(&mut self, place: Path<'_>, expected: &str) -> Option<T> {
-        self.0.push(Misfit { at: place.pointer(), reason: Reason::Wrong(expected.to_owned()) });
+    pub(super) fn wrong<T>(&mut self, at: Path<'_>, expected: &str) -> Option<T> {
+        self.0.push(Misfit { at: at.pointer(), reason: Reason::Wrong(expected.to_owned()) });
         None
     }
 
     /// Notes that the text here should be one of `names`.
-    pub(super) fn no_name<T>(&mut self, place: Path<'_>, names: &[&str]) -> Option<T> {
-        self.wrong(place, &one_of(names))
+    pub(super) fn no_name<T>(&mut self, at: Path<'_>, names: &[&str]) -> Option<T> {
+        self.wrong(at, &one_of(names))
     }
 
-    /// Notes that there is no such field; `known` are the ones that there are.
-    pub(super) fn unknown(&mut self, place: Path<'_>, known: &[&str]) {
-        self.0.push(Misfit { at: place.pointer(), reason: Reason::UnknownField(one_of(known)) });
+    /// Notes that there is no such field; `known` are those that there are.
+    pub(super) fn unknown(&mut self, at: Path<'_>, known: &[&str]) {
+        self.0.push(Misfit { at: at.pointer(), reason: Reason::UnknownField(one_of(known)) });
     }
 
     /// The members of the object here.
-    pub(super) fn object<'v>(&mut self, value: &'v Value, place: Path<'_>) -> Option<&'v Map<String, Value>> {
-        value.as_object().or_else(|| self.wrong(place, "an object"))
+    pub(super) fn object<'v>(&mut self, value: &'v Value, at: Path<'_>) -> Option<&'v Map<String, Value>> {
+        value.as_object().or_else(|| self.wrong(at, "an object"))
     }
 }
 
 /// Reads a member into its field, which keeps its default if the member does not fit.
-pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, place: Path<'_>, misfits: &mut Misfits) {
-    if let Some(read) = T::read(value, place, misfits) {
+pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, at: Path<'_>, misfits: &mut Misfits) {
+    if let Some(read) = T::read(value, at, misfits) {
         *field = read;
     }
 }
@@ -73,14 +73,14 @@ pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, place: Path<'_>, misf
 macro_rules! fields {
     ($type:ident { $($field:ident),* }) => {
         impl Shape for $type {
-            fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-                let members = misfits.object(value, place)?;
+            fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+                let members = misfits.object(value, at)?;
                 let mut read = Self::default();
                 for (name, value) in members {
-                    let place = Path::Field(&place, name);
+                    let at = Path::Field(&at, name);
                     match name.as_str() {
-                        $(stringify!($field) => shape::fill(&mut read.$field, value, place, misfits),)*
-                        _ => misfits.unknown(place, &[$(stringify!($field)),*]),
+                        $(stringify!($field) => shape::fill(&mut read.$field, value, at, misfits),)*
+                        _ => misfits.unknown(at, &[$(stringify!($field)),*]),
                     }
                 }
                 let Self { $($field: _),* } = &read;
@@ -95,10 +95,10 @@ pub(super) use fields;
 macro_rules! names {
     ($type:ident { $($name:literal => $variant:ident),* }) => {
         impl Shape for $type {
-            fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+            fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
                 match value.as_str() {
                     $(Some($name) => Some(Self::$variant),)*
-                    Some(_) | None => misfits.no_name(place, &[$($name),*]),
+                    Some(_) | None => misfits.no_name(at, &[$($name),*]),
                 }
             }
         }
@@ -107,46 +107,46 @@ macro_rules! names {
 pub(super) use names;
 
 impl Shape for bool {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_bool().or_else(|| misfits.wrong(place, "true or false"))
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        value.as_bool().or_else(|| misfits.wrong(at, "true or false"))
     }
 }
 
 impl Shape for u64 {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_u64().or_else(|| misfits.wrong(place, "a whole number"))
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        value.as_u64().or_else(|| misfits.wrong(at, "a whole number"))
     }
 }
 
 impl Shape for String {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_str().map(str::to_owned).or_else(|| misfits.wrong(place, "a text"))
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        value.as_str().map(str::to_owned).or_else(|| misfits.wrong(at, "a string"))
     }
 }
 
 impl<T: Shape> Shape for Option<T> {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        if value.is_null() { Some(None) } else { T::read(value, place, misfits).map(Some) }
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        if value.is_null() { Some(None) } else { T::read(value, at, misfits).map(Some) }
     }
 }
 
-/// A default stands in for an element that does not fit, so that later ones keep their places.
+/// A default stands in for an element that does not fit, so that later ones keep their indexes.
 impl<T: Shape + Default> Shape for Vec<T> {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let Some(elements) = value.as_array() else { return misfits.wrong(place, "a list") };
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        let Some(elements) = value.as_array() else { return misfits.wrong(at, "a list") };
         let mut read = Self::with_capacity(elements.len());
         for (index, value) in elements.iter().enumerate() {
-            read.push(T::read(value, Path::Index(&place, index), misfits).unwrap_or_default());
+            read.push(T::read(value, Path::Index(&at, index), misfits).unwrap_or_default());
         }
         Some(read)
     }
 }
 
 impl<T: Shape> Shape for Named<T> {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         let mut read = Self::new();
-        for (name, value) in misfits.object(value, place)? {
-            if let Some(value) = T::read(value, Path::Field(&place, name), misfits) {
+        for (name, value) in misfits.object(value, at)? {
+            if let Some(value) = T::read(value, Path::Field(&at, name), misfits) {
                 read.push((name.clone(), value));
             }
         }

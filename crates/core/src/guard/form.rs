@@ -94,15 +94,15 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         let path = covering.zip(target.as_ref().map(Target::path));
         let found = match path {
             Some((covering, path)) => policy.table.find_covered(covering, path, sought),
-            None => Found::None,
+            None => Found::NoRoute,
         };
         let allowed_at_all = preflight || policy.form.allowed_methods.iter().any(|allowed| allowed == method);
         match found {
             Found::Route { index, template } if allowed_at_all => {
                 Routed { index: Some(index), template: Some(template), fault: None, mode: None }
             }
-            Found::None if allowed_at_all => Routed { index: None, template: None, fault: None, mode: None },
-            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::None) => {
+            Found::NoRoute if allowed_at_all => Routed { index: None, template: None, fault: None, mode: None },
+            found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::NoRoute) => {
                 let (fault, mode) = self.refuse_method(found, allowed_at_all, preflight, path);
                 Routed { index: None, template: None, fault, mode }
             }
@@ -122,7 +122,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
     ) -> (Option<FormFault>, Option<Mode>) {
         let find = |method| match path {
             Some((covering, path)) => self.policy.table.find_covered(covering, path, method),
-            None => Found::None,
+            None => Found::NoRoute,
         };
         let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
         let mut mode = None;
@@ -131,18 +131,18 @@ impl<'v, H: Host> Visit<'v, '_, H> {
                 let routes =
                     allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
                         Found::Route { index, .. } => self.policy.route(index),
-                        Found::None | Found::MethodNotAllowed { .. } => None,
+                        Found::NoRoute | Found::MethodNotAllowed { .. } => None,
                     });
                 let mut modes = routes.map(|route| route.mode);
                 mode = modes.next().filter(|first| modes.all(|other| other == *first));
                 owned(allowed)
             }
-            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
+            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
                 return (None, None);
             }
-            Found::None | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
+            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
                 Found::MethodNotAllowed { allowed } => owned(allowed),
-                Found::None | Found::Route { .. } => {
+                Found::NoRoute | Found::Route { .. } => {
                     owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
                 }
             },

@@ -6,17 +6,23 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 
 use super::Mode;
+use crate::index::KeyHeaderIndex;
 use crate::token::claims::TextSlot;
 
 /// The name under which failed authentications are counted and shown; no configured limit may have it.
 pub(crate) const AUTH_FAILURES: &str = "auth-failures";
+
+/// The longest window of a limit: a leap year, in seconds.
+pub(crate) const LONGEST_WINDOW_SECONDS: u32 = 31_622_400;
 
 /// One rate limit.
 #[derive(Debug)]
 pub(crate) struct LimitRule {
     pub(crate) name: String,
     pub(crate) max_requests: MaxRequests,
+    /// At most [`LONGEST_WINDOW_SECONDS`].
     pub(crate) window_seconds: NonZeroU32,
+    /// Share of the limit from which on requests are logged and counted as warned, percent; `None`: never.
     pub(crate) warn_at_percent: Option<u8>,
     pub(crate) key: Vec<KeyPart>,
     /// Its own mode, if it has one.
@@ -41,8 +47,27 @@ pub(crate) enum KeyPart {
     Path,
     Method,
     Claim(TextSlot),
-    /// The header's index among the key headers of [`HeaderPlan`](crate::request::plan::HeaderPlan).
-    Header(usize),
+    Header(KeyHeaderIndex),
+}
+
+impl MaxRequests {
+    /// Whether the number depends on a verified token.
+    pub(crate) fn needs_token(&self) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::ByClaim { .. } => true,
+        }
+    }
+}
+
+impl KeyPart {
+    /// Whether this can be told only of a verified token.
+    pub(crate) fn needs_token(&self) -> bool {
+        match self {
+            Self::Subject | Self::Claim(_) => true,
+            Self::ClientIp | Self::Route | Self::Path | Self::Method | Self::Header(_) => false,
+        }
+    }
 }
 
 /// What counts as the client's address.

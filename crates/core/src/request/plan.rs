@@ -1,10 +1,11 @@
 //! Which header names matter under a configuration, and for what.
 
 use crate::bytes::same;
+use crate::index::KeyHeaderIndex;
 
 /// What a header is for. One header may be for several things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum Purpose {
     Method,
     Path,
     Authority,
@@ -17,25 +18,26 @@ pub(crate) enum Known {
     PreflightMethod,
     Upgrade,
     Cookie,
-    /// May carry a token: the source's place in the configuration.
+    /// May carry a token: the source's position in `tokens.sources`.
     Token(usize),
     /// The upstream must not see what the client sent.
     Removed,
-    /// A limit is keyed by it: its place in [`HeaderPlan::key_headers`].
-    Key(usize),
+    /// A limit is keyed by it.
+    Key(KeyHeaderIndex),
 }
 
 /// The names, sorted by length so that most headers are settled by one look at it.
 #[derive(Debug)]
 pub struct HeaderPlan {
-    by_length: Vec<Vec<Entry>>,
+    by_length: Vec<Vec<PlannedHeader>>,
+    /// By [`KeyHeaderIndex`].
     key_headers: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PlannedHeader {
     name: Box<[u8]>,
-    role: Known,
+    purpose: Purpose,
     /// CGI, WSGI and PHP fold `-` and `_`: a copy in either spelling is the same header to them.
     fold: bool,
 }
@@ -44,78 +46,78 @@ impl Default for HeaderPlan {
     /// The names that matter under every configuration.
     fn default() -> Self {
         let mut plan = Self { by_length: Vec::new(), key_headers: Vec::new() };
-        for (name, role) in [
-            (":method", Known::Method),
-            (":path", Known::Path),
-            (":authority", Known::Authority),
-            ("x-forwarded-proto", Known::ForwardedProto),
-            ("x-request-id", Known::RequestId),
-            ("x-envoy-external-address", Known::ExternalAddress),
-            ("content-type", Known::ContentType),
-            ("content-length", Known::ContentLength),
-            ("origin", Known::Origin),
-            ("access-control-request-method", Known::PreflightMethod),
-            ("upgrade", Known::Upgrade),
+        for (name, purpose) in [
+            (":method", Purpose::Method),
+            (":path", Purpose::Path),
+            (":authority", Purpose::Authority),
+            ("x-forwarded-proto", Purpose::ForwardedProto),
+            ("x-request-id", Purpose::RequestId),
+            ("x-envoy-external-address", Purpose::ExternalAddress),
+            ("content-type", Purpose::ContentType),
+            ("content-length", Purpose::ContentLength),
+            ("origin", Purpose::Origin),
+            ("access-control-request-method", Purpose::PreflightMethod),
+            ("upgrade", Purpose::Upgrade),
         ] {
-            plan.add(name, role, false);
+            plan.add(name, purpose, false);
         }
         plan
     }
 }
 
 impl HeaderPlan {
-    fn add(&mut self, name: &str, role: Known, fold: bool) {
+    fn add(&mut self, name: &str, purpose: Purpose, fold: bool) {
         let name: Box<[u8]> = name.to_ascii_lowercase().into_bytes().into();
         if self.by_length.len() <= name.len() {
             self.by_length.resize_with(name.len().saturating_add(1), Vec::new);
         }
-        if let Some(entries) = self.by_length.get_mut(name.len())
-            && !entries.iter().any(|known| known.name == name && known.role == role)
+        if let Some(headers) = self.by_length.get_mut(name.len())
+            && !headers.iter().any(|known| known.name == name && known.purpose == purpose)
         {
-            entries.push(Entry { name, role, fold });
+            headers.push(PlannedHeader { name, purpose, fold });
         }
     }
 
     /// The header may carry a token.
     pub(crate) fn token(&mut self, name: &str, source: usize) {
-        self.add(name, Known::Token(source), false);
+        self.add(name, Purpose::Token(source), false);
     }
 
     /// Cookies may carry a token.
     pub(crate) fn cookies(&mut self) {
-        self.add("cookie", Known::Cookie, false);
+        self.add("cookie", Purpose::Cookie, false);
     }
 
     /// The client's copies of the header are removed, whether spelled with `-` or `_`.
     pub(crate) fn removed(&mut self, name: &str) {
-        self.add(name, Known::Removed, true);
+        self.add(name, Purpose::Removed, true);
     }
 
-    /// A limit is keyed by the header; the place of its values in a request.
-    pub(crate) fn key(&mut self, name: &str) -> usize {
+    /// A limit is keyed by the header; the index of its values in a request.
+    pub(crate) fn key(&mut self, name: &str) -> KeyHeaderIndex {
         let name = name.to_ascii_lowercase();
-        if let Some(place) = self.key_headers.iter().position(|known| *known == name) {
-            return place;
+        if let Some(index) = self.key_headers.iter().position(|known| *known == name) {
+            return KeyHeaderIndex::new(index);
         }
-        let place = self.key_headers.len();
-        self.add(&name, Known::Key(place), false);
+        let index = KeyHeaderIndex::new(self.key_headers.len());
+        self.add(&name, Purpose::Key(index), false);
         self.key_headers.push(name);
-        place
+        index
     }
 
     /// What the header of this name (in lower case) is for.
-    pub(crate) fn roles(&self, name: &[u8]) -> impl Iterator<Item = Known> {
+    pub(crate) fn purposes(&self, name: &[u8]) -> impl Iterator<Item = Purpose> {
         self.by_length
             .get(name.len())
             .into_iter()
             .flatten()
-            .filter(move |entry| entry.is(name))
-            .map(|entry| entry.role)
+            .filter(move |header| header.is(name))
+            .map(|header| header.purpose)
     }
 }
 
-impl Entry {
-    /// `name` is as long as the entry's.
+impl PlannedHeader {
+    /// Whether `name`, which is as long as this one, means this header.
     fn is(&self, name: &[u8]) -> bool {
         same(&self.name, name) || self.fold && self.is_spelled(name)
     }
@@ -132,8 +134,8 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn roles(plan: &HeaderPlan, name: &str) -> Vec<Known> {
-        plan.roles(name.as_bytes()).collect()
+    fn purposes(plan: &HeaderPlan, name: &str) -> Vec<Purpose> {
+        plan.purposes(name.as_bytes()).collect()
     }
 
     #[test]
@@ -141,10 +143,10 @@ mod tests {
         let mut plan = HeaderPlan::default();
         plan.removed("X-Auth-Subject");
         for name in ["x-auth-subject", "x_auth_subject", "x-auth_subject"] {
-            assert_eq!(roles(&plan, name), [Known::Removed], "{name}");
+            assert_eq!(purposes(&plan, name), [Purpose::Removed], "{name}");
         }
-        assert!(roles(&plan, "x-auth-subjects").is_empty());
-        assert!(roles(&plan, "x.auth.subject").is_empty());
+        assert!(purposes(&plan, "x-auth-subjects").is_empty());
+        assert!(purposes(&plan, "x.auth.subject").is_empty());
     }
 
     #[test]
@@ -153,18 +155,18 @@ mod tests {
         for name in ["x-one", "x-two", "X-One"] {
             plan.removed(name);
         }
-        let place = plan.key("x-two");
-        assert_eq!(roles(&plan, "x-one"), [Known::Removed]);
-        assert_eq!(roles(&plan, "x-two"), [Known::Removed, Known::Key(place)]);
-        assert!(roles(&plan, "x-six").is_empty());
+        let index = plan.key("x-two");
+        assert_eq!(purposes(&plan, "x-one"), [Purpose::Removed]);
+        assert_eq!(purposes(&plan, "x-two"), [Purpose::Removed, Purpose::Key(index)]);
+        assert!(purposes(&plan, "x-six").is_empty());
     }
 
     #[test]
     fn one_header_may_be_for_several_things() {
         let mut plan = HeaderPlan::default();
         plan.token("x-token", 1);
-        let place = plan.key("X-Token");
-        assert_eq!(plan.key("x-token"), place);
-        assert_eq!(roles(&plan, "x-token"), [Known::Token(1), Known::Key(place)]);
+        let index = plan.key("X-Token");
+        assert_eq!(plan.key("x-token"), index);
+        assert_eq!(purposes(&plan, "x-token"), [Purpose::Token(1), Purpose::Key(index)]);
     }
 }

@@ -12,10 +12,10 @@ use crate::request::host::{Host, HostPattern};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostId(usize);
 
-/// The place of routes without hosts.
+/// What stands for any host, under which routes without hosts are held.
 pub(crate) const ANY: HostId = HostId(0);
 
-/// The patterns that cover a host: a place in a table's list of them.
+/// The patterns that cover a host: an index into a table's lists of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covering(usize);
 

@@ -21,7 +21,7 @@ pub(crate) struct Tree<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    /// Places in `children`.
+    /// By text, an index into `children`.
     literals: Lookup,
     children: Vec<Node<T>>,
     /// Length of the longest literal: a longer segment is not even hashed, since a client may send 60 KiB of it.
@@ -47,15 +47,15 @@ impl<T: Default> Tree<T> {
                 Segment::Literal(text) => {
                     node.longest = node.longest.max(text.len());
                     let new = node.children.len();
-                    let place = node.literals.enter(text, new).unwrap_or_else(|| {
+                    let index = node.literals.enter(text, new).unwrap_or_else(|| {
                         node.children.push(Node::new());
                         new
                     });
                     #[expect(
                         clippy::expect_used,
-                        reason = "a place is given with its child, and only configuring asks"
+                        reason = "an index is given with its child, and only configuring asks"
                     )]
-                    node.children.get_mut(place).expect("a literal's child")
+                    node.children.get_mut(index).expect("a literal's child")
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),
                 // The last segment by the template's invariant.
@@ -102,7 +102,7 @@ impl<T> Node<T> {
             None => (path, ""),
         };
         let literal = if segment.len() <= self.longest { self.literals.get(segment) } else { None };
-        let literal = literal.and_then(|place| self.children.get(place));
+        let literal = literal.and_then(|index| self.children.get(index));
         literal
             .and_then(|node| node.find(behind, accepts))
             .or_else(|| self.parameter.as_ref().and_then(|node| node.find(behind, accepts)))

@@ -111,10 +111,10 @@ impl<'r> Table<'r> {
             Found::MethodNotAllowed { allowed } => {
                 match self.table.find(&host, target.path(), allowed.first()?) {
                     Found::Route { index, .. } => Some(Answer::NotAllowed(index.get())),
-                    Found::MethodNotAllowed { .. } | Found::None => None,
+                    Found::MethodNotAllowed { .. } | Found::NoRoute => None,
                 }
             }
-            Found::None => None,
+            Found::NoRoute => None,
         }
     }
 

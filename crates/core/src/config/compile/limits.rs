@@ -1,12 +1,16 @@
-//! Sections `rate_limits`, for all routes and of single ones.
+//! Sections `rate_limits`, for all routes and of single ones, `auth_failure_limit` and `client_ip`.
 
+use std::num::NonZeroU32;
+
+use super::grammar::is_token;
+use super::problems::Problems;
 use super::tokens::claim_text;
-use super::{LONGEST_WINDOW, Parts, is_token};
-use crate::config::raw::{RawLimit, RawMaxRequests};
+use super::{Parts, Pointer};
+use crate::config::raw::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
 use crate::index::LimitIndex;
-use crate::json::Pointer;
+use crate::limit::Quota;
 use crate::lookup::Lookup;
-use crate::policy::{AUTH_FAILURES, KeyPart, LimitRule, MaxRequests};
+use crate::policy::{AUTH_FAILURES, ClientIp, KeyPart, LONGEST_WINDOW_SECONDS, LimitRule, MaxRequests};
 
 const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NAME or header:NAME";
 
@@ -14,8 +18,9 @@ const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NA
 #[derive(Default)]
 pub(super) struct Limits {
     pub(super) rules: Vec<LimitRule>,
-    /// Each name's place in `named`.
+    /// By name, an index into `named`.
     names: Lookup,
+    /// Where each name stands.
     named: Vec<Pointer>,
 }
 
@@ -23,8 +28,8 @@ impl Limits {
     /// Adds the limits of one list; their indexes in [`Limits::rules`].
     pub(super) fn add(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>, at: &Pointer) -> Vec<LimitIndex> {
         let mut indexes = Vec::new();
-        for (place, limit) in raw.into_iter().enumerate() {
-            if let Some(rule) = self.build(parts, limit, &at.index(place)) {
+        for (index, limit) in raw.into_iter().enumerate() {
+            if let Some(rule) = self.rule(parts, limit, &at.index(index)) {
                 indexes.push(LimitIndex::new(self.rules.len()));
                 self.rules.push(rule);
             }
@@ -32,15 +37,10 @@ impl Limits {
         indexes
     }
 
-    fn build(&mut self, parts: &mut Parts<'_>, raw: RawLimit, at: &Pointer) -> Option<LimitRule> {
+    fn rule(&mut self, parts: &mut Parts<'_>, raw: RawLimit, at: &Pointer) -> Option<LimitRule> {
         let name = self.name(parts, raw.name, at.field("name"));
         let max_requests = max_requests(parts, raw.max_requests, &at.field("max_requests"));
-        let window_seconds = parts.problems.positive(
-            at.field("window_seconds"),
-            raw.window_seconds,
-            LONGEST_WINDOW,
-            "seconds",
-        );
+        let window_seconds = window(&mut parts.problems, raw.window_seconds, at);
         let warn_at_percent = raw.warn_at_percent.and_then(|percent| {
             parts.problems.within(at.field("warn_at_percent"), percent, 1, 100, "percent")
         });
@@ -53,11 +53,10 @@ impl Limits {
             .key
             .iter()
             .enumerate()
-            .filter_map(|(place, part)| key_part(parts, part, at.index(place)))
+            .filter_map(|(index, part)| key_part(parts, part, at.index(index)))
             .collect();
         let max_requests = max_requests?;
-        let by_token = |part: &KeyPart| matches!(part, KeyPart::Subject | KeyPart::Claim(_));
-        let needs_token = key.iter().any(by_token) || matches!(max_requests, MaxRequests::ByClaim { .. });
+        let needs_token = max_requests.needs_token() || key.iter().any(KeyPart::needs_token);
         Some(LimitRule {
             name: name?,
             max_requests,
@@ -77,14 +76,14 @@ impl Limits {
         // The name stands in headers and in the names of metrics.
         let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(known) {
-            parts.problems.add(at, "not a limit's name", "write 1 to 64 letters, digits, - and _");
+            parts.problems.add(at, "not a limit name", "write 1 to 64 letters, digits, - or _");
             return None;
         }
         if name == AUTH_FAILURES {
-            parts.problems.add(at, "the name that auth_failure_limit has", "choose another name");
+            parts.problems.add(at, "the name is reserved for auth_failure_limit", "choose another name");
             return None;
         }
-        if let Some(first) = self.names.get(&name).and_then(|place| self.named.get(place)) {
+        if let Some(first) = self.names.get(&name).and_then(|index| self.named.get(index)) {
             parts.problems.add(at, format!("the same name as {first}"), "give each limit a name of its own");
             return None;
         }
@@ -95,38 +94,57 @@ impl Limits {
 }
 
 fn max_requests(parts: &mut Parts<'_>, raw: Option<RawMaxRequests>, at: &Pointer) -> Option<MaxRequests> {
-    let most = u64::from(u32::MAX);
-    match raw {
-        None => parts.problems.positive(at.clone(), None, most, "requests").map(MaxRequests::Fixed),
-        Some(RawMaxRequests::Fixed(number)) => {
-            parts.problems.positive(at.clone(), Some(number), most, "requests").map(MaxRequests::Fixed)
+    let fixed = match raw {
+        Some(RawMaxRequests::ByClaim(tiers)) => return by_claim(parts, tiers, at),
+        Some(RawMaxRequests::Fixed(number)) => Some(number),
+        None => None,
+    };
+    parts.problems.positive(at.clone(), fixed, u32::MAX, "requests").map(MaxRequests::Fixed)
+}
+
+fn by_claim(parts: &mut Parts<'_>, raw: RawTiers, at: &Pointer) -> Option<MaxRequests> {
+    let slot = match raw.claim {
+        Some(claim) => Some(claim_text(parts, &claim, at.field("claim"))),
+        None => {
+            parts.problems.add(at.field("claim"), "missing", "write the claim that names the tier");
+            None
         }
-        Some(RawMaxRequests::ByClaim(tiers)) => {
-            let claim = match tiers.claim {
-                Some(claim) => Some(claim_text(parts, &claim, at.field("claim"))),
-                None => {
-                    parts.problems.add(at.field("claim"), "missing", "write the claim that names the tier");
-                    None
-                }
-            };
-            if tiers.values.is_empty() {
-                parts.problems.add(
-                    at.field("values"),
-                    "no tier",
-                    r#"write at least one, such as {"pro": 5000}"#,
-                );
-            }
-            let mut values = Vec::new();
-            for (tier, number) in tiers.values {
-                let at = at.field("values").field(&tier);
-                if let Some(number) = parts.problems.positive(at, Some(number), most, "requests") {
-                    values.push((tier, number));
-                }
-            }
-            let default = parts.problems.positive(at.field("default"), tiers.default, most, "requests");
-            Some(MaxRequests::ByClaim { slot: claim?, values, default: default? })
+    };
+    if raw.values.is_empty() {
+        let instead = r#"write at least one, such as {"pro": 5000}"#;
+        parts.problems.add(at.field("values"), "no tiers", instead);
+    }
+    let mut values = Vec::new();
+    for (tier, number) in raw.values {
+        let at = at.field("values").field(&tier);
+        if let Some(number) = parts.problems.positive(at, Some(number), u32::MAX, "requests") {
+            values.push((tier, number));
         }
     }
+    let default = parts.problems.positive(at.field("default"), raw.default, u32::MAX, "requests");
+    Some(MaxRequests::ByClaim { slot: slot?, values, default: default? })
+}
+
+fn window(problems: &mut Problems, seconds: Option<u64>, limit: &Pointer) -> Option<NonZeroU32> {
+    problems.positive(limit.field("window_seconds"), seconds, LONGEST_WINDOW_SECONDS, "seconds")
+}
+
+/// How many failed authentications one address may have.
+pub(super) fn auth_failures(
+    problems: &mut Problems,
+    raw: RawAuthFailureLimit,
+    at: &Pointer,
+) -> Option<Quota> {
+    let max_requests = problems.positive(at.field("max_failures"), raw.max_failures, u32::MAX, "failures");
+    let window_seconds = window(problems, raw.window_seconds, at);
+    Some(Quota { max_requests: max_requests?, window_seconds: window_seconds?, warn_at_percent: None })
+}
+
+/// What counts as the client's address.
+pub(super) fn client_ip(problems: &mut Problems, raw: RawClientIp, at: &Pointer) -> ClientIp {
+    let prefix = problems.within(at.field("ipv6_prefix"), raw.ipv6_prefix, 1, 128, "bits");
+    let ipv6_prefix = prefix.and_then(|bits| u8::try_from(bits).ok()).unwrap_or(128);
+    ClientIp { ipv6_prefix, from: raw.from }
 }
 
 fn key_part(parts: &mut Parts<'_>, part: &str, at: Pointer) -> Option<KeyPart> {
@@ -140,7 +158,7 @@ fn key_part(parts: &mut Parts<'_>, part: &str, at: Pointer) -> Option<KeyPart> {
             Some(("claim", claim)) => Some(KeyPart::Claim(claim_text(parts, claim, at))),
             Some(("header", name)) if is_token(name) => Some(KeyPart::Header(parts.plan.key(name))),
             _ => {
-                parts.problems.add(at, "not a part of a key", KEY_PARTS);
+                parts.problems.add(at, "not a key part", KEY_PARTS);
                 None
             }
         },

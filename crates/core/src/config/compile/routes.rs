@@ -1,78 +1,64 @@
-//! Section `routes`, and the revocation endpoint, which is a route too.
+//! Section `routes`, and `revocation.endpoint`, which is a route too.
 
+use super::form::{media_types, methods};
+use super::grammar::is_method;
 use super::limits::Limits;
+use super::problems::Problems;
 use super::tokens::claim_text;
-use super::{Built, Parts, Problems, is_method, is_open_to_callers, media_types, methods};
-use crate::config::raw::RawRoute;
+use super::{Parts, Pointer};
+use crate::config::raw::{RawEndpoint, RawRoute};
 use crate::index::{PermissionIndex, RouteIndex};
-use crate::json::Pointer;
-use crate::policy::{Access, FormPolicy, Mode, Route};
+use crate::policy::{Access, Endpoint, FormPolicy, Mode, Route};
 use crate::request::host::HostPattern;
+use crate::revocation::request::MAX_BODY_BYTES;
 use crate::route::template::Template;
 use crate::route::{RouteSpec, RouteTable};
+use crate::token::claims::TextSlot;
 
-/// Largest body of a revocation request, bytes.
-const LARGEST_REVOCATION: u64 = 16_384;
+/// The longest name of a route, bytes.
+const LONGEST_NAME: usize = 128;
 
-/// One route of the configuration.
-pub(super) fn build(
-    parts: &mut Parts<'_>,
-    limits: &mut Limits,
-    form: &FormPolicy,
+/// The routes of a configuration as they are added, the revocation endpoint last.
+pub(super) struct Routes<'f> {
+    /// The form of requests, as far as a route does not say otherwise.
+    form: &'f FormPolicy,
+    /// The mode of routes that have none of their own.
     mode: Mode,
-    raw: RawRoute,
-    index: RouteIndex,
-    at: &Pointer,
-) -> Built {
-    let mode = raw.mode.unwrap_or(mode);
-    if raw
-        .name
-        .as_ref()
-        .is_some_and(|name| name.is_empty() || name.len() > 128 || name.chars().any(char::is_control))
-    {
-        parts.problems.add(at.field("name"), "not a name", "write 1 to 128 characters, or remove it");
+    routes: Vec<Route>,
+    specs: Vec<RouteSpec>,
+    endpoint: Option<RouteIndex>,
+}
+
+impl<'f> Routes<'f> {
+    pub(super) fn new(form: &'f FormPolicy, mode: Mode) -> Self {
+        Self { form, mode, routes: Vec::new(), specs: Vec::new(), endpoint: None }
     }
-    let template = template(&mut parts.problems, raw.path.as_deref(), &at.field("path"));
-    let hosts = hosts(&mut parts.problems, raw.hosts, &at.field("hosts"));
-    let route_methods = route_methods(&mut parts.problems, raw.methods, form, &at.field("methods"));
-    if !is_open_to_callers(raw.access) {
-        let demands = [
-            ("required_permissions", raw.required_permissions.is_some()),
-            ("any_permissions", raw.any_permissions.is_some()),
-            ("bind", !raw.bind.is_empty()),
-        ];
-        for (field, _) in demands.iter().filter(|(_, demanded)| *demanded) {
-            let problem = "contradicts access: this route asks nobody for a token";
-            parts.problems.add(at.field(field), problem, r#"remove it, or write "access": "authenticated""#);
+
+    /// Adds one route, and its limits to `limits`.
+    pub(super) fn add(&mut self, parts: &mut Parts<'_>, limits: &mut Limits, raw: RawRoute, at: &Pointer) {
+        if raw.name.as_deref().is_some_and(|name| !is_name(name)) {
+            let instead = format!(
+                "write 1 to {LONGEST_NAME} characters, none of them control characters, or remove it"
+            );
+            parts.problems.add(at.field("name"), "not a route name", instead);
         }
-    }
-    let listed = |parts: &mut Parts<'_>, list: Option<Vec<String>>, field: &str| {
-        let at = at.field(field);
-        if list.as_ref().is_some_and(Vec::is_empty) {
-            parts.problems.add(at.clone(), "empty list", "name at least one permission, or remove the field");
+        let template = template(&mut parts.problems, raw.path.as_deref(), &at.field("path"));
+        let hosts = hosts(&mut parts.problems, raw.hosts.as_deref(), &at.field("hosts"));
+        let methods =
+            route_methods(&mut parts.problems, raw.methods.as_deref(), self.form, &at.field("methods"));
+        note_contradictions(&mut parts.problems, &raw, at);
+        let required =
+            listed_permissions(parts, raw.required_permissions.as_deref(), &at.field("required_permissions"));
+        let any = listed_permissions(parts, raw.any_permissions.as_deref(), &at.field("any_permissions"));
+        let bind = bindings(parts, raw.bind, template.as_ref(), &at.field("bind"));
+        if let Some(types) = &raw.content_types {
+            media_types(&mut parts.problems, types, &at.field("content_types"));
         }
-        permissions(parts, &list.unwrap_or_default(), &at)
-    };
-    let required = listed(parts, raw.required_permissions, "required_permissions");
-    let any = listed(parts, raw.any_permissions, "any_permissions");
-    let mut bind = Vec::new();
-    for (parameter, claim) in raw.bind {
-        let at = at.field("bind").field(&parameter);
-        if template.as_ref().is_some_and(|template| !template.parameters().any(|name| name == parameter)) {
-            let instead = format!("write a parameter of the path, or add {{{parameter}}} to the path");
-            parts.problems.add(at.clone(), "the path has no such parameter", instead);
+        if let Some(size) = raw.max_request_size_bytes {
+            parts.problems.within(at.field("max_request_size_bytes"), size, 1, u64::MAX, "bytes");
         }
-        bind.push((parameter, claim_text(parts, &claim, at)));
-    }
-    if let Some(types) = &raw.content_types {
-        media_types(&mut parts.problems, types, &at.field("content_types"));
-    }
-    if let Some(size) = raw.max_request_size_bytes {
-        parts.problems.within(at.field("max_request_size_bytes"), size, 1, u64::MAX, "bytes");
-    }
-    let limits = limits.add(parts, raw.rate_limits, &at.field("rate_limits"));
-    Built {
-        route: Route {
+        let limits = limits.add(parts, raw.rate_limits, &at.field("rate_limits"));
+        let route = Route {
             label: raw.name.or(raw.path).unwrap_or_default(),
             access: raw.access,
             required,
@@ -81,105 +67,89 @@ pub(super) fn build(
             content_types: raw.content_types,
             max_bytes: raw.max_request_size_bytes,
             limits,
-            mode,
+            mode: raw.mode.unwrap_or(self.mode),
             revokes: false,
-        },
-        spec: template.map(|template| RouteSpec { hosts, template, methods: route_methods, index }),
+        };
+        self.push(route, template, hosts, methods);
     }
-}
 
-/// The revocation endpoint: a route for every host that takes small JSON bodies, and is always enforced.
-pub(super) fn build_endpoint(
-    parts: &mut Parts<'_>,
-    form: &FormPolicy,
-    path: String,
-    index: RouteIndex,
-    at: &Pointer,
-) -> Built {
-    let template = template(&mut parts.problems, Some(&path), &at.field("path"));
-    if template.as_ref().is_some_and(|template| template.parameters().next().is_some()) {
-        parts.problems.add(
-            at.field("path"),
-            "a path with parameters",
-            r#"write literal segments, such as "/auth/revoke""#,
-        );
-    }
-    if !form.allowed_methods.iter().any(|method| method == "POST") {
-        let instead = r#"add "POST" to request.allowed_methods, or remove the endpoint"#;
-        parts.problems.add(
-            at.clone(),
-            "the endpoint is for POST, which request.allowed_methods has not",
-            instead,
-        );
-    }
-    Built {
-        route: Route {
-            label: path,
+    /// Adds the revocation endpoint: a route for every host that takes small JSON bodies, and is always enforced.
+    pub(super) fn add_endpoint(&mut self, parts: &mut Parts<'_>, raw: RawEndpoint, at: &Pointer) -> Endpoint {
+        if raw.required_permissions.is_empty() {
+            let at = at.field("required_permissions");
+            parts.problems.add(at, "empty list", "name at least one permission");
+        }
+        let required = permissions(parts, &raw.required_permissions, &at.field("required_permissions"));
+        let problems = &mut parts.problems;
+        let template = template(problems, Some(&raw.path), &at.field("path"));
+        if template.as_ref().is_some_and(|template| template.parameters().next().is_some()) {
+            let instead = r#"write literal segments, such as "/auth/revoke""#;
+            problems.add(at.field("path"), "the endpoint's path cannot have parameters", instead);
+        }
+        if !self.form.allowed_methods.iter().any(|method| method == "POST") {
+            let problem = "the endpoint needs POST, which request.allowed_methods does not list";
+            let instead = r#"add "POST" to request.allowed_methods, or remove the endpoint"#;
+            problems.add(at.clone(), problem, instead);
+        }
+        let max_bytes = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX).min(self.form.max_bytes);
+        let route = Route {
+            label: raw.path,
             access: Access::Authenticated,
             required: Vec::new(),
             any: Vec::new(),
             bind: Vec::new(),
             content_types: Some(vec!["application/json".to_owned()]),
-            max_bytes: Some(LARGEST_REVOCATION.min(form.max_bytes)),
+            max_bytes: Some(max_bytes),
             limits: Vec::new(),
             mode: Mode::Enforce,
             revokes: true,
-        },
-        spec: template.map(|template| RouteSpec {
-            hosts: Vec::new(),
-            template,
-            methods: vec!["POST".to_owned()],
-            index,
-        }),
+        };
+        self.endpoint = Some(self.push(route, template, Vec::new(), vec!["POST".to_owned()]));
+        Endpoint { required }
     }
-}
 
-/// The table of all routes; `None` with conflicts. `endpoint` is the revocation endpoint.
-pub(super) fn table(
-    problems: &mut Problems,
-    specs: Vec<RouteSpec>,
-    endpoint: Option<RouteIndex>,
-    form: &FormPolicy,
-) -> Option<RouteTable> {
-    let head = form.allowed_methods.iter().any(|method| method == "HEAD");
-    let pointer = |route: RouteIndex| {
-        if Some(route) == endpoint {
-            Pointer::root().field("revocation").field("endpoint").field("path")
-        } else {
-            Pointer::root().field("routes").index(route.get())
-        }
-    };
-    match RouteTable::build(specs, head) {
-        Ok(table) => Some(table),
-        Err(conflicts) => {
-            for conflict in conflicts {
-                let host = conflict.host.map_or(String::new(), |host| format!(" on {}", host));
-                let problem = format!(
-                    "{}{host} is taken by {}, which has the same path",
-                    conflict.method,
-                    pointer(conflict.first)
-                );
-                problems.add(
-                    pointer(conflict.second),
-                    problem,
-                    "give them different methods or hosts, or remove one",
-                );
+    /// A route without a template is in no table: its path is a problem, and the policy is not used.
+    fn push(
+        &mut self,
+        route: Route,
+        template: Option<Template>,
+        hosts: Vec<HostPattern>,
+        methods: Vec<String>,
+    ) -> RouteIndex {
+        let index = RouteIndex::new(self.routes.len());
+        self.routes.push(route);
+        self.specs.extend(template.map(|template| RouteSpec { hosts, template, methods, index }));
+        index
+    }
+
+    /// The routes, and the table that finds them; `None` with conflicts.
+    pub(super) fn finish(self, problems: &mut Problems) -> Option<(Vec<Route>, RouteTable)> {
+        let Self { form, routes, specs, endpoint, .. } = self;
+        let list_head = form.allowed_methods.iter().any(|method| method == "HEAD");
+        let pointer = |route: RouteIndex| {
+            if Some(route) == endpoint {
+                Pointer::root().field("revocation").field("endpoint").field("path")
+            } else {
+                Pointer::root().field("routes").index(route.get())
             }
-            None
+        };
+        let conflicts = match RouteTable::build(specs, list_head) {
+            Ok(table) => return Some((routes, table)),
+            Err(conflicts) => conflicts,
+        };
+        for conflict in conflicts {
+            let host = conflict.host.map_or(String::new(), |host| format!(" on {host}"));
+            let first = pointer(conflict.first);
+            let problem = format!("{}{host} is taken by {first}, which has the same path", conflict.method);
+            let instead = "give them different methods or hosts, or remove one";
+            problems.add(pointer(conflict.second), problem, instead);
         }
+        None
     }
 }
 
-/// The indexes of these permissions.
-pub(super) fn permissions(parts: &mut Parts<'_>, names: &[String], at: &Pointer) -> Vec<PermissionIndex> {
-    parts.problems.unique(at, names);
-    for (place, name) in names.iter().enumerate() {
-        if !parts.format.accepts(name) {
-            let instead = format!("write {}", parts.format.example());
-            parts.problems.add(at.index(place), "not a permission of tokens.permission_format", instead);
-        }
-    }
-    names.iter().map(|name| parts.book.enter(name)).collect()
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control)
 }
 
 fn template(problems: &mut Problems, path: Option<&str>, at: &Pointer) -> Option<Template> {
@@ -196,17 +166,17 @@ fn template(problems: &mut Problems, path: Option<&str>, at: &Pointer) -> Option
     }
 }
 
-fn hosts(problems: &mut Problems, raw: Option<Vec<String>>, at: &Pointer) -> Vec<HostPattern> {
+fn hosts(problems: &mut Problems, raw: Option<&[String]>, at: &Pointer) -> Vec<HostPattern> {
     let Some(raw) = raw else { return Vec::new() };
     if raw.is_empty() {
         problems.add(at.clone(), "empty list", "name at least one host, or remove the field");
     }
-    problems.unique(at, &raw);
+    problems.unique(at, raw);
     let mut patterns = Vec::new();
-    for (place, host) in raw.iter().enumerate() {
+    for (index, host) in raw.iter().enumerate() {
         match HostPattern::parse(host) {
             Ok(pattern) => patterns.push(pattern),
-            Err(problem) => problems.add(at.index(place), "not a host", problem.text()),
+            Err(problem) => problems.add(at.index(index), "not a host", problem.text()),
         }
     }
     patterns
@@ -214,7 +184,7 @@ fn hosts(problems: &mut Problems, raw: Option<Vec<String>>, at: &Pointer) -> Vec
 
 fn route_methods(
     problems: &mut Problems,
-    raw: Option<Vec<String>>,
+    raw: Option<&[String]>,
     form: &FormPolicy,
     at: &Pointer,
 ) -> Vec<String> {
@@ -222,12 +192,69 @@ fn route_methods(
         // HEAD follows GET by itself; naming it too would take it away from a route for HEAD alone.
         return form.allowed_methods.clone();
     };
-    methods(problems, &raw, at);
-    for (place, method) in raw.iter().enumerate() {
+    methods(problems, raw, at);
+    for (index, method) in raw.iter().enumerate() {
         if is_method(method) && !form.allowed_methods.contains(method) {
             let instead = format!(r#"add "{method}" to request.allowed_methods, or remove it here"#);
-            problems.add(at.index(place), "a method that request.allowed_methods has not", instead);
+            problems.add(at.index(index), "a method that request.allowed_methods does not list", instead);
         }
     }
-    raw
+    raw.to_vec()
+}
+
+/// Notes what a route demands of callers though it asks none of them for a token.
+fn note_contradictions(problems: &mut Problems, raw: &RawRoute, at: &Pointer) {
+    match raw.access {
+        Access::Authenticated => return,
+        Access::Public | Access::Deny => {}
+    }
+    let demands = [
+        ("required_permissions", raw.required_permissions.is_some()),
+        ("any_permissions", raw.any_permissions.is_some()),
+        ("bind", !raw.bind.is_empty()),
+    ];
+    for (field, _) in demands.iter().filter(|(_, demanded)| *demanded) {
+        let problem = "contradicts access: this route does not ask for a token";
+        problems.add(at.field(field), problem, r#"remove it, or write "access": "authenticated""#);
+    }
+}
+
+fn listed_permissions(parts: &mut Parts<'_>, names: Option<&[String]>, at: &Pointer) -> Vec<PermissionIndex> {
+    if names.is_some_and(<[String]>::is_empty) {
+        let instead = "name at least one permission, or remove the field";
+        parts.problems.add(at.clone(), "empty list", instead);
+    }
+    permissions(parts, names.unwrap_or_default(), at)
+}
+
+/// The indexes of these permissions.
+pub(super) fn permissions(parts: &mut Parts<'_>, names: &[String], at: &Pointer) -> Vec<PermissionIndex> {
+    parts.problems.unique(at, names);
+    for (index, name) in names.iter().enumerate() {
+        if !parts.format.accepts(name) {
+            let instead = format!("write {}", parts.format.example());
+            parts.problems.add(at.index(index), "does not have tokens.permission_format", instead);
+        }
+    }
+    names.iter().map(|name| parts.book.enter(name)).collect()
+}
+
+/// The claims that path parameters must equal.
+fn bindings(
+    parts: &mut Parts<'_>,
+    raw: Vec<(String, String)>,
+    template: Option<&Template>,
+    at: &Pointer,
+) -> Vec<(String, TextSlot)> {
+    let mut bound = Vec::new();
+    for (parameter, claim) in raw {
+        let at = at.field(&parameter);
+        if template.is_some_and(|template| !template.parameters().any(|name| name == parameter)) {
+            let instead = format!("write a parameter of the path, or add {{{parameter}}} to the path");
+            parts.problems.add(at.clone(), "the path has no such parameter", instead);
+        }
+        let slot = claim_text(parts, &claim, at);
+        bound.push((parameter, slot));
+    }
+    bound
 }

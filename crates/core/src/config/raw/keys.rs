@@ -44,18 +44,18 @@ pub enum RawSecret {
 }
 
 impl Shape for RawSecret {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         let mut members = value.as_object().into_iter().flatten();
         let (Some((name, value)), None) = (members.next(), members.next()) else {
-            return misfits.wrong(place, SECRET_FORMS);
+            return misfits.wrong(at, SECRET_FORMS);
         };
         let form = match name.as_str() {
             "env" => Self::Env,
             "value" => Self::Value,
             "base64url" => Self::Base64url,
-            _ => return misfits.wrong(place, SECRET_FORMS),
+            _ => return misfits.wrong(at, SECRET_FORMS),
         };
-        String::read(value, Path::Field(&place, name), misfits).map(form)
+        String::read(value, Path::Field(&at, name), misfits).map(form)
     }
 }
 

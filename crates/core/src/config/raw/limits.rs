@@ -23,7 +23,7 @@ pub struct RawLimit {
     #[cfg_attr(feature = "schema", schemars(required))]
     pub max_requests: Option<RawMaxRequests>,
     /// The window, seconds.
-    #[cfg_attr(feature = "schema", schemars(required, range(min = 1, max = 31_622_400)))]
+    #[cfg_attr(feature = "schema", schemars(required, range(min = 1, max = crate::policy::LONGEST_WINDOW_SECONDS)))]
     pub window_seconds: Option<u64>,
     /// What is counted apart: client_ip, subject, route, path, method, claim:NAME, header:NAME.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
@@ -62,13 +62,13 @@ pub enum RawMaxRequests {
 }
 
 impl Shape for RawMaxRequests {
-    fn read(value: &Value, place: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         if let Some(number) = value.as_u64() {
             Some(Self::Fixed(number))
         } else if value.is_object() {
-            RawTiers::read(value, place, misfits).map(Self::ByClaim)
+            RawTiers::read(value, at, misfits).map(Self::ByClaim)
         } else {
-            misfits.wrong(place, r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
+            misfits.wrong(at, r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
         }
     }
 }

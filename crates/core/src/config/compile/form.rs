@@ -1,0 +1,56 @@
+//! Section `request`, and the lists of methods and media types that routes have too.
+
+use super::grammar::{is_media_type, is_method};
+use super::problems::Problems;
+use super::{Parts, Pointer};
+use crate::config::raw::{MethodOverride, RawRequest};
+use crate::policy::FormPolicy;
+
+/// Headers by which some frameworks let a request take another method than its own.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// The form that every request must have.
+pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> FormPolicy {
+    methods(&mut parts.problems, &raw.allowed_methods, &at.field("allowed_methods"));
+    media_types(&mut parts.problems, &raw.content_types, &at.field("content_types"));
+    let max_bytes = raw.max_request_size_bytes;
+    parts.problems.within(at.field("max_request_size_bytes"), max_bytes, 1, u64::MAX, "bytes");
+    match raw.method_override {
+        MethodOverride::Strip => METHOD_OVERRIDES.iter().for_each(|name| parts.plan.removed(name)),
+        MethodOverride::Keep => {}
+    }
+    FormPolicy {
+        allowed_methods: raw.allowed_methods,
+        content_types: raw.content_types,
+        max_bytes,
+        https_only: raw.https_only,
+        cors_preflight: raw.cors_preflight,
+    }
+}
+
+/// Notes what is wrong with a list of methods.
+pub(super) fn methods(problems: &mut Problems, methods: &[String], at: &Pointer) {
+    if methods.is_empty() {
+        problems.add(at.clone(), "empty list", r#"name at least one method, such as "GET""#);
+    }
+    problems.unique(at, methods);
+    for (index, method) in methods.iter().enumerate() {
+        if !is_method(method) {
+            problems.add(at.index(index), "not a method", r#"write it in capitals, such as "GET""#);
+        } else if method == "CONNECT" || method == "TRACE" {
+            problems.add(at.index(index), "a method that has no place in an API", "remove it");
+        }
+    }
+}
+
+/// Notes what is wrong with a list of media types.
+pub(super) fn media_types(problems: &mut Problems, types: &[String], at: &Pointer) {
+    problems.unique(at, types);
+    for (index, media_type) in types.iter().enumerate() {
+        if !is_media_type(media_type) {
+            let instead =
+                r#"write type/subtype in lower case without parameters, such as "application/json""#;
+            problems.add(at.index(index), "not a media type", instead);
+        }
+    }
+}

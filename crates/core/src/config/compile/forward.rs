@@ -1,0 +1,87 @@
+//! Section `forward`.
+
+use super::grammar::is_token;
+use super::{Parts, Pointer};
+use crate::config::raw::RawForward;
+use crate::lookup::Lookup;
+use crate::policy::Forward;
+use crate::request::credential::Source;
+
+/// Headers that steer the proxy or the message and must not be written from claims.
+const RESERVED: [&str; 14] = [
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "expect",
+    "x-request-id",
+    "cookie",
+];
+
+/// Starts of the names of further such headers.
+const RESERVED_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+
+/// What the upstream is told. `sources` are where tokens come from.
+pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at: &Pointer) -> Forward {
+    let mut headers = Headers { sources, seen: Lookup::default() };
+    let subject_header = headers.add(parts, raw.subject_header, at.field("subject_header"));
+    let permissions_header = headers.add(parts, raw.permissions_header, at.field("permissions_header"));
+    let mut claims = Vec::new();
+    for (claim, header) in raw.claims {
+        let at = at.field("claims").field(&claim);
+        if claim.is_empty() {
+            parts.problems.add(at.clone(), "empty claim name", "write the claim's name");
+        }
+        let slot = parts.reader.slot(&claim);
+        let slot = parts.reader.text(slot);
+        if let Some(header) = headers.add(parts, header, at) {
+            claims.push((slot, header));
+        }
+    }
+    Forward { subject_header, permissions_header, claims, token: raw.token }
+}
+
+/// The headers that are written, each for one thing.
+struct Headers<'s> {
+    sources: &'s [Source],
+    /// Their names with `-` for `_`: to many upstreams the two are one.
+    seen: Lookup,
+}
+
+impl Headers<'_> {
+    /// The header's name in lower case; the client's own copies of it will be removed.
+    fn add(&mut self, parts: &mut Parts<'_>, name: Option<String>, at: Pointer) -> Option<String> {
+        let name = name?.to_ascii_lowercase();
+        if !is_token(&name) {
+            parts.problems.add(at, "not a header name", r#"write a name such as "x-auth-subject""#);
+        } else if is_reserved(&name) {
+            let instead = r#"choose another name, such as "x-auth-subject""#;
+            parts.problems.add(at, "a header that the proxy itself relies on", instead);
+        } else if self.carries_tokens(&name) {
+            parts.problems.add(at, "the header that carries the token", "choose another name");
+        } else if self.seen.enter(&name.replace('_', "-"), 0).is_some() {
+            parts.problems.add(at, "a header that is already set", "choose another name");
+        } else {
+            parts.plan.removed(&name);
+        }
+        Some(name)
+    }
+
+    fn carries_tokens(&self, header: &str) -> bool {
+        self.sources.iter().any(|source| match source {
+            Source::Header { name, .. } => name == header,
+            Source::Cookie(_) | Source::Query(_) => false,
+        })
+    }
+}
+
+fn is_reserved(header: &str) -> bool {
+    RESERVED.contains(&header) || RESERVED_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+}

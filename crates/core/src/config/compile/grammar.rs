@@ -1,0 +1,18 @@
+//! Names that HTTP gives a grammar to: methods, header names, media types.
+
+/// A token of RFC 9110 section 5.6.2: methods and header names.
+pub(super) fn is_token(text: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(known)
+}
+
+/// Methods are compared with letter case (RFC 9110 section 9.1), and all that are in use are in capitals.
+pub(super) fn is_method(text: &str) -> bool {
+    is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
+/// `type/subtype` in lower case, without parameters and wildcards (RFC 9110 section 8.3.1).
+pub(super) fn is_media_type(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
+        && !text.bytes().any(|byte| byte == b'*' || byte.is_ascii_uppercase())
+}

@@ -1,0 +1,107 @@
+//! List `tokens.keys`.
+
+use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+
+use super::problems::Problems;
+use super::{Parts, Pointer};
+use crate::config::raw::{RawKey, RawSecret};
+use crate::config::rfc3339;
+use crate::lookup::Lookup;
+use crate::time::UnixNanos;
+use crate::token::keys::{Key, KeyRing, LEAST_SECRET_BYTES, Secret};
+
+const SECRET_FORMS: &str = r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#;
+/// The longest kid, bytes.
+const LONGEST_KID: usize = 128;
+
+/// The keys that tokens are verified with.
+pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> KeyRing {
+    if raw.is_empty() {
+        let instead = r#"write at least one, such as {"secret": {"env": "API_GUARD_SECRET"}}"#;
+        parts.problems.add(at.clone(), "no keys", instead);
+    }
+    let mut kids = Lookup::default();
+    let mut keys = Vec::new();
+    for (index, key) in raw.into_iter().enumerate() {
+        let at = at.index(index);
+        if let Some(kid) = &key.kid {
+            let at = at.field("kid");
+            let printable = kid.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+            if kid.is_empty() || kid.len() > LONGEST_KID || !printable {
+                let instead = format!("write 1 to {LONGEST_KID} visible ASCII characters");
+                parts.problems.add(at.clone(), "not a key identifier", instead);
+            }
+            if let Some(first) = kids.enter(kid, index) {
+                let problem = format!("the same kid as /tokens/keys/{first}");
+                parts.problems.add(at, problem, "give each key a kid of its own");
+            }
+        }
+        let always = (UnixNanos::from_nanos(0), UnixNanos::from_nanos(u64::MAX));
+        let not_before = date(&mut parts.problems, key.not_before, at.field("not_before"), always.0);
+        let not_after = date(&mut parts.problems, key.not_after, at.field("not_after"), always.1);
+        if not_after <= not_before {
+            parts.problems.add(at.field("not_after"), "not later than not_before", "write a later date");
+        }
+        let secret = secret(parts, key.secret, &at.field("secret"));
+        keys.push(Key { kid: key.kid, secret, not_before, not_after });
+    }
+    KeyRing::new(keys)
+}
+
+fn date(problems: &mut Problems, text: Option<String>, at: Pointer, absent: UnixNanos) -> UnixNanos {
+    let Some(text) = text else { return absent };
+    rfc3339::parse(&text).unwrap_or_else(|| {
+        problems.add(at, "not a date", r#"write it as in RFC 3339, such as "2026-11-01T00:00:00Z""#);
+        absent
+    })
+}
+
+fn secret(parts: &mut Parts<'_>, raw: Option<RawSecret>, at: &Pointer) -> Option<Secret> {
+    let (bytes, at) = match raw {
+        None => {
+            parts.problems.add(at.clone(), "missing", SECRET_FORMS);
+            return None;
+        }
+        Some(RawSecret::Value(text)) => (text.into_bytes(), at.field("value")),
+        Some(RawSecret::Base64url(text)) => {
+            let at = at.field("base64url");
+            let Ok(bytes) = Base64UrlSafeNoPadding::decode_to_vec(&text, None) else {
+                let instead =
+                    "write base64url without padding (RFC 4648 section 5), as api-guard keygen prints it";
+                parts.problems.add(at, "not base64url", instead);
+                return None;
+            };
+            (bytes, at)
+        }
+        Some(RawSecret::Env(name)) => {
+            let at = at.field("env");
+            (variable(parts, &name, &at)?, at)
+        }
+    };
+    let secret = Secret::from_bytes(&bytes);
+    if secret.is_none() {
+        let problem = format!("a secret of only {} bytes", bytes.len());
+        let instead = format!(
+            "use at least {LEAST_SECRET_BYTES} random bytes (RFC 7518 section 3.2): api-guard keygen prints such a secret"
+        );
+        parts.problems.add(at, problem, instead);
+    }
+    secret
+}
+
+/// The value of a variable, if it is set. It need not be, where the environment says so.
+fn variable(parts: &mut Parts<'_>, name: &str, at: &Pointer) -> Option<Vec<u8>> {
+    let well_formed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if name.is_empty() || !well_formed {
+        let instead = "write letters, digits and _, such as API_GUARD_SECRET";
+        parts.problems.add(at.clone(), "not a variable name", instead);
+        return None;
+    }
+    let value = (parts.environment.lookup)(name);
+    if value.is_none() && parts.environment.must_be_set {
+        let problem = format!("the variable {name} is not set in the VM's environment");
+        let instead = "set it for Envoy and name it in vm_config.environment_variables.host_env_keys";
+        parts.problems.add(at.clone(), problem, instead);
+    }
+    value
+}
