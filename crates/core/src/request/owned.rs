@@ -1,6 +1,8 @@
 //! A request that outlives the host's header block, for a judgement that has to wait.
 
 use super::{Request, Single};
+use crate::index::KeyHeaderIndex;
+use super::{Request, Single};
 
 /// A copy of everything that a [`Request`] borrows.
 #[derive(Debug, Clone)]
@@ -20,7 +22,7 @@ pub struct OwnedRequest {
     token_headers: Vec<(usize, Vec<u8>)>,
     cookies: Vec<Vec<u8>>,
     removals: Vec<Vec<u8>>,
-    key_headers: Vec<(usize, Vec<u8>)>,
+    key_headers: Vec<(KeyHeaderIndex, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,9 +55,6 @@ impl Request<'_> {
             key_headers,
         } = self;
         let copy = |value: &Option<&[u8]>| value.map(<[u8]>::to_vec);
-        let copy_all = |values: &[(usize, &[u8])]| {
-            values.iter().map(|(index, value)| (*index, value.to_vec())).collect()
-        };
         OwnedRequest {
             method: method.to_vec(),
             path: copy(path),
@@ -101,7 +100,11 @@ impl OwnedRequest {
     }
 }
 
-fn indexed(values: &[(usize, Vec<u8>)]) -> impl Iterator<Item = (usize, &[u8])> {
+fn copy_all<I: Copy>(values: &[(I, &[u8])]) -> Vec<(I, Vec<u8>)> {
+    values.iter().map(|(index, value)| (*index, value.to_vec())).collect()
+}
+
+fn indexed<I: Copy>(values: &[(I, Vec<u8>)]) -> impl Iterator<Item = (I, &[u8])> {
     values.iter().map(|(index, value)| (*index, value.as_slice()))
 }
 
