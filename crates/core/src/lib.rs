@@ -1,6 +1,5 @@
 //! api-guard: API security for Envoy in one WebAssembly module.
 
-mod bytes;
 pub mod cells;
 pub mod config;
 pub mod counter;

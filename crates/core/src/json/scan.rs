@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value};
 
 use super::value::{Json, List, Member, Object};
-use crate::bytes::find_end_of_plain_json;
 
 /// Values in one another, as the library has it.
 pub(super) const DEEPEST: u8 = 127;
@@ -221,7 +220,8 @@ impl<'t> Scanner<'t> {
     fn plain(&mut self) -> Result<&'t str, NotJson> {
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotJson)?;
         let start = self.at;
-        self.pass(find_end_of_plain_json(rest).ok_or(NotJson)?);
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        self.pass(rest.iter().position(ends).ok_or(NotJson)?);
         self.text.get(start..self.at).ok_or(NotJson)
     }
 

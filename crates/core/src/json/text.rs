@@ -7,9 +7,6 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Replies and log lines are seldom longer, so that none is copied while it grows.
-const USUAL_BYTES: usize = 512;
-
 /// An object that is written member by member.
 #[derive(Debug)]
 pub(crate) struct Object(String);
@@ -17,9 +14,7 @@ pub(crate) struct Object(String);
 impl Object {
     /// No member yet.
     pub(crate) fn new() -> Self {
-        let mut text = String::with_capacity(USUAL_BYTES);
-        text.push('{');
-        Self(text)
+        Self("{".to_owned())
     }
 
     fn name(&mut self, name: &'static str) {

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use serde_json::{Number, Value};
 
 use super::scan::{DEEPEST, NotJson, Scanner};
-use crate::bytes::find;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +72,7 @@ impl<'t> Json<'t> {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
             // Most lists hold no objects.
-            Self::List(List(text)) if find(text.as_bytes(), b'{').is_none() => false,
+            Self::List(List(text)) if !text.contains('{') => false,
             // There is no fault to be found any more; if there were one, it would not pass.
             Self::List(List(text)) | Self::Object(Object(text)) => {
                 Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)

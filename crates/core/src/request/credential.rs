@@ -4,7 +4,6 @@
 //! later might take the other one.
 
 use super::{Request, trim};
-use crate::bytes;
 
 /// One place where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +90,7 @@ fn one(value: &[u8]) -> Presented<'_> {
 /// Envoy joins repeated lines of a known header with a comma, which stands in no token.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
-    if bytes::find(value, b',').is_none() {
+    if !value.contains(&b',') {
         return match scheme {
             None => one(value),
             Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),

@@ -1,7 +1,5 @@
 //! Which header names matter under a configuration, and for what.
 
-use crate::bytes::same;
-
 /// What a header is for. One header may be for several things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -117,7 +115,7 @@ impl HeaderPlan {
 impl Entry {
     /// `name` is as long as the entry's.
     fn is(&self, name: &[u8]) -> bool {
-        same(&self.name, name) || self.fold && self.is_spelled(name)
+        *self.name == *name || self.fold && self.is_spelled(name)
     }
 
     /// Whether `name` is this one with other `-` and `_`.

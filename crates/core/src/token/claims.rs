@@ -5,7 +5,6 @@
 
 use smallvec::SmallVec;
 
-use crate::bytes::same;
 use crate::json::{Json, Members, NotJson};
 use crate::time::UnixNanos;
 
@@ -138,7 +137,7 @@ impl<'c> Claims<'c> {
         let mut repeated = None;
         for member in Members::of(text) {
             let (name, value) = member?;
-            let Some(top) = reader.tops.iter().find(|top| same(top.name.as_bytes(), name.as_bytes())) else {
+            let Some(top) = reader.tops.iter().find(|top| top.name == name) else {
                 continue;
             };
             for (slot, way) in &top.within {

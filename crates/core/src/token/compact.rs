@@ -3,7 +3,6 @@
 //! Knows no keys and no claims. Refuses most of what is not a token in one pass over its bytes.
 
 use super::TokenFault;
-use crate::bytes::{find, same};
 use crate::json::Json;
 
 /// A token cut into its parts, still encoded.
@@ -59,7 +58,7 @@ impl<'a> Compact<'a> {
 
 /// What stands before and behind the first dot.
 fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (before, rest) = text.split_at_checked(find(text, b'.')?)?;
+    let (before, rest) = text.split_at_checked(text.iter().position(|&byte| byte == b'.')?)?;
     Some((before, rest.get(1..)?))
 }
 
@@ -177,7 +176,7 @@ pub struct LastHeader(Option<(Box<[u8]>, Header)>);
 impl LastHeader {
     /// The header that is written so, if it is the last one.
     pub(super) fn find(&self, encoded: &[u8]) -> Option<&Header> {
-        self.0.as_ref().filter(|(known, _)| same(known, encoded)).map(|(_, header)| header)
+        self.0.as_ref().filter(|(known, _)| **known == *encoded).map(|(_, header)| header)
     }
 
     /// Keeps the header of a token that verified.
