@@ -16,8 +16,11 @@ use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
+use crate::seed::Seed;
+use crate::time::UnixNanos;
 use crate::token::claims::TextSlot;
-use crate::token::{TokenPolicy, Verified};
+use crate::token::keys::KeyId;
+use crate::token::{TokenFault, TokenPolicy, Verified};
 use error::ConfigErrors;
 use raw::{Access, AddressFrom, CorsPreflight, ForwardToken, Mode, RawConfig, RawReplies};
 
@@ -173,8 +176,17 @@ impl Policy {
         !self.denied.is_empty() && self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
     }
 
-    /// The kid of the key at a place of the configuration.
-    pub fn kid(&self, key: usize) -> Option<&str> {
+    /// Verifies a token, the bytes between scheme and end, and judges its times. `seed` is the process's.
+    ///
+    /// # Errors
+    ///
+    /// The first rule of the configuration that the token breaks.
+    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenFault> {
+        self.tokens.verify(token, &self.book, seed, now)
+    }
+
+    /// The kid of one of the keys.
+    pub fn kid(&self, key: KeyId) -> Option<&str> {
         self.tokens.keys.kid(key)
     }
 

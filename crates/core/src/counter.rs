@@ -102,7 +102,7 @@ impl Counters {
             None => {}
         }
         if let Some(caller) = &verdict.caller {
-            add(self.keys.saturating_add(caller.token.key()));
+            add(self.keys.saturating_add(caller.token.key().index()));
         }
     }
 

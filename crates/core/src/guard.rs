@@ -26,8 +26,8 @@ use crate::revocation::Revocations;
 use crate::route::LastHost;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
+use crate::token::Age;
 use crate::token::cache::TokenCache;
-use crate::token::{Age, Scratch};
 
 pub use caller::Caller;
 use form::Form;
@@ -57,9 +57,7 @@ pub struct Guard {
 #[derive(Debug)]
 pub struct Worker {
     cache: TokenCache<Caller>,
-    scratch: Scratch,
-    /// The last caller who was not remembered, whose memory the next one gets.
-    guest: Option<Rc<Caller>>,
+    seed: Seed,
     leases: Leases,
     limiter: Limiter,
     // INVARIANT: one entry for each limit of the policy, in its order.
@@ -78,8 +76,7 @@ impl Worker {
         let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
             cache: TokenCache::default(),
-            scratch: Scratch::default(),
-            guest: None,
+            seed,
             leases: Leases::new(),
             limiter,
             identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),

@@ -16,7 +16,8 @@ use crate::permission::PermissionBook;
 use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
-use crate::token::claims::{ClaimsReader, LATEST_SECOND};
+use crate::token::claims::ClaimsReader;
+use crate::token::date::LATEST_SECOND;
 
 /// The largest capacity of a shared table.
 const LARGEST_CAPACITY: u64 = 16_777_216;

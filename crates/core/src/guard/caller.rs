@@ -17,27 +17,17 @@ use crate::token::Verified;
 pub struct Caller {
     /// Their token.
     pub token: Verified,
-    /// The last revocations that it was looked for among, in vain.
+    /// The latest revocation revision this token has been checked against.
     cleared: Cell<Option<Revision>>,
 }
 
 /// What a token can be revoked by.
 pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
-    revocations.marks(token.mac(), token.jti(), token.subject())
+    revocations.marks(&token.identity(), token.subject())
 }
 
 fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
     !revocations.are_none() && revocations.is_revoked(&marks(revocations, token), token.issued_at(), now)
-}
-
-/// Puts `value` into this memory, if nobody else holds it, else into memory of its own.
-fn put<T>(memory: Option<Rc<T>>, value: T) -> Rc<T> {
-    let Some(mut memory) = memory else { return Rc::new(value) };
-    match Rc::get_mut(&mut memory) {
-        Some(unused) => *unused = value,
-        None => return Rc::new(value),
-    }
-    memory
 }
 
 impl<P: Proxy> Visit<'_, '_, P> {
@@ -48,12 +38,6 @@ impl<P: Proxy> Visit<'_, '_, P> {
         form: &Form<'_>,
         verdict: &mut Verdict,
     ) -> Result<Rc<Caller>, Denial> {
-        let candidate = credential::candidate(&self.policy.sources, self.request);
-        if let Some(caller) = candidate.and_then(|token| self.remembered(worker, token)) {
-            verdict.remembered = Some(true);
-            let result = self.judge_caller(worker, caller, verdict);
-            return self.count_failure(worker, result);
-        }
         let token = match credential::find(&self.policy.sources, self.request, form.target.query()) {
             Presented::Nothing => return Err(Denial::TokenMissing),
             Presented::Ambiguous => return Err(Denial::CredentialsAmbiguous),
@@ -108,24 +92,20 @@ impl<P: Proxy> Visit<'_, '_, P> {
         self.judge_caller(worker, caller, verdict)
     }
 
-    /// A caller who was not remembered, in the memory of the one before, if nobody holds that one any more.
+    /// A caller who was not remembered, and is from now on.
     fn newcomer(&self, worker: &mut Worker, token: &[u8]) -> Result<Rc<Caller>, Denial> {
-        if let Some(unused) = worker.guest.as_mut().and_then(Rc::get_mut) {
-            worker.scratch.take_memory(&mut unused.token);
-        }
-        let token_policy = &self.policy.tokens;
-        let verified = token_policy.verify(token, &self.policy.book, &mut worker.scratch, self.now)?;
-        let caller = put(worker.guest.take(), Caller { token: verified, cleared: Cell::default() });
-        worker.cache.remember(token, &caller);
-        worker.guest = Some(Rc::clone(&caller));
+        let verified = self.policy.verify(token, &worker.seed, self.now)?;
+        let caller = Rc::new(Caller { token: verified, cleared: Cell::default() });
+        worker.cache.remember(token, self.policy.tokens.keys.revision(), &caller);
         Ok(caller)
     }
 
     /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
     /// tokens are looked at anew.
     fn remembered(&self, worker: &mut Worker, token: &[u8]) -> Option<Rc<Caller>> {
-        let caller = worker.cache.find(token)?;
-        self.policy.tokens.keys.valid(caller.token.key(), self.now).then_some(caller)
+        let keys = &self.policy.tokens.keys;
+        let caller = worker.cache.find(token, keys.revision())?;
+        keys.valid(caller.token.key(), self.now).then_some(caller)
     }
 
     /// What is judged anew on every use of a token.

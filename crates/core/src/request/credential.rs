@@ -71,18 +71,6 @@ pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option
     found
 }
 
-/// Where the only source is a header that was sent once: what follows its scheme, not looked at any closer. If that is a
-/// token that verified before, it is the one credential of the request; if not, [`find`] says what it is.
-pub(crate) fn candidate<'a>(sources: &[Source], request: &Request<'a>) -> Option<&'a [u8]> {
-    let ([Source::Header { scheme, .. }], [(_, value)]) = (sources, request.token_headers.as_slice()) else {
-        return None;
-    };
-    match scheme {
-        Some(scheme) => after_scheme(value, scheme),
-        None => Some(value),
-    }
-}
-
 fn one(value: &[u8]) -> Presented<'_> {
     if value.is_empty() { Presented::Nothing } else { Presented::Token(value) }
 }

@@ -10,6 +10,7 @@
 
 mod cache;
 mod form;
+mod identity;
 mod limits;
 mod token;
 

@@ -10,7 +10,7 @@ use crate::lookup::Lookup;
 use crate::request::credential::Source;
 use crate::time::UnixNanos;
 use crate::token::claims::{ClaimsReader, Slot, TextSlot};
-use crate::token::keys::{Key, KeyRing, LEAST_SECRET_BYTES, Secret};
+use crate::token::keys::{Key, KeyRing, KeySetRevision, LEAST_SECRET_BYTES, Secret};
 use crate::token::{Roles, TokenPolicy};
 
 /// Tokens travel in headers, and Envoy takes no more than 60 KiB of those unless told to.
@@ -155,7 +155,7 @@ fn build_keys(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> KeyRing 
         let secret = build_secret(parts, key.secret, &at.field("secret"));
         keys.push(Key { kid: key.kid, secret, not_before, not_after });
     }
-    KeyRing::new(keys)
+    KeyRing::new(KeySetRevision::CONFIGURED, keys)
 }
 
 fn build_secret(parts: &mut Parts<'_>, raw: Option<RawSecret>, at: &Pointer) -> Option<Secret> {
