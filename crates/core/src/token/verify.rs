@@ -199,7 +199,7 @@ fn read_permissions(
 ) -> Result<(PermissionSet, Box<str>), TokenFault> {
     let mut grants = Grants { book, set: PermissionSet::default(), text: String::new() };
     if let Some(value) = claims.value(policy.permissions) {
-        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(&other.to_value()));
+        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
         each_text_or_word(value, wrong, |entry| {
             if !policy.permission_format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
@@ -251,8 +251,8 @@ fn keep(value: &Json<'_>) -> Option<KeptClaim> {
     let exact = match value {
         Json::Null => return None,
         Json::Text(text) => return Some(KeptClaim { text: text.as_ref().into(), exact: true }),
-        Json::Number(number) => number.is_u64() || number.is_i64(),
+        Json::Number(number) => number.is_integer(),
         Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
     };
-    Some(KeptClaim { text: text_of(&value.to_value()).into(), exact })
+    Some(KeptClaim { text: text_of(value).into(), exact })
 }
