@@ -2,8 +2,6 @@
 
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
-use api_guard_core::token::keys::Secret;
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::{Value, json};
 
 use super::{Guarded, HOUR, SECRET, START};
@@ -20,14 +18,12 @@ fn guarded() -> Guarded {
     )
 }
 
+/// A token of this hour.
 fn signed(secret: &str, header: &str, claims: &Value) -> String {
-    let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).unwrap();
     let mut claims = claims.clone();
     claims["iat"] = json!(START);
     claims["exp"] = json!(START + HOUR);
-    let input = format!("{}.{}", encode(header.as_bytes()), encode(claims.to_string().as_bytes()));
-    let mac = Secret::from_bytes(secret.as_bytes()).unwrap().mac(input.as_bytes());
-    format!("{input}.{}", encode(&mac))
+    super::signed(secret, header, &claims.to_string())
 }
 
 /// Whether both are one token, which is asked of their identities and of the revocation endpoint.

@@ -138,9 +138,13 @@ fn request<'a>(method: &'a str, path: &'a str, more: &[(&'a str, &'a str)]) -> V
 }
 
 fn token(claims: &Value) -> String {
+    signed(SECRET, r#"{"alg":"HS256"}"#, &claims.to_string())
+}
+
+fn signed(secret: &str, header: &str, claims: &str) -> String {
     let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).unwrap();
-    let input = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.to_string().as_bytes()));
-    let mac = Secret::from_bytes(SECRET.as_bytes()).unwrap().mac(input.as_bytes());
+    let input = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
+    let mac = Secret::from_bytes(secret.as_bytes()).unwrap().mac(input.as_bytes());
     format!("{input}.{}", encode(&mac))
 }
 
