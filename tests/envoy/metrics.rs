@@ -383,7 +383,7 @@ fn no_label_has_a_value_that_is_not_in_the_contract() {
     assert_eq!(values("api_guard_key_used_total", "kid"), set(&[ODD_KID, "2026-11"]));
     let revocations = ["revoked", "full", "invalid", "forbidden", "fault"];
     assert_eq!(values("api_guard_revocations_total", "outcome"), set(&revocations));
-    let faults: Vec<_> = api_guard_core::denial::Fault::ALL.iter().map(|fault| fault.kind()).collect();
+    let faults: Vec<_> = api_guard_core::fault::Fault::ALL.iter().map(|fault| fault.kind()).collect();
     assert_eq!(values("api_guard_faults_total", "kind"), set(&faults));
 }
 

@@ -3,6 +3,7 @@
 //! The library's own tree keeps the last of two equal names, and its way of skipping a value accepts escapes that it
 //! would refuse when decoding. Both would let one text mean two things to two readers.
 
+mod number;
 mod scan;
 pub(crate) mod text;
 mod value;
@@ -12,17 +13,18 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+pub use number::Number;
 pub use scan::NotJson;
 pub use value::{Elements, Json, List, Member, Members, Object};
 
-/// A place in a JSON document (RFC 6901).
+/// Which value of a JSON document: a JSON Pointer (RFC 6901).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pointer(Vec<Step>);
 
 /// One step down: into an object or into an array.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// The element at this place of an array.
+    /// The element of an array at this index.
     Index(usize),
     /// The member of this name of an object.
     Field(String),
@@ -70,8 +72,12 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// Reads one JSON text into a tree and adds the places of repeated names to `repeated` (the last value is kept).
+/// Reads one JSON text into a tree and adds the pointers of repeated names to `repeated` (the last value is kept).
 /// The text must be UTF-8, end after its value, and nest at most 127 deep.
+///
+/// # Errors
+///
+/// The text is not one JSON value of that kind.
 pub fn read(text: &[u8], repeated: &mut Vec<Pointer>) -> Result<Value, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let tree = Tree { path: Path::Root, repeated }.deserialize(&mut json)?;

@@ -45,7 +45,6 @@
 //! - *Stage*: one step of the guard; the [`verdict::Trail`] has an entry for each.
 //! - *Revision*: all that was revoked, or the keys that were known, up to some moment.
 
-mod bytes;
 pub mod cells;
 pub mod code;
 pub mod config;

@@ -20,7 +20,10 @@ use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
-use crate::token::{TokenPolicy, Verified};
+use crate::seed::Seed;
+use crate::time::UnixNanos;
+use crate::token::keys::KeyId;
+use crate::token::{TokenFault, TokenPolicy, Verified};
 
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
@@ -92,8 +95,17 @@ impl Policy {
         !self.denied.is_empty() && self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
     }
 
+    /// Verifies a token, the bytes between scheme and end, and judges its times. `seed` is the process's.
+    ///
+    /// # Errors
+    ///
+    /// The first rule of the configuration that the token breaks.
+    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenFault> {
+        self.tokens.verify(token, &self.book, seed, now)
+    }
+
     /// The kid of the key at an index of `tokens.keys`.
-    pub fn kid(&self, key: usize) -> Option<&str> {
+    pub fn kid(&self, key: KeyId) -> Option<&str> {
         self.tokens.keys.kid(key)
     }
 

@@ -1,7 +1,8 @@
 //! Revocation: is this genuine, living token nevertheless no longer wanted?
 //!
-//! What is matched is what was verified: a token's MAC (or `sub` and `jti`), its `jti` and its `sub`, each as a keyed digest, so that no
-//! other spelling of the same token dodges and nobody can choose where an entry lands. Tokens and JSON are read
+//! What is matched is what was signed: a token's identity ([`Identity`]), its `jti` and its `sub`, each as a keyed digest, so
+//! that neither another spelling of the same token nor a second form of its signature dodges, and nobody can choose where
+//! an entry lands. Tokens and JSON are read
 //! elsewhere ([`request`] reads the endpoint's body, [`denied`] holds the configured lists).
 //!
 //! # How it is shared
@@ -31,6 +32,7 @@
 use crate::cells::{CellFault, Cells, Expected, Loaded, Stored, Version};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
+use crate::token::Identity;
 
 pub mod denied;
 mod page;
@@ -71,7 +73,7 @@ pub struct Marks {
 /// What is to be revoked.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
-    /// This very token, by its `jti` and `sub`, or by its verified MAC where it has no `jti`.
+    /// This very token, by its identity.
     Token(&'a Marks),
     /// Every token with this `jti`, whoever issued it.
     Jti(&'a str),
@@ -165,20 +167,16 @@ impl Revocations {
         self.table.capacity()
     }
 
-    /// The marks of a token whose MAC was verified.
-    pub fn marks(&self, mac: &[u8; 32], jti: Option<&str>, sub: Option<&str>) -> Marks {
-        // Where a token has a jti, that and its subject say which one it is, however its issuer may write it down
-        // again. Not the jti alone: whoever ends their own token must not end somebody else's.
-        let token = match jti.filter(|jti| !jti.is_empty()) {
-            Some(jti) => {
-                self.seed.digest("revocation/own", [sub.unwrap_or_default().as_bytes(), jti.as_bytes()])
-            }
-            None => self.seed.digest("revocation/mac", [mac.as_slice()]),
+    /// The marks of a token that verified: up to three keyed digests of short texts.
+    pub fn marks(&self, identity: &Identity<'_>, subject: Option<&str>) -> Marks {
+        let jti = match identity {
+            Identity::Numbered { jti, .. } => Some(self.jti_mark(jti)),
+            Identity::Signed(_) => None,
         };
         Marks {
-            token: Mark(token),
-            jti: jti.map(|jti| self.jti_mark(jti)),
-            subject: sub.map(|sub| self.subject_mark(sub)),
+            token: Mark(identity.digest(&self.seed)),
+            jti,
+            subject: subject.map(|subject| self.subject_mark(subject)),
         }
     }
 

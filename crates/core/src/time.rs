@@ -38,10 +38,8 @@ impl UnixNanos {
     }
 }
 
-/// Saturates. Not by a saturating multiplication: WebAssembly has none, and the one of 128 bits that stands in for it
-/// costs forty times as much.
 const fn nanos_of(seconds: u64) -> u64 {
-    if seconds > u64::MAX / NANOS_PER_SECOND { u64::MAX } else { seconds.wrapping_mul(NANOS_PER_SECOND) }
+    seconds.saturating_mul(NANOS_PER_SECOND)
 }
 
 #[cfg(test)]

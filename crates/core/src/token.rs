@@ -2,23 +2,28 @@
 //!
 //! One reading of one text: the MAC is computed by jwt-simple over the bytes that were sent, and the same bytes are
 //! then read strictly, by one reader, in [`claims`]. The library's own parsing of headers and claims is not used, because its
-//! defaults are laxer than the contract (DESIGN.md lists them). Nothing in the claims is looked at before the MAC holds.
+//! defaults are laxer than the contract (DESIGN.md lists them). Nothing in the claims is looked at before the signature
+//! holds. Whether a token was revoked is not asked here.
 
+pub mod algorithm;
 pub mod cache;
 pub mod claims;
 pub mod compact;
+pub mod date;
+pub mod identity;
 pub mod keys;
-mod texts;
+pub mod subject;
 mod verify;
 
 use crate::lookup::Lookup;
 use crate::permission::{PermissionBook, PermissionFormat, PermissionSet};
 use crate::policy::TooOld;
+use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
-use compact::LastHeader;
-use keys::KeyRing;
-use texts::{Span, Texts};
+pub use identity::Identity;
+use identity::SigningDigest;
+use keys::{KeyId, KeyRing};
 
 /// What a token must be like. Built by the configuration; always valid.
 #[derive(Debug)]
@@ -43,72 +48,68 @@ pub struct TokenPolicy {
 pub(crate) struct Roles {
     pub(crate) slot: Slot,
     pub(crate) claim: String,
-    /// Places in `granted`.
+    /// For each role an index of `granted`.
     pub(crate) grants: Lookup,
     pub(crate) granted: Vec<Vec<String>>,
 }
 
-/// A token whose MAC held and whose claims had the right form. Only [`TokenPolicy::verify`] makes one. Its times are
+/// A token whose signature held and whose claims had the right form. Only [`TokenPolicy::verify`] makes one. Its times are
 /// judged anew on every use by [`TokenPolicy::judge_times`].
 #[derive(Debug)]
 pub struct Verified {
-    mac: [u8; 32],
-    key: usize,
-    texts: Texts,
-    subject: Option<Span>,
-    jti: Option<Span>,
+    key: KeyId,
+    issuer: Option<Box<str>>,
+    subject: Option<Box<str>>,
+    jti: Option<Box<str>>,
+    /// Only of a token that its `jti` does not tell from others.
+    signing_digest: Option<SigningDigest>,
     expires_at: Option<UnixNanos>,
     not_before: Option<UnixNanos>,
     issued_at: Option<UnixNanos>,
     permissions: PermissionSet,
-    permissions_text: Span,
-    /// Where the text of each is, and whether it is exact.
-    claims: Vec<Option<(Span, bool)>>,
+    permissions_text: Box<str>,
+    /// The claims whose text the configuration asks for, by their [`TextSlot`].
+    claims: Vec<Option<KeptClaim>>,
 }
 
-/// What a worker keeps from one token to the next: the last header, and memory. It belongs to one policy, by whose keys
-/// the token with that header was verified.
-#[derive(Default)]
-pub struct Scratch {
-    last: LastHeader,
-    /// The last payload and signature: never longer than a token may be.
-    decoded: Vec<u8>,
-    texts: Texts,
-}
-
-impl std::fmt::Debug for Scratch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("<of tokens>")
-    }
-}
-
-impl Scratch {
-    /// Takes the memory of a token's texts for the next token's, unless there is some already. The token may say nothing
-    /// any more: only who alone holds it and will ask it nothing may do this.
-    pub(crate) fn take_memory(&mut self, token: &mut Verified) {
-        self.texts.take_memory(&mut token.texts);
-    }
+/// What [`ClaimText`] borrows from.
+#[derive(Debug)]
+struct KeptClaim {
+    text: Box<str>,
+    exact: bool,
 }
 
 impl Verified {
-    /// The verified MAC: the token's identity, whatever its spelling in the request.
-    pub fn mac(&self) -> &[u8; 32] {
-        &self.mac
+    /// What tells it from every other token, whatever its spelling in the request.
+    pub fn identity(&self) -> Identity<'_> {
+        match self.signing_digest {
+            Some(digest) => Identity::Signed(digest),
+            None => Identity::Numbered {
+                issuer: self.issuer(),
+                subject: self.subject(),
+                jti: self.jti().unwrap_or_default(),
+            },
+        }
     }
 
-    /// The place in the configuration of the key that verified it.
-    pub fn key(&self) -> usize {
+    /// The key that verified it, of the ring that it was verified with.
+    pub fn key(&self) -> KeyId {
         self.key
+    }
+
+    /// `iss`.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// `sub`; absent only where the configuration does not require it.
     pub fn subject(&self) -> Option<&str> {
-        self.subject.map(|span| self.texts.get(span))
+        self.subject.as_deref()
     }
 
     /// `jti`.
     pub fn jti(&self) -> Option<&str> {
-        self.jti.map(|span| self.texts.get(span))
+        self.jti.as_deref()
     }
 
     /// `exp`.
@@ -128,13 +129,13 @@ impl Verified {
 
     /// All permissions, those granted by roles included, separated by spaces.
     pub fn permissions_text(&self) -> &str {
-        self.texts.get(self.permissions_text)
+        &self.permissions_text
     }
 
     /// A claim whose text the configuration asks for.
     pub fn claim(&self, slot: TextSlot) -> Option<ClaimText<'_>> {
-        let (span, exact) = (*self.claims.get(slot.0)?)?;
-        Some(ClaimText { text: self.texts.get(span), exact })
+        let kept = self.claims.get(slot.0)?.as_ref()?;
+        Some(ClaimText { text: &kept.text, exact: kept.exact })
     }
 }
 
@@ -143,11 +144,11 @@ impl Verified {
 pub enum TokenFault {
     /// Not a compact JWS of the one accepted kind.
     Malformed(&'static str),
-    /// `alg` is not exactly the key's algorithm.
+    /// `alg` is not exactly the algorithm of the key, or of any key.
     AlgorithmRefused,
     /// No key for this token: unknown `kid`, or no key valid now.
     KeyUnknown,
-    /// The MAC does not hold.
+    /// The signature does not hold.
     SignatureInvalid,
     /// `exp` has come.
     Expired,
@@ -185,15 +186,16 @@ pub enum Age {
 }
 
 impl TokenPolicy {
-    /// Verifies `token`, the bytes between scheme and end. Times are judged too. `scratch` is this policy's.
-    pub fn verify(
+    /// Verifies `token`, the bytes between scheme and end, and judges its times. A token without a `jti` costs one keyed
+    /// digest of its bytes beyond that: `seed` is the process's.
+    pub(crate) fn verify(
         &self,
         token: &[u8],
         book: &PermissionBook,
-        scratch: &mut Scratch,
+        seed: &Seed,
         now: UnixNanos,
     ) -> Result<Verified, TokenFault> {
-        verify::verify(self, token, book, scratch, now)
+        verify::verify(self, token, book, seed, now)
     }
 
     /// Whether every token that verifies says when it was issued.
@@ -207,6 +209,10 @@ impl TokenPolicy {
     }
 
     /// The time checks: for a fresh token and again for every use of a remembered one.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails.
     pub fn judge_times(&self, token: &Verified, now: UnixNanos) -> Result<Age, TokenFault> {
         if !self.keys.valid(token.key, now) {
             return Err(TokenFault::KeyUnknown);

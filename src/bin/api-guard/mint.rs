@@ -1,7 +1,8 @@
 //! `api-guard mint`: a token that a guard with the same secret accepts (RFC 7519, RFC 7515).
 
 use api_guard_core::permission::PermissionFormat;
-use api_guard_core::token::keys::{ALGORITHM, LEAST_SECRET_BYTES, Secret};
+use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::keys::{LEAST_SECRET_BYTES, Secret};
 use serde_json::{Map, Value, json};
 
 use crate::clock;
@@ -116,7 +117,7 @@ impl Mint {
 
 /// The compact form (RFC 7515 section 7.1).
 fn sign(secret: &Secret, kid: Option<&str>, claims: &Value) -> String {
-    let mut header = json!({ "alg": ALGORITHM, "typ": "JWT" });
+    let mut header = json!({ "alg": Algorithm::Hs256.name(), "typ": "JWT" });
     if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
         header.insert("kid".to_owned(), json!(kid));
     }

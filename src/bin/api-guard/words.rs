@@ -2,12 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Later seconds have five digits of year.
-const LAST_SECOND: u64 = 253_402_300_799;
+use api_guard_core::token::date::LATEST_SECOND;
 
 /// `2026-11-25T10:00:00Z (in 2 hours)`.
 pub(crate) fn moment(second: u64, now: u64) -> String {
-    if second > LAST_SECOND {
+    if second > LATEST_SECOND {
         return "past the year 9999 (milliseconds by mistake?)".to_owned();
     }
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(second)).unwrap_or(UNIX_EPOCH);

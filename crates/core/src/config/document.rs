@@ -9,7 +9,7 @@ use super::compile::Problem;
 use super::error::ConfigError;
 use super::raw::RawConfig;
 use super::shape::{Misfit, Misfits, Reason, Shape};
-use crate::json::{self, Path, Pointer, Step};
+use crate::json::{self, Json, Path, Pointer, Step};
 
 /// More errors than this are not listed: the document is something else than a configuration.
 const MOST_ERRORS: usize = 100;
@@ -17,20 +17,20 @@ const MOST_ERRORS: usize = 100;
 const LONGEST_VALUE: usize = 64;
 
 /// A document that was read as far as its shape allows.
-pub(super) struct Document {
+pub(super) struct Document<'t> {
     /// What it says, with defaults for everything of a wrong shape.
     pub(super) raw: RawConfig,
     /// The whole document, for quoting offending values.
-    tree: Value,
+    source: Source<'t>,
     /// The errors of shape.
     pub(super) errors: Vec<ConfigError>,
     /// Where defaults stand in for what does not fit.
     unread: Vec<Pointer>,
 }
 
-impl Document {
+impl<'t> Document<'t> {
     /// Reads `text`.
-    pub(super) fn read(text: &[u8]) -> Self {
+    pub(super) fn read(text: &'t [u8]) -> Self {
         let mut repeated = Vec::new();
         let tree = json::read(text, &mut repeated);
         let tree = match tree {
@@ -45,12 +45,13 @@ impl Document {
                 };
                 return Self {
                     raw: RawConfig::default(),
-                    tree: Value::Null,
+                    source: Source { tree: Value::Null, text },
                     errors: vec![error],
                     unread: vec![Pointer::root()],
                 };
             }
         };
+        let source = Source { tree, text };
         let mut errors: Vec<ConfigError> = repeated
             .into_iter()
             .map(|at| ConfigError {
@@ -61,7 +62,7 @@ impl Document {
             })
             .collect();
         let mut misfits = Misfits::default();
-        let raw = RawConfig::read(&tree, Path::Root, &mut misfits).unwrap_or_default();
+        let raw = RawConfig::read(&source.tree, Path::Root, &mut misfits).unwrap_or_default();
         let mut unread: Vec<Pointer> = Vec::new();
         for Misfit { at, reason } in misfits.0 {
             if unread.len() == MOST_ERRORS {
@@ -69,17 +70,17 @@ impl Document {
                 unread.push(Pointer::root());
                 break;
             }
-            errors.push(shape_error(&tree, at.clone(), reason));
+            errors.push(shape_error(&source, at.clone(), reason));
             unread.push(at);
         }
-        Self { raw, tree, errors, unread }
+        Self { raw, source, errors, unread }
     }
 
     /// Adds what is wrong with the values. What has the wrong shape is not reported again.
     pub(super) fn report(&mut self, problems: Vec<Problem>) {
         for Problem { at, problem, instead } in problems {
             if !self.unread.iter().any(|unread| unread.starts_with(&at) || at.starts_with(unread)) {
-                let value = quote(&self.tree, &at);
+                let value = self.source.quote(&at);
                 self.errors.push(ConfigError { at, value, problem, instead });
             }
         }
@@ -92,28 +93,59 @@ impl Document {
 }
 
 /// An error of shape in the operator's words.
-fn shape_error(tree: &Value, at: Pointer, reason: Reason) -> ConfigError {
+fn shape_error(source: &Source<'_>, at: Pointer, reason: Reason) -> ConfigError {
     let (value, problem, instead) = match reason {
         Reason::UnknownField(known) => (None, "unknown field", format!("write {known}, or remove it")),
-        Reason::Wrong(expected) => (quote(tree, &at), "wrong type or value", format!("write {expected}")),
+        Reason::Wrong(expected) => (source.quote(&at), "wrong type or value", format!("write {expected}")),
     };
     ConfigError { at, value, problem: problem.to_owned(), instead }
 }
 
-fn quote(tree: &Value, at: &Pointer) -> Option<String> {
-    if is_secret(at) {
-        return None;
+/// A document as a tree and as its text.
+struct Source<'t> {
+    tree: Value,
+    text: &'t [u8],
+}
+
+impl Source<'_> {
+    /// The value at `at` as JSON, cut where it is long; none if it may be a secret, or has values in it.
+    fn quote(&self, at: &Pointer) -> Option<String> {
+        if is_secret(at) {
+            return None;
+        }
+        let mut text = String::new();
+        match self.tree.pointer(&at.to_string())? {
+            Value::Object(_) | Value::Array(_) => return None,
+            Value::Null => text.push_str("null"),
+            Value::Bool(value) => text = value.to_string(),
+            Value::String(value) => json::text::write_text(&mut text, value),
+            Value::Number(number) => {
+                let integer = number.as_i128().map(|integer| integer.to_string());
+                text = integer.or_else(|| self.written(at))?;
+            }
+        }
+        let mut cut: String = text.chars().take(LONGEST_VALUE).collect();
+        if cut.len() < text.len() {
+            cut.push('…');
+        }
+        Some(cut)
     }
-    let value = tree.pointer(&at.to_string())?;
-    if value.is_object() || value.is_array() {
-        return None;
+
+    /// The number at `at` as it was written, which the tree has rounded. Reads the document once more: no setting is a
+    /// fraction, so this is for errors of shape alone, of which few are listed.
+    fn written(&self, at: &Pointer) -> Option<String> {
+        let mut value = Json::read(std::str::from_utf8(self.text).ok()?).ok()?;
+        for step in at.steps() {
+            value = match (step, value) {
+                (Step::Field(name), Json::Object(object)) => {
+                    object.members().filter(|(known, _)| known == name).last()?.1
+                }
+                (Step::Index(index), Json::List(list)) => list.elements().nth(*index)?,
+                (Step::Field(_) | Step::Index(_), _) => return None,
+            };
+        }
+        Some(json::text::text_of(&value))
     }
-    let text = json::text::text_of(value);
-    let mut cut: String = text.chars().take(LONGEST_VALUE).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    Some(cut)
 }
 
 /// Whether a value here may be a secret, or somebody's secret written into the wrong field.

@@ -24,7 +24,7 @@ pub struct Caller {
 
 /// What a token can be revoked by.
 pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
-    revocations.marks(token.mac(), token.jti(), token.subject())
+    revocations.marks(&token.identity(), token.subject())
 }
 
 fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
@@ -112,18 +112,18 @@ impl<H: Host> Visit<'_, '_, H> {
 
     /// A caller who was not remembered.
     fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, TokenFault> {
-        let Memory { scratch, cache, .. } = memory;
-        let verified = self.policy.tokens.verify(token, &self.policy.book, scratch, self.now)?;
+        let verified = self.policy.verify(token, &memory.seed, self.now)?;
         let caller = Rc::new(Caller { token: verified, checked: Cell::default() });
-        cache.remember(token, &caller);
+        memory.cache.remember(token, self.policy.tokens.keys.revision(), &caller);
         Ok(caller)
     }
 
     /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
     /// tokens are looked at anew.
     fn remembered(&self, memory: &mut Memory, token: &[u8]) -> Option<Rc<Caller>> {
-        let caller = memory.cache.find(token)?;
-        self.policy.tokens.keys.valid(caller.token.key(), self.now).then_some(caller)
+        let keys = &self.policy.tokens.keys;
+        let caller = memory.cache.find(token, keys.revision())?;
+        keys.valid(caller.token.key(), self.now).then_some(caller)
     }
 
     fn check_revocation(&self, memory: &mut Memory, caller: &Caller) -> Result<(), Denial> {

@@ -7,14 +7,13 @@ use crate::policy::{AUTH_FAILURES, Policy};
 use crate::revocation::Revocations;
 use crate::route::LastHost;
 use crate::seed::Seed;
-use crate::token::Scratch;
 use crate::token::cache::TokenCache;
 
 /// The tokens, leases and revocations that a worker has in hand.
 #[derive(Debug)]
 pub struct Memory {
     pub(super) cache: TokenCache<Caller>,
-    pub(super) scratch: Scratch,
+    pub(super) seed: Seed,
     pub(super) leases: Leases,
     pub(super) limiter: Limiter,
     // INVARIANT: one entry for each limit of the policy, in its order.
@@ -37,7 +36,7 @@ impl Memory {
         let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
             cache: TokenCache::default(),
-            scratch: Scratch::default(),
+            seed,
             leases: Leases::new(),
             limiter,
             identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),

@@ -55,8 +55,9 @@ impl Guard {
                 lifetime
             }
             RevocationRequest::Token(token) => {
-                let verified = tokens
-                    .verify(token.as_bytes(), &self.policy.book, &mut memory.scratch, now)
+                let verified = self
+                    .policy
+                    .verify(token.as_bytes(), &memory.seed, now)
                     .map_err(|_| Denial::CannotRevoke(INVALID_TOKEN.to_owned()))?;
                 if verified.subject().is_none() || verified.subject() != caller.token.subject() {
                     self.may_revoke_others(caller)?;

@@ -2,15 +2,14 @@
 //!
 //! The library's reader hands over each value through a visitor, which takes an allocation for each text and more code
 //! than all else that a new token needs. This one takes and refuses the same texts: UTF-8, one value, no lone
-//! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another. Numbers that are more than a
-//! few digits are the library's to read.
+//! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another.
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
+use super::number::Number;
 use super::value::{Json, List, Member, Object};
-use crate::bytes::find_end_of_plain_json;
 
 /// Values in one another, as the library has it.
 pub(super) const DEEPEST: u8 = 127;
@@ -176,34 +175,11 @@ impl<'t> Scanner<'t> {
         Ok(repeats)
     }
 
-    fn number(&mut self) -> Result<Number, NotJson> {
-        /// So many digits are always an integer of 64 bits.
-        const FEW: usize = 19;
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let (mut number, mut digits) = (0_u64, 0_usize);
-        while let Some(digit @ b'0'..=b'9') = rest.get(digits) {
-            number = number.wrapping_mul(10).wrapping_add(u64::from(digit & 0b1111));
-            digits = digits.wrapping_add(1);
-        }
-        let goes_on = matches!(rest.get(digits), Some(b'-' | b'+' | b'.' | b'e' | b'E'));
-        let has_leading_zero = digits > 1 && rest.first() == Some(&b'0');
-        if digits == 0 || digits > FEW || has_leading_zero || goes_on {
-            return self.any_number();
-        }
-        self.pass(digits);
-        Ok(Number::from(number))
-    }
-
-    /// A number with a sign, a fraction, an exponent or many digits; none at all, if it has a wrong form.
-    #[cold]
-    fn any_number(&mut self) -> Result<Number, NotJson> {
+    fn number(&mut self) -> Result<Number<'t>, NotJson> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let of_number = |byte: u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-        let end = rest.bytes().position(|byte| !of_number(byte)).unwrap_or(rest.len());
-        match super::read(self.take(end)?.as_bytes(), &mut Vec::new()) {
-            Ok(Value::Number(number)) => Ok(number),
-            Ok(_) | Err(_) => Err(NotJson),
-        }
+        let length = rest.bytes().position(|byte| !of_number(byte)).unwrap_or(rest.len());
+        Number::read(self.take(length)?)
     }
 
     /// A text, from its opening quote to its closing one.
@@ -221,7 +197,8 @@ impl<'t> Scanner<'t> {
     fn plain(&mut self) -> Result<&'t str, NotJson> {
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotJson)?;
         let start = self.at;
-        self.pass(find_end_of_plain_json(rest).ok_or(NotJson)?);
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        self.pass(rest.iter().position(ends).ok_or(NotJson)?);
         self.text.get(start..self.at).ok_or(NotJson)
     }
 

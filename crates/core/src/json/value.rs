@@ -1,15 +1,15 @@
 //! A JSON value that borrows from its text, and what is in it (RFC 8259).
 //!
-//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and who
-//! asks what is in it has it read again. That finds the same, and no fault any more: it is the same reader, which allows
-//! no fewer values in one another the second time.
+//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and is
+//! read again by whoever asks what is in it. The second reading is by the same reader and at the same depth at most, so
+//! it finds the same values and no fault.
 
 use std::borrow::Cow;
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
+use super::number::Number;
 use super::scan::{DEEPEST, NotJson, Scanner};
-use crate::bytes::find;
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub enum Json<'t> {
     /// `true` or `false`
     Bool(bool),
     /// A number that a double, or an integer of 64 bits, can hold.
-    Number(Number),
+    Number(Number<'t>),
     /// A text, borrowed where it has no escapes.
     Text(Cow<'t, str>),
     /// An array.
@@ -41,6 +41,10 @@ pub type Member<'t> = (Cow<'t, str>, Json<'t>);
 
 impl<'t> Json<'t> {
     /// Reads `text`, all of it.
+    ///
+    /// # Errors
+    ///
+    /// The text is not one JSON value.
     pub fn read(text: &'t str) -> Result<Self, NotJson> {
         let mut scanner = Scanner::new(text);
         let value = scanner.value(DEEPEST)?;
@@ -73,8 +77,8 @@ impl<'t> Json<'t> {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
             // Most lists hold no objects.
-            Self::List(List(text)) if find(text.as_bytes(), b'{').is_none() => false,
-            // There is no fault to be found any more; if there were one, it would not pass.
+            Self::List(List(text)) if !text.contains('{') => false,
+            // The text was read before, so there is no fault in it; a fault would count as a repetition.
             Self::List(List(text)) | Self::Object(Object(text)) => {
                 Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)
             }
@@ -86,7 +90,7 @@ impl<'t> Json<'t> {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(*value),
-            Self::Number(number) => Value::Number(number.clone()),
+            Self::Number(number) => number.to_value(),
             Self::Text(text) => Value::String(text.clone().into_owned()),
             Self::List(List(text)) | Self::Object(Object(text)) => {
                 super::read(text.as_bytes(), &mut Vec::new()).unwrap_or_default()

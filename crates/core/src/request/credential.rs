@@ -4,7 +4,6 @@
 //! later might take the other one.
 
 use super::{Request, trim};
-use crate::bytes;
 
 /// One place where a token may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,18 +71,6 @@ pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option
     found
 }
 
-/// Where the only source is a header that was sent once: what follows its scheme, not looked at any closer. If that is a
-/// token that verified before, it is the one credential of the request; if not, [`find`] says what it is.
-pub(crate) fn candidate<'a>(sources: &[Source], request: &Request<'a>) -> Option<&'a [u8]> {
-    let ([Source::Header { scheme, .. }], [(_, value)]) = (sources, request.token_headers.as_slice()) else {
-        return None;
-    };
-    match scheme {
-        Some(scheme) => after_scheme(value, scheme),
-        None => Some(value),
-    }
-}
-
 fn one(value: &[u8]) -> Presented<'_> {
     if value.is_empty() { Presented::Nothing } else { Presented::Token(value) }
 }
@@ -91,7 +78,7 @@ fn one(value: &[u8]) -> Presented<'_> {
 /// Envoy joins repeated lines of a known header with a comma, which stands in no token.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
-    if bytes::find(value, b',').is_none() {
+    if !value.contains(&b',') {
         return match scheme {
             None => one(value),
             Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),

@@ -2,7 +2,6 @@
 
 use super::{Request, Single};
 use crate::index::KeyHeaderIndex;
-use super::{Request, Single};
 
 /// A copy of everything that a [`Request`] borrows.
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! Which header names matter under a configuration, and for what.
 
-use crate::bytes::same;
 use crate::index::KeyHeaderIndex;
 
 /// What a header is for. One header may be for several things.
@@ -119,7 +118,7 @@ impl HeaderPlan {
 impl PlannedHeader {
     /// Whether `name`, which is as long as this one, means this header.
     fn is(&self, name: &[u8]) -> bool {
-        same(&self.name, name) || self.fold && self.is_spelled(name)
+        *self.name == *name || self.fold && self.is_spelled(name)
     }
 
     /// Whether `name` is this one with other `-` and `_`.

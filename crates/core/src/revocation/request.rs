@@ -6,15 +6,11 @@
 use std::fmt;
 
 use crate::json::{self, Json};
+use crate::token::date::{DateFault, NumericDate};
+use crate::token::subject::{self, LONGEST_SUBJECT_BYTES, SubjectFault};
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
-
-/// The longest `sub`, in bytes: no token with a longer one is accepted.
-const MAX_SUBJECT_BYTES: usize = 256;
-
-/// The first second after the year 9999.
-const DATES_END: u64 = 253_402_300_800;
 
 /// What the caller wants revoked.
 #[derive(Clone, PartialEq, Eq)]
@@ -132,7 +128,7 @@ impl fmt::Display for BodyProblem {
                 write!(f, "field {} must be seconds since 1970, up to the year 9999", member.name())
             }
             Self::Empty(member) => write!(f, "field {} is empty", member.name()),
-            Self::SubjectTooLong => write!(f, "field sub exceeds maximum: {MAX_SUBJECT_BYTES} bytes"),
+            Self::SubjectTooLong => write!(f, "field sub exceeds maximum: {LONGEST_SUBJECT_BYTES} bytes"),
             Self::SubjectHasControls => f.write_str("field sub contains control characters"),
             Self::Missing(member) => write!(f, "field {} is missing", member.name()),
             Self::NotOneRequest => f.write_str(
@@ -182,7 +178,7 @@ impl RevocationRequest {
                 named(Member::Jti, jti).map(|jti| Self::Jti { jti, expires_at })
             }
             (None, None, None, Some(sub), Some(issued_before)) => {
-                subject(sub).map(|sub| Self::Subject { sub, issued_before })
+                named_subject(sub).map(|sub| Self::Subject { sub, issued_before })
             }
             (None, Some(_), None, None, None) => Err(BodyProblem::Missing(Member::ExpiresAt)),
             (None, None, Some(_), None, None) => Err(BodyProblem::Missing(Member::Jti)),
@@ -202,31 +198,22 @@ fn named(member: Member, text: String) -> Result<String, BodyProblem> {
     if text.is_empty() { Err(BodyProblem::Empty(member)) } else { Ok(text) }
 }
 
-fn subject(sub: String) -> Result<String, BodyProblem> {
-    let sub = named(Member::Sub, sub)?;
-    if sub.len() > MAX_SUBJECT_BYTES {
-        return Err(BodyProblem::SubjectTooLong);
+fn named_subject(sub: String) -> Result<String, BodyProblem> {
+    match subject::check(&sub) {
+        Ok(()) => Ok(sub),
+        Err(SubjectFault::Empty) => Err(BodyProblem::Empty(Member::Sub)),
+        Err(SubjectFault::TooLong) => Err(BodyProblem::SubjectTooLong),
+        Err(SubjectFault::HasControls) => Err(BodyProblem::SubjectHasControls),
     }
-    if sub.chars().any(char::is_control) {
-        return Err(BodyProblem::SubjectHasControls);
-    }
-    Ok(sub)
 }
 
 /// A NumericDate as whole seconds, rounded up.
 fn date(member: Member, value: &Json<'_>) -> Result<u64, BodyProblem> {
-    let Json::Number(number) = value else { return Err(BodyProblem::WrongType(member)) };
-    let out_of_range = BodyProblem::DateOutOfRange(member);
-    if let Some(seconds) = number.as_u64() {
-        return if seconds < DATES_END { Ok(seconds) } else { Err(out_of_range) };
+    match NumericDate::read(value) {
+        Ok(date) => Ok(date.seconds_rounded_up()),
+        Err(DateFault::NotANumber) => Err(BodyProblem::WrongType(member)),
+        Err(DateFault::BelowZero | DateFault::TooLate) => Err(BodyProblem::DateOutOfRange(member)),
     }
-    let seconds = number.as_f64().ok_or(out_of_range)?;
-    if !(0.0..253_402_300_800.0).contains(&seconds) {
-        return Err(out_of_range);
-    }
-    #[expect(clippy::as_conversions, reason = "whole, and within range by the test above")]
-    let whole = seconds.ceil() as u64;
-    Ok(whole)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::cells::MemoryCells;
+use crate::token::identity::SigningDigest;
 
 const NOW: UnixNanos = UnixNanos::from_seconds(1_800_000_000);
 const HOUR: u64 = 3600;
@@ -26,14 +27,12 @@ fn until(seconds: u64) -> Lifetime {
     Lifetime::UntilSecond(later(seconds).seconds())
 }
 
-fn mac(number: u64) -> [u8; 32] {
-    let mut mac = [0; 32];
-    mac[..8].copy_from_slice(&number.to_le_bytes());
-    mac
+fn signed(number: u64) -> Identity<'static> {
+    Identity::Signed(SigningDigest::of(&number.to_le_bytes(), &seed()))
 }
 
 fn token(view: &Revocations, number: u64) -> Marks {
-    view.marks(&mac(number), None, None)
+    view.marks(&signed(number), None)
 }
 
 fn revoke(
@@ -74,8 +73,9 @@ fn token_jti_and_subject_are_matched_each_by_its_own() {
     let subject = Target::Subject { sub: "b", issued_before: NOW.seconds() };
     view.revoke(&cells, subject, Lifetime::ForGood, NOW).unwrap();
     view.refresh(&cells).unwrap();
-    let is_revoked = |jti, sub, issued_at| {
-        let marks = view.marks(&mac(1), jti, sub);
+    let is_revoked = |jti: Option<&str>, subject: Option<&str>, issued_at| {
+        let numbered = |jti| Identity::Numbered { issuer: None, subject, jti };
+        let marks = view.marks(&jti.map_or(signed(1), numbered), subject);
         view.is_revoked(&marks, issued_at, NOW)
     };
     assert!(is_revoked(Some("a"), None, Some(NOW)));

@@ -4,7 +4,6 @@
 //! list made in advance: the pattern found, then the wider ones that cover it too, last the routes for any host.
 
 use super::RouteTable;
-use crate::bytes::same;
 use crate::lookup::Lookup;
 use crate::request::host::{Host, HostPattern};
 
@@ -32,7 +31,7 @@ const LONGEST_AUTHORITY: usize = 300;
 impl LastHost {
     /// What covers the host that `authority` names under `table`, always the same one; `None` if it names none.
     pub(crate) fn covering(&mut self, authority: &[u8], table: &RouteTable) -> Option<Covering> {
-        if self.covering.is_some() && same(&self.authority, authority) {
+        if self.covering.is_some() && *self.authority == *authority {
             return self.covering;
         }
         let covering = Host::read(authority).ok().map(|host| table.hosts.covering(&host));

@@ -185,7 +185,7 @@ impl Counters {
         let outcome = if token.remembered { CacheOutcome::Hit } else { CacheOutcome::Miss };
         add(self.cache.plus(outcome.position()));
         if let Some(caller) = &token.caller {
-            add(self.keys.plus(caller.token.key()));
+            add(self.keys.plus(caller.token.key().index()));
         }
     }
 

@@ -1,19 +1,17 @@
-//! The claims that the configuration asks about, read once from the bytes that the MAC was over (RFC 7519 section 4).
+//! The claims that the configuration asks about, read once from the bytes that were signed (RFC 7519 section 4).
 //!
 //! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
 //! the RFC lets a reader take the last one, and another reader may take the first.
 
 use smallvec::SmallVec;
 
-use crate::bytes::same;
 use crate::json::{Json, Members, NotJson};
-use crate::time::UnixNanos;
 
-/// A place for one claim that is read.
+/// Which of the claims that are read: the index of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot(pub(super) usize);
 
-/// A place for the text of one claim.
+/// Which of the claims whose text is kept: the index of that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextSlot(pub(super) usize);
 
@@ -27,14 +25,14 @@ pub(super) const AUD: Slot = Slot(5);
 pub(super) const JTI: Slot = Slot(6);
 const REGISTERED: [&str; 7] = ["sub", "exp", "nbf", "iat", "iss", "aud", "jti"];
 
-/// Which claims are read.
+/// Which claims are read, by the names that the configuration gives them.
 #[derive(Debug)]
 pub struct ClaimsReader {
     /// Members of the top level of the claims, the registered ones first.
     tops: Vec<Top>,
-    /// How many slots there are.
+    /// How many claims are read.
     slots: usize,
-    /// Of these slots the text is kept.
+    /// The text of these claims is kept.
     texts: Vec<Slot>,
 }
 
@@ -74,13 +72,13 @@ impl From<NotJson> for ClaimsProblem {
 }
 
 impl ClaimsReader {
-    /// The slot for the claim of this configured name, in which dots go into objects.
+    /// The slot of the claim of this configured name, in which dots go into objects.
     pub fn slot(&mut self, configured: &str) -> Slot {
         let mut steps = configured.split('.').map(str::to_owned);
         let name = steps.next().unwrap_or_default();
         let way: Vec<String> = steps.collect();
-        let place = match self.tops.iter().position(|top| top.name == name) {
-            Some(place) => place,
+        let index = match self.tops.iter().position(|top| top.name == name) {
+            Some(index) => index,
             None => {
                 let slot = self.new_slot();
                 self.tops.push(Top { name, slot, within: Vec::new() });
@@ -88,7 +86,7 @@ impl ClaimsReader {
             }
         };
         let next = Slot(self.slots);
-        let Some(top) = self.tops.get_mut(place) else { return next };
+        let Some(top) = self.tops.get_mut(index) else { return next };
         if way.is_empty() {
             return top.slot;
         }
@@ -105,55 +103,58 @@ impl ClaimsReader {
         slot
     }
 
-    /// The place of this slot's text, which is kept with the token.
+    /// The index of this claim's text, which is kept with the token.
     pub fn text(&mut self, slot: Slot) -> TextSlot {
-        let place = self.texts.iter().position(|known| *known == slot).unwrap_or(self.texts.len());
-        if place == self.texts.len() {
+        let index = self.texts.iter().position(|known| *known == slot).unwrap_or(self.texts.len());
+        if index == self.texts.len() {
             self.texts.push(slot);
         }
-        TextSlot(place)
+        TextSlot(index)
     }
 
-    /// The slots whose text is kept, by the places of the texts.
+    /// The claims whose text is kept, in the order of the texts.
     pub(super) fn texts(&self) -> &[Slot] {
         &self.texts
     }
 }
 
 /// The claims that were read. They borrow from the payload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Claims<'c> {
     values: SmallVec<[Option<Json<'c>>; USUAL]>,
 }
 
-/// Those of RFC 7519, permissions, roles, and a few more: of so many no memory is asked for.
+/// The claims of RFC 7519, permissions, roles, and a few more: up to so many need no allocation.
 const USUAL: usize = 12;
 
 impl<'c> Claims<'c> {
-    /// Reads a decoded payload. After an error they are not to be used.
-    pub fn read(&mut self, reader: &ClaimsReader, payload: &'c [u8]) -> Result<(), ClaimsProblem> {
+    /// Reads a decoded payload.
+    ///
+    /// # Errors
+    ///
+    /// The payload is not one JSON object, or a name that is read stands in it twice; the first of these is told first.
+    pub fn read(reader: &ClaimsReader, payload: &'c [u8]) -> Result<Self, ClaimsProblem> {
         let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
-        self.values.clear();
-        self.values.resize_with(reader.slots, || None);
+        let mut claims = Self { values: SmallVec::new() };
+        claims.values.resize_with(reader.slots, || None);
         let mut repeated = None;
         for member in Members::of(text) {
             let (name, value) = member?;
-            let Some(top) = reader.tops.iter().find(|top| same(top.name.as_bytes(), name.as_bytes())) else {
+            let Some(top) = reader.tops.iter().find(|top| top.name == name) else {
                 continue;
             };
             for (slot, way) in &top.within {
-                self.put(*slot, value.at(way));
+                claims.put(*slot, value.at(way));
             }
-            if value.repeats_a_name() || self.put(top.slot, Some(value)).is_some() {
-                // That the claims are no JSON at all is told first.
+            if value.repeats_a_name() || claims.put(top.slot, Some(value)).is_some() {
                 repeated.get_or_insert(top);
             }
         }
-        repeated.map_or(Ok(()), |top| Err(ClaimsProblem::Repeated(top.name.clone())))
+        repeated.map_or(Ok(claims), |top| Err(ClaimsProblem::Repeated(top.name.clone())))
     }
 
     fn put(&mut self, slot: Slot, value: Option<Json<'c>>) -> Option<Json<'c>> {
-        self.values.get_mut(slot.0).and_then(|place| std::mem::replace(place, value))
+        self.values.get_mut(slot.0).and_then(|held| std::mem::replace(held, value))
     }
 
     /// The claim's value, if the token has it.
@@ -171,33 +172,6 @@ pub struct ClaimText<'t> {
     pub exact: bool,
 }
 
-/// The last second of the year 9999: a later date is milliseconds by mistake.
-pub(crate) const LATEST_SECOND: u64 = 253_402_300_799;
-/// The first moment after it. JSON has no NaN that could slip past a comparison.
-const END_OF_9999: f64 = 253_402_300_800.0;
-
-/// A NumericDate (RFC 7519 section 2): an integer or a fraction, from 0 to the year 9999.
-pub fn numeric_date(value: &Json<'_>) -> Result<UnixNanos, &'static str> {
-    let Json::Number(number) = value else { return Err("is not a number") };
-    if let Some(seconds) = number.as_u64() {
-        return if seconds <= LATEST_SECOND {
-            Ok(UnixNanos::from_seconds(seconds))
-        } else {
-            Err("is past the year 9999 (milliseconds?)")
-        };
-    }
-    let seconds = number.as_f64().ok_or("is not a number")?;
-    if seconds < 0.0 {
-        return Err("is below 0");
-    }
-    if seconds >= END_OF_9999 {
-        return Err("is past the year 9999 (milliseconds?)");
-    }
-    #[expect(clippy::as_conversions, reason = "within range by the tests above; the cast truncates")]
-    let (whole, nanos) = (seconds.trunc() as u64, (seconds.fract() * 1e9) as u64);
-    Ok(UnixNanos::from_nanos(UnixNanos::from_seconds(whole).nanos().saturating_add(nanos)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -211,8 +185,7 @@ mod tests {
     }
 
     fn read<'c>(reader: &ClaimsReader, payload: &'c [u8]) -> Result<Claims<'c>, ClaimsProblem> {
-        let mut claims = Claims::default();
-        claims.read(reader, payload).map(|()| claims)
+        Claims::read(reader, payload)
     }
 
     #[test]
@@ -269,30 +242,5 @@ mod tests {
         assert!(read(&reader, b"{\"a\":\"\xff\"}").is_err());
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(read(&reader, deep.as_bytes()).is_err());
-    }
-
-    #[test]
-    fn a_date_is_a_number_of_seconds_before_the_year_10000() {
-        let date = |text: &str| numeric_date(&Json::read(text).unwrap()).map(UnixNanos::nanos);
-        assert_eq!(date("0"), Ok(0));
-        assert_eq!(date("0.0"), Ok(0));
-        assert_eq!(date("1.5"), Ok(1_500_000_000));
-        assert_eq!(date("1e9"), Ok(1_000_000_000_000_000_000));
-        assert_eq!(date("253402300799"), Ok(u64::MAX));
-        assert!(date("253402300799.5").is_ok());
-        for bad in [
-            "-1",
-            "-0.5",
-            "253402300800",
-            "253402300800.0",
-            "1800000000000",
-            "1e300",
-            "\"1\"",
-            "null",
-            "true",
-            "[1]",
-        ] {
-            assert!(date(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Knows no keys and no claims. Refuses most of what is not a token in one pass over its bytes.
 
+use std::borrow::Cow;
+
 use super::TokenFault;
-use crate::bytes::{find, same};
 use crate::json::Json;
 
 /// A token cut into its parts, still encoded.
@@ -13,14 +14,18 @@ pub struct Compact<'a> {
     pub header: &'a [u8],
     /// The claims.
     pub payload: &'a [u8],
-    /// The MAC; may be empty.
+    /// The signature; may be empty.
     pub signature: &'a [u8],
-    /// Header, dot, payload: what the MAC is over (RFC 7515 section 5.2).
+    /// Header, dot, payload: what the signature is over (RFC 7515 section 5.2).
     pub signing_input: &'a [u8],
 }
 
 impl<'a> Compact<'a> {
     /// Cuts `token`. Its length and the number of dots are settled here.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenFault::Malformed`].
     pub fn read(token: &'a [u8], max_bytes: usize) -> Result<Self, TokenFault> {
         if token.len() > max_bytes {
             return Err(TokenFault::Malformed("longer than allowed"));
@@ -39,27 +44,23 @@ impl<'a> Compact<'a> {
         Ok(Self { header, payload, signature, signing_input })
     }
 
-    /// Decodes payload and signature into `memory`, which is emptied first. What was cut short is told of each, since
-    /// that comes after other faults; a character that no token has comes before all of them.
-    pub fn decode<'m>(&self, memory: &'m mut Vec<u8>) -> Result<Decoded<'m>, NotBase64Url> {
-        memory.clear();
-        let payload = decode_into(memory, self.payload);
-        let payload_end = memory.len();
-        let signature = decode_into(memory, self.signature);
+    /// Decodes payload and signature. Each says by itself whether it was cut short, since that is told after other faults.
+    ///
+    /// # Errors
+    ///
+    /// A character that no token has, which is told before any other fault.
+    pub fn decode(&self) -> Result<Decoded, NotBase64Url> {
+        let (payload, signature) = (decode(self.payload), decode(self.signature));
         if payload == Err(NotBase64Url::Strange) || signature == Err(NotBase64Url::Strange) {
             return Err(NotBase64Url::Strange);
         }
-        let (payload_bytes, signature_bytes) = memory.split_at_checked(payload_end).unwrap_or_default();
-        Ok(Decoded {
-            payload: payload.map(|()| payload_bytes),
-            signature: signature.map(|()| signature_bytes),
-        })
+        Ok(Decoded { payload, signature })
     }
 }
 
 /// What stands before and behind the first dot.
 fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (before, rest) = text.split_at_checked(find(text, b'.')?)?;
+    let (before, rest) = text.split_at_checked(text.iter().position(|&byte| byte == b'.')?)?;
     Some((before, rest.get(1..)?))
 }
 
@@ -83,21 +84,19 @@ impl From<NotBase64Url> for TokenFault {
 
 /// The parts behind the header.
 #[derive(Debug)]
-pub struct Decoded<'m> {
+pub struct Decoded {
     /// The claims, as JSON.
-    pub payload: Result<&'m [u8], NotBase64Url>,
-    /// The MAC.
-    pub signature: Result<&'m [u8], NotBase64Url>,
+    pub payload: Result<Vec<u8>, NotBase64Url>,
+    /// The signature.
+    pub signature: Result<Vec<u8>, NotBase64Url>,
 }
 
 /// Decodes one part. Strict: no padding, no other alphabet, spare bits zero.
+///
+/// # Errors
+///
+/// [`NotBase64Url`] says what is wrong with the part.
 pub fn decode(part: &[u8]) -> Result<Vec<u8>, NotBase64Url> {
-    let mut bytes = Vec::new();
-    decode_into(&mut bytes, part).map(|()| bytes)
-}
-
-/// Decodes one part behind what `memory` holds already; a part that is refused adds nothing.
-fn decode_into(memory: &mut Vec<u8>, part: &[u8]) -> Result<(), NotBase64Url> {
     let (fours, rest) = part.as_chunks::<4>();
     let (last, spare_bits, more) = match *rest {
         [] => ([b'A'; 4], 0, 0),
@@ -107,23 +106,18 @@ fn decode_into(memory: &mut Vec<u8>, part: &[u8]) -> Result<(), NotBase64Url> {
         _ => return Err(fault_of(part)),
     };
     let whole = fours.len().saturating_mul(3);
-    let start = memory.len();
-    memory.resize(start.saturating_add(whole).saturating_add(3), 0);
-    let bytes = memory.get_mut(start..).unwrap_or_default();
+    let mut bytes = vec![0; whole.saturating_add(3)];
     let (threes, _) = bytes.as_chunks_mut::<3>();
     let (threes, end) = threes.split_at_mut_checked(fours.len()).unwrap_or_default();
     let is_known = decode_fours(fours, threes) & decode_fours(&[last], end);
     if !is_known || spare_bits != 0 {
-        memory.truncate(start);
         return Err(fault_of(part));
     }
-    memory.truncate(start.saturating_add(whole).saturating_add(more));
-    Ok(())
+    bytes.truncate(whole.saturating_add(more));
+    Ok(bytes)
 }
 
 /// Decodes four characters to three bytes each; whether all of them are characters of base64url.
-// Called twice, and once in the module's code.
-#[inline(never)]
 fn decode_fours(fours: &[[u8; 4]], threes: &mut [[u8; 3]]) -> bool {
     let mut joined = 0;
     for (three, four) in threes.iter_mut().zip(fours) {
@@ -147,10 +141,10 @@ fn sextet(character: u8) -> u32 {
 static SEXTETS: [u8; 256] = {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut sextets = [UNKNOWN as u8; 256];
-    let mut place: u8 = 0;
-    while place < 64 {
-        sextets[alphabet[place as usize] as usize] = place;
-        place = place.wrapping_add(1);
+    let mut value: u8 = 0;
+    while value < 64 {
+        sextets[alphabet[value as usize] as usize] = value;
+        value = value.wrapping_add(1);
     }
     sextets
 };
@@ -163,35 +157,23 @@ fn fault_of(part: &[u8]) -> NotBase64Url {
 
 /// A JOSE header that api-guard accepts, before its key is known.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct Header<'t> {
     /// The algorithm as the token names it.
-    pub alg: String,
+    pub alg: Cow<'t, str>,
     /// The key that the token names: attacker's input, only ever compared.
-    pub kid: Option<String>,
-}
-
-/// The header of the token that verified last: issuers write the same one again and again.
-#[derive(Debug, Default)]
-pub struct LastHeader(Option<(Box<[u8]>, Header)>);
-
-impl LastHeader {
-    /// The header that is written so, if it is the last one.
-    pub(super) fn find(&self, encoded: &[u8]) -> Option<&Header> {
-        self.0.as_ref().filter(|(known, _)| same(known, encoded)).map(|(_, header)| header)
-    }
-
-    /// Keeps the header of a token that verified.
-    pub(super) fn remember(&mut self, encoded: &[u8], header: Header) {
-        self.0 = Some((encoded.into(), header));
-    }
+    pub kid: Option<Cow<'t, str>>,
 }
 
 /// The members that are read.
 const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
-impl Header {
+impl<'t> Header<'t> {
     /// Reads the decoded header. Members that bring keys along (`jwk`, `jku`, `x5c`...) are never used.
-    pub fn read(bytes: &[u8]) -> Result<Self, TokenFault> {
+    ///
+    /// # Errors
+    ///
+    /// [`TokenFault::Malformed`] or, where it names no algorithm, [`TokenFault::AlgorithmRefused`].
+    pub fn read(bytes: &'t [u8]) -> Result<Self, TokenFault> {
         const FORM: TokenFault = TokenFault::Malformed("header is not a JSON object of the right form");
         let text = std::str::from_utf8(bytes).map_err(|_| TokenFault::Malformed("header is not UTF-8"))?;
         let Json::Object(object) = Json::read(text).map_err(|_| FORM)? else {
@@ -199,16 +181,16 @@ impl Header {
         };
         let mut values = MEMBERS.map(|_| None);
         for (name, value) in object.members() {
-            let mut places = MEMBERS.iter().zip(&mut values);
-            let Some((_, place)) = places.find(|(known, _)| **known == name) else { continue };
+            let mut known = MEMBERS.iter().zip(&mut values);
+            let Some((_, member)) = known.find(|(known, _)| **known == name) else { continue };
             // RFC 7515 section 4: names are unique.
-            if place.replace(value).is_some() {
+            if member.replace(value).is_some() {
                 return Err(FORM);
             }
         }
-        let text = |value: Option<Json<'_>>| match value {
+        let text = |value: Option<Json<'t>>| match value {
             None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text.into_owned())),
+            Some(Json::Text(text)) => Ok(Some(text)),
             Some(_) => Err(FORM),
         };
         let [alg, kid, typ, crit, b64] = values;
@@ -270,7 +252,7 @@ mod tests {
     fn only_three_parts_of_the_alphabet_make_a_token() {
         let read = |token: &'static str| {
             let compact = Compact::read(token.as_bytes(), 64)?;
-            compact.decode(&mut Vec::new())?;
+            compact.decode()?;
             decode(compact.header).map_err(TokenFault::from)
         };
         assert!(read("AA.b.c").is_ok() && read("AA.b.").is_ok());
@@ -301,32 +283,17 @@ mod tests {
     #[test]
     fn a_character_that_no_token_has_is_told_before_anything_else_wherever_it_is() {
         for strange in ["AA.b!.AA", "AA.AA.b!", "AA.b!.b!", "AA.b!.A", "AA.A.b!"] {
-            let mut memory = Vec::new();
-            let decoded = Compact::read(strange.as_bytes(), 64).unwrap().decode(&mut memory);
+            let decoded = Compact::read(strange.as_bytes(), 64).unwrap().decode();
             assert_eq!(decoded.err(), Some(NotBase64Url::Strange), "{strange}");
         }
-        let mut memory = b"of another token".to_vec();
-        let decode = |token: &'static [u8], memory: &mut Vec<u8>| {
-            let Decoded { payload, signature } = Compact::read(token, 64).unwrap().decode(memory).unwrap();
-            (payload.map(<[u8]>::to_vec).ok(), signature.map(<[u8]>::to_vec).ok())
+        let decode = |token: &'static [u8]| {
+            let Decoded { payload, signature } = Compact::read(token, 64).unwrap().decode().unwrap();
+            (payload.ok(), signature.ok())
         };
-        assert_eq!(decode(b"AA.A.A", &mut memory), (None, None), "cut short is not strange");
-        assert_eq!(decode(b"AA.QUJD.RA", &mut memory), (Some(b"ABC".to_vec()), Some(b"D".to_vec())));
-        assert_eq!(decode(b"AA.A.RA", &mut memory), (None, Some(b"D".to_vec())));
-        assert_eq!(decode(b"AA.QUJD.A", &mut memory), (Some(b"ABC".to_vec()), None));
-    }
-
-    #[test]
-    fn the_last_header_is_found_by_exactly_its_text() {
-        let header = |kid: &str| Header { alg: "HS256".to_owned(), kid: Some(kid.to_owned()) };
-        let mut last = LastHeader::default();
-        assert_eq!(last.find(b""), None);
-        for kid in ["a", "b"] {
-            last.remember(kid.as_bytes(), header(kid));
-            assert_eq!(last.find(kid.as_bytes()), Some(&header(kid)));
-        }
-        assert_eq!(last.find(b"a"), None);
-        assert_eq!(last.find(b"bb"), None);
+        assert_eq!(decode(b"AA.A.A"), (None, None), "cut short is not strange");
+        assert_eq!(decode(b"AA.QUJD.RA"), (Some(b"ABC".to_vec()), Some(b"D".to_vec())));
+        assert_eq!(decode(b"AA.A.RA"), (None, Some(b"D".to_vec())));
+        assert_eq!(decode(b"AA.QUJD.A"), (Some(b"ABC".to_vec()), None));
     }
 
     #[test]

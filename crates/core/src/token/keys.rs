@@ -1,17 +1,14 @@
 //! Which key may verify which token, and when. The only place that names jwt-simple.
-//!
-//! The key fixes the algorithm (RFC 8725 section 3.1): there is one, HS256, and nothing that a token says changes it.
 
 use std::fmt;
 
 use jwt_simple::algorithms::{HS256Key, MACLike};
 
+use super::algorithm::Algorithm;
 use crate::time::UnixNanos;
 
-/// The one algorithm, compared with letter case (RFC 7515 section 4.1.1).
-pub const ALGORITHM: &str = "HS256";
-/// RFC 7518 section 3.2: a key of at least the hash's size.
-pub const LEAST_SECRET_BYTES: usize = 32;
+/// The shortest secret that a key can have, in bytes.
+pub const LEAST_SECRET_BYTES: usize = Algorithm::Hs256.least_secret_bytes();
 
 /// A shared secret of at least 32 bytes. Never printed.
 #[derive(Clone)]
@@ -34,13 +31,44 @@ impl Secret {
         self.0.authentication_tag(signing_input)
     }
 
-    /// Whether `mac` is the MAC over `signing_input`; constant time.
-    pub fn verifies(&self, signing_input: &[u8], mac: &[u8; 32]) -> bool {
-        ct_codecs::verify(&self.mac(signing_input), mac)
+    /// Whether `mac` is the whole MAC over `signing_input`; compared in constant time.
+    pub fn verifies(&self, signing_input: &[u8], mac: &[u8]) -> bool {
+        // A MAC cut short is none, and needs no look at the rest.
+        mac.len() == Algorithm::Hs256.signature_bytes() && ct_codecs::verify(&self.mac(signing_input), mac)
     }
 }
 
-/// One configured key.
+/// Which key of its ring: the index in the ring's order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyId(usize);
+
+impl KeyId {
+    /// The key at `index` of its ring.
+    pub const fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    /// The index of the key in its ring.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Which edition of a key set a ring holds. What was verified with one edition is verified anew with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySetRevision(u64);
+
+impl KeySetRevision {
+    /// The keys that the configuration itself lists, which never change under it.
+    pub const CONFIGURED: Self = Self(0);
+
+    /// The revision of this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// One key.
 #[derive(Debug)]
 pub struct Key {
     pub(crate) kid: Option<String>,
@@ -51,47 +79,70 @@ pub struct Key {
 }
 
 impl Key {
+    /// The algorithm that the key fixes: a shared secret is for HS256 alone.
+    pub const fn algorithm(&self) -> Algorithm {
+        Algorithm::Hs256
+    }
+
+    /// Whether `signature` is this key's over `signing_input`.
+    pub fn verifies(&self, signing_input: &[u8], signature: &[u8]) -> bool {
+        self.secret.as_ref().is_some_and(|secret| secret.verifies(signing_input, signature))
+    }
+
     fn valid(&self, now: UnixNanos) -> bool {
         self.not_before <= now && now < self.not_after
     }
 }
 
-/// All configured keys.
+/// All keys of one edition of a key set.
 #[derive(Debug)]
 pub struct KeyRing {
+    revision: KeySetRevision,
     keys: Vec<Key>,
     every_key_has_a_kid: bool,
 }
 
 impl KeyRing {
     /// The ring of these keys.
-    pub(crate) fn new(keys: Vec<Key>) -> Self {
+    pub(crate) fn new(revision: KeySetRevision, keys: Vec<Key>) -> Self {
         let every_key_has_a_kid = keys.iter().all(|key| key.kid.is_some());
-        Self { keys, every_key_has_a_kid }
+        Self { revision, keys, every_key_has_a_kid }
     }
 
-    /// The secrets to try for a token, with their places. A token naming a kid is checked with that key only; a token
-    /// naming none with every key that has none, or with all keys if all have one. Keys outside their validity are out.
-    pub fn candidates(&self, kid: Option<&str>, now: UnixNanos) -> impl Iterator<Item = (usize, &Secret)> {
+    /// The edition of the key set that these keys are.
+    pub const fn revision(&self) -> KeySetRevision {
+        self.revision
+    }
+
+    /// Whether any key has the algorithm of this name.
+    pub fn has_algorithm(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.algorithm().name() == name)
+    }
+
+    /// The keys to try for a token. A token that names a kid is checked with that key only; one that names none is
+    /// checked with every key that has none, or with all keys if all have one. Keys without a secret and keys outside
+    /// their validity are left out.
+    pub fn candidates(&self, kid: Option<&str>, now: UnixNanos) -> impl Iterator<Item = (KeyId, &Key)> {
         let any = kid.is_none() && self.every_key_has_a_kid;
         self.keys
             .iter()
             .enumerate()
-            .filter(move |(_, key)| (any || key.kid.as_deref() == kid) && key.valid(now))
-            .filter_map(|(place, key)| key.secret.as_ref().map(|secret| (place, secret)))
+            .filter(move |(_, key)| any || key.kid.as_deref() == kid)
+            .filter(move |(_, key)| key.secret.is_some() && key.valid(now))
+            .map(|(index, key)| (KeyId(index), key))
     }
 
-    /// Whether the key at `place` is within its validity.
-    pub fn valid(&self, place: usize, now: UnixNanos) -> bool {
-        self.keys.get(place).is_some_and(|key| key.valid(now))
+    /// Whether this key is within its validity.
+    pub fn valid(&self, key: KeyId, now: UnixNanos) -> bool {
+        self.keys.get(key.0).is_some_and(|key| key.valid(now))
     }
 
-    /// The kid of the key at `place`.
-    pub fn kid(&self, place: usize) -> Option<&str> {
-        self.keys.get(place).and_then(|key| key.kid.as_deref())
+    /// The kid of this key.
+    pub fn kid(&self, key: KeyId) -> Option<&str> {
+        self.keys.get(key.0).and_then(|key| key.kid.as_deref())
     }
 
-    /// Every key's kid, in the order of the configuration.
+    /// Every key's kid, in the order of the ring.
     pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
         self.keys.iter().map(|key| key.kid.as_deref())
     }
@@ -108,30 +159,30 @@ mod tests {
             not_before: UnixNanos::from_seconds(100),
             not_after: UnixNanos::from_seconds(200),
         };
-        KeyRing::new(kids.iter().map(key).collect())
+        KeyRing::new(KeySetRevision::CONFIGURED, kids.iter().map(key).collect())
     }
 
-    fn places(ring: &KeyRing, kid: Option<&str>, second: u64) -> Vec<usize> {
-        ring.candidates(kid, UnixNanos::from_seconds(second)).map(|(place, _)| place).collect()
+    fn chosen(ring: &KeyRing, kid: Option<&str>, second: u64) -> Vec<usize> {
+        ring.candidates(kid, UnixNanos::from_seconds(second)).map(|(key, _)| key.index()).collect()
     }
 
     #[test]
     fn a_kid_chooses_its_key_and_no_other() {
         let mixed = ring(&[Some("a"), None, Some("b"), None]);
-        assert_eq!(places(&mixed, Some("b"), 150), [2]);
-        assert_eq!(places(&mixed, None, 150), [1, 3]);
-        assert!(places(&mixed, Some("c"), 150).is_empty());
-        assert_eq!(places(&ring(&[Some("a"), Some("b")]), None, 150), [0, 1]);
-        assert!(places(&ring(&[None]), Some("a"), 150).is_empty());
+        assert_eq!(chosen(&mixed, Some("b"), 150), [2]);
+        assert_eq!(chosen(&mixed, None, 150), [1, 3]);
+        assert!(chosen(&mixed, Some("c"), 150).is_empty());
+        assert_eq!(chosen(&ring(&[Some("a"), Some("b")]), None, 150), [0, 1]);
+        assert!(chosen(&ring(&[None]), Some("a"), 150).is_empty());
     }
 
     #[test]
     fn a_key_verifies_only_within_its_validity() {
         let one = ring(&[None]);
-        assert!(places(&one, None, 99).is_empty());
-        assert_eq!(places(&one, None, 100), [0]);
-        assert_eq!(places(&one, None, 199), [0]);
-        assert!(places(&one, None, 200).is_empty());
+        assert!(chosen(&one, None, 99).is_empty());
+        assert_eq!(chosen(&one, None, 100), [0]);
+        assert_eq!(chosen(&one, None, 199), [0]);
+        assert!(chosen(&one, None, 200).is_empty());
     }
 
     #[test]

@@ -1,47 +1,41 @@
-//! The steps from bytes to [`Verified`]: form, algorithm, key, MAC, and only then claims.
+//! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then claims.
 
-use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot, numeric_date};
+use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot};
 use super::compact::{Compact, Decoded, Header, NotBase64Url, decode};
-use super::keys::ALGORITHM;
-use super::texts::{Span, Texts};
-use super::{Scratch, TokenFault, TokenPolicy, Verified};
+use super::date::{DateFault, NumericDate};
+use super::identity::SigningDigest;
+use super::keys::KeyId;
+use super::subject::{self, SubjectFault};
+use super::{KeptClaim, TokenFault, TokenPolicy, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
+use crate::seed::Seed;
 use crate::time::UnixNanos;
-
-/// Longest accepted `sub`, bytes.
-const LONGEST_SUBJECT: usize = 256;
 
 pub(super) fn verify(
     policy: &TokenPolicy,
     token: &[u8],
     book: &PermissionBook,
-    scratch: &mut Scratch,
+    seed: &Seed,
     now: UnixNanos,
 ) -> Result<Verified, TokenFault> {
-    let Scratch { last, decoded, texts } = scratch;
     let compact = Compact::read(token, policy.max_token_bytes)?;
-    let Decoded { payload, signature } = compact.decode(decoded)?;
-    let (key, mac) = match last.find(compact.header) {
-        Some(header) => authenticate(policy, &compact, header, signature, now)?,
-        None => {
-            let header = Header::read(&decode(compact.header)?)?;
-            let authentic = authenticate(policy, &compact, &header, signature, now)?;
-            last.remember(compact.header, header);
-            authentic
-        }
-    };
-    // The MAC holds: from here on the text is an issuer's, though not yet a right one.
-    let mut claims = Claims::default();
-    claims.read(&policy.reader, payload?).map_err(|problem| match problem {
+    let Decoded { payload, signature } = compact.decode()?;
+    let header = decode(compact.header)?;
+    let header = Header::read(&header)?;
+    let key = authenticate(policy, &compact, &header, signature, now)?;
+    // The signature holds: from here on the text is an issuer's, though not yet a right one.
+    let payload = payload?;
+    let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
         ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
         ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
     })?;
-    let verified = read_claims(policy, &claims, book, texts, (key, mac))?;
+    let digest = || SigningDigest::of(compact.signing_input, seed);
+    let verified = read_claims(policy, &claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
     if !policy.issuers.is_empty() {
-        let named = claims.value(ISS).and_then(Json::as_text);
+        let named = verified.issuer();
         if !named.is_some_and(|iss| policy.issuers.iter().any(|known| known == iss)) {
             return Err(TokenFault::IssuerRefused);
         }
@@ -52,26 +46,30 @@ pub(super) fn verify(
     Ok(verified)
 }
 
-/// The place of the key by which the MAC holds, and the MAC.
-fn authenticate<'m>(
+/// The key by which the signature holds.
+fn authenticate(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
-    header: &Header,
-    signature: Result<&'m [u8], NotBase64Url>,
+    header: &Header<'_>,
+    signature: Result<Vec<u8>, NotBase64Url>,
     now: UnixNanos,
-) -> Result<(usize, &'m [u8; 32]), TokenFault> {
-    if header.alg != ALGORITHM {
+) -> Result<KeyId, TokenFault> {
+    // An algorithm that no key has is refused as such, whichever key the token names.
+    if !policy.keys.has_algorithm(&header.alg) {
         return Err(TokenFault::AlgorithmRefused);
     }
     let mut candidates = policy.keys.candidates(header.kid.as_deref(), now).peekable();
     if candidates.peek().is_none() {
         return Err(TokenFault::KeyUnknown);
     }
-    // A signature cut short is no signature: all 32 bytes count.
-    let mac: &[u8; 32] = signature?.try_into().map_err(|_| TokenFault::SignatureInvalid)?;
+    let mut candidates = candidates.filter(|(_, key)| key.algorithm().name() == header.alg).peekable();
+    if candidates.peek().is_none() {
+        return Err(TokenFault::AlgorithmRefused);
+    }
+    let signature = signature?;
     candidates
-        .find(|(_, secret)| secret.verifies(compact.signing_input, mac))
-        .map(|(key, _)| (key, mac))
+        .find(|(_, key)| key.verifies(compact.signing_input, &signature))
+        .map(|(id, _)| id)
         .ok_or(TokenFault::SignatureInvalid)
 }
 
@@ -79,8 +77,8 @@ fn read_claims(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
-    texts: &mut Texts,
-    (key, mac): (usize, &[u8; 32]),
+    key: KeyId,
+    digest: impl FnOnce() -> SigningDigest,
 ) -> Result<Verified, TokenFault> {
     if policy.required.iter().any(|(_, slot)| claims.value(*slot).is_none()) {
         return Err(missing(policy, claims));
@@ -88,22 +86,19 @@ fn read_claims(
     let expires_at = date(claims, EXP, "exp")?;
     let not_before = date(claims, NBF, "nbf")?;
     let issued_at = date(claims, IAT, "iat")?;
-    texts.clear();
-    let subject = match string(claims, SUB, "sub")? {
-        Some(subject) => Some(texts.add(good_subject(subject)?)),
-        None => None,
-    };
-    string(claims, ISS, "iss")?;
+    let subject = string(claims, SUB, "sub")?.map(good_subject).transpose()?;
+    let issuer = string(claims, ISS, "iss")?;
     judge_audience(claims)?;
-    let jti = string(claims, JTI, "jti")?.map(|jti| texts.add(jti));
-    let (permissions, permissions_text) = read_permissions(policy, claims, book, texts)?;
-    let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?, texts)).collect();
+    let jti = string(claims, JTI, "jti")?;
+    let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
+    let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
-        mac: *mac,
         key,
-        texts: std::mem::take(texts),
-        subject,
-        jti,
+        issuer: issuer.map(Box::from),
+        subject: subject.map(Box::from),
+        jti: jti.map(Box::from),
+        // The claims tell a token with a jti from every other one.
+        signing_digest: jti.is_none_or(str::is_empty).then(digest),
         expires_at,
         not_before,
         issued_at,
@@ -124,13 +119,17 @@ fn invalid(claim: &str, why: &'static str) -> TokenFault {
     TokenFault::ClaimInvalid { claim: claim.to_owned(), why }
 }
 
-// Three claims are read by it: once in the module's code, and found there by the second.
-#[inline(never)]
 fn date(claims: &Claims<'_>, slot: Slot, claim: &str) -> Result<Option<UnixNanos>, TokenFault> {
-    claims.value(slot).map(numeric_date).transpose().map_err(|why| invalid(claim, why))
+    let Some(value) = claims.value(slot) else { return Ok(None) };
+    let why = match NumericDate::read(value) {
+        Ok(date) => return Ok(Some(date.moment())),
+        Err(DateFault::NotANumber) => "is not a number",
+        Err(DateFault::BelowZero) => "is below 0",
+        Err(DateFault::TooLate) => "is past the year 9999 (milliseconds?)",
+    };
+    Err(invalid(claim, why))
 }
 
-#[inline(never)]
 fn string<'v>(claims: &'v Claims<'_>, slot: Slot, claim: &str) -> Result<Option<&'v str>, TokenFault> {
     match claims.value(slot) {
         None => Ok(None),
@@ -139,16 +138,11 @@ fn string<'v>(claims: &'v Claims<'_>, slot: Slot, claim: &str) -> Result<Option<
 }
 
 fn good_subject(subject: &str) -> Result<&str, TokenFault> {
-    let why = if subject.is_empty() {
-        "is empty"
-    } else if subject.len() > LONGEST_SUBJECT {
-        "is longer than 256 bytes"
-    } else if !subject.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-        && subject.chars().any(char::is_control)
-    {
-        "has control characters"
-    } else {
-        return Ok(subject);
+    let why = match subject::check(subject) {
+        Ok(()) => return Ok(subject),
+        Err(SubjectFault::Empty) => "is empty",
+        Err(SubjectFault::TooLong) => "is longer than 256 bytes",
+        Err(SubjectFault::HasControls) => "has control characters",
     };
     Err(invalid("sub", why))
 }
@@ -174,13 +168,12 @@ fn audience_known(policy: &TokenPolicy, claims: &Claims<'_>) -> bool {
 }
 
 /// Permissions while they are read.
-struct Grants<'r> {
-    book: &'r PermissionBook,
+struct Grants<'b> {
+    book: &'b PermissionBook,
+    /// Those that the configuration asks about.
     set: PermissionSet,
-    texts: &'r mut Texts,
-    /// Where those stand that were granted already; only where there are roles, which may grant one again.
-    held: Option<Vec<Span>>,
-    start: usize,
+    /// All of them, separated by spaces, which stand in no permission.
+    text: String,
 }
 
 impl Grants<'_> {
@@ -188,15 +181,14 @@ impl Grants<'_> {
         if let Some(index) = self.book.index(permission) {
             self.set.insert(index);
         }
-        let span = self.texts.add_word(permission, self.start);
-        if let Some(held) = &mut self.held {
-            held.push(span);
+        if !self.text.is_empty() {
+            self.text.push(' ');
         }
+        self.text.push_str(permission);
     }
 
     fn holds(&self, permission: &str) -> bool {
-        let mut held = self.held.iter().flatten();
-        held.any(|span| self.texts.get(*span) == permission)
+        self.text.split(' ').any(|held| held == permission)
     }
 }
 
@@ -204,13 +196,10 @@ fn read_permissions(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
-    texts: &mut Texts,
-) -> Result<(PermissionSet, Span), TokenFault> {
-    let start = texts.len();
-    let held = policy.roles.as_ref().map(|_| Vec::new());
-    let mut grants = Grants { book, set: PermissionSet::default(), texts, held, start };
+) -> Result<(PermissionSet, Box<str>), TokenFault> {
+    let mut grants = Grants { book, set: PermissionSet::default(), text: String::new() };
     if let Some(value) = claims.value(policy.permissions) {
-        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(&other.to_value()));
+        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
         each_text_or_word(value, wrong, |entry| {
             if !policy.permission_format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
@@ -227,7 +216,7 @@ fn read_permissions(
             value,
             |_| invalid(&roles.claim, why),
             |role| {
-                let granted = roles.grants.get(role).and_then(|place| roles.granted.get(place));
+                let granted = roles.grants.get(role).and_then(|index| roles.granted.get(index));
                 for permission in granted.into_iter().flatten() {
                     if !grants.holds(permission) {
                         grants.grant(permission);
@@ -237,8 +226,7 @@ fn read_permissions(
             },
         )?;
     }
-    let Grants { set, texts, .. } = grants;
-    Ok((set, texts.since(start)))
+    Ok((grants.set, grants.text.into()))
 }
 
 /// Hands over the entries of a list, or the words of a text; `wrong` says what to make of anything else.
@@ -258,14 +246,13 @@ fn each_text_or_word(
     }
 }
 
-/// Keeps a claim as text, for keys of limits, bindings and headers: where it is, and whether it is exactly that text.
-/// `None` for null.
-fn keep(value: &Json<'_>, texts: &mut Texts) -> Option<(Span, bool)> {
+/// A claim as text, for keys of limits, bindings and headers. `None` for null.
+fn keep(value: &Json<'_>) -> Option<KeptClaim> {
     let exact = match value {
         Json::Null => return None,
-        Json::Text(text) => return Some((texts.add(text), true)),
-        Json::Number(number) => number.is_u64() || number.is_i64(),
+        Json::Text(text) => return Some(KeptClaim { text: text.as_ref().into(), exact: true }),
+        Json::Number(number) => number.is_integer(),
         Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
     };
-    Some((texts.add(&text_of(&value.to_value())), exact))
+    Some(KeptClaim { text: text_of(value).into(), exact })
 }

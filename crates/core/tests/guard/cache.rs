@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use api_guard_core::token::cache::TokenCache;
+use api_guard_core::token::keys::KeySetRevision;
 
 use api_guard_core::verdict::Verdict;
 use serde_json::json;
 
 use super::{Guarded, HOUR, START, request, token};
+
+const CONFIGURED: KeySetRevision = KeySetRevision::CONFIGURED;
 
 /// A token as issuers make them, of this number.
 fn numbered(number: usize) -> Vec<u8> {
@@ -21,17 +24,21 @@ fn only_the_very_bytes_are_found_again() {
     for length in (1..=24).chain([whole.len()]) {
         let token = &whole[whole.len() - length..];
         let mut cache = TokenCache::default();
-        cache.remember(token, &Rc::new("it"));
-        assert_eq!(cache.find(token).as_deref(), Some(&"it"), "{length} bytes");
-        assert_eq!(cache.find(&token[1..]), None, "{length} bytes, cut");
-        assert_eq!(cache.find(&[b"x", token].concat()), None, "{length} bytes, and one more");
+        cache.remember(token, CONFIGURED, &Rc::new("it"));
+        assert_eq!(cache.find(token, CONFIGURED).as_deref(), Some(&"it"), "{length} bytes");
+        assert_eq!(cache.find(&token[1..], CONFIGURED), None, "{length} bytes, cut");
+        assert_eq!(cache.find(&[b"x", token].concat(), CONFIGURED), None, "{length} bytes, and one more");
         for one in 0..length {
             // One difference alone, and two that are alike.
             for other in one..length {
                 let mut changed = token.to_vec();
                 changed[one] ^= 1;
                 changed[other] ^= u8::from(other != one);
-                assert_eq!(cache.find(&changed), None, "{length} bytes, {one} and {other} changed");
+                assert_eq!(
+                    cache.find(&changed, CONFIGURED),
+                    None,
+                    "{length} bytes, {one} and {other} changed"
+                );
             }
         }
     }
@@ -42,14 +49,14 @@ fn many_tokens_are_remembered_at_once_each_with_its_own_caller() {
     let mut cache = TokenCache::default();
     let tokens: Vec<_> = (0..200).map(numbered).collect();
     for (number, token) in tokens.iter().enumerate() {
-        assert_eq!(cache.find(token), None);
-        // Where its place is taken, a token gets it when it comes again.
-        (0..2).for_each(|_| cache.remember(token, &Rc::new(number)));
-        assert_eq!(cache.find(token).as_deref(), Some(&number));
+        assert_eq!(cache.find(token, CONFIGURED), None);
+        // Where its slot is taken, a token gets it when it comes again.
+        (0..2).for_each(|_| cache.remember(token, CONFIGURED, &Rc::new(number)));
+        assert_eq!(cache.find(token, CONFIGURED).as_deref(), Some(&number));
     }
     let mut found = 0;
     for (number, token) in tokens.iter().enumerate() {
-        if let Some(caller) = cache.find(token) {
+        if let Some(caller) = cache.find(token, CONFIGURED) {
             assert_eq!(*caller, number);
             found += 1;
         }

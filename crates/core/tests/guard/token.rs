@@ -3,7 +3,7 @@
 use api_guard_core::token::Age;
 use serde_json::{Value, json};
 
-use super::{Guarded, HOUR, SECRET, START, request, said, token};
+use super::{Guarded, HOUR, SECRET, START, request, said, signed, token};
 
 /// A good token with `changes`; null removes a claim.
 fn with(changes: Value) -> String {
@@ -189,7 +189,7 @@ fn what_is_known_of_a_caller_is_what_the_token_says() {
     };
     let verdict = ask(&with(json!({ "jti": "j", "customer": { "number": 7 } })), "/of/7");
     let known = &verdict.trail.identity().unwrap().token;
-    assert_eq!((known.subject(), known.jti(), known.key()), (Some("u1"), Some("j"), 0));
+    assert_eq!((known.subject(), known.jti(), known.key().index()), (Some("u1"), Some("j"), 0));
     let seconds = [known.issued_at(), known.expires_at()].map(|moment| moment.unwrap().seconds());
     assert_eq!(seconds, [START, START + HOUR]);
     let verdict = ask(&token(&json!({})), "/");
@@ -234,6 +234,48 @@ fn a_signature_holds_for_its_token_under_its_secret_and_no_other() {
 }
 
 #[test]
+fn an_algorithm_that_no_key_has_is_refused_whichever_key_the_token_names() {
+    let keys = json!([{ "kid": "a", "secret": { "value": SECRET } }]);
+    let mut guarded = Guarded::new(json!({ "keys": keys }), json!({}));
+    let claims = json!({ "sub": "u1", "iat": START, "exp": START + HOUR }).to_string();
+    for (header, code) in [
+        (json!({ "alg": "HS256", "kid": "a" }), "ok"),
+        (json!({ "alg": "HS256", "kid": "b" }), "token_key_unknown"),
+        (json!({ "alg": "HS512", "kid": "a" }), "token_algorithm_refused"),
+        (json!({ "alg": "HS512", "kid": "b" }), "token_algorithm_refused"),
+        (json!({ "alg": "hs256", "kid": "a" }), "token_algorithm_refused"),
+        (json!({ "alg": "", "kid": "a" }), "token_algorithm_refused"),
+        (json!({ "kid": "b" }), "token_algorithm_refused"),
+    ] {
+        assert_eq!(guarded.get(&signed(SECRET, &header.to_string(), &claims), START), code, "{header}");
+    }
+}
+
+#[test]
+fn only_a_number_written_as_an_integer_is_compared_with_a_path() {
+    let mut guarded =
+        Guarded::new(json!({}), json!({ "routes": [{ "path": "/of/{id}", "bind": { "id": "n" } }] }));
+    for (written, in_path, code) in [
+        ("7", "7", "ok"),
+        ("-7", "-7", "ok"),
+        ("18446744073709551615", "18446744073709551615", "ok"),
+        ("18446744073709551616", "18446744073709551616", "binding_mismatch"),
+        ("-0", "-0", "binding_mismatch"),
+        ("7.0", "7", "binding_mismatch"),
+        ("7.0", "7.0", "binding_mismatch"),
+        ("1e3", "1000", "binding_mismatch"),
+        ("1e3", "1e3", "binding_mismatch"),
+        ("1e999", "1e999", "token_malformed"),
+    ] {
+        let claims = format!(r#"{{"sub":"u1","iat":{START},"exp":{},"n":{written}}}"#, START + HOUR);
+        let bearer = format!("Bearer {}", signed(SECRET, r#"{"alg":"HS256"}"#, &claims));
+        let path = format!("/of/{in_path}");
+        let verdict = guarded.admit(&request("GET", &path, &[("authorization", &bearer)]), START);
+        assert_eq!(said(&verdict), code, "{written} {in_path}");
+    }
+}
+
+#[test]
 fn the_key_that_verified_a_token_is_known_and_can_be_denied() {
     let other = "another-secret-of-the-tests-that-is-long-enough";
     let key = |kid: &str, secret: &str| json!({ "kid": kid, "secret": { "value": secret } });
@@ -250,7 +292,7 @@ fn the_key_that_verified_a_token_is_known_and_can_be_denied() {
             let bearer = format!("Bearer {}", with(json!({})));
             let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
             assert_eq!(said(&verdict), code, "{place} {denied}");
-            assert_eq!(verdict.trail.caller().unwrap().token.key(), place);
+            assert_eq!(verdict.trail.caller().unwrap().token.key().index(), place);
             let kids: Vec<_> = guarded.guard.policy().kids().flatten().collect();
             assert_eq!(kids[place], "own");
         }

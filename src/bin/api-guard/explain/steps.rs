@@ -137,7 +137,7 @@ impl Explained<'_, '_> {
         let token = &caller.token;
         let kid = self.policy.kid(token.key()).map(|kid| format!(", kid {kid:?}")).unwrap_or_default();
         let mut lines = vec![
-            format!("verifies with /tokens/keys/{}{kid}", token.key()),
+            format!("verifies with /tokens/keys/{}{kid}", token.key().index()),
             format!("subject {:?}", token.subject().unwrap_or_default()),
             format!("permissions {:?}", token.permissions_text()),
         ];

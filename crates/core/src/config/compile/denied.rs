@@ -4,7 +4,7 @@ use super::problems::Problems;
 use crate::config::raw::RawDenied;
 use crate::json::Pointer;
 use crate::revocation::denied::Denied;
-use crate::token::claims::LATEST_SECOND;
+use crate::token::date::LATEST_SECOND;
 
 /// The tokens that the configuration itself refuses.
 pub(super) fn compile(problems: &mut Problems, raw: RawDenied, at: &Pointer) -> Denied {

@@ -8,7 +8,7 @@ use crate::config::raw::{RawKey, RawSecret};
 use crate::config::rfc3339;
 use crate::lookup::Lookup;
 use crate::time::UnixNanos;
-use crate::token::keys::{Key, KeyRing, LEAST_SECRET_BYTES, Secret};
+use crate::token::keys::{Key, KeyRing, KeySetRevision, LEAST_SECRET_BYTES, Secret};
 
 const SECRET_FORMS: &str = r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#;
 /// The longest kid, bytes.
@@ -45,7 +45,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> 
         let secret = secret(parts, key.secret, &at.field("secret"));
         keys.push(Key { kid: key.kid, secret, not_before, not_after });
     }
-    KeyRing::new(keys)
+    KeyRing::new(KeySetRevision::CONFIGURED, keys)
 }
 
 fn date(problems: &mut Problems, text: Option<String>, at: Pointer, absent: UnixNanos) -> UnixNanos {

@@ -1,0 +1,82 @@
+//! A JSON number as its text was written (RFC 8259 section 6): what is passed on loses no digit.
+
+use serde_json::Value;
+
+use super::scan::NotJson;
+
+/// A number that a double, or an integer of 64 bits, can hold. Two are equal if they are written alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Number<'t>(&'t str);
+
+impl<'t> Number<'t> {
+    /// Reads `text`, all of it, which has at least one character.
+    pub(super) fn read(text: &'t str) -> Result<Self, NotJson> {
+        /// So many digits are always an integer of 64 bits.
+        const FEW: usize = 19;
+        let is_plain = text.len() <= FEW && text.bytes().all(|byte| byte.is_ascii_digit());
+        let has_leading_zero = text.len() > 1 && text.starts_with('0');
+        let number = Self(text);
+        // Signs, fractions, exponents and many digits are the library's to judge.
+        if is_plain && !has_leading_zero || number.to_value().is_number() { Ok(number) } else { Err(NotJson) }
+    }
+
+    /// The number as it was written.
+    pub fn text(self) -> &'t str {
+        self.0
+    }
+
+    /// Whether it is written as an integer, and 64 bits hold it: `7.0`, `1e3` and `-0` are none.
+    pub fn is_integer(self) -> bool {
+        self.as_u64().is_some() || self.0 != "-0" && self.0.parse::<i64>().is_ok()
+    }
+
+    /// The value of an integer that is not negative.
+    pub fn as_u64(self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+
+    /// The double nearest to it, as the library rounds.
+    pub fn as_f64(self) -> Option<f64> {
+        self.to_value().as_f64()
+    }
+
+    /// The library's number; null where it reads none.
+    pub(super) fn to_value(self) -> Value {
+        super::read(self.0.as_bytes(), &mut Vec::new()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_written_without_fraction_or_exponent() {
+        for (text, is_integer) in [
+            ("0", true),
+            ("7", true),
+            ("-7", true),
+            ("18446744073709551615", true),
+            ("-9223372036854775808", true),
+            ("18446744073709551616", false),
+            ("-9223372036854775809", false),
+            ("-0", false),
+            ("7.0", false),
+            ("1e3", false),
+        ] {
+            let number = Number::read(text).unwrap();
+            assert_eq!(number.is_integer(), is_integer, "{text}");
+            let library: serde_json::Number = serde_json::from_str(text).unwrap();
+            assert_eq!(library.is_u64() || library.is_i64(), is_integer, "{text}");
+            assert_eq!((number.text(), number.as_u64()), (text, library.as_u64()), "{text}");
+            assert_eq!(number.as_f64(), library.as_f64(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_double_can_hold_is_no_number() {
+        for text in ["1e999", "-1e999", "01", "-", "1.", "1-1", "00"] {
+            assert_eq!(Number::read(text), Err(NotJson), "{text}");
+        }
+    }
+}

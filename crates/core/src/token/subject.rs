@@ -1,0 +1,33 @@
+//! What a subject may look like: `sub` of a token (RFC 7519 section 4.1.2) and of a request to revoke.
+
+/// The longest subject, in bytes.
+pub const LONGEST_SUBJECT_BYTES: usize = 256;
+
+/// Why a text is no subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectFault {
+    /// It is empty.
+    Empty,
+    /// It has more than [`LONGEST_SUBJECT_BYTES`].
+    TooLong,
+    /// It has control characters, which would end up in headers and log lines.
+    HasControls,
+}
+
+/// Whether `text` can be a subject.
+///
+/// # Errors
+///
+/// The first rule that it breaks.
+pub fn check(text: &str) -> Result<(), SubjectFault> {
+    if text.is_empty() {
+        return Err(SubjectFault::Empty);
+    }
+    if text.len() > LONGEST_SUBJECT_BYTES {
+        return Err(SubjectFault::TooLong);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(SubjectFault::HasControls);
+    }
+    Ok(())
+}
