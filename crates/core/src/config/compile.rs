@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use super::raw::{AddressFrom, RawConfig, RawForward, RawRequest};
 use super::{ClientIp, Endpoint, Environment, FormPolicy, Forward, Policy, Route};
+use crate::cells::MAX_TABLE_CAPACITY;
 use crate::config::raw::{Access, MethodOverride};
 use crate::json::Pointer;
 use crate::limit::Quota;
@@ -18,8 +19,6 @@ use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::token::claims::{ClaimsReader, LATEST_SECOND};
 
-/// The largest capacity of a shared table.
-const LARGEST_CAPACITY: u64 = 16_777_216;
 /// Nothing that a limit looks back on is longer ago than a leap year, seconds.
 const LONGEST_WINDOW: u64 = 31_622_400;
 
@@ -151,7 +150,7 @@ pub(super) fn compile(
     let ipv6_prefix = parts.problems.within(at, raw.client_ip.ipv6_prefix, 1, 128, "bits");
     let client_ip = client_ip(ipv6_prefix, raw.client_ip.from);
     let capacity = |problems: &mut Problems, at: Pointer, value: u64| {
-        problems.positive(at, Some(value), LARGEST_CAPACITY, "entries").map_or(0, NonZeroU32::get)
+        problems.positive(at, Some(value), MAX_TABLE_CAPACITY.into(), "entries").map_or(0, NonZeroU32::get)
     };
     let limiter_capacity =
         capacity(&mut parts.problems, root.field("limiter_capacity"), raw.limiter_capacity);

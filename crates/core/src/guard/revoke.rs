@@ -6,7 +6,7 @@ use crate::cells::Cells;
 use crate::config::raw::TooOld;
 use crate::decision::{Denial, Fault};
 use crate::revocation::request::RevocationRequest;
-use crate::revocation::{Lifetime, RevokeError, Target};
+use crate::revocation::{Lifetime, Revocable, RevokeError};
 use crate::time::UnixNanos;
 use crate::token::Verified;
 
@@ -60,7 +60,7 @@ impl Guard {
                 // Whose token this is cannot be known from its identifier.
                 self.may_revoke_others(caller)?;
                 let lifetime = Lifetime::outliving(UnixNanos::from_seconds(expires_at), skew);
-                worker.revocations.revoke(cells, Target::Jti(&jti), lifetime, now)?;
+                worker.revocations.revoke(cells, Revocable::Jti(&jti), lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Subject { sub, issued_before } => {
@@ -85,7 +85,7 @@ impl Guard {
                 };
                 worker.revocations.revoke(
                     cells,
-                    Target::Subject { sub: &sub, issued_before },
+                    Revocable::Subject { sub: &sub, issued_before },
                     lifetime,
                     now,
                 )?;
@@ -121,7 +121,7 @@ fn revoke_token(
     now: UnixNanos,
 ) -> Result<(), RevokeError> {
     let marks = marks(&worker.revocations, token);
-    worker.revocations.revoke(cells, Target::Token(&marks), lifetime, now)
+    worker.revocations.revoke(cells, Revocable::Token(&marks), lifetime, now)
 }
 
 impl From<RevokeError> for Denial {

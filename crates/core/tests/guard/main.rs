@@ -15,7 +15,7 @@ mod token;
 
 use std::cell::Cell;
 
-use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
 use api_guard_core::config::{Environment, Policy};
 use api_guard_core::guard::{Guard, Proxy, Verdict, Worker};
 use api_guard_core::request::Request;
@@ -38,12 +38,12 @@ struct Process {
 }
 
 impl Cells for Process {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        self.cells.load(key)
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
+        self.cells.load(id)
     }
 
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(key, bytes, expected) }
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(id, bytes, expected) }
     }
 }
 
