@@ -1,29 +1,32 @@
 //! Shared cells in proxy-wasm shared data.
 
-use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, Stored, Version};
+use api_guard_core::cells::{CellFault, CellId, CellKey, Cells, Expected, Loaded, Stored, Version};
 
 use crate::abi;
 
-/// A number that no cell has yet, as good as certainly: the host counts up from 1 for all cells together. Since a
-/// cell that is not there takes any number but 0, this creates a cell only where there is none.
+/// A version that no cell has yet, as good as certainly: the host counts up from 1 for all cells together. A cell that
+/// is not there takes any version, so a store that expects this one creates a cell and replaces none.
 const NEVER_SEEN: u32 = u32::MAX;
+
+/// Envoy allocates nothing for a key of at most 22 bytes, which its strings hold in themselves.
+const _: () = assert!(CellKey::MAX_BYTES <= 22, "a key costs an allocation at each access");
 
 /// The cells of this Envoy process.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SharedData;
 
 impl Cells for SharedData {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        let cell = abi::shared_data(key)?;
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
+        let cell = abi::shared_data(id.key().as_str())?;
         Ok(cell.map(|(bytes, cas)| Loaded { bytes, version: Version(cas) }))
     }
 
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
         let cas = match expected {
             Expected::Absent => NEVER_SEEN,
             Expected::Version(version) => version.0,
             Expected::Anything => 0,
         };
-        Ok(if abi::set_shared_data(key, bytes, cas)? { Stored::Done } else { Stored::Conflict })
+        Ok(if abi::set_shared_data(id.key().as_str(), bytes, cas)? { Stored::Done } else { Stored::Conflict })
     }
 }

@@ -37,8 +37,7 @@ impl Host for Envoy<'_> {
 
 impl StreamHost for Envoy<'_> {
     fn random(&self) -> Option<[u8; 16]> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).ok().map(|()| bytes)
+        abi::random()
     }
 
     fn bytes_received(&self) -> Option<u64> {

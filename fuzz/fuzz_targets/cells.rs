@@ -3,14 +3,21 @@
 //! panics, a value that cannot be is a fault that refuses, and memory stays bounded.
 #![no_main]
 
-use api_guard_core::cells::{Cells, Expected, Stored};
+use api_guard_core::cells::{CellId, Cells, Expected, Stored};
 use api_guard_core::guard::Worker;
 use api_guard_core::time::UnixNanos;
 use api_guard_fuzz::{Client, NOW, World, check_reply, parse, token};
 use libfuzzer_sys::fuzz_target;
 
-const KEYS: [&str; 7] =
-    ["ag1/seed", "ag1/limit", "ag1/l/00000", "ag1/rgeo", "ag1/rdir", "ag1/rstamp", "ag1/r/0"];
+const IDS: [CellId; 7] = [
+    CellId::Seed,
+    CellId::LimitGeometry,
+    CellId::LimitSlot(0),
+    CellId::RevocationGeometry,
+    CellId::RevocationDirectory,
+    CellId::RevocationStamp,
+    CellId::RevocationPage(0),
+];
 
 const POLICY: &str = r#"{
     "tokens": { "keys": [{ "secret": { "env": "SECRET" } }] },
@@ -57,15 +64,15 @@ fuzz_target!(|data: &[u8]| {
                 4 => {
                     tampered = true;
                     // A part of a cell that is there.
-                    let [place, byte, after @ ..] = rest else { return };
+                    let [index, byte, after @ ..] = rest else { return };
                     rest = after;
-                    let key = KEYS[usize::from(*argument) % KEYS.len()];
-                    let Ok(Some(mut cell)) = world.cells.load(key) else { continue };
+                    let id = IDS[usize::from(*argument) % IDS.len()];
+                    let Ok(Some(mut cell)) = world.cells.load(id) else { continue };
                     if cell.bytes.is_empty() {
                         continue;
                     }
-                    let place = usize::from(*place) % cell.bytes.len();
-                    cell.bytes[place] = *byte;
+                    let index = usize::from(*index) % cell.bytes.len();
+                    cell.bytes[index] = *byte;
                     overwrite(&world, usize::from(*argument), &cell.bytes);
                 }
                 _ => {
@@ -89,8 +96,8 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-fn overwrite(world: &World, key: usize, value: &[u8]) {
-    assert_eq!(world.cells.store(KEYS[key % KEYS.len()], value, Expected::Anything), Ok(Stored::Done));
+fn overwrite(world: &World, id: usize, value: &[u8]) {
+    assert_eq!(world.cells.store(IDS[id % IDS.len()], value, Expected::Anything), Ok(Stored::Done));
 }
 
 fn revoke(world: &mut World, caller: &str, other: &str, now: u64) -> bool {

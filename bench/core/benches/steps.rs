@@ -12,12 +12,12 @@ use api_guard_bench::{
     HOST, MANY_TOKENS, NOW, RANDOM, Token, block, configuration, numbered_path, numbered_routes, parse, read,
     secret, settings,
 };
-use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
 use api_guard_core::index::RouteIndex;
 use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Quota};
 use api_guard_core::request::host::Host;
 use api_guard_core::request::target::Target;
-use api_guard_core::revocation::{Lifetime, Revocations, Target as Revoked};
+use api_guard_core::revocation::{Lifetime, Revocable, Revocations};
 use api_guard_core::route::template::Template;
 use api_guard_core::route::{Found, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
@@ -129,7 +129,7 @@ fn revocation(criterion: &mut Criterion) {
         for number in 0..count {
             let jti = format!("revoked-{number}");
             let lifetime = Lifetime::UntilSecond(NOW.seconds() + 3600);
-            revocations.revoke(&cells, Revoked::Jti(&jti), lifetime, NOW).expect("room");
+            revocations.revoke(&cells, Revocable::Jti(&jti), lifetime, NOW).expect("room");
         }
         revocations.refresh(&cells).expect("no fault");
         assert_eq!(revocations.live(NOW), count);
@@ -154,11 +154,11 @@ fn revocation(criterion: &mut Criterion) {
 struct NoCells;
 
 impl Cells for NoCells {
-    fn load(&self, _key: &str) -> Result<Option<Loaded>, CellFault> {
+    fn load(&self, _id: CellId) -> Result<Option<Loaded>, CellFault> {
         Err(CellFault)
     }
 
-    fn store(&self, _key: &str, _bytes: &[u8], _expected: Expected) -> Result<Stored, CellFault> {
+    fn store(&self, _id: CellId, _bytes: &[u8], _expected: Expected) -> Result<Stored, CellFault> {
         Err(CellFault)
     }
 }
@@ -184,15 +184,14 @@ fn limit(criterion: &mut Criterion) {
 
     let cells = MemoryCells::new();
     let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
-    let charges = [charge(0)];
-    let (leases, outcomes) = (RefCell::new(Leases::new()), RefCell::new(Vec::new()));
+    let first = charge(0);
+    let leases = RefCell::new(Leases::new());
     let spend_shared = || {
-        let (mut leases, mut outcomes) = (leases.borrow_mut(), outcomes.borrow_mut());
-        limiter.admit(&cells, &mut leases, &charges, &mut outcomes, NOW).expect("no fault")
+        limiter.admit_one(&cells, &mut leases.borrow_mut(), &first, NOW).expect("no fault").admits()
     };
     // A caller who was quiet is leased less.
     (0..100 * LEASE).for_each(|_| assert!(spend_shared()));
-    while limiter.admit(&NoCells, &mut leases.borrow_mut(), &charges, &mut Vec::new(), NOW).is_ok() {}
+    while limiter.admit_one(&NoCells, &mut leases.borrow_mut(), &first, NOW).is_ok() {}
     let left = Cell::new(0);
     criterion.bench_function("limit/leased unit", |bencher| {
         bencher.iter_batched(
@@ -205,8 +204,9 @@ fn limit(criterion: &mut Criterion) {
             },
             |()| {
                 left.set(left.get() - 1);
-                let (mut leases, mut outcomes) = (leases.borrow_mut(), outcomes.borrow_mut());
-                limiter.admit(&NoCells, &mut leases, &charges, &mut outcomes, NOW).expect("a leased unit")
+                limiter
+                    .admit_one(&NoCells, &mut leases.borrow_mut(), &first, NOW)
+                    .expect("a leased unit")
             },
             BatchSize::NumIterations(LEASE.into()),
         );
@@ -216,12 +216,11 @@ fn limit(criterion: &mut Criterion) {
         let cells = MemoryCells::new();
         // One slot, which is everybody's.
         let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
-        let mut outcomes = Vec::new();
-        let mut spend = |digest| {
-            let admitted = limiter.admit(&cells, &mut Leases::none(), &[charge(digest)], &mut outcomes, NOW);
-            assert_eq!(admitted, Ok(true));
+        let spend = |digest| {
+            let outcome = limiter.admit_one(&cells, &mut Leases::none(), &charge(digest), NOW);
+            assert!(outcome.is_ok_and(|outcome| outcome.admits()));
         };
-        (0..identities).for_each(&mut spend);
+        (0..identities).for_each(spend);
         criterion.bench_function(&format!("limit/shared unit, {identities} in the slot"), |bencher| {
             bencher.iter(|| spend(black_box(identities - 1)));
         });

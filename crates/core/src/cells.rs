@@ -1,26 +1,42 @@
-//! Shared cells: what all workers of one process see, changed by compare-and-swap alone.
+//! Shared cells: what do all workers of one process see, and how is it changed without a lock?
 //!
-//! In Envoy a cell is an entry of proxy-wasm shared data; in tests and in the command it is [`MemoryCells`].
-//! The store knows nothing of limits or revocations: it loads, compares and swaps. Envoy never frees a key, so
-//! callers use a fixed set of keys only.
+//! A cell is a short run of bytes that is loaded, and replaced by compare-and-swap. In Envoy it is an entry of
+//! proxy-wasm's shared data; in tests and in the command it is one of [`MemoryCells`]. The store knows neither limits
+//! nor revocations. The host never frees a cell, so there is a fixed set of them: [`CellId`] names each one.
+//!
+//! - `id.rs`: which cells there are, and the key that a host keeps each one under.
+//! - `once.rs`: a value that the first worker of the process decides.
+//! - `update.rs`: the loop that replaces a cell's content by a function of what it holds.
+//! - `memory.rs`: cells in the memory of this process.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+mod id;
+mod memory;
+mod once;
+mod update;
 
-/// Stands for one state of one cell: any store gives the cell another version.
+pub use id::{CellId, CellKey};
+pub use memory::MemoryCells;
+pub use once::open_once;
+pub use update::{Change, UpdateError, update, update_loaded};
+
+/// The largest capacity, in entries, that a table in shared cells can be given.
+pub const MAX_TABLE_CAPACITY: u32 = 16_777_216;
+
+/// Identifies one state of one cell: each store gives the cell another version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version(pub u32);
 
-/// A cell's content and the version that it was read at.
+/// A cell's content and the version at which it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The content; empty for a cell that only serves as a stamp (then Envoy copies nothing, a fifth of the cost).
+    /// The content. It is empty for a cell that only serves as a stamp: then the host copies nothing, and a load costs
+    /// a fifth of the usual.
     pub bytes: Vec<u8>,
-    /// To be named in [`Expected::Version`] by a store that builds on `bytes`.
+    /// What a store that builds on `bytes` names in [`Expected::Version`].
     pub version: Version,
 }
 
-/// What a store demands of the cell it is about to replace.
+/// What must be true of a cell for a store to replace its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// The cell was never stored to.
@@ -31,106 +47,58 @@ pub enum Expected {
     Anything,
 }
 
+impl Expected {
+    /// That the cell has not changed since `loaded` was loaded from it.
+    pub fn unchanged_since(loaded: Option<&Loaded>) -> Self {
+        loaded.map_or(Self::Absent, |loaded| Self::Version(loaded.version))
+    }
+}
+
 /// What became of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a store that lost the race has changed nothing"]
 pub enum Stored {
     /// The cell now holds the new content.
     Done,
-    /// Another worker was faster: nothing changed; load and judge again.
+    /// Another worker was faster, and nothing changed: load the cell and judge again.
     Conflict,
 }
 
-/// The proxy could not load or store a cell. A fault of ours or of the host, never of the caller: refuse, and count it.
+/// The host could not load or store a cell, or a cell holds what nobody can have stored. This is a fault of ours or
+/// of the host, never of the caller: the request is refused, and the fault is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellFault;
 
-/// Shared cells. Every operation is atomic and visible to all workers when it returns.
+/// A store of shared cells.
+///
+/// All values of an implementing type that are used in one process stand for the same cells. An implementor must
+/// guarantee that
+///
+/// - each operation is atomic, also against those of other threads: a load never sees a part of a store, and no store
+///   comes between the comparison and the replacement of another;
+/// - each operation takes effect before it returns: whatever is loaded afterwards, in any thread, sees it. Operations of
+///   one thread take effect in the order in which they were called, on different cells too;
+/// - each store that is [`Stored::Done`] gives the cell a version that none of its earlier contents had, even if the
+///   bytes are the same. A version of 32 bits may come again after 2^32 stores;
+/// - a store that is not [`Stored::Done`] changes nothing;
+/// - a cell that was stored once stays as long as the process, and different ids are different cells.
+///
+/// No operation may wait for another worker longer than a lock around one copy of the bytes takes, and none may panic.
+/// What is loaded may be any bytes, since others in the process may be able to write cells: it is the caller who
+/// checks them.
 pub trait Cells {
-    /// The cell's content, or `None` if it was never stored.
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault>;
+    /// Loads a cell's content, or `None` if it was never stored.
+    ///
+    /// # Errors
+    ///
+    /// [`CellFault`] if the host does not answer.
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault>;
 
-    /// Replaces the cell's content if `expected` holds.
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault>;
-}
-
-/// Cells in this process's memory, with Envoy's semantics: for tests and for the command line.
-#[derive(Debug, Default)]
-pub struct MemoryCells {
-    inner: Mutex<Memory>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    cells: HashMap<String, Loaded>,
-    last_version: u32,
-}
-
-impl MemoryCells {
-    /// No cell stored yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Bytes of keys and contents held, to see that memory is bounded.
-    pub fn bytes_held(&self) -> usize {
-        let memory = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        memory
-            .cells
-            .iter()
-            .fold(0, |sum, (key, cell)| sum.saturating_add(key.len()).saturating_add(cell.bytes.len()))
-    }
-}
-
-impl Cells for MemoryCells {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        let memory = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(memory.cells.get(key).cloned())
-    }
-
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        let mut memory = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = memory.cells.get(key).map(|cell| cell.version);
-        let holds = match expected {
-            Expected::Absent => current.is_none(),
-            Expected::Version(version) => current == Some(version),
-            Expected::Anything => true,
-        };
-        if !holds {
-            return Ok(Stored::Conflict);
-        }
-        // As in Envoy: one counter for all cells, which wraps and skips 0.
-        memory.last_version = memory.last_version.wrapping_add(1).max(1);
-        let version = Version(memory.last_version);
-        memory.cells.insert(key.to_owned(), Loaded { bytes: bytes.to_owned(), version });
-        Ok(Stored::Done)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_that_lost_the_race_changes_nothing() {
-        let cells = MemoryCells::new();
-        assert_eq!(cells.store("a", b"1", Expected::Absent), Ok(Stored::Done));
-        let first = cells.load("a").unwrap().unwrap();
-        assert_eq!(cells.store("a", b"2", Expected::Absent), Ok(Stored::Conflict));
-        assert_eq!(cells.store("a", b"2", Expected::Version(first.version)), Ok(Stored::Done));
-        assert_eq!(cells.store("a", b"3", Expected::Version(first.version)), Ok(Stored::Conflict));
-        assert_eq!(cells.load("a").unwrap().unwrap().bytes, b"2");
-    }
-
-    #[test]
-    fn every_store_gives_a_new_version_even_to_an_empty_cell() {
-        let cells = MemoryCells::new();
-        let mut seen = Vec::new();
-        for _ in 0..3 {
-            assert_eq!(cells.store("stamp", b"", Expected::Anything), Ok(Stored::Done));
-            let version = cells.load("stamp").unwrap().unwrap().version;
-            assert!(!seen.contains(&version));
-            seen.push(version);
-        }
-    }
+    /// Replaces a cell's content with `bytes` if `expected` holds. A cell that was never stored is created, except
+    /// where a version of it is expected.
+    ///
+    /// # Errors
+    ///
+    /// [`CellFault`] if the host does not answer; the content may or may not be stored then.
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault>;
 }

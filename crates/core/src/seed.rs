@@ -1,16 +1,14 @@
 //! The process's secret hash key: why no client can choose which slot of a shared table it lands in.
 //!
 //! The key is drawn once in a process and kept in a shared cell, so that all workers, all configurations and a
-//! reloaded VM place an identity alike. Two identities that agree in all 128 bits would share a counter; nobody who
+//! reloaded VM digest an identity alike. Two identities that agree in all 128 bits would share a counter; nobody who
 //! does not know the key can make that happen.
 
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::cells::{CellFault, Cells, Expected, Stored};
-
-const CELL: &str = "ag1/seed";
+use crate::cells::{CellFault, CellId, Cells, open_once};
 
 /// A 128-bit key for keyed hashes. Never printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,14 +27,12 @@ impl Seed {
     }
 
     /// The process's seed: the one that is stored already, else `candidate` (fresh random bytes), stored now.
+    ///
+    /// # Errors
+    ///
+    /// [`CellFault`] if the host does not answer, or if what it keeps is no seed.
     pub fn open(cells: &impl Cells, candidate: [u8; 16]) -> Result<Self, CellFault> {
-        match cells.store(CELL, &candidate, Expected::Absent)? {
-            Stored::Done => Ok(Self(candidate)),
-            Stored::Conflict => {
-                let stored = cells.load(CELL)?.ok_or(CellFault)?;
-                stored.bytes.try_into().map(Self).map_err(|_| CellFault)
-            }
-        }
+        open_once(cells, CellId::Seed, candidate).map(Self)
     }
 
     /// The keyed digest of a list of parts. A length stands before each part, so that `("a:b", "c")` and

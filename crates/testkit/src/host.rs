@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
 use api_guard_core::effect::Reply;
 use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
@@ -24,12 +24,12 @@ pub struct Process {
 }
 
 impl Cells for Process {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        if self.broken.get() { Err(CellFault) } else { self.cells.load(key) }
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
+        if self.broken.get() { Err(CellFault) } else { self.cells.load(id) }
     }
 
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(key, bytes, expected) }
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(id, bytes, expected) }
     }
 }
 

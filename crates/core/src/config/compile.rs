@@ -17,12 +17,12 @@ use std::num::NonZeroU32;
 
 use super::Environment;
 use super::raw::RawConfig;
+use crate::cells::MAX_TABLE_CAPACITY;
 use crate::json::Pointer;
 use crate::permission::{PermissionBook, PermissionFormat};
 use crate::policy::{Policy, Replies};
 use crate::request::plan::HeaderPlan;
 use crate::token::claims::ClaimsReader;
-use crate::{limit, revocation};
 use limits::Limits;
 pub(super) use problems::Problem;
 use problems::Problems;
@@ -74,16 +74,12 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     let found = routes.finish(&mut parts.problems);
 
     let denied = denied::compile(&mut parts.problems, raw.revocation.denied, &at.field("denied"));
-    let revocation_capacity = capacity(
-        &mut parts.problems,
-        raw.revocation.capacity,
-        revocation::MAX_CAPACITY,
-        at.field("capacity"),
-    );
+    let revocation_capacity =
+        capacity(&mut parts.problems, raw.revocation.capacity, MAX_TABLE_CAPACITY, at.field("capacity"));
     let limiter_capacity = capacity(
         &mut parts.problems,
         raw.limiter_capacity,
-        limit::MAX_CAPACITY,
+        MAX_TABLE_CAPACITY,
         root.field("limiter_capacity"),
     );
     let forward = forward::compile(&mut parts, raw.forward, &sources, &root.field("forward"));

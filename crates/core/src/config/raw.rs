@@ -59,7 +59,7 @@ pub struct RawConfig {
     /// What counts as the client's address.
     pub client_ip: RawClientIp,
     /// Identities counted exactly at a time, 1 to 16777216. Memory is fixed when Envoy starts.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limit::MAX_CAPACITY)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::cells::MAX_TABLE_CAPACITY)))]
     pub limiter_capacity: u64,
     /// Tokens that are refused although they verify.
     pub revocation: RawRevocation,

@@ -101,7 +101,9 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             Found::Route { index, template } if allowed_at_all => {
                 Routed { index: Some(index), template: Some(template), fault: None, mode: None }
             }
-            Found::NoRoute if allowed_at_all => Routed { index: None, template: None, fault: None, mode: None },
+            Found::NoRoute if allowed_at_all => {
+                Routed { index: None, template: None, fault: None, mode: None }
+            }
             found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::NoRoute) => {
                 let (fault, mode) = self.refuse_method(found, allowed_at_all, preflight, path);
                 Routed { index: None, template: None, fault, mode }

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::index::PermissionIndex;
 use crate::policy::TooOld;
 use crate::revocation::request::RevocationRequest;
-use crate::revocation::{Lifetime, RevokeError, Target};
+use crate::revocation::{Lifetime, Revocable, RevokeError};
 use crate::time::UnixNanos;
 use crate::token::Verified;
 
@@ -70,7 +70,7 @@ impl Guard {
                 // Whose token this is cannot be known from its identifier.
                 self.may_revoke_others(caller)?;
                 let lifetime = Lifetime::outliving(UnixNanos::from_seconds(expires_at), skew);
-                memory.revocations.revoke(cells, Target::Jti(&jti), lifetime, now)?;
+                memory.revocations.revoke(cells, Revocable::Jti(&jti), lifetime, now)?;
                 lifetime
             }
             RevocationRequest::Subject { sub, issued_before } => {
@@ -95,7 +95,7 @@ impl Guard {
                 };
                 memory.revocations.revoke(
                     cells,
-                    Target::Subject { sub: &sub, issued_before },
+                    Revocable::Subject { sub: &sub, issued_before },
                     lifetime,
                     now,
                 )?;
@@ -131,7 +131,7 @@ fn revoke_token(
     now: UnixNanos,
 ) -> Result<(), RevokeError> {
     let marks = marks(&memory.revocations, token);
-    memory.revocations.revoke(cells, Target::Token(&marks), lifetime, now)
+    memory.revocations.revoke(cells, Revocable::Token(&marks), lifetime, now)
 }
 
 impl From<RevokeError> for Denial {

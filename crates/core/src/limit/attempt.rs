@@ -1,157 +1,172 @@
 //! How is one charge counted against the table: load, judge, swap, and if need be undo?
 //!
-//! An attempt holds what was loaded, so that judging first and swapping later costs one load. Should the cell change
-//! in between, even by an earlier charge of the same request, the swap fails and the attempt starts again from what
-//! is stored then.
+//! What is judged and what is spent is a pure function of the slot's content and of this worker's leases, so a swap
+//! that lost its race is simply run again. Several limits of one request are all judged before any is spent; each is
+//! then spent on top of what it was judged by, which costs no second load. Should a slot change in between, even by an
+//! earlier charge of the same request, the swap fails and is run again on what is there then.
 
-use crate::cells::{CellFault, Cells, Stored};
-use crate::limit::lease::Lease;
-use crate::limit::table::{Place, Slot, Table};
-use crate::limit::window::{Spent, Stamp, Window};
-use crate::limit::{Charge, Identity, Leases, Outcome, Quota, Standing, figure, seconds_until};
+use super::lease::Lease;
+use super::slot::{Pointer, Slot};
+use super::table::Table;
+use super::window::{Spent, Stamp, Window};
+use super::{Charge, Identity, Leases, Outcome, Standing};
+use crate::cells::{CellFault, CellId, Cells, Change, Expected, Loaded, Stored, UpdateError};
+use crate::cells::{update, update_loaded};
 use crate::time::UnixNanos;
 
 /// Swaps that are tried before a request is refused, or a unit stays spent.
 const MAX_TRIES: u32 = 32;
 
-/// One charge, judged by what is stored.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    slot: Slot,
-    place: Place,
-    /// With `given_back` given back.
-    window: Window,
-    /// This worker's unspent units.
-    given_back: Option<(Stamp, u32)>,
-    quota: Quota,
+/// One charge, at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt<'c> {
+    charge: &'c Charge,
+    slot: CellId,
+    now: UnixNanos,
 }
 
 /// What became of a charge.
 #[derive(Debug)]
-pub(super) enum Verdict {
-    /// It admits, and one unit is spent.
-    Spent((Identity, Spent), Outcome),
+pub(super) enum Settled {
+    /// It admits, and one unit is spent, of the entry with this tag.
+    Spent { tag: Identity, spent: Spent, outcome: Outcome },
     /// It refuses, or stayed contended.
     NotSpent(Outcome),
 }
 
-/// Names a unit that was spent, so that it can be given back.
+/// A unit that was spent, so that it can be given back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Receipt {
-    /// Position of the charge in the request.
+    /// Index of the charge in the request.
     pub(super) charge: usize,
     identity: Identity,
     tag: Identity,
     spent: Spent,
 }
 
-impl Attempt {
-    /// Loads and judges.
-    pub(super) fn load(
-        table: Table,
+/// What a slot says of a charge.
+struct Reading {
+    slot: Slot,
+    pointer: Pointer,
+    /// With this worker's unspent units given back.
+    window: Window,
+}
+
+impl<'c> Attempt<'c> {
+    pub(super) fn new(table: Table, charge: &'c Charge, now: UnixNanos) -> Self {
+        Self { charge, slot: table.slot_of(charge.identity), now }
+    }
+
+    /// Loads and judges without spending. The slot comes along, to be settled on.
+    pub(super) fn judge(
+        &self,
         cells: &impl Cells,
         leases: &Leases,
-        charge: &Charge,
-        now: UnixNanos,
-    ) -> Result<Self, CellFault> {
-        let mut slot = table.load(cells, charge.identity)?;
-        let (place, mut window) =
-            slot.find(charge.identity, charge.overflow, charge.quota.window_seconds, now)?;
-        let given_back = leases.unspent(charge.identity).filter(|_| !place.overflow);
-        if let Some((stamp, units)) = given_back {
-            // If their bucket has left there is nothing to give back.
-            let _ = window.give_back(stamp, units);
-        }
-        Ok(Self { slot, place, window, given_back, quota: charge.quota })
-    }
-
-    /// One more may be spent.
-    pub(super) fn admits(&self) -> bool {
-        self.window.remaining(&self.quota) > 0
-    }
-
-    /// The judgement, with nothing spent.
-    pub(super) fn outcome(&self, now: UnixNanos) -> Outcome {
-        let standing = if self.admits() { Standing::Admitted } else { Standing::Refused };
-        outcome(standing, &self.window, self.place, &self.quota, now)
-    }
-
-    /// After a refusal: a window that was moved is stored, so that its wait starts now and not at the next refusal.
-    /// One try is enough: who was faster has stored it, or the next request will.
-    pub(super) fn keep_numbering(&self, cells: &impl Cells) -> Result<(), CellFault> {
-        if self.slot.renumbered() {
-            match self.slot.store(cells)? {
+    ) -> Result<(Outcome, Option<Loaded>), CellFault> {
+        let loaded = cells.load(self.slot)?;
+        let unchanged = Expected::unchanged_since(loaded.as_ref());
+        let version = loaded.as_ref().map(|loaded| loaded.version);
+        let reading = self.read(loaded.map(|loaded| loaded.bytes), leases)?;
+        let outcome = reading.outcome(self);
+        let renumbered = reading.slot.is_renumbered();
+        let bytes = reading.slot.into_bytes();
+        if renumbered && !outcome.admits() {
+            // Its wait has to start now, and not at the next refusal. One try is enough: who was faster has stored it,
+            // or the next request will.
+            match cells.store(self.slot, &bytes, unchanged)? {
                 Stored::Done | Stored::Conflict => {}
             }
         }
-        Ok(())
+        // The slot was brought to `now`, which is not undone by doing it again.
+        Ok((outcome, version.map(|version| Loaded { bytes, version })))
     }
 
-    /// Spends one unit, starting again whenever another worker was faster.
+    /// Loads the slot and spends one unit if the limit admits.
+    pub(super) fn spend(&self, cells: &impl Cells, leases: &mut Leases) -> Result<Settled, CellFault> {
+        self.settle(cells, leases, cells.load(self.slot)?)
+    }
+
+    /// Spends one unit of what was loaded if the limit admits, starting again whenever another worker was faster.
     pub(super) fn settle(
-        mut self,
-        table: Table,
+        &self,
         cells: &impl Cells,
         leases: &mut Leases,
-        charge: &Charge,
-        now: UnixNanos,
-    ) -> Result<Verdict, CellFault> {
-        for _ in 0..MAX_TRIES {
-            if !self.admits() {
-                self.keep_numbering(cells)?;
-                return Ok(Verdict::NotSpent(self.outcome(now)));
+        loaded: Option<Loaded>,
+    ) -> Result<Settled, CellFault> {
+        let change = |stored| self.change(stored, leases);
+        match update_loaded(cells, self.slot, loaded, MAX_TRIES, change) {
+            Ok((settled, lease)) => {
+                if let Settled::Spent { .. } = settled {
+                    leases.settle(self.charge.identity, lease);
+                }
+                Ok(settled)
             }
-            if let Some((spent, outcome)) = self.swap(cells, leases, charge, now)? {
-                return Ok(Verdict::Spent((self.place.tag, spent), outcome));
+            Err(UpdateError::Failed(fault)) => Err(fault),
+            Err(UpdateError::Contended) => {
+                let loaded = cells.load(self.slot)?;
+                let reading = self.read(loaded.map(|loaded| loaded.bytes), leases)?;
+                Ok(Settled::NotSpent(reading.outcome(self).contended()))
             }
-            self = Self::load(table, cells, leases, charge, now)?;
         }
-        let outcome = self.outcome(now);
-        let retry_after_seconds = outcome.retry_after_seconds.max(1);
-        Ok(Verdict::NotSpent(Outcome {
-            standing: Standing::Contended,
-            remaining: 0,
-            reset_seconds: outcome.reset_seconds.max(1),
-            retry_after_seconds,
-            ..outcome
-        }))
     }
 
-    /// One try to spend. `None`: another worker was faster.
-    fn swap(
-        &mut self,
-        cells: &impl Cells,
-        leases: &mut Leases,
-        charge: &Charge,
-        now: UnixNanos,
-    ) -> Result<Option<(Spent, Outcome)>, CellFault> {
-        if self.given_back.is_some() && self.given_back != leases.unspent(charge.identity) {
-            // An earlier charge of the same request has spent of them.
-            return Ok(None);
+    /// What spending one unit makes of a slot, with the lease that was taken.
+    fn change(
+        &self,
+        stored: Option<Vec<u8>>,
+        leases: &Leases,
+    ) -> Result<Change<(Settled, Option<Lease>)>, CellFault> {
+        let Charge { identity, quota, .. } = *self.charge;
+        let Reading { mut slot, pointer, mut window } = self.read(stored, leases)?;
+        if window.remaining(&quota) == 0 {
+            let outcome = Outcome::of(&window, Standing::Refused, pointer.overflow, &quota, self.now);
+            let refused = (Settled::NotSpent(outcome), None);
+            let renumbered = slot.is_renumbered();
+            return Ok(if renumbered {
+                Change::Store(slot.into_bytes(), refused)
+            } else {
+                Change::Keep(refused)
+            });
         }
-        let spent = self.window.spend(&self.quota);
+        let spent = window.spend(&quota);
         let standing = if spent.warned { Standing::Warned } else { Standing::Admitted };
-        let outcome = outcome(standing, &self.window, self.place, &self.quota, now);
+        let outcome = Outcome::of(&window, standing, pointer.overflow, &quota, self.now);
         // Not with a warning: should it be undone, the next request has to give it, and not a leased one.
-        let may_lease = !self.place.overflow && !spent.warned && leases.has_room(charge.identity, now);
-        let units = if may_lease { self.window.lease(&self.quota, now) } else { 0 };
-        self.slot.put(self.place, &self.window);
-        match self.slot.store(cells)? {
-            Stored::Conflict => Ok(None),
-            Stored::Done => {
-                let lease = (units > 0).then(|| Lease {
-                    identity: charge.identity,
-                    quota: self.quota,
-                    stamp: spent.stamp,
-                    units,
-                    used: outcome.used,
-                    oldest_leaves_at: self.window.oldest_leaves_at().unwrap_or(now),
-                    turn: leases.turn(),
-                });
-                leases.settle(charge.identity, lease);
-                Ok(Some((spent, outcome)))
-            }
+        let may_lease = !pointer.overflow && !spent.warned && leases.has_room(identity, self.now);
+        let units = if may_lease { window.lease(&quota, self.now) } else { 0 };
+        let lease = (units > 0).then(|| Lease {
+            identity,
+            quota,
+            stamp: spent.stamp,
+            units,
+            used: outcome.used,
+            oldest_leaves_at: window.oldest_leaves_at().unwrap_or(self.now),
+            turn: leases.turn(),
+        });
+        slot.put(pointer, &window);
+        let settled = Settled::Spent { tag: pointer.tag, spent, outcome };
+        Ok(Change::Store(slot.into_bytes(), (settled, lease)))
+    }
+
+    fn read(&self, stored: Option<Vec<u8>>, leases: &Leases) -> Result<Reading, CellFault> {
+        let Charge { identity, overflow, quota, .. } = *self.charge;
+        let mut slot = Slot::read(stored)?;
+        let (pointer, mut window) = slot.find(identity, overflow, quota.window_seconds, self.now)?;
+        if let Some((stamp, units)) = leases.unspent(identity).filter(|_| !pointer.overflow) {
+            // If their bucket has left there is nothing to give back.
+            let _ = window.give_back(stamp, units);
         }
+        Ok(Reading { slot, pointer, window })
+    }
+}
+
+impl Reading {
+    /// The judgement, with nothing spent.
+    fn outcome(&self, attempt: &Attempt<'_>) -> Outcome {
+        let quota = &attempt.charge.quota;
+        let admits = self.window.remaining(quota) > 0;
+        let standing = if admits { Standing::Admitted } else { Standing::Refused };
+        Outcome::of(&self.window, standing, self.pointer.overflow, quota, attempt.now)
     }
 }
 
@@ -162,8 +177,8 @@ impl Receipt {
         Self { charge: index, identity: charge.identity, tag: charge.identity, spent }
     }
 
-    /// For a unit spent in the table.
-    pub(super) fn shared(index: usize, charge: &Charge, (tag, spent): (Identity, Spent)) -> Self {
+    /// For a unit spent in the table, of the entry with this tag.
+    pub(super) fn shared(index: usize, charge: &Charge, tag: Identity, spent: Spent) -> Self {
         Self { charge: index, identity: charge.identity, tag, spent }
     }
 
@@ -174,43 +189,21 @@ impl Receipt {
         if to_lease && leases.restore(self.identity, self.spent.stamp) {
             return;
         }
-        for _ in 0..MAX_TRIES {
-            match self.try_undo(table, cells) {
-                Ok(Stored::Conflict) => {}
-                Ok(Stored::Done) | Err(CellFault) => return,
-            }
+        let slot = table.slot_of(self.identity);
+        match update(cells, slot, MAX_TRIES, |stored| self.change(stored)) {
+            Ok(()) | Err(UpdateError::Contended | UpdateError::Failed(CellFault)) => {}
         }
     }
 
-    fn try_undo(&self, table: Table, cells: &impl Cells) -> Result<Stored, CellFault> {
-        let mut slot = table.load(cells, self.identity)?;
+    fn change(&self, stored: Option<Vec<u8>>) -> Result<Change<()>, CellFault> {
+        let mut slot = Slot::read(stored)?;
         let Some((index, mut window)) = slot.stored(self.tag)? else {
-            return Ok(Stored::Done);
+            return Ok(Change::Keep(()));
         };
         if !window.undo(self.spent) {
-            return Ok(Stored::Done);
+            return Ok(Change::Keep(()));
         }
         slot.replace(index, &window);
-        slot.store(cells)
-    }
-}
-
-fn outcome(standing: Standing, window: &Window, place: Place, quota: &Quota, now: UnixNanos) -> Outcome {
-    let refused = standing == Standing::Refused;
-    let retry_after_seconds = match window.free_at(quota) {
-        Some(moment) if refused => seconds_until(moment, now).max(1),
-        Some(_) | None => 0,
-    };
-    let reset_seconds = match window.free_at(quota).or_else(|| window.oldest_leaves_at()) {
-        Some(moment) => seconds_until(moment, now).max(1),
-        None => 0,
-    };
-    Outcome {
-        standing,
-        overflow: place.overflow,
-        used: figure(window.used()),
-        remaining: figure(window.remaining(quota)),
-        reset_seconds,
-        retry_after_seconds,
+        Ok(Change::Store(slot.into_bytes(), ()))
     }
 }

@@ -8,26 +8,28 @@
 //! - no more than the bucket had already counted before, so that a slow caller is counted one by one, and no limit
 //!   loses much to units that lie unspent with several workers;
 //! - it never reaches the warning threshold: the request that does is counted by itself;
-//! - it never displaces another lease that is still being spent: otherwise callers that meet in one place of this
-//!   table would eat up each other's limits.
+//! - it never displaces another lease that is still being spent: otherwise callers whose identities share an index
+//!   here would eat up each other's limits.
 //!
 //! A worker that sees the time step back spends no older lease. One case is left: a worker that handles no request
 //! at all while the clock leaves a bucket and comes back to it may then spend the rest of a lease that others
 //! no longer count, 31 units at most.
 
-use crate::limit::window::{Quota, Stamp};
-use crate::limit::{Charge, Identity, Outcome, Standing, seconds_until};
+use super::outcome::seconds_until;
+use super::window::Stamp;
+use super::{Charge, Identity, Outcome, Quota, Standing};
 use crate::time::UnixNanos;
 
 /// Leases that a worker holds at a time, at most.
-const PLACES: u16 = 1024;
+const MAX_LEASES: u16 = 1024;
 
 /// The leases of one worker.
 #[derive(Debug)]
 pub struct Leases {
-    places: Vec<Option<Lease>>,
+    // INVARIANT: empty, or MAX_LEASES long; `index` says where an identity's lease is held.
+    held: Vec<Option<Lease>>,
     latest: UnixNanos,
-    /// Counts the steps back of the time.
+    /// Incremented whenever the clock goes backwards.
     turn: u32,
 }
 
@@ -37,34 +39,36 @@ pub(super) struct Lease {
     pub(super) identity: Identity,
     pub(super) quota: Quota,
     pub(super) stamp: Stamp,
-    /// Not spent yet.
+    /// The units that are not spent yet.
     pub(super) units: u32,
-    /// Spent of the limit, as far as this worker knows.
+    /// Requests counted in the window, as far as this worker knows.
     pub(super) used: u32,
+    /// When the oldest of them leaves the window.
     pub(super) oldest_leaves_at: UnixNanos,
+    /// The turn in which the lease was taken; it is spent in no other.
     pub(super) turn: u32,
 }
 
 impl Leases {
     /// No lease yet, and room for as many as a worker may hold (less than 100 KiB).
     pub fn new() -> Self {
-        Self { places: vec![None; usize::from(PLACES)], latest: UnixNanos::default(), turn: 0 }
+        Self { held: vec![None; usize::from(MAX_LEASES)], latest: UnixNanos::default(), turn: 0 }
     }
 
     /// Never holds a lease: every request is counted by itself.
     pub fn none() -> Self {
-        Self { places: Vec::new(), latest: UnixNanos::default(), turn: 0 }
+        Self { held: Vec::new(), latest: UnixNanos::default(), turn: 0 }
     }
 
-    /// Takes note of the time; after a step back no lease taken before is spent.
-    pub(super) fn observe(&mut self, now: UnixNanos) {
+    /// Notes the time of a request. After a step back no lease is spent that was taken before it.
+    pub(super) fn note_time(&mut self, now: UnixNanos) {
         if now < self.latest {
             self.turn = self.turn.wrapping_add(1);
         }
         self.latest = now;
     }
 
-    /// Names the turn for leases taken now.
+    /// The turn for leases that are taken now.
     pub(super) fn turn(&self) -> u32 {
         self.turn
     }
@@ -95,13 +99,13 @@ impl Leases {
 
     /// Where units of this identity lie unspent, and how many.
     pub(super) fn unspent(&self, identity: Identity) -> Option<(Stamp, u32)> {
-        let lease = self.places.get(place(identity))?.as_ref()?;
+        let lease = self.held.get(index(identity))?.as_ref()?;
         (lease.identity == identity && lease.units > 0).then_some((lease.stamp, lease.units))
     }
 
-    /// A lease of this identity would displace none that is still being spent.
+    /// Whether a lease of this identity would displace none that is still being spent.
     pub(super) fn has_room(&self, identity: Identity, now: UnixNanos) -> bool {
-        self.places.get(place(identity)).is_some_and(|held| match held {
+        self.held.get(index(identity)).is_some_and(|held| match held {
             Some(held) => held.identity == identity || held.units == 0 || !held.is_current(now),
             None => true,
         })
@@ -109,7 +113,7 @@ impl Leases {
 
     /// After a shared access: what lay unspent was given back or is void, and `lease` was taken, if any.
     pub(super) fn settle(&mut self, identity: Identity, lease: Option<Lease>) {
-        if let Some(held) = self.places.get_mut(place(identity)) {
+        if let Some(held) = self.held.get_mut(index(identity)) {
             let own = held.as_ref().is_some_and(|held| held.identity == identity);
             if own || lease.is_some() {
                 *held = lease;
@@ -118,7 +122,7 @@ impl Leases {
     }
 
     fn of_mut(&mut self, identity: Identity) -> Option<&mut Lease> {
-        self.places.get_mut(place(identity))?.as_mut().filter(|lease| lease.identity == identity)
+        self.held.get_mut(index(identity))?.as_mut().filter(|lease| lease.identity == identity)
     }
 }
 
@@ -145,7 +149,7 @@ impl Lease {
     }
 }
 
-fn place(identity: Identity) -> usize {
-    let place = identity.low().checked_rem(u64::from(PLACES));
-    place.and_then(|place| usize::try_from(place).ok()).unwrap_or(0)
+fn index(identity: Identity) -> usize {
+    let index = identity.low().checked_rem(u64::from(MAX_LEASES));
+    index.and_then(|index| usize::try_from(index).ok()).unwrap_or(0)
 }

@@ -14,7 +14,7 @@ pub struct Denied {
     pub(crate) sub: Lookup,
     /// Refused values of the header's `kid`.
     pub(crate) kid: Lookup,
-    /// For a `sub`, a place in `moments`.
+    /// For a `sub`, an index in `moments`.
     pub(crate) sub_issued_before: Lookup,
     /// The Unix second before which a subject's tokens are refused.
     pub(crate) moments: Vec<u64>,

@@ -1,15 +1,15 @@
-//! What does one shared cell of revocations hold, and how does a new one get its place there?
+//! What does one shared cell of revocations hold, and how is a new one entered there?
 //!
 //! A page is a run of entries of 32 bytes, little-endian: mark (16), end in Unix seconds (8), issued-before in Unix
-//! seconds (8). An entry keeps its place for as long as it is there; a place is given away only once its entry has
-//! lapsed and no unused place is left. Everything here is a pure function, to be run again after a lost race.
+//! seconds (8). An entry keeps its index for as long as it is there, and is replaced only once it has lapsed and the page
+//! has no unused room left. Everything here is a pure function, to be run again after a lost race.
 
 use super::Mark;
 use crate::cells::CellFault;
 use crate::time::UnixNanos;
 
-/// Places in one page: a revocation rewrites 8 KiB at most, and a reader copies as much to learn of it.
-pub(super) const PAGE_PLACES: usize = 256;
+/// Entries of one page: a revocation rewrites 8 KiB at most, and a reader copies as much to learn of it.
+pub(super) const PAGE_ENTRIES: usize = 256;
 
 const ENTRY_BYTES: usize = 32;
 
@@ -48,13 +48,13 @@ pub(super) enum Admission {
     Present,
     /// The page changed and must be stored.
     Entered,
-    /// Every place holds a live entry of another mark: the page is unchanged.
-    NoPlace,
+    /// Full of live entries of other marks: the page is unchanged.
+    Full,
 }
 
-/// Enters `new` into a page of `places` places: over the entry of the same mark, else in an unused place, else over
-/// the entry that lapsed longest ago. A live entry is never dropped or weakened.
-pub(super) fn admit(page: &mut Vec<Entry>, new: Entry, places: usize, now: UnixNanos) -> Admission {
+/// Enters `new` into a page of at most `capacity` entries: over the entry of the same mark, else behind the last entry,
+/// else over the one that lapsed longest ago. A live entry is never dropped or weakened.
+pub(super) fn admit(page: &mut Vec<Entry>, new: Entry, capacity: usize, now: UnixNanos) -> Admission {
     if let Some(same) = page.iter_mut().find(|entry| entry.mark == new.mark) {
         if same.has_lapsed(now) {
             *same = new;
@@ -66,7 +66,7 @@ pub(super) fn admit(page: &mut Vec<Entry>, new: Entry, places: usize, now: UnixN
         }
         return Admission::Entered;
     }
-    if page.len() < places {
+    if page.len() < capacity {
         page.push(new);
         return Admission::Entered;
     }
@@ -75,15 +75,15 @@ pub(super) fn admit(page: &mut Vec<Entry>, new: Entry, places: usize, now: UnixN
             *oldest = new;
             Admission::Entered
         }
-        Some(_) | None => Admission::NoPlace,
+        Some(_) | None => Admission::Full,
     }
 }
 
-/// The entries of a stored page; a fault where the bytes cannot be a page of at most `places` entries.
-pub(super) fn decode(bytes: &[u8], places: usize) -> Result<Vec<Entry>, CellFault> {
+/// The entries of a stored page; a fault where the bytes cannot be a page of at most `capacity` entries.
+pub(super) fn decode(bytes: &[u8], capacity: usize) -> Result<Vec<Entry>, CellFault> {
     let (words, loose_bytes) = bytes.as_chunks::<8>();
     let (rows, loose_words) = words.as_chunks::<4>();
-    if !loose_bytes.is_empty() || !loose_words.is_empty() || rows.is_empty() || rows.len() > places {
+    if !loose_bytes.is_empty() || !loose_words.is_empty() || rows.is_empty() || rows.len() > capacity {
         return Err(CellFault);
     }
     let entry = |[low, high, ends_at, issued_before]: &[[u8; 8]; 4]| Entry {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_mark_keeps_one_place_and_the_stricter_of_both() {
+    fn the_same_mark_keeps_one_entry_and_the_stricter_of_both() {
         let mut page = vec![entry(1, 100, 50)];
         assert_eq!(admit(&mut page, entry(1, 90, 50), 1, at(10)), Admission::Present);
         assert_eq!(admit(&mut page, entry(1, 90, 60), 1, at(10)), Admission::Entered);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lapsed_entry_gives_its_place_away_and_only_when_no_other_is_left() {
+    fn only_a_lapsed_entry_is_replaced_and_only_when_there_is_no_other_room() {
         let mut page = vec![entry(1, 100, 0), entry(2, 90, 0)];
         assert_eq!(admit(&mut page, entry(3, 500, 0), 3, at(200)), Admission::Entered);
         assert_eq!(page.len(), 3);
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(page, [entry(1, 100, 0), entry(4, 500, 0), entry(3, 500, 0)]);
         assert_eq!(admit(&mut page, entry(5, 500, 0), 3, at(200)), Admission::Entered);
         let full = page.clone();
-        assert_eq!(admit(&mut page, entry(6, 500, 0), 3, at(200)), Admission::NoPlace);
+        assert_eq!(admit(&mut page, entry(6, 500, 0), 3, at(200)), Admission::Full);
         assert_eq!(page, full);
     }
 }

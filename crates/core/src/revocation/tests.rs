@@ -1,4 +1,4 @@
-//! What is refused once it is revoked, for how long, and how much has a place.
+//! What is refused once it is revoked, for how long, and how much there is room for.
 
 mod cells;
 
@@ -43,7 +43,7 @@ fn revoke(
     now: UnixNanos,
 ) -> Result<(), RevokeError> {
     let marks = token(view, number);
-    view.revoke(cells, Target::Token(&marks), lifetime, now)
+    view.revoke(cells, Revocable::Token(&marks), lifetime, now)
 }
 
 fn refuses(view: &mut Revocations, cells: &impl Cells, number: u64, now: UnixNanos) -> bool {
@@ -69,8 +69,8 @@ fn a_revocation_is_in_force_for_every_workers_next_request() {
 fn token_jti_and_subject_are_matched_each_by_its_own() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 1000);
-    view.revoke(&cells, Target::Jti("a"), until(HOUR), NOW).unwrap();
-    let subject = Target::Subject { sub: "b", issued_before: NOW.seconds() };
+    view.revoke(&cells, Revocable::Jti("a"), until(HOUR), NOW).unwrap();
+    let subject = Revocable::Subject { sub: "b", issued_before: NOW.seconds() };
     view.revoke(&cells, subject, Lifetime::ForGood, NOW).unwrap();
     view.refresh(&cells).unwrap();
     let is_revoked = |jti: Option<&str>, subject: Option<&str>, issued_at| {
@@ -110,7 +110,7 @@ fn a_lifetime_of_a_whole_second_is_not_rounded() {
 }
 
 #[test]
-fn what_has_lapsed_already_takes_no_place() {
+fn what_has_lapsed_already_takes_no_room() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 1);
     revoke(&mut view, &cells, 1, until(0), NOW).unwrap();
@@ -128,12 +128,12 @@ fn a_table_of_four_holds_exactly_four_and_a_full_one_loses_nothing() {
     }
     for view in [&mut one, &mut other] {
         assert_eq!(revoke(view, &cells, 4, until(HOUR), NOW), Err(RevokeError::Full));
-        assert_eq!(revoke(view, &cells, 3, until(2), NOW), Ok(()), "what is there needs no place");
+        assert_eq!(revoke(view, &cells, 3, until(2), NOW), Ok(()), "what is there needs no room");
         for number in 0..5 {
             assert_eq!(refuses(view, &cells, number, NOW), number < 4);
         }
     }
-    assert_eq!(revoke(&mut other, &cells, 4, until(HOUR), later(1)), Ok(()), "one place has lapsed");
+    assert_eq!(revoke(&mut other, &cells, 4, until(HOUR), later(1)), Ok(()), "one entry has lapsed");
     assert_eq!(revoke(&mut other, &cells, 5, until(HOUR), later(1)), Err(RevokeError::Full));
     assert_eq!(
         [0, 1, 2, 3, 4].map(|number| refuses(&mut one, &cells, number, later(1))),
@@ -142,7 +142,7 @@ fn a_table_of_four_holds_exactly_four_and_a_full_one_loses_nothing() {
 }
 
 #[test]
-fn capacity_is_exact_across_pages_and_every_place_is_free_again() {
+fn capacity_is_exact_across_pages_and_all_room_is_free_again() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 600);
     for round in 0..3 {
@@ -160,7 +160,7 @@ fn capacity_is_exact_across_pages_and_every_place_is_free_again() {
 }
 
 #[test]
-fn the_same_revocation_again_takes_no_place_and_only_lengthens() {
+fn the_same_revocation_again_takes_no_room_and_only_lengthens() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 1);
     for seconds in [100, 50, 200, 200] {

@@ -10,15 +10,20 @@
 
 mod cache;
 mod form;
+mod identity;
 mod limits;
 mod token;
 
 use api_guard_core::verdict::{Destination, Grant};
-use api_guard_testkit::{Guarded, SECRET, code as said, request, token};
+use api_guard_testkit::{Guarded, SECRET, code as said, request, sign_with, token};
 use serde_json::{Value, json};
 
 const START: u64 = 1_790_000_000;
 const HOUR: u64 = 3600;
+
+fn signed(secret: &str, header: &str, claims: &str) -> String {
+    sign_with(secret.as_bytes(), header.as_bytes(), claims.as_bytes())
+}
 
 fn endpoint() -> Value {
     json!({ "revocation": { "endpoint": {} } })

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::num::NonZeroU32;
 
-use api_guard_core::cells::{CellFault, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
 use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Outcome, Quota, Standing};
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
@@ -31,6 +31,26 @@ pub fn charge(limiter: &Limiter, limit: &str, key: &str, max_requests: u32) -> C
     }
 }
 
+/// As the guard asks: a charge that is alone is judged by itself.
+pub fn admit(
+    limiter: &Limiter,
+    cells: &impl Cells,
+    leases: &mut Leases,
+    charges: &[Charge],
+    now: UnixNanos,
+) -> Result<(bool, Vec<Outcome>), CellFault> {
+    let mut outcomes = vec![];
+    let admitted = match charges {
+        [charge] => {
+            let outcome = limiter.admit_one(cells, leases, charge, now)?;
+            outcomes.push(outcome);
+            outcome.admits() || !charge.enforced
+        }
+        charges => limiter.admit(cells, leases, charges, &mut outcomes, now)?,
+    };
+    Ok((admitted, outcomes))
+}
+
 /// One worker.
 struct Worker<'c, C> {
     cells: &'c C,
@@ -44,8 +64,7 @@ impl<'c, C: Cells> Worker<'c, C> {
     }
 
     fn admit(&mut self, charges: &[Charge], now: UnixNanos) -> (bool, Vec<Outcome>) {
-        let mut outcomes = vec![];
-        let admitted = self.limiter.admit(self.cells, &mut self.leases, charges, &mut outcomes, now).unwrap();
+        let (admitted, outcomes) = admit(&self.limiter, self.cells, &mut self.leases, charges, now).unwrap();
         assert_eq!(outcomes.len(), charges.len());
         (admitted, outcomes)
     }
@@ -91,6 +110,29 @@ fn no_charge_no_refusal() {
     let cells = MemoryCells::new();
     let mut worker = Worker::new(&cells, open(&cells, 64));
     assert_eq!(worker.admit(&[], NOW), (true, vec![]));
+}
+
+#[test]
+fn a_charge_by_itself_is_judged_as_in_a_list() {
+    let both = [MemoryCells::new(), MemoryCells::new()];
+    let [mut alone, mut listed] = both.each_ref().map(|cells| Worker::new(cells, open(cells, 1)));
+    for max in [3, 300, 5000] {
+        for step in 0..8000_u64 {
+            // A burst, then hardly any, then a clock that steps back, and after that all over again.
+            let now = match step % 4000 {
+                0..3000 => NOW.plus_seconds(step / 1000),
+                late @ 3000..3900 => NOW.plus_seconds(late),
+                _ => NOW.minus_seconds(100_000),
+            };
+            let charge = charge(&alone.limiter, "default", &(step % 3).to_string(), max);
+            let outcome = alone.admit(&[charge], now).1[0];
+            let mut outcomes = vec![];
+            let admitted =
+                listed.limiter.admit(listed.cells, &mut listed.leases, &[charge], &mut outcomes, now);
+            assert_eq!(admitted, Ok(outcome.admits()));
+            assert_eq!(outcomes, [outcome], "step {step} of {max}");
+        }
+    }
 }
 
 #[test]
@@ -321,19 +363,19 @@ impl Troubled {
 }
 
 impl Cells for Troubled {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
         self.call()?;
-        self.cells.load(key)
+        self.cells.load(id)
     }
 
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
         self.call()?;
         self.stores.set(self.stores.get() + 1);
         if self.conflicts.get() > 0 {
             self.conflicts.set(self.conflicts.get() - 1);
             return Ok(Stored::Conflict);
         }
-        self.cells.store(key, bytes, expected)
+        self.cells.store(id, bytes, expected)
     }
 }
 
@@ -377,15 +419,15 @@ struct Rival<'c> {
 }
 
 impl Cells for Rival<'_> {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        self.cells.load(key)
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
+        self.cells.load(id)
     }
 
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
         if let Some((limiter, charge)) = self.armed.take() {
             while limiter.record(self.cells, &charge, NOW)?.admits() {}
         }
-        self.cells.store(key, bytes, expected)
+        self.cells.store(id, bytes, expected)
     }
 }
 
@@ -477,10 +519,11 @@ fn garbage_in_a_cell_is_a_fault_and_not_a_panic() {
     let limiter = open(&cells, 1);
     let charge = charge(&limiter, "default", "a", 5);
     for (length, byte) in [(1, 1), (107, 0), (108, 0), (109, 3), (5000, 255)] {
-        let _ = cells.store("ag1/l/00000", &vec![byte; length], Expected::Anything);
-        let mut outcomes = vec![];
-        let result = limiter.admit(&cells, &mut Leases::new(), &[charge], &mut outcomes, NOW);
-        assert_eq!(result, Err(CellFault), "{length} bytes of {byte}");
+        let _ = cells.store(CellId::LimitSlot(0), &vec![byte; length], Expected::Anything);
+        for charges in [&[charge][..], &[charge, charge]] {
+            let result = admit(&limiter, &cells, &mut Leases::new(), charges, NOW);
+            assert_eq!(result, Err(CellFault), "{length} bytes of {byte}");
+        }
         assert_eq!(limiter.peek(&cells, &charge, NOW), Err(CellFault));
     }
 }

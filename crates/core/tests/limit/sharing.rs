@@ -7,7 +7,7 @@ use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Outcome, Quota, S
 use api_guard_core::time::UnixNanos;
 
 use crate::clock::{Clock, Random, SECOND};
-use crate::limiter::{charge, open, quota};
+use crate::limiter::{self, charge, open, quota};
 
 const WORKERS: usize = 4;
 /// The units that one worker can hold unspent of one identity.
@@ -20,8 +20,7 @@ fn admit(
     charges: &[Charge],
     now: UnixNanos,
 ) -> (bool, Option<Outcome>) {
-    let mut outcomes = vec![];
-    let admitted = limiter.admit(cells, leases, charges, &mut outcomes, now).unwrap();
+    let (admitted, outcomes) = limiter::admit(limiter, cells, leases, charges, now).unwrap();
     (admitted, outcomes.first().copied())
 }
 

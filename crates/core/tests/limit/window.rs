@@ -311,7 +311,7 @@ proptest! {
         let now = UnixNanos::from_nanos(now);
         if let Some(mut window) = Window::decode(&bytes) {
             prop_assert_eq!(window.encode(), bytes);
-            prop_assert!(Window::age(&bytes, now).is_some());
+            prop_assert!(Window::liveness(&bytes, now).is_some());
             let _ = window.advance(quota.window_seconds, now);
             let _ = (window.remaining(&quota), window.free_at(&quota), window.oldest_leaves_at());
             let spent = window.spend(&quota);
@@ -319,7 +319,7 @@ proptest! {
             let _ = window.undo(spent);
             prop_assert_eq!(Window::decode(&window.encode()), Some(window));
         } else {
-            prop_assert!(Window::age(&bytes, now).is_none());
+            prop_assert!(Window::liveness(&bytes, now).is_none());
         }
     }
 

@@ -19,7 +19,7 @@ pub struct RawRevocation {
     /// Where tokens are revoked at run time; null = off.
     pub endpoint: Option<RawEndpoint>,
     /// Entries at a time, 1 to 16777216.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::revocation::MAX_CAPACITY)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::cells::MAX_TABLE_CAPACITY)))]
     pub capacity: u64,
 }
 

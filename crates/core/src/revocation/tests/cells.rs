@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 
 use super::*;
+use crate::cells::{Expected, Loaded, Stored};
+use crate::revocation::revoke::MAX_TRIES;
 
-/// Cells that note every access, and lose every race for cells whose key starts with `contended`.
+/// Cells that note every access, and lose every race for cells whose keys start with `contended`.
 struct Watched<'a> {
     cells: &'a MemoryCells,
     accesses: RefCell<Vec<String>>,
@@ -22,17 +24,17 @@ impl<'a> Watched<'a> {
 }
 
 impl Cells for Watched<'_> {
-    fn load(&self, key: &str) -> Result<Option<Loaded>, CellFault> {
-        self.accesses.borrow_mut().push(format!("load {key}"));
-        self.cells.load(key)
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
+        self.accesses.borrow_mut().push(format!("load {}", id.key().as_str()));
+        self.cells.load(id)
     }
 
-    fn store(&self, key: &str, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        self.accesses.borrow_mut().push(format!("store {key}"));
-        if self.contended.is_some_and(|prefix| key.starts_with(prefix)) {
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        self.accesses.borrow_mut().push(format!("store {}", id.key().as_str()));
+        if self.contended.is_some_and(|prefix| id.key().as_str().starts_with(prefix)) {
             return Ok(Stored::Conflict);
         }
-        self.cells.store(key, bytes, expected)
+        self.cells.store(id, bytes, expected)
     }
 }
 
@@ -51,7 +53,7 @@ fn sixty_thousand_revocations_refuse_nobody_else_and_one_more_costs_one_page() {
         }
     };
     for number in 0..60_000 {
-        view.revoke(&cells, Target::Token(&marks(number)), until(HOUR), NOW).unwrap();
+        view.revoke(&cells, Revocable::Token(&marks(number)), until(HOUR), NOW).unwrap();
     }
     view.refresh(&cells).unwrap();
     assert_eq!(view.live(NOW), 60_000);
@@ -61,7 +63,7 @@ fn sixty_thousand_revocations_refuse_nobody_else_and_one_more_costs_one_page() {
     let watched = Watched::new(&cells);
     view.refresh(&watched).unwrap();
     assert_eq!(watched.taken(), ["load ag1/rstamp"], "nothing new: one load");
-    open(&cells, 65_536).revoke(&cells, Target::Token(&marks(60_000)), until(HOUR), NOW).unwrap();
+    open(&cells, 65_536).revoke(&cells, Revocable::Token(&marks(60_000)), until(HOUR), NOW).unwrap();
     view.refresh(&watched).unwrap();
     assert_eq!(watched.taken(), ["load ag1/rstamp", "load ag1/rdir", "load ag1/r/ea"]);
     assert!(view.is_revoked(&marks(60_000), None, NOW));
@@ -130,13 +132,13 @@ fn conflicts_without_end_are_given_up_after_bounded_tries() {
             Err(RevokeError::Contended),
             "{contended}"
         );
-        assert!(watched.taken().len() <= 4 * MAX_TRIES);
+        assert!(watched.taken().len() <= 4 * usize::try_from(MAX_TRIES).unwrap());
         assert!(refuses(&mut view, &cells, 1, NOW));
 
         assert_eq!(revoke(&mut view, &cells, 2, until(HOUR), NOW), Ok(()), "asking again settles it");
         let mut other = open(&cells, 1000);
         assert!(refuses(&mut other, &cells, 2, NOW));
-        assert_eq!(other.live(NOW), 2, "and took no second place");
+        assert_eq!(other.live(NOW), 2, "and took no second entry");
     }
 }
 
@@ -188,12 +190,12 @@ fn a_page_read_outside_a_refresh_is_read_again_by_the_next_one() {
 #[test]
 fn garbage_in_any_cell_is_a_fault_and_never_an_empty_table() {
     let garbage: [&[u8]; 6] = [b"", b"x", b"1234567", &[0xFF; 31], &[0xFF; 33], &[0xFF; 9000]];
-    for cell in [GEOMETRY_CELL, DIRECTORY_CELL, "ag1/r/0"] {
+    for cell in [CellId::RevocationGeometry, CellId::RevocationDirectory, CellId::RevocationPage(0)] {
         for bytes in garbage {
             let cells = MemoryCells::new();
             revoke(&mut open(&cells, 200), &cells, 1, until(HOUR), NOW).unwrap();
             assert_eq!(cells.store(cell, bytes, Expected::Anything), Ok(Stored::Done));
-            if cell == GEOMETRY_CELL {
+            if cell == CellId::RevocationGeometry {
                 assert_eq!(
                     Revocations::open(&cells, seed(), 200).map(|view| view.capacity()),
                     Err(CellFault)
@@ -202,14 +204,17 @@ fn garbage_in_any_cell_is_a_fault_and_never_an_empty_table() {
             }
             let mut view = open(&cells, 200);
             for _ in 0..2 {
-                assert_eq!(view.refresh(&cells), Err(CellFault), "{cell} {}", bytes.len());
+                assert_eq!(view.refresh(&cells), Err(CellFault), "{cell:?} {}", bytes.len());
                 assert_eq!(revoke(&mut view, &cells, 2, until(HOUR), NOW), Err(RevokeError::Fault));
             }
         }
     }
-    for size in [0, u64::from(MAX_CAPACITY) + 1] {
+    for size in [0, u64::from(MAX_TABLE_CAPACITY) + 1] {
         let cells = MemoryCells::new();
-        assert_eq!(cells.store(GEOMETRY_CELL, &size.to_le_bytes(), Expected::Absent), Ok(Stored::Done));
+        assert_eq!(
+            cells.store(CellId::RevocationGeometry, &size.to_le_bytes(), Expected::Absent),
+            Ok(Stored::Done)
+        );
         assert!(Revocations::open(&cells, seed(), 200).is_err());
     }
 }
@@ -218,17 +223,13 @@ fn garbage_in_any_cell_is_a_fault_and_never_an_empty_table() {
 fn a_page_that_the_directory_names_and_nobody_stored_is_a_fault() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 1000);
-    assert_eq!(cells.store(DIRECTORY_CELL, &[0, 0, 0, 0, 1, 0, 0, 0], Expected::Absent), Ok(Stored::Done));
-    assert_eq!(cells.store(STAMP_CELL, b"", Expected::Anything), Ok(Stored::Done));
+    assert_eq!(
+        cells.store(CellId::RevocationDirectory, &[0, 0, 0, 0, 1, 0, 0, 0], Expected::Absent),
+        Ok(Stored::Done)
+    );
+    assert_eq!(cells.store(CellId::RevocationStamp, b"", Expected::Anything), Ok(Stored::Done));
     assert_eq!(view.refresh(&cells), Err(CellFault));
     let cells = MemoryCells::new();
-    assert_eq!(cells.store(STAMP_CELL, b"", Expected::Anything), Ok(Stored::Done));
+    assert_eq!(cells.store(CellId::RevocationStamp, b"", Expected::Anything), Ok(Stored::Done));
     assert_eq!(view.refresh(&cells), Err(CellFault), "a stamp without a directory");
-}
-
-#[test]
-fn cell_keys_are_short_enough_for_the_hosts_smallest_entry() {
-    let keys = [page_cell(65_535), GEOMETRY_CELL.into(), DIRECTORY_CELL.into(), STAMP_CELL.into()];
-    assert!(keys.iter().all(|key| key.len() <= 22));
-    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 4);
 }
