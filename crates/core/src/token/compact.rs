@@ -239,11 +239,11 @@ mod tests {
     fn no_byte_beyond_the_alphabet_is_decoded() {
         for byte in 0..=u8::MAX {
             let known = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-            for place in 0..6 {
+            for index in 0..6 {
                 let mut part = *b"AAAAAA";
-                part[place] = byte;
-                let spare = place == 5 && known && sextet(byte) & 0b1111 != 0;
-                assert_eq!(decode(&part).is_ok(), known && !spare, "{byte} at {place}");
+                part[index] = byte;
+                let spare = index == 5 && known && sextet(byte) & 0b1111 != 0;
+                assert_eq!(decode(&part).is_ok(), known && !spare, "{byte} at {index}");
             }
         }
     }
