@@ -23,7 +23,7 @@ impl Lookup {
         self.0.contains_key(name)
     }
 
-    /// Enters a name, unless it is there already: then its number.
+    /// Enters a name with its number. If the name is there already, it keeps its first number, which is returned.
     pub fn enter(&mut self, name: &str, number: usize) -> Option<usize> {
         let known = self.get(name);
         if known.is_none() {

@@ -39,6 +39,8 @@ pub enum Ending {
     WithBody(i32),
     /// Its client goes away before its body and before any answer.
     Cut,
+    /// It does not: its client waits for a body or an answer that never comes.
+    Waiting,
 }
 
 /// Header pairs from text.
@@ -180,15 +182,18 @@ impl FakeEnvoy {
             self.call("proxy_on_request_body", &[context, size, 0]);
             self.call("proxy_on_request_body", &[context, 0, 1]);
         }
-        if ending != Ending::Cut {
+        if !matches!(ending, Ending::Cut | Ending::Waiting) {
             if self.store.data().exchange.reply.is_none() {
                 self.store.data_mut().exchange.response = self::headers(&[(":status", "200")]);
             }
             self.call("proxy_on_response_headers", &[context, 1, 0]);
             self.call("proxy_on_response_body", &[context, 3, 1]);
         }
-        self.call("proxy_on_done", &[context]);
-        self.call("proxy_on_log", &[context]);
+        if ending != Ending::Waiting {
+            self.call("proxy_on_done", &[context]);
+            self.call("proxy_on_log", &[context]);
+            self.call("proxy_on_delete", &[context]);
+        }
         let after = self.store.get_fuel().unwrap();
         let mut exchange = std::mem::take(&mut self.store.data_mut().exchange);
         exchange.fuel = exchange.fuel.iter().chain([&after]).map(|left| before - left).collect();
@@ -197,9 +202,18 @@ impl FakeEnvoy {
 
     /// Lets a tick pass, between requests.
     pub fn tick(&mut self) -> Exchange {
+        let before = self.store.get_fuel().unwrap();
         self.store.data_mut().exchange = Exchange::default();
         self.call("proxy_on_tick", &[ROOT_CONTEXT]);
-        std::mem::take(&mut self.store.data_mut().exchange)
+        let after = self.store.get_fuel().unwrap();
+        let mut exchange = std::mem::take(&mut self.store.data_mut().exchange);
+        exchange.fuel = exchange.fuel.iter().chain([&after]).map(|left| before - left).collect();
+        exchange
+    }
+
+    /// How much memory the module has, pages of 64 KiB.
+    pub fn pages(&self) -> u64 {
+        self.instance.get_memory(&self.store, "memory").unwrap().size(&self.store)
     }
 
     /// What the module has reported since the last time, if it is one that does.

@@ -65,7 +65,11 @@ impl CellKey {
     }
 
     fn push_all(&mut self, text: &str) {
-        text.bytes().for_each(|byte| self.push(byte));
+        let end = self.length.saturating_add(text.len());
+        if let Some(room) = self.bytes.get_mut(self.length..end) {
+            room.copy_from_slice(text.as_bytes());
+            self.length = end;
+        }
     }
 
     /// Pushes `number` in lower-case hexadecimal digits, with zeros in front where it has fewer than `least`.

@@ -1,9 +1,11 @@
 //! Cells in the memory of this process: for tests, and for the command, which has one worker.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::{Mutex, PoisonError};
 
 use super::{CellFault, CellId, Cells, Expected, Loaded, Stored, Version};
+use crate::lookup::Fnv1a;
 
 /// Cells in the memory of this process, with the semantics of Envoy's.
 #[derive(Debug, Default)]
@@ -13,7 +15,8 @@ pub struct MemoryCells {
 
 #[derive(Debug, Default)]
 struct Memory {
-    cells: HashMap<CellId, Loaded>,
+    // No client chooses an id, so a hash without a key serves.
+    cells: HashMap<CellId, Loaded, BuildHasherDefault<Fnv1a>>,
     last_version: u32,
 }
 

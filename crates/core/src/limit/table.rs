@@ -18,7 +18,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The process's table: as large as the first to open it asked for.
+    /// The process's table, which is as large as the first to open it asked for.
     pub(super) fn open(cells: &impl Cells, capacity: u32) -> Result<Self, CellFault> {
         let wanted = (capacity.min(MAX_TABLE_CAPACITY) / IDENTITIES_PER_SLOT).max(1);
         let slots = u32::from_le_bytes(open_once(cells, CellId::LimitGeometry, wanted.to_le_bytes())?);

@@ -6,9 +6,9 @@
 //! emptied: one whose entry was replaced leads to an entry of another mark, is passed over, and goes when the index is
 //! built anew. One mark may have several entries.
 //!
-//! Why not a `HashMap<Mark, _>`: it keeps each mark a second time. With its entries, a worker's mirror of 65,536 would
-//! take 5.4 to 6.4 MB in place of 2.6, one of 1,000,000 would take 85 to 101 MB in place of 40, and a lookup is not
-//! faster by more than it varies with what is cached.
+//! A `HashMap<Mark, _>` would keep each mark a second time: a worker's mirror of 65,536 entries would take 6.4 MB in
+//! place of 2.6, one of 1,000,000 would take 101 MB in place of 40. For that, a mark that is not there would be missed
+//! in 10 ns in place of 25, and one that is there found in 50 in place of 19.
 
 use super::Mark;
 use super::page::PAGE_ENTRIES;

@@ -69,12 +69,12 @@ impl Mirror {
         if self.pages.len() <= page {
             self.pages.resize_with(page.saturating_add(1), MirrorPage::default);
         }
-        let Some(mirror) = self.pages.get_mut(page) else { return };
-        let old = std::mem::replace(&mut mirror.entries, entries);
-        mirror.generation = generation.unwrap_or(mirror.generation);
-        mirror.first_end = mirror.entries.iter().map(|entry| entry.ends_at).min().unwrap_or(u64::MAX);
+        let Some(held) = self.pages.get_mut(page) else { return };
+        let old = std::mem::replace(&mut held.entries, entries);
+        held.generation = generation.unwrap_or(held.generation);
+        held.first_end = held.entries.iter().map(|entry| entry.ends_at).min().unwrap_or(u64::MAX);
 
-        let moved_in: Vec<(Mark, EntryIndex)> = mirror
+        let moved_in: Vec<(Mark, EntryIndex)> = held
             .entries
             .iter()
             .enumerate()
