@@ -61,4 +61,5 @@ mod shipped;
 mod soak;
 mod tokens;
 mod transport;
+mod unpacked;
 mod vectors;

@@ -181,6 +181,11 @@ fn without_the_option_that_delivers_bodies_the_endpoint_logs_out_and_forwards_no
             let reply =
                 revoke(&officer(), json!({ "jti": other, "expires_at": now() + 600 })).send(&envoy, protocol);
             assert_eq!(reply.status, if allow_on_headers_stop_iteration { 200 } else { 500 }, "{reply:?}");
+            if !allow_on_headers_stop_iteration {
+                // Refused by the tick, and told like any other refusal.
+                let access = envoy.access(&reply.test);
+                assert_eq!((&access["code"], &access["route"]), (&json!("internal_fault"), &json!(ENDPOINT)));
+            }
             let later = Ask::get("/x").token(&token(json!({ "jti": other }))).send(&envoy, protocol);
             assert_eq!(
                 later.status,
