@@ -106,28 +106,19 @@ impl<'p> Stream<'p> {
 
     /// The replies that were given.
     pub fn replies(&self) -> impl Iterator<Item = &Reply> {
-        self.done.iter().filter_map(|done| match done {
-            Done::Replied(reply, _) => Some(reply),
-            Done::Removed(_)
-            | Done::Added(..)
-            | Done::Set(..)
-            | Done::Marked(..)
-            | Done::FilterState(..)
-            | Done::Counted(_)
-            | Done::Logged(_)
-            | Done::Asked(..)
-            | Done::Resumed => None,
-        })
+        self.done
+            .iter()
+            .filter_map(|done| if let Done::Replied(reply, _) = done { Some(reply) } else { None })
     }
 
     /// The value of a filter state, as it was last written.
     pub fn filter_state(&self, wanted: &str) -> Option<String> {
-        self.done.iter().rev().find_map(|done| match done {
-            Done::FilterState(name, value) if *name == wanted => {
-                Some(String::from_utf8_lossy(value).into_owned())
-            }
-            _ => None,
-        })
+        let mut states = self.done.iter().rev().filter_map(|done| {
+            if let Done::FilterState(name, value) = done { Some((name, value)) } else { None }
+        });
+        states
+            .find(|(name, _)| **name == wanted)
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
     }
 }
 
