@@ -68,7 +68,7 @@ fn judge(guard: &Guard, token: &[u8], now: u64) -> Result<(), (u16, String, Stri
     match verdict.denial() {
         None => Ok(()),
         Some(denial) => {
-            let reply = effect::refuse(guard.policy(), &denial, None);
+            let reply = effect::refuse(guard.policy(), denial, None);
             Err((reply.status, denial.code().as_str().to_owned(), reply.grpc_message))
         }
     }
