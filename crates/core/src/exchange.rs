@@ -212,31 +212,31 @@ impl Exchange {
         now: UnixNanos,
     ) -> Flow {
         let policy = engine.guard.policy();
-        let Verdict { decision, reported, trail } = verdict;
-        let about = About { trail: &trail, source: Source::Headers(request) };
+        let about = About { trail: &verdict.trail, source: Source::Headers(request) };
+        let reported = verdict.reported.as_ref();
         ledger::passed_through(engine, host, &about, now);
-        let grant = match decision {
+        let grant = match &verdict.decision {
+            Decision::Admit(grant) => grant,
             Decision::Refuse(denial) => {
-                ledger::refuse(engine, host, &denial, &about, now);
+                ledger::refuse(engine, host, denial, &about, now);
                 self.state = State::Stopped;
                 return Flow::Pause;
             }
-            Decision::Admit(grant) => grant,
         };
-        self.tightest = rate_headers::tightest(policy, &trail.limits);
         if grant.destination() == Destination::RevocationEndpoint {
-            let kept = Box::new(Kept::new(engine, host, request, grant, reported, trail));
+            self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
+            let Some(kept) = Kept::of(engine, host, request, verdict) else { return Flow::Pause };
             return self.begin_revocation(engine, request.has_body, kept, arrived, host, now);
         }
-        if each_edit(policy, &grant, request, |edit| host.act(Action::Edit(edit))).is_err() {
-            self.tightest = None;
+        if each_edit(policy, grant, request, |edit| host.act(Action::Edit(edit))).is_err() {
             ledger::refuse(engine, host, &Denial::Fault(Fault::Edit), &about, now);
             self.state = State::Stopped;
             return Flow::Pause;
         }
+        self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
         let (max_bytes, hold) = match grant.body() {
             BodyPlan::Pass => {
-                ledger::pass(engine, host, reported.as_ref(), &about, now);
+                ledger::pass(engine, host, reported, &about, now);
                 self.state = State::Passing;
                 return Flow::Continue;
             }
@@ -244,9 +244,9 @@ impl Exchange {
             BodyPlan::Hold(max_bytes) => (max_bytes, Hold::begin(engine, false, false, host, now)),
         };
         if hold.is_none() {
-            ledger::pass(engine, host, reported.as_ref(), &about, now);
+            ledger::pass(engine, host, reported, &about, now);
         }
-        let kept = Box::new(Kept::new(engine, host, request, grant, reported, trail));
+        let Some(kept) = Kept::of(engine, host, request, verdict) else { return Flow::Pause };
         self.state = match hold {
             Some(hold) => State::Holding { hold, max_bytes, kept },
             None => State::Counting { left: max_bytes, max_bytes, kept },

@@ -13,7 +13,7 @@ use crate::request::Request;
 use crate::telemetry::line::{self, Line, LoggedRequest};
 use crate::time::UnixNanos;
 use crate::token::Age;
-use crate::verdict::{Grant, Trail};
+use crate::verdict::{Decision, Grant, Trail, Verdict};
 
 /// What was found out from the headers of an admitted request, for when they are gone.
 #[derive(Debug)]
@@ -26,17 +26,18 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(
+    /// What is kept of a verdict; `None` if it is a refusal, of which nothing is.
+    pub(super) fn of(
         engine: &Engine,
         host: &impl StreamHost,
         request: &Request<'_>,
-        grant: Grant,
-        reported: Option<Denial>,
-        trail: Trail,
-    ) -> Self {
+        verdict: Verdict,
+    ) -> Option<Box<Self>> {
+        let Verdict { decision, reported, trail } = verdict;
+        let Decision::Admit(grant) = decision else { return None };
         let source = Source::Headers(request);
-        let request_of_log = source.logged(source.client_ip(engine, host, &trail));
-        Self { grant, reported, trail, request: request_of_log, is_grpc: request.is_grpc() }
+        let logged = source.logged(source.client_ip(engine, host, &trail));
+        Some(Box::new(Self { grant, reported, trail, request: logged, is_grpc: request.is_grpc() }))
     }
 
     pub(super) fn about(&self) -> About<'_, '_> {

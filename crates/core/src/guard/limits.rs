@@ -4,7 +4,7 @@ mod key;
 
 use std::net::IpAddr;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::client_address::client_address;
 use super::form::Form;
@@ -14,7 +14,7 @@ use crate::denial::{Denial, OverLimit};
 use crate::host::Host;
 use crate::index::LimitIndex;
 use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
-use crate::policy::{AUTH_FAILURES, Access, LimitRule, Mode};
+use crate::policy::{AUTH_FAILURES, Access, Mode};
 use crate::verdict::{Judged, Stage, State};
 use key::{add_address, quota};
 
@@ -29,16 +29,6 @@ pub(super) enum Which {
     OfRoutesMode,
     /// Those that enforce by a mode of their own.
     Enforcing,
-}
-
-/// What the limits said.
-#[derive(Default)]
-struct Findings {
-    judged: SmallVec<[Judged; 1]>,
-    /// The refusal of the limits that enforce.
-    refused: Option<OverLimit>,
-    /// The first refusal of a limit in report mode.
-    reported: Option<OverLimit>,
 }
 
 impl<H: Host> Visit<'_, '_, H> {
@@ -127,16 +117,13 @@ impl<H: Host> Visit<'_, '_, H> {
         if chosen.is_empty() {
             return Ok(());
         }
-        let found = self
+        let judged = self
             .judge_limits(memory, form, caller, stage, &chosen)
             .map_err(|fault| Stop::Refuse(stage, fault.into()))?;
         trail.note(stage, State::Passed);
-        trail.limits.extend(found.judged);
-        if let Some(over) = found.reported {
-            trail.note(stage, State::Reported);
-            progress.reported.get_or_insert(Denial::RateLimited(over));
-        }
-        found.refused.map_or(Ok(()), |over| Err(Stop::Refuse(stage, Denial::RateLimited(over))))
+        let all_admit = judged.iter().all(|judged| judged.outcome.admits());
+        trail.limits.extend(judged.iter().copied());
+        if all_admit { Ok(()) } else { self.refuse(stage, &judged, progress) }
     }
 
     /// Judges limits together, and spends if all of them admit.
@@ -147,46 +134,63 @@ impl<H: Host> Visit<'_, '_, H> {
         caller: Option<&Caller>,
         stage: Stage,
         chosen: &[LimitIndex],
-    ) -> Result<Findings, CellFault> {
+    ) -> Result<SmallVec<[Judged; 1]>, CellFault> {
         let Memory { limiter, leases, identities, .. } = memory;
-        let mut found = Findings::default();
-        if let [limit] = chosen {
-            let (rule, charge) = self.charge(identities, *limit, form, caller)?;
+        if let [limit] = *chosen {
+            let charge = self.charge(identities, limit, form, caller)?;
             let outcome = limiter.admit_one(self.host.cells(), leases, &charge, self.now)?;
-            found.add(*limit, rule, stage, &charge, outcome);
-            return Ok(found);
+            return Ok(smallvec![Judged { limit, stage, quota: charge.quota, outcome }]);
         }
         let mut charges = Vec::with_capacity(chosen.len());
         for limit in chosen {
-            charges.push(self.charge(identities, *limit, form, caller)?.1);
+            charges.push(self.charge(identities, *limit, form, caller)?);
         }
         let mut outcomes = Vec::with_capacity(chosen.len());
         limiter.admit(self.host.cells(), leases, &charges, &mut outcomes, self.now)?;
-        for ((limit, charge), outcome) in chosen.iter().zip(&charges).zip(outcomes) {
-            let rule = self.policy.limit(*limit).ok_or(CellFault)?;
-            found.add(*limit, rule, stage, charge, outcome);
-        }
-        Ok(found)
+        let told = chosen.iter().zip(&charges).zip(outcomes);
+        Ok(told
+            .map(|((limit, charge), outcome)| Judged { limit: *limit, stage, quota: charge.quota, outcome })
+            .collect())
     }
 
-    /// A limit's rule, and what it charges for this request.
-    fn charge<'m>(
-        &'m self,
+    /// The refusal, if a limit that enforces is among those that do not admit; one in report mode is only reported. Of
+    /// several the one counts that takes longest: whoever waits that long is admitted by all.
+    #[cold]
+    fn refuse(&self, stage: Stage, judged: &[Judged], progress: &mut Progress) -> Result<(), Stop> {
+        let mut refused: Option<OverLimit> = None;
+        for judged in judged.iter().filter(|judged| !judged.outcome.admits()) {
+            let Some(rule) = self.policy.limit(judged.limit) else { continue };
+            let over = over(Some(judged.limit), &rule.name, judged.quota, judged.outcome);
+            if !rule.is_enforced() {
+                progress.trail.note(stage, State::Reported);
+                progress.reported.get_or_insert(Denial::RateLimited(over));
+            } else if refused
+                .as_ref()
+                .is_none_or(|refused| refused.retry_after_seconds < over.retry_after_seconds)
+            {
+                refused = Some(over);
+            }
+        }
+        refused.map_or(Ok(()), |over| Err(Stop::Refuse(stage, Denial::RateLimited(over))))
+    }
+
+    /// What a limit charges for this request.
+    fn charge(
+        &self,
         identities: &[Identities],
         limit: LimitIndex,
         form: &Form<'_>,
         caller: Option<&Caller>,
-    ) -> Result<(&'m LimitRule, Charge), CellFault> {
+    ) -> Result<Charge, CellFault> {
         // Always there by the memory's invariant; a limit must not be passed over.
         let (rule, identities) =
             self.policy.limit(limit).zip(identities.get(limit.get())).ok_or(CellFault)?;
-        let charge = Charge {
+        Ok(Charge {
             identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
             overflow: identities.overflow(),
             quota: quota(rule, caller),
-            enforced: rule.mode != Some(Mode::Report),
-        };
-        Ok((rule, charge))
+            enforced: rule.is_enforced(),
+        })
     }
 
     fn failures_charge(&self, failures: &Identities) -> Option<Charge> {
@@ -207,24 +211,6 @@ impl Which {
             Self::OfOwnMode => mode.is_some(),
             Self::OfRoutesMode => mode.is_none(),
             Self::Enforcing => mode == Some(Mode::Enforce),
-        }
-    }
-}
-
-impl Findings {
-    /// Adds what a limit said. Of several refusals the one counts that takes longest: whoever waits that long is admitted
-    /// by all.
-    fn add(&mut self, limit: LimitIndex, rule: &LimitRule, stage: Stage, charge: &Charge, outcome: Outcome) {
-        self.judged.push(Judged { limit, stage, quota: charge.quota, outcome });
-        if outcome.admits() {
-            return;
-        }
-        let over = over(Some(limit), &rule.name, charge.quota, outcome);
-        let seconds = |over: &OverLimit| over.retry_after_seconds;
-        if !charge.enforced {
-            self.reported.get_or_insert(over);
-        } else if self.refused.as_ref().is_none_or(|refused| seconds(refused) < seconds(&over)) {
-            self.refused = Some(over);
         }
     }
 }

@@ -31,6 +31,13 @@ pub(crate) struct LimitRule {
     pub(crate) needs_token: bool,
 }
 
+impl LimitRule {
+    /// Whether its refusals are carried out where all else enforces.
+    pub(crate) fn is_enforced(&self) -> bool {
+        self.mode != Some(Mode::Report)
+    }
+}
+
 /// How many requests a limit admits.
 #[derive(Debug)]
 pub(crate) enum MaxRequests {
