@@ -58,7 +58,12 @@ impl Guarded {
     /// The verdict on a request, at a Unix second.
     pub fn admit_with(&mut self, headers: &[(&str, &str)], has_body: bool, now: u64) -> Verdict {
         let request = Request::read(self.guard.policy().header_plan(), bytes(headers), has_body);
-        self.guard.admit(&mut self.memory, &request, &self.process, UnixNanos::from_seconds(now))
+        self.judge(&request, now)
+    }
+
+    /// The verdict on a request that was read, at a Unix second.
+    pub fn judge(&mut self, request: &Request<'_>, now: u64) -> Verdict {
+        self.guard.admit(&mut self.memory, request, &self.process, UnixNanos::from_seconds(now))
     }
 
     /// The code of the verdict on `GET /` with this token, at a Unix second.
