@@ -40,13 +40,18 @@ impl Guarded {
     }
 
     /// Under a policy.
+    pub fn under(policy: Policy) -> Self {
+        Self::with_random(policy, [7; 16])
+    }
+
+    /// Under a policy, in a process whose hash key is made of these bytes.
     ///
     /// # Panics
     ///
     /// Never: fresh cells can be opened.
-    pub fn under(policy: Policy) -> Self {
+    pub fn with_random(policy: Policy, random: [u8; 16]) -> Self {
         let process = Process::default();
-        let memory = Memory::open(&policy, &process, [7; 16]).expect("fresh cells");
+        let memory = Memory::open(&policy, &process, random).expect("fresh cells");
         Self { guard: Guard::new(policy), memory, process }
     }
 
