@@ -4,9 +4,10 @@
 #![no_main]
 
 use api_guard_core::cells::{CellId, Cells, Expected, Stored};
-use api_guard_core::guard::Worker;
+use api_guard_core::guard::Memory;
 use api_guard_core::time::UnixNanos;
-use api_guard_fuzz::{Client, NOW, World, check_reply, parse, token};
+use api_guard_fuzz::{NOW, check_reply, get, token};
+use api_guard_testkit::{Guarded, parse};
 use libfuzzer_sys::fuzz_target;
 
 const IDS: [CellId; 7] = [
@@ -31,11 +32,11 @@ const POLICY: &str = r#"{
 }"#;
 
 thread_local! {
-    static TOKENS: Vec<String> = ["a", "b", "c", "d"].map(|sub| token(sub, "\"tokens:revoke\"")).to_vec();
+    static TOKENS: Vec<String> = ["a", "b", "c", "d"].map(|sub| token(sub, &["tokens:revoke"])).to_vec();
 }
 
 fuzz_target!(|data: &[u8]| {
-    let mut world = World::under(parse(POLICY.as_bytes()).expect("a good policy"));
+    let mut guarded = Guarded::under(parse(POLICY.as_bytes()).expect("a good policy"));
     let mut now = NOW;
     let mut rest = data;
     let mut tampered = false;
@@ -44,13 +45,13 @@ fuzz_target!(|data: &[u8]| {
             rest = after;
             let who = usize::from(argument % 4);
             match step % 6 {
-                0 => drop(world.get(b"/x", &tokens[who], now)),
-                1 => drop(world.get(b"/x", "a.b.c", now)),
+                0 => drop(get(&mut guarded, b"/x", &tokens[who], now)),
+                1 => drop(get(&mut guarded, b"/x", "a.b.c", now)),
                 2 => {
                     let other = &tokens[usize::from(argument / 4 % 4)];
-                    let revoked = revoke(&mut world, &tokens[who], other, now);
+                    let revoked = revoke(&mut guarded, &tokens[who], other, now);
                     // Who writes to the cells can undo what stands in them, but no more.
-                    let mut passes = || world.get(b"/x", other, now).denial.is_none();
+                    let mut passes = || get(&mut guarded, b"/x", other, now).denial().is_none();
                     assert!(tampered || !revoked || !passes(), "revoked and passed");
                 }
                 3 => {
@@ -59,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
                     let length = usize::from(*step / 6).saturating_mul(4).min(rest.len());
                     let (value, after) = rest.split_at(length);
                     rest = after;
-                    overwrite(&world, usize::from(*argument), value);
+                    overwrite(&guarded, usize::from(*argument), value);
                 }
                 4 => {
                     tampered = true;
@@ -67,13 +68,13 @@ fuzz_target!(|data: &[u8]| {
                     let [index, byte, after @ ..] = rest else { return };
                     rest = after;
                     let id = IDS[usize::from(*argument) % IDS.len()];
-                    let Ok(Some(mut cell)) = world.cells.load(id) else { continue };
+                    let Ok(Some(mut cell)) = guarded.process.cells.load(id) else { continue };
                     if cell.bytes.is_empty() {
                         continue;
                     }
                     let index = usize::from(*index) % cell.bytes.len();
                     cell.bytes[index] = *byte;
-                    overwrite(&world, usize::from(*argument), &cell.bytes);
+                    overwrite(&guarded, usize::from(*argument), &cell.bytes);
                 }
                 _ => {
                     now = match argument % 8 {
@@ -87,27 +88,28 @@ fuzz_target!(|data: &[u8]| {
             }
             if step & 0x80 != 0 {
                 // A worker that starts now finds what is stored, or a fault.
-                if let Ok(worker) = Worker::open(world.guard.policy(), &world.cells, [9; 16]) {
-                    world.worker = worker;
+                if let Ok(memory) = Memory::open(guarded.guard.policy(), &guarded.process, [9; 16]) {
+                    guarded.memory = memory;
                 }
             }
         }
-        assert!(world.cells.bytes_held() < 64 * 1024, "{}", world.cells.bytes_held());
+        assert!(guarded.process.cells.bytes_held() < 64 * 1024, "{}", guarded.process.cells.bytes_held());
     });
 });
 
-fn overwrite(world: &World, id: usize, value: &[u8]) {
-    assert_eq!(world.cells.store(IDS[id % IDS.len()], value, Expected::Anything), Ok(Stored::Done));
+fn overwrite(guarded: &Guarded, id: usize, value: &[u8]) {
+    assert_eq!(guarded.process.cells.store(IDS[id % IDS.len()], value, Expected::Anything), Ok(Stored::Done));
 }
 
-fn revoke(world: &mut World, caller: &str, other: &str, now: u64) -> bool {
-    let Some(caller) = world.get(b"/x", caller, now).caller else { return false };
+fn revoke(guarded: &mut Guarded, caller: &str, other: &str, now: u64) -> bool {
+    let verdict = get(guarded, b"/x", caller, now);
+    let Some(caller) = verdict.trail.caller() else { return false };
     let body = format!(r#"{{"token":"{other}"}}"#);
     let moment = UnixNanos::from_seconds(now);
     let revoked =
-        world.guard.revoke(&mut world.worker, &caller, body.as_bytes(), &Client(&world.cells), moment);
+        guarded.guard.revoke(&mut guarded.memory, caller, body.as_bytes(), &guarded.process, moment);
     if let Err(denial) = &revoked {
-        check_reply(&world.guard, denial, None);
+        check_reply(&guarded.guard, denial, None);
     }
     revoked.is_ok()
 }

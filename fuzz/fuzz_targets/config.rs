@@ -2,7 +2,8 @@
 //! requests, whatever it says.
 #![no_main]
 
-use api_guard_fuzz::{NOW, World, parse, token};
+use api_guard_fuzz::{NOW, get, judge, token};
+use api_guard_testkit::{Guarded, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -13,11 +14,11 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
     };
-    let mut world = World::under(policy);
-    let token = token("user-7", "\"orders:read\"");
+    let mut guarded = Guarded::under(policy);
+    let token = token("user-7", &["orders:read"]);
     for path in [&b"/"[..], b"/orders/1", b"/users/user-7", b"/auth/revoke", b"/a/b/c?x", b"/%61", b"\xFF"] {
         for moment in [NOW, 0, u64::MAX, NOW] {
-            let _ = world.get(path, &token, moment);
+            let _ = get(&mut guarded, path, &token, moment);
         }
         let headers: [(&[u8], &[u8]); 6] = [
             (b":method", b"POST"),
@@ -27,6 +28,6 @@ fuzz_target!(|data: &[u8]| {
             (b"content-length", b"18446744073709551615"),
             (b"x-forwarded-proto", b"https"),
         ];
-        let _ = world.judge(&headers, true, NOW);
+        let _ = judge(&mut guarded, &headers, true, NOW);
     }
 });

@@ -3,22 +3,26 @@
 //! also read as the proxy's header block.
 #![no_main]
 
+#[path = "../../src/block.rs"]
+mod block;
+
 use std::cell::RefCell;
 
-use api_guard_core::guard::Verdict;
-use api_guard_core::request::block::{Block, encode};
-use api_guard_fuzz::{NOW, World, token};
+use api_guard_core::verdict::Verdict;
+use api_guard_fuzz::{NOW, guarded, token};
+use api_guard_testkit::Guarded;
+use block::{Block, encode};
 use libfuzzer_sys::fuzz_target;
 
 thread_local! {
-    static WORLD: RefCell<(World, String)> = RefCell::new((World::new(), token("user-7", "\"orders:read\"")));
+    static GUARDED: RefCell<(Guarded, String)> = RefCell::new((guarded(), token("user-7", &["orders:read"])));
 }
 
 fuzz_target!(|data: &[u8]| {
-    WORLD.with_borrow_mut(|(world, token)| {
+    GUARDED.with_borrow_mut(|(guarded, token)| {
         if let Some(block) = Block::read(data) {
             let pairs: Vec<_> = block.pairs().collect();
-            judge(world, &pairs);
+            judge(guarded, &pairs);
         }
         let lines: Vec<Vec<u8>> = lines(data).map(|line| with_token(line, token)).collect();
         let [method, path, host, headers @ ..] = lines.as_slice() else { return };
@@ -32,16 +36,16 @@ fuzz_target!(|data: &[u8]| {
         let block = encode(&pairs);
         let read: Vec<_> = Block::read(&block).expect("a block that was just made").pairs().collect();
         assert_eq!(read, pairs);
-        judge(world, &pairs);
+        judge(guarded, &pairs);
     });
 });
 
 /// What passes without a token is public, read in any way; a second look says the same.
-fn judge(world: &mut World, pairs: &[(&[u8], &[u8])]) {
+fn judge(guarded: &mut Guarded, pairs: &[(&[u8], &[u8])]) {
     for has_body in [false, true] {
-        let first = world.judge(pairs, has_body, NOW);
+        let first = api_guard_fuzz::judge(guarded, pairs, has_body, NOW);
         let path = pairs.iter().rfind(|(name, _)| *name == b":path").map_or(&b""[..], |(_, value)| *value);
-        if first.denial.is_none() && first.caller.is_none() {
+        if first.denial().is_none() && first.trail.caller().is_none() {
             let preflight = pairs.iter().any(|(_, value)| *value == b"OPTIONS");
             let plain = path.split(|byte| *byte == b'?').next().unwrap_or_default();
             assert!(preflight || plain.starts_with(b"/public/"), "{path:?} passed without a token");
@@ -52,13 +56,13 @@ fn judge(world: &mut World, pairs: &[(&[u8], &[u8])]) {
                 assert!(!found || harmless, "{path:?} passed");
             }
         }
-        let second = world.judge(pairs, has_body, NOW);
+        let second = api_guard_fuzz::judge(guarded, pairs, has_body, NOW);
         assert_eq!(code(&first), code(&second), "{pairs:?}");
     }
 }
 
 fn code(verdict: &Verdict) -> Option<&'static str> {
-    verdict.denial.as_ref().map(|denial| denial.code().as_str())
+    verdict.denial().map(|denial| denial.code().as_str())
 }
 
 fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {

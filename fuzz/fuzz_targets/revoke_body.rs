@@ -5,12 +5,12 @@
 use std::cell::RefCell;
 
 use api_guard_core::time::UnixNanos;
-use api_guard_fuzz::{Client, NOW, World, check_reply, token};
+use api_guard_fuzz::{NOW, check_reply, get, guarded, token};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 thread_local! {
-    static TOKENS: RefCell<[String; 3]> = RefCell::new([token("admin", "\"tokens:revoke\""), token("user", ""), token("other", "")]);
+    static TOKENS: RefCell<[String; 3]> = RefCell::new([token("admin", &["tokens:revoke"]), token("user", &[]), token("other", &[])]);
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -21,12 +21,12 @@ fuzz_target!(|data: &[u8]| {
         };
         for sender in [user, admin] {
             // Fresh each time: a revoked sender could send no second one.
-            let mut world = World::new();
-            let verdict = world.get(b"/x", sender, NOW);
-            let caller = verdict.caller.expect("a good token");
-            let before = world.cells.bytes_held();
+            let mut guarded = guarded();
+            let verdict = get(&mut guarded, b"/x", sender, NOW);
+            let caller = verdict.trail.caller().expect("a good token");
+            let before = guarded.process.cells.bytes_held();
             let now = UnixNanos::from_seconds(NOW);
-            match world.guard.revoke(&mut world.worker, &caller, &text, &Client(&world.cells), now) {
+            match guarded.guard.revoke(&mut guarded.memory, caller, &text, &guarded.process, now) {
                 Ok(_) => {
                     let lone = text.iter().all(u8::is_ascii_whitespace);
                     let value = if lone { Value::Null } else { serde_json::from_slice(&text).expect("JSON") };
@@ -44,14 +44,14 @@ fuzz_target!(|data: &[u8]| {
                     }
                     let gone = if lone { sender } else { other };
                     if lone || value["token"].as_str().is_some_and(|token| token == other) {
-                        assert!(world.get(b"/x", gone, NOW).denial.is_some(), "revoked and passed");
+                        assert!(get(&mut guarded, b"/x", gone, NOW).denial().is_some(), "revoked and passed");
                     }
                 }
                 Err(denial) => {
-                    check_reply(&world.guard, &denial, None);
+                    check_reply(&guarded.guard, &denial, None);
                     assert!([400, 403, 503].contains(&denial.code().status()), "{denial:?}");
-                    assert_eq!(world.cells.bytes_held(), before, "refused and stored");
-                    assert!(world.get(b"/x", other, NOW).denial.is_none(), "refused and revoked");
+                    assert_eq!(guarded.process.cells.bytes_held(), before, "refused and stored");
+                    assert!(get(&mut guarded, b"/x", other, NOW).denial().is_none(), "refused and revoked");
                 }
             }
         }

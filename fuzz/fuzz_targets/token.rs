@@ -5,28 +5,30 @@
 
 use std::cell::RefCell;
 
+use api_guard_core::denial::Denial;
 use api_guard_core::json::Json;
-use api_guard_fuzz::{NOW, World, sign};
+use api_guard_fuzz::{NOW, get, guarded};
+use api_guard_testkit::{Guarded, sign};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 thread_local! {
-    static WORLD: RefCell<World> = RefCell::new(World::new());
+    static GUARDED: RefCell<Guarded> = RefCell::new(guarded());
 }
 
 fuzz_target!(|data: &[u8]| {
-    WORLD.with_borrow_mut(|world| {
+    GUARDED.with_borrow_mut(|guarded| {
         let mut lines = data.splitn(3, |byte| *byte == b'\n');
         let (header, payload) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
         alike(header);
         alike(payload);
         let token = sign(header, payload);
-        let verdict = world.get(b"/x", &token, NOW);
-        if verdict.denial.is_none() {
+        let verdict = get(guarded, b"/x", &token, NOW);
+        if verdict.denial().is_none() {
             genuine(header, payload);
         }
-        let again = world.get(b"/x", &token, NOW);
-        assert_eq!(verdict.denial.map(|denial| denial.code()), again.denial.map(|denial| denial.code()));
+        let again = get(guarded, b"/x", &token, NOW);
+        assert_eq!(verdict.denial().map(Denial::code), again.denial().map(Denial::code));
 
         // No other spelling of a token is accepted, and nothing that was not signed.
         let mut changed = token.clone().into_bytes();
@@ -37,8 +39,8 @@ fuzz_target!(|data: &[u8]| {
         for forged in [changed.as_slice(), data] {
             let Ok(forged) = std::str::from_utf8(forged) else { continue };
             if forged.trim_matches(' ') != token {
-                let verdict = world.get(b"/x", forged, NOW);
-                assert!(verdict.denial.is_some(), "{forged:?} passed beside {token}");
+                let verdict = get(guarded, b"/x", forged, NOW);
+                assert!(verdict.denial().is_some(), "{forged:?} passed beside {token}");
             }
         }
     });

@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use api_guard_core::token::keys::Secret;
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use api_guard_testkit::sign_with;
 use serde_json::{Value, json};
 
 use crate::command::{SECRET, api_guard, command, run};
@@ -12,10 +11,7 @@ use crate::files::{File, config, project};
 
 /// A token with these claims, signed with the tests' secret.
 pub(crate) fn signed(claims: &Value) -> String {
-    let part = |bytes: &[u8]| Base64UrlSafeNoPadding::encode_to_string(bytes).expect("base64url");
-    let input = format!("{}.{}", part(br#"{"alg":"HS256"}"#), part(claims.to_string().as_bytes()));
-    let mac = Secret::from_bytes(SECRET.as_bytes()).expect("a secret").mac(input.as_bytes());
-    format!("{input}.{}", part(&mac))
+    sign_with(SECRET.as_bytes(), br#"{"alg":"HS256"}"#, claims.to_string().as_bytes())
 }
 
 fn minted() -> String {

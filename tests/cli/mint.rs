@@ -2,10 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api_guard_core::config::{Environment, Policy};
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::compact::Compact;
+use api_guard_testkit::parse_with;
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde_json::{Value, json};
 
@@ -55,8 +55,7 @@ fn a_minted_token_has_the_claims_of_the_contract() {
 #[test]
 fn a_minted_token_verifies_in_the_core() {
     let config = br#"{"tokens":{"keys":[{"kid":"a","secret":{"env":"API_GUARD_SECRET"}}]}}"#;
-    let lookup = |_: &str| Some(SECRET.as_bytes().to_vec());
-    let policy = Policy::parse(config, &Environment { lookup: &lookup, must_be_set: true }).expect("valid");
+    let policy = parse_with(config, |_| Some(SECRET)).expect("valid");
     let run = mint(&["--sub", "é-7", "--kid", "a"]);
     let verified = policy
         .verify(run.line().as_bytes(), &Seed::from_bytes([0; 16]), UnixNanos::from_seconds(now()))

@@ -21,16 +21,13 @@ mod operations;
 mod reference;
 mod server;
 
-use api_guard_core::config::{Environment, Policy};
+use api_guard_core::policy::Policy;
+use api_guard_testkit::SECRET;
 
 use crate::documents::{blocks, documents};
 
-const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
-
 fn parse(text: &str) -> Result<Policy, String> {
-    let lookup = |_: &str| Some(SECRET.as_bytes().to_vec());
-    Policy::parse(text.as_bytes(), &Environment { lookup: &lookup, must_be_set: true })
-        .map_err(|errors| errors.to_string())
+    api_guard_testkit::parse(text.as_bytes())
 }
 
 #[test]

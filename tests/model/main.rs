@@ -13,20 +13,16 @@
 
 mod reference;
 
-use api_guard_core::cells::MemoryCells;
-use api_guard_core::config::{Environment, Policy};
-use api_guard_core::guard::{Guard, Memory};
-use api_guard_core::host::Host;
+use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
-use api_guard_core::time::UnixNanos;
-use api_guard_core::token::keys::Secret;
 use api_guard_core::verdict::{BodyPlan, Destination, Grant};
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use api_guard_testkit::{Guarded, SECRET, bytes, parse_with, sign_with};
 use reference::{Asked, Credential, HOSTS, Model, PATHS, Rules};
 use serde_json::{Value, json};
 
 const NEW_SECRET: &str = "the-secret-that-comes-next-is-long-enough-too";
-const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+/// The peers that requests come from.
+const PEERS: [&str; 3] = ["192.0.2.0:1", "192.0.2.1:1", "192.0.2.2:1"];
 /// Start of a sub-window of every window that is a multiple of 16 seconds.
 const START: u64 = 1_790_000_000 / 16 * 16;
 
@@ -51,27 +47,8 @@ impl Dice {
     }
 }
 
-struct Client<'a>(&'a MemoryCells, String);
-
-impl Host for Client<'_> {
-    type Cells = MemoryCells;
-    type Bytes = Vec<u8>;
-
-    fn cells(&self) -> &MemoryCells {
-        self.0
-    }
-
-    fn peer_address(&self) -> Option<Vec<u8>> {
-        Some(self.1.clone().into_bytes())
-    }
-}
-
 fn sign(header: &Value, payload: &Value, secret: &str) -> String {
-    let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).unwrap();
-    let input =
-        format!("{}.{}", encode(header.to_string().as_bytes()), encode(payload.to_string().as_bytes()));
-    let mac = Secret::from_bytes(secret.as_bytes()).unwrap().mac(input.as_bytes());
-    format!("{input}.{}", encode(&mac))
+    sign_with(secret.as_bytes(), header.to_string().as_bytes(), payload.to_string().as_bytes())
 }
 
 /// The token that a credential stands for.
@@ -126,31 +103,25 @@ struct Said {
     identity: Option<String>,
 }
 
-fn guard_says(guard: &Guard, memory: &mut Memory, cells: &MemoryCells, asked: &Asked, now: u64) -> Said {
-    let mut headers: Vec<(Vec<u8>, Vec<u8>)> = vec![
-        (b":method".to_vec(), asked.method.as_bytes().to_vec()),
-        (b":path".to_vec(), asked.path.sent.as_bytes().to_vec()),
-        (b":authority".to_vec(), asked.host.sent.as_bytes().to_vec()),
-        (b"x-forwarded-proto".to_vec(), asked.proto.as_bytes().to_vec()),
+fn guard_says(guarded: &mut Guarded, asked: &Asked, now: u64) -> Said {
+    let mut headers = vec![
+        (":method", asked.method.to_owned()),
+        (":path", asked.path.sent.to_owned()),
+        (":authority", asked.host.sent.to_owned()),
+        ("x-forwarded-proto", asked.proto.to_owned()),
     ];
-    let mut add = |name: &str, value: String| headers.push((name.as_bytes().to_vec(), value.into_bytes()));
-    if let Some(content_type) = asked.content_type {
-        add("content-type", content_type.to_owned());
-    }
-    if let Some(length) = asked.length {
-        add("content-length", length.to_string());
-    }
+    headers.extend(asked.content_type.map(|content_type| ("content-type", content_type.to_owned())));
+    headers.extend(asked.length.map(|length| ("content-length", length.to_string())));
     match &asked.credential {
         Credential::None => {}
-        Credential::Two => add("authorization", "Bearer a.b.c,Bearer d.e.f".to_owned()),
+        Credential::Two => headers.push(("authorization", "Bearer a.b.c,Bearer d.e.f".to_owned())),
         one @ (Credential::Good { .. } | Credential::Bad(_)) => {
-            add("authorization", format!("Bearer {}", token(one, now)));
+            headers.push(("authorization", format!("Bearer {}", token(one, now))));
         }
     }
-    let pairs = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-    let request = Request::read(guard.policy().header_plan(), pairs, asked.length.is_some());
-    let client = Client(cells, format!("192.0.2.{}:1", asked.address));
-    let verdict = guard.admit(memory, &request, &client, UnixNanos::from_seconds(now));
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    guarded.process.address = Some(PEERS[asked.address]);
+    let verdict = guarded.admit_with(&headers, asked.length.is_some(), now);
     Said {
         code: verdict.refusal().map_or("ok", |denial| denial.code().as_str()).to_owned(),
         passes: verdict.grant().is_some_and(|grant| grant.destination() == Destination::Upstream),
@@ -187,15 +158,16 @@ fn ask(dice: &mut Dice) -> Asked {
         ]),
         length: dice.pick(&[None, Some(1), Some(500), Some(501), Some(1000), Some(1001)]),
         credential,
-        address: dice.roll(3),
+        address: dice.roll(PEERS.len()),
         // Mostly a good one, or little gets past the form.
         host: if dice.chance(7) { HOSTS[0].clone() } else { dice.pick(&HOSTS) },
         proto: dice.pick(&["https", "https", "https", "http"]),
     }
 }
 
-fn secret(variable: &str) -> Option<Vec<u8>> {
-    Some(if variable == "NEW" { NEW_SECRET } else { SECRET }.as_bytes().to_vec())
+fn policy(config: &Value) -> Policy {
+    let secret = |variable: &str| Some(if variable == "NEW" { NEW_SECRET } else { SECRET });
+    parse_with(config.to_string().as_bytes(), secret).unwrap_or_else(|errors| panic!("{config}\n{errors}"))
 }
 
 /// `decisions` verdicts under configurations that change every 200 requests.
@@ -208,20 +180,15 @@ fn compare(seed: u64, decisions: usize) {
         let reports = round % 2 == 1;
         let mut config = rules.configuration();
         config["mode"] = json!(if reports { "report" } else { "enforce" });
-        let environment = Environment { lookup: &secret, must_be_set: true };
-        let policy = Policy::parse(config.to_string().as_bytes(), &environment)
-            .unwrap_or_else(|errors| panic!("{config}\n{errors}"));
-        let guard = Guard::new(policy);
-        let cells = MemoryCells::new();
-        let mut memory =
-            Memory::open(guard.policy(), &cells, [u8::try_from(round % 251).unwrap(); 16]).unwrap();
+        let random = [u8::try_from(round % 251).unwrap(); 16];
+        let mut guarded = Guarded::with_random(policy(&config), random);
         let mut model = Model::new(rules);
         let mut now = START;
         for _ in 0..200 {
             now += if dice.roll(60) == 0 { 200 } else { [0, 0, 0, 0, 1, 1, 5][dice.roll(7)] };
             let asked = ask(&mut dice);
             let expected = model.judge(&asked, now);
-            let said = guard_says(&guard, &mut memory, &cells, &asked, now);
+            let said = guard_says(&mut guarded, &asked, now);
             let case = format!("seed {seed}, round {round}, {asked:?} under {config}");
             assert_eq!(said.code, expected, "{case}");
             assert_eq!(said.passes, reports || expected == "ok", "{case}");
@@ -257,7 +224,7 @@ fn compare(seed: u64, decisions: usize) {
 /// What the adapter asks of a verdict beside its denial.
 #[test]
 fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
-    let guard = |mode: &str| {
+    let guarded = |mode: &str| {
         let config = json!({
             "mode": mode,
             "tokens": { "keys": [{ "secret": { "env": "SECRET" } }] },
@@ -266,13 +233,11 @@ fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
             "client_ip": { "ipv6_prefix": 48 },
             "revocation": { "denied": { "sub": ["denied"] } },
         });
-        let environment = Environment { lookup: &secret, must_be_set: true };
-        Guard::new(Policy::parse(config.to_string().as_bytes(), &environment).unwrap())
+        let mut guarded = Guarded::under(policy(&config));
+        guarded.process.address = Some("[2001:db8:1:2::3]:4");
+        guarded
     };
-    let cells = MemoryCells::new();
-    let client = Client(&cells, "[2001:db8:1:2::3]:4".to_owned());
-    let judge = |guard: &Guard, path: &str, sub: &str, length: Option<&str>| {
-        let mut memory = Memory::open(guard.policy(), &cells, [1; 16]).unwrap();
+    let judge = |guarded: &mut Guarded, path: &str, sub: &str, length: Option<&str>| {
         let credential =
             Credential::Good { sub: sub.to_owned(), permissions: vec![], clerk: false, new_key: false };
         let bearer = format!("Bearer {}", token(&credential, START));
@@ -284,32 +249,31 @@ fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
         ];
         headers.push(("authorization", bearer.as_str()));
         headers.extend(length.map(|length| ("content-length", length)));
-        let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let request = Request::read(guard.policy().header_plan(), pairs, true);
-        let address = guard.client_address(&request, &client).map(|address| address.to_string());
-        assert_eq!(address.as_deref(), Some("2001:db8:1::"));
-        guard.admit(&mut memory, &request, &client, UnixNanos::from_seconds(START))
+        let request = Request::read(guarded.guard.policy().header_plan(), bytes(&headers), true);
+        let address = guarded.guard.client_address(&request, &guarded.process);
+        assert_eq!(address.map(|address| address.to_string()).as_deref(), Some("2001:db8:1::"));
+        guarded.judge(&request, START)
     };
-    let (enforcing, reporting) = (guard("enforce"), guard("report"));
-    let verdict = judge(&enforcing, "/x", "u1", None);
+    let (mut enforcing, mut reporting) = (guarded("enforce"), guarded("report"));
+    let verdict = judge(&mut enforcing, "/x", "u1", None);
     assert!(verdict.grant().is_some_and(Grant::enforces_size));
     assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Hold(1000)), "its size is not known");
     assert_eq!(verdict.trail.identity().and_then(|caller| caller.token.subject()), Some("u1"));
     assert_eq!(
-        judge(&enforcing, "/x", "u1", Some("5")).grant().map(Grant::body),
+        judge(&mut enforcing, "/x", "u1", Some("5")).grant().map(Grant::body),
         Some(BodyPlan::Count(1000))
     );
     assert_eq!(
-        judge(&enforcing, "/large", "u1", None).grant().map(Grant::body),
+        judge(&mut enforcing, "/large", "u1", None).grant().map(Grant::body),
         Some(BodyPlan::Count(2_000_000)),
         "too large to be held"
     );
-    let verdict = judge(&enforcing, "/x", "denied", None);
+    let verdict = judge(&mut enforcing, "/x", "denied", None);
     assert!(verdict.denial().is_some() && verdict.trail.identity().is_none(), "a revoked token is nobody's");
-    let verdict = judge(&reporting, "/x", "u1", Some("5"));
+    let verdict = judge(&mut reporting, "/x", "u1", Some("5"));
     assert!(verdict.reported.is_none() && !verdict.grant().is_some_and(Grant::enforces_size));
     assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Count(1000)), "to be reported if it grows");
-    let verdict = judge(&reporting, "/x", "denied", Some("5"));
+    let verdict = judge(&mut reporting, "/x", "denied", Some("5"));
     assert!(verdict.reported.is_some() && verdict.trail.identity().is_none());
     assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Pass), "one report is enough");
 }

@@ -4,9 +4,10 @@
 
 use std::hint::black_box;
 
-use api_guard_bench::{MANY_TOKENS, Token, World, block, limit, read, settings};
+use api_guard_bench::{MANY_TOKENS, Token, admit, block, guarded, limit, read, revoke, settings};
 use api_guard_core::effect;
 use api_guard_core::effect::forward::each_edit;
+use api_guard_testkit::Guarded;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 
@@ -15,13 +16,13 @@ const PATH: &str = "/orders/17?expand=lines";
 /// Requests that pass.
 fn allowed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("admit");
-    let mut world = World::new(json!({}));
+    let mut guarded = guarded(json!({}));
     let known = block(PATH, Some(&Token::default().mint()));
-    let request = read(world.guard.policy(), &known);
-    world.admit(&request);
-    assert_eq!(outcome(&mut world, &known), ("ok", Some(true)));
+    let request = read(guarded.guard.policy(), &known);
+    admit(&mut guarded, &request);
+    assert_eq!(outcome(&mut guarded, &known), ("ok", Some(true)));
     // 31 of 32 spend a leased unit.
-    group.bench_function("known token", |bencher| bencher.iter(|| world.admit(black_box(&request))));
+    group.bench_function("known token", |bencher| bencher.iter(|| admit(&mut guarded, black_box(&request))));
 
     let blocks = |first| -> Vec<Vec<u8>> {
         let token = |serial| Token { serial, ..Token::default() }.mint();
@@ -29,16 +30,16 @@ fn allowed(criterion: &mut Criterion) {
     };
     // These take all places that a worker remembers tokens in; the others come in turn, and get none.
     for block in blocks(1 + MANY_TOKENS) {
-        outcome(&mut world, &block);
+        outcome(&mut guarded, &block);
     }
     let blocks = blocks(1);
     for _ in 0..2 {
-        assert!(blocks.iter().all(|block| outcome(&mut world, block) == ("ok", Some(false))));
+        assert!(blocks.iter().all(|block| outcome(&mut guarded, block) == ("ok", Some(false))));
     }
-    let requests: Vec<_> = blocks.iter().map(|block| read(world.guard.policy(), block)).collect();
+    let requests: Vec<_> = blocks.iter().map(|block| read(guarded.guard.policy(), block)).collect();
     let mut requests = requests.iter().cycle();
     group.bench_function("new token", |bencher| {
-        bencher.iter(|| world.admit(requests.next().expect("a cycle has no end")));
+        bencher.iter(|| admit(&mut guarded, requests.next().expect("a cycle has no end")));
     });
     group.finish();
 }
@@ -120,16 +121,18 @@ fn refused(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("refuse");
     for refusal in refusals {
-        let mut world = World::new(refusal.over);
+        let mut guarded = guarded(refusal.over);
         let bytes = block(refusal.path, refusal.token.map(Token::mint).as_deref());
-        let request = read(world.guard.policy(), &bytes);
+        let request = read(guarded.guard.policy(), &bytes);
         if refusal.revoked {
-            world.revoke(&request);
+            revoke(&mut guarded, &request);
         }
         // The first one may still pass, and a token be new to the worker.
-        world.admit(&request);
-        assert_eq!(outcome(&mut world, &bytes).0, refusal.code, "{}", refusal.name);
-        group.bench_function(refusal.name, |bencher| bencher.iter(|| world.admit(black_box(&request))));
+        admit(&mut guarded, &request);
+        assert_eq!(outcome(&mut guarded, &bytes).0, refusal.code, "{}", refusal.name);
+        group.bench_function(refusal.name, |bencher| {
+            bencher.iter(|| admit(&mut guarded, black_box(&request)))
+        });
     }
     group.finish();
 }
@@ -137,14 +140,15 @@ fn refused(criterion: &mut Criterion) {
 /// What is written because of a verdict.
 fn answered(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("answer");
-    let mut world = World::new(json!({}));
+    let mut guarded = guarded(json!({}));
     let bytes = block(PATH, Some(&Token::default().mint()));
-    let request = read(world.guard.policy(), &bytes);
-    let verdict = world.admit(&request);
-    let policy = world.guard.policy();
+    let request = read(guarded.guard.policy(), &bytes);
+    let verdict = admit(&mut guarded, &request);
+    let grant = verdict.grant().expect("a grant");
+    let policy = guarded.guard.policy();
     group.bench_function("edits of what passes", |bencher| {
         bencher.iter(|| {
-            each_edit(policy, &verdict, &request, |edit| {
+            each_edit(policy, grant, &request, |edit| {
                 black_box(edit);
                 Ok::<(), ()>(())
             })
@@ -152,20 +156,22 @@ fn answered(criterion: &mut Criterion) {
     });
 
     let bytes = block(PATH, None);
-    let request = read(world.guard.policy(), &bytes);
-    let denial = world.admit(&request).denial.expect("a refusal");
-    let policy = world.guard.policy();
+    let request = read(guarded.guard.policy(), &bytes);
+    let verdict = admit(&mut guarded, &request);
+    let denial = verdict.denial().expect("a refusal");
+    let policy = guarded.guard.policy();
     group.bench_function("reply of a refusal", |bencher| {
-        bencher.iter(|| effect::refuse(policy, black_box(&denial), request.request_id));
+        bencher.iter(|| effect::refuse(policy, black_box(denial), request.request_id));
     });
     group.finish();
 }
 
 /// The verdict's code, and whether the token was remembered.
-fn outcome(world: &mut World, block: &[u8]) -> (&'static str, Option<bool>) {
-    let request = read(world.guard.policy(), block);
-    let verdict = world.admit(&request);
-    (verdict.denial.map_or("ok", |denial| denial.code().as_str()), verdict.remembered)
+fn outcome(guarded: &mut Guarded, block: &[u8]) -> (&'static str, Option<bool>) {
+    let request = read(guarded.guard.policy(), block);
+    let verdict = admit(guarded, &request);
+    let remembered = verdict.trail.token.as_ref().map(|token| token.remembered);
+    (verdict.denial().map_or("ok", |denial| denial.code().as_str()), remembered)
 }
 
 criterion_group! { name = benches; config = settings(); targets = allowed, refused, answered }

@@ -21,10 +21,10 @@ use api_guard_core::revocation::{Lifetime, Revocable, Revocations};
 use api_guard_core::route::template::Template;
 use api_guard_core::route::{Found, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
+use api_guard_core::token;
 use api_guard_core::token::cache::TokenCache;
 use api_guard_core::token::claims::{Claims, ClaimsReader};
 use api_guard_core::token::compact::{Compact, decode};
-use api_guard_core::token;
 use api_guard_core::token::identity::SigningDigest;
 use api_guard_core::token::keys::KeySetRevision;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -86,7 +86,9 @@ fn tokens(criterion: &mut Criterion) {
     cache.remember(first.as_bytes(), KeySetRevision::CONFIGURED, &Rc::new(verify(first)));
     criterion.bench_function("token/known", |bencher| {
         bencher.iter(|| {
-            let token = cache.find(black_box(first.as_bytes()), KeySetRevision::CONFIGURED).expect("a token that is known");
+            let token = cache
+                .find(black_box(first.as_bytes()), KeySetRevision::CONFIGURED)
+                .expect("a token that is known");
             policy.tokens().judge_times(&token, NOW)
         });
     });
@@ -186,9 +188,8 @@ fn limit(criterion: &mut Criterion) {
     let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
     let first = charge(0);
     let leases = RefCell::new(Leases::new());
-    let spend_shared = || {
-        limiter.admit_one(&cells, &mut leases.borrow_mut(), &first, NOW).expect("no fault").admits()
-    };
+    let spend_shared =
+        || limiter.admit_one(&cells, &mut leases.borrow_mut(), &first, NOW).expect("no fault").admits();
     // A caller who was quiet is leased less.
     (0..100 * LEASE).for_each(|_| assert!(spend_shared()));
     while limiter.admit_one(&NoCells, &mut leases.borrow_mut(), &first, NOW).is_ok() {}
@@ -204,9 +205,7 @@ fn limit(criterion: &mut Criterion) {
             },
             |()| {
                 left.set(left.get() - 1);
-                limiter
-                    .admit_one(&NoCells, &mut leases.borrow_mut(), &first, NOW)
-                    .expect("a leased unit")
+                limiter.admit_one(&NoCells, &mut leases.borrow_mut(), &first, NOW).expect("a leased unit")
             },
             BatchSize::NumIterations(LEASE.into()),
         );

@@ -3,17 +3,19 @@
 //!
 //! Time stands still, as it is an argument, and the cells are in memory: what Envoy's own calls cost is not seen here.
 
+#[path = "../../../src/block.rs"]
+mod block;
+
 use std::time::Duration;
 
-use api_guard_core::cells::MemoryCells;
-use api_guard_core::config::{Environment, Policy};
-use api_guard_core::guard::{Guard, Proxy, Verdict, Worker};
+use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
-use api_guard_core::request::block::{Block, encode};
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::keys::Secret;
+use api_guard_core::verdict::Verdict;
+use api_guard_testkit::{Guarded, SECRET, sign_with};
+use block::{Block, encode};
 use criterion::Criterion;
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::{Value, json};
 
 /// The moment at which everything is judged.
@@ -28,8 +30,7 @@ pub const HOST: &str = "api.example.com";
 /// Many more than a worker remembers.
 pub const MANY_TOKENS: usize = 16_384;
 
-const SECRET: &[u8] = b"benchmark-secret-of-forty-bytes-exactly!";
-const WRONG_SECRET: &[u8] = b"another-secret-of-the-same-forty-bytes!!";
+const WRONG_SECRET: &str = "another-secret-than-that-of-the-benchmark";
 const TOKEN_BYTES: usize = 500;
 
 /// Long enough to tell 5 % from noise, short enough for all of them in two minutes.
@@ -74,13 +75,12 @@ pub fn numbered_routes(count: usize) -> Value {
 
 /// Reads a configuration.
 pub fn parse(text: &str) -> Policy {
-    let environment = Environment { lookup: &|_| Some(SECRET.to_vec()), must_be_set: true };
-    Policy::parse(text.as_bytes(), &environment).expect("a good configuration")
+    api_guard_testkit::parse(text.as_bytes()).expect("a good configuration")
 }
 
 /// The key of all configurations.
 pub fn secret() -> Secret {
-    Secret::from_bytes(SECRET).expect("a long secret")
+    Secret::from_bytes(SECRET.as_bytes()).expect("a long secret")
 }
 
 /// A token to be minted. Each `serial` makes another one of the same size.
@@ -107,7 +107,7 @@ impl Default for Token {
 impl Token {
     /// The token's text, padded to its size by a claim that nobody reads.
     pub fn mint(self) -> String {
-        let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).expect("memory");
+        const HEADER: &[u8] = br#"{"alg":"HS256","typ":"JWT"}"#;
         let now = NOW.seconds();
         let mut claims = json!({
             "sub": "user-1",
@@ -116,14 +116,11 @@ impl Token {
             "permissions": [self.permission, "orders:write"],
             "jti": format!("{:016}", self.serial),
         });
-        let header = encode(br#"{"alg":"HS256","typ":"JWT"}"#);
         // Header, two dots and the 43 characters of the MAC are not payload; 13 bytes are `,"padding":""`.
-        let payload = (self.bytes - header.len() - 45) * 3 / 4;
+        let payload = (self.bytes - (HEADER.len() * 4).div_ceil(3) - 45) * 3 / 4;
         claims["padding"] = "x".repeat(payload.saturating_sub(claims.to_string().len() + 13)).into();
-        let input = format!("{header}.{}", encode(claims.to_string().as_bytes()));
-        let key =
-            if self.genuine { secret() } else { Secret::from_bytes(WRONG_SECRET).expect("a long secret") };
-        format!("{input}.{}", encode(&key.mac(input.as_bytes())))
+        let secret = if self.genuine { SECRET } else { WRONG_SECRET };
+        sign_with(secret.as_bytes(), HEADER, claims.to_string().as_bytes())
     }
 }
 
@@ -151,50 +148,22 @@ pub fn read<'b>(policy: &Policy, block: &'b [u8]) -> Request<'b> {
     Request::read(policy.header_plan(), Block::read(block).expect("a whole block").pairs(), false)
 }
 
-/// A proxy with cells in memory and one client.
-#[derive(Debug, Default)]
-pub struct Client(MemoryCells);
-
-impl Proxy for Client {
-    type Cells = MemoryCells;
-    type Address = Vec<u8>;
-
-    fn cells(&self) -> &MemoryCells {
-        &self.0
-    }
-
-    fn source_address(&self) -> Option<Vec<u8>> {
-        Some(b"203.0.113.7:47302".as_slice().into())
-    }
+/// A guard under the configuration that has `over` in place of its own members, and one client.
+pub fn guarded(over: Value) -> Guarded {
+    let mut guarded = Guarded::under(parse(&configuration(over)));
+    guarded.process.address = Some("203.0.113.7:47302");
+    guarded
 }
 
-/// One worker of one process under one configuration.
-#[derive(Debug)]
-pub struct World {
-    /// Decides.
-    pub guard: Guard,
-    worker: Worker,
-    client: Client,
+/// Judges a request.
+pub fn admit(guarded: &mut Guarded, request: &Request<'_>) -> Verdict {
+    guarded.judge(request, NOW.seconds())
 }
 
-impl World {
-    /// Under the configuration that has `over` in place of its own members.
-    pub fn new(over: Value) -> Self {
-        let policy = parse(&configuration(over));
-        let client = Client::default();
-        let worker = Worker::open(&policy, client.cells(), RANDOM).expect("fresh cells");
-        Self { guard: Guard::new(policy), worker, client }
-    }
-
-    /// Judges a request.
-    pub fn admit(&mut self, request: &Request<'_>) -> Verdict {
-        self.guard.admit(&mut self.worker, request, &self.client, NOW)
-    }
-
-    /// Revokes the token that a request carries, as its owner may.
-    pub fn revoke(&mut self, request: &Request<'_>) {
-        let caller = self.admit(request).caller.expect("a caller");
-        let revoked = self.guard.revoke(&mut self.worker, &caller, b"", &self.client, NOW);
-        assert!(revoked.is_ok(), "{revoked:?}");
-    }
+/// Revokes the token that a request carries, as its owner may.
+pub fn revoke(guarded: &mut Guarded, request: &Request<'_>) {
+    let verdict = admit(guarded, request);
+    let caller = verdict.trail.caller().expect("a caller");
+    let revoked = guarded.guard.revoke(&mut guarded.memory, caller, b"", &guarded.process, NOW);
+    assert!(revoked.is_ok(), "{revoked:?}");
 }

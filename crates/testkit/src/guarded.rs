@@ -40,13 +40,18 @@ impl Guarded {
     }
 
     /// Under a policy.
+    pub fn under(policy: Policy) -> Self {
+        Self::with_random(policy, [7; 16])
+    }
+
+    /// Under a policy, in a process whose hash key is made of these bytes.
     ///
     /// # Panics
     ///
     /// Never: fresh cells can be opened.
-    pub fn under(policy: Policy) -> Self {
+    pub fn with_random(policy: Policy, random: [u8; 16]) -> Self {
         let process = Process::default();
-        let memory = Memory::open(&policy, &process, [7; 16]).expect("fresh cells");
+        let memory = Memory::open(&policy, &process, random).expect("fresh cells");
         Self { guard: Guard::new(policy), memory, process }
     }
 
@@ -58,7 +63,12 @@ impl Guarded {
     /// The verdict on a request, at a Unix second.
     pub fn admit_with(&mut self, headers: &[(&str, &str)], has_body: bool, now: u64) -> Verdict {
         let request = Request::read(self.guard.policy().header_plan(), bytes(headers), has_body);
-        self.guard.admit(&mut self.memory, &request, &self.process, UnixNanos::from_seconds(now))
+        self.judge(&request, now)
+    }
+
+    /// The verdict on a request that was read, at a Unix second.
+    pub fn judge(&mut self, request: &Request<'_>, now: u64) -> Verdict {
+        self.guard.admit(&mut self.memory, request, &self.process, UnixNanos::from_seconds(now))
     }
 
     /// The code of the verdict on `GET /` with this token, at a Unix second.

@@ -7,6 +7,7 @@ mod host;
 mod token;
 
 use api_guard_core::config::Environment;
+use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::policy::Policy;
 use serde_json::Value;
 
@@ -32,8 +33,20 @@ pub fn policy(configuration: &Value) -> Policy {
 ///
 /// Everything that is wrong with it, in words.
 pub fn parse(text: &[u8]) -> Result<Policy, String> {
-    let environment = Environment { lookup: &|_| Some(SECRET.as_bytes().to_vec()), must_be_set: true };
-    Policy::parse(text, &environment).map_err(|errors| errors.to_string())
+    parse_with(text, |_| Some(SECRET)).map_err(|errors| errors.to_string())
+}
+
+/// The policy of a configuration's text. `lookup` has the values of the variables that its secrets name.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, a variable without a value included.
+pub fn parse_with(
+    text: &[u8],
+    lookup: impl Fn(&str) -> Option<&'static str>,
+) -> Result<Policy, ConfigErrors> {
+    let lookup = |name: &str| lookup(name).map(|value| value.as_bytes().to_vec());
+    Policy::parse(text, &Environment { lookup: &lookup, must_be_set: true })
 }
 
 /// Headers as bytes.

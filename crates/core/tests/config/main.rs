@@ -9,17 +9,15 @@
 
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::{Environment, Policy};
+use api_guard_testkit::{SECRET, parse_with};
 use serde_json::{Value, json};
 
-const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
-
 fn parse_text(text: &[u8]) -> Result<Policy, ConfigErrors> {
-    let lookup = |name: &str| match name {
-        "SECRET" => Some(SECRET.as_bytes().to_vec()),
-        "SHORT" => Some(b"too short".to_vec()),
+    parse_with(text, |name| match name {
+        "SECRET" => Some(SECRET),
+        "SHORT" => Some("too short"),
         _ => None,
-    };
-    Policy::parse(text, &Environment { lookup: &lookup, must_be_set: true })
+    })
 }
 
 /// The smallest configuration with `changes` laid over it (RFC 7396).

@@ -1,13 +1,12 @@
 //! The sliding window against the naive log of what it admitted, with a clock that stands still, jumps and goes back.
 
-use std::num::NonZeroU32;
-
 use api_guard_core::limit::Quota;
 use api_guard_core::limit::window::{Spent, Window};
 use api_guard_core::time::UnixNanos;
 use proptest::prelude::*;
 
 use crate::clock::{Clock, Random, SECOND, START};
+use crate::limiter::quota;
 
 /// What was admitted, in the order of time.
 #[derive(Default)]
@@ -56,14 +55,6 @@ impl Log {
             let turned_back = clock.stepped_back - entry.stepped_back;
             entry.passed + window + window / 16 + entry.behind + turned_back > clock.passed
         })
-    }
-}
-
-fn quota(max_requests: u32, window_seconds: u32) -> Quota {
-    Quota {
-        max_requests: NonZeroU32::new(max_requests).unwrap(),
-        window_seconds: NonZeroU32::new(window_seconds).unwrap(),
-        warn_at_percent: Some(80),
     }
 }
 
