@@ -11,6 +11,7 @@ mod await_answer;
 mod body;
 pub(crate) mod hold;
 mod ledger;
+mod patience;
 
 use crate::denial::{Denial, FormFault, FormFaults};
 use crate::effect::forward::each_edit;
