@@ -30,7 +30,8 @@ impl Awaiting {
 
     /// All of the body so far. The size that it may not have, if it has it.
     pub(super) fn arrives(&mut self, size: u64, end_of_stream: bool) -> Option<u64> {
-        self.arrived = Arrived { bytes: size, has_ended: self.arrived.has_ended || end_of_stream };
+        self.arrived.bytes = size;
+        self.arrived.has_ended |= end_of_stream;
         self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes)
     }
 
@@ -94,6 +95,8 @@ impl Exchange {
         self.questions = self.questions.wrapping_add(1);
         let number = self.questions;
         let patience = Patience::begin(PATIENCE_NANOS, now);
+        // Should the request be held after the answer, its body may have come by then.
+        let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
         let awaiting = Awaiting { number, suspended, patience, arrived };
         match host.act(Action::Ask { number, question }) {
             Ok(()) => {

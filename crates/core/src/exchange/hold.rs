@@ -38,11 +38,12 @@ pub(super) struct Hold {
 impl Hold {
     /// Starts holding a request; `None` if holding is known not to work here and the request may go on without, which one
     /// for the revocation endpoint (`for_endpoint`) may not. `is_declared`: some body is sure to come, so that none yet is no
-    /// reason to give up.
+    /// reason to give up. `received_before`: what the host had received when the body was still to come, if it is known.
     pub(super) fn begin(
         engine: &Engine,
         for_endpoint: bool,
         is_declared: bool,
+        received_before: Option<u64>,
         host: &impl StreamHost,
         now: UnixNanos,
     ) -> Option<Self> {
@@ -53,7 +54,11 @@ impl Hold {
         let is_watched = known != HostHolds::Yes;
         Some(Self {
             patience: (!is_declared).then(|| Patience::begin(PATIENCE_NANOS, now)),
-            received_before_body: if is_watched { host.bytes_received() } else { None },
+            received_before_body: if is_watched {
+                received_before.or_else(|| host.bytes_received())
+            } else {
+                None
+            },
             is_watched,
         })
     }

@@ -94,6 +94,36 @@ fn a_body_that_has_not_begun_is_held_and_watched_after_the_answer() {
 }
 
 #[test]
+fn a_body_that_the_host_received_and_did_not_deliver_is_not_waited_for_after_the_answer() {
+    let world = world();
+    let mut stream = asked(&world, "POST", "/x", &[]);
+    stream.host.received = Some(11);
+    stream.answer(1, Answer::Ready, at(1000));
+    assert_eq!(stream.decided, []);
+    stream.tick(at(1001));
+    assert_eq!(stream.decided, [Decided::Allowed]);
+    assert_eq!(resumed(&stream), 1);
+}
+
+#[test]
+fn the_hosts_own_answer_to_a_body_too_large_is_replaced_though_the_request_waits() {
+    let world = world();
+    let mut stream = asked(&world, "POST", "/x", &[]);
+    stream.host.is_answered = true;
+    assert_eq!(stream.body(101, true, at(700)), Flow::Pause);
+    assert_eq!(stream.decided, []);
+    assert!(!stream.exchange.wants_ticks());
+    stream.answer(1, Answer::Ready, at(1000));
+    stream.tick(at(5000));
+    assert_eq!(stream.decided, []);
+    assert_eq!(stream.response(), Flow::Pause);
+    assert_eq!(stream.decided, [Decided::Refused(Code::RequestTooLarge)]);
+    assert_eq!(answer(&stream)["detail"], "Request size exceeds maximum: 100 bytes");
+    assert_eq!(world.counted(&stream, "api_guard_token_cache_total.outcome.miss"), 1);
+    assert!(stream.exchange.is_over());
+}
+
+#[test]
 fn a_body_that_ended_meanwhile_goes_on_with_the_answer() {
     for more in [&[][..], &[("content-length", "60")]] {
         for by_trailers in [false, true] {
