@@ -12,6 +12,7 @@
 )]
 
 mod reference;
+mod streams;
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::config::{Environment, Policy};

@@ -24,6 +24,7 @@ use crate::request::Request;
 use crate::time::UnixNanos;
 use crate::verdict::{BodyPlan, Decision, Destination, Judged, Trail, Verdict};
 use await_answer::Awaiting;
+use body::Undecided;
 use hold::Hold;
 use ledger::{About, Kept, Source};
 
@@ -69,15 +70,6 @@ enum State {
     Overtaken { max_bytes: u64, request: Undecided, since: UnixNanos },
     /// The body is for the revocation endpoint.
     Revoking { hold: Option<Hold>, max_bytes: u64, kept: Box<Kept> },
-}
-
-/// A request that the host holds for us, and that nothing was counted for yet.
-#[derive(Debug)]
-enum Undecided {
-    /// It was admitted, if its body is not too large.
-    Held(Box<Kept>),
-    /// Its judgement waits for an answer from outside.
-    Awaiting(Box<Awaiting>),
 }
 
 /// How much of a request's body had come when it was decided.
@@ -287,15 +279,6 @@ impl Exchange {
             | State::Holding { .. }
             | State::Overtaken { .. }
             | State::Revoking { .. } => Flow::Pause,
-        }
-    }
-}
-
-impl Undecided {
-    fn refuse(&self, engine: &Engine, denial: &Denial, host: &mut impl StreamHost, now: UnixNanos) {
-        match self {
-            Self::Held(kept) => ledger::refuse(engine, host, denial, &kept.about(), now),
-            Self::Awaiting(awaiting) => awaiting.refuse(engine, denial, host, now),
         }
     }
 }

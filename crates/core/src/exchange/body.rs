@@ -1,13 +1,39 @@
 //! The body of a request: counted while it streams, held back until it has ended, or read by the revocation endpoint.
 
+use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
-use super::{Arrived, Exchange, Flow, Hold, State, Undecided, effect, too_large};
+use super::{Arrived, Exchange, Flow, Hold, State, effect, too_large};
 use crate::denial::Denial;
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 use crate::verdict::BodyPlan;
+
+/// A request that the host holds for us, and that nothing was counted for yet.
+#[derive(Debug)]
+pub(super) enum Undecided {
+    /// It was admitted, if its body is not too large.
+    Held(Box<Kept>),
+    /// Its judgement waits for an answer from outside.
+    Awaiting(Box<Awaiting>),
+}
+
+impl Undecided {
+    /// Refuses it, after all.
+    pub(super) fn refuse(
+        &self,
+        engine: &Engine,
+        denial: &Denial,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        match self {
+            Self::Held(kept) => ledger::refuse(engine, host, denial, &kept.about(), now),
+            Self::Awaiting(awaiting) => awaiting.refuse(engine, denial, host, now),
+        }
+    }
+}
 
 impl Exchange {
     /// Part of the body has come, or while the request is held, all of it so far (`size`, bytes).
