@@ -12,6 +12,7 @@
 )]
 
 mod reference;
+mod streams;
 
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;

@@ -11,6 +11,7 @@ mod await_answer;
 mod body;
 pub(crate) mod hold;
 mod ledger;
+mod patience;
 
 use crate::denial::{Denial, FormFault, FormFaults};
 use crate::effect::forward::each_edit;
@@ -23,6 +24,7 @@ use crate::request::Request;
 use crate::time::UnixNanos;
 use crate::verdict::{BodyPlan, Decision, Destination, Judged, Trail, Verdict};
 use await_answer::Awaiting;
+use body::Undecided;
 use hold::Hold;
 use ledger::{About, Kept, Source};
 
@@ -65,16 +67,18 @@ enum State {
     Holding { hold: Hold, max_bytes: u64, kept: Box<Kept> },
     /// What made its body too large was also too much for the host's buffer, and the host's own answer is on its way: the
     /// first answer counts, so ours takes its place when it shows.
-    Overtaken { max_bytes: u64, kept: Box<Kept>, since: UnixNanos },
+    Overtaken { max_bytes: u64, request: Undecided, since: UnixNanos },
     /// The body is for the revocation endpoint.
     Revoking { hold: Option<Hold>, max_bytes: u64, kept: Box<Kept> },
 }
 
 /// How much of a request's body had come when it was decided.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Arrived {
     bytes: u64,
     has_ended: bool,
+    /// What the host had received when the body was still to come, bytes; `None` if nobody has asked it yet.
+    received_before: Option<u64>,
 }
 
 impl Exchange {
@@ -100,7 +104,7 @@ impl Exchange {
         let request = Request::read(policy.header_plan(), headers, !end_of_stream);
         let begun =
             engine.memory(host).map(|mut memory| engine.guard.begin(&mut memory, &request, host, now));
-        let arrived = Arrived { bytes: 0, has_ended: end_of_stream };
+        let arrived = Arrived { bytes: 0, has_ended: end_of_stream, received_before: None };
         match begun {
             Ok(Step::Done(verdict)) => self.carry_out(engine, &request, verdict, arrived, host, now),
             Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
@@ -111,10 +115,10 @@ impl Exchange {
     /// The response's headers have come: tells how much is left of the limits, or answers in place of the host.
     pub fn on_response_headers(&mut self, engine: &Engine, host: &mut impl StreamHost) -> Flow {
         if let State::Overtaken { .. } = self.state
-            && let State::Overtaken { max_bytes, kept, since } =
+            && let State::Overtaken { max_bytes, request, since } =
                 std::mem::replace(&mut self.state, State::Stopped)
         {
-            ledger::refuse(engine, host, &too_large(max_bytes), &kept.about(), since);
+            request.refuse(engine, &too_large(max_bytes), host, since);
             return Flow::Pause;
         }
         if let Some(tightest) = self.tightest.take() {
@@ -241,7 +245,9 @@ impl Exchange {
                 return Flow::Continue;
             }
             BodyPlan::Count(max_bytes) => (max_bytes, None),
-            BodyPlan::Hold(max_bytes) => (max_bytes, Hold::begin(engine, false, false, host, now)),
+            BodyPlan::Hold(max_bytes) => {
+                (max_bytes, Hold::begin(engine, false, false, arrived.received_before, host, now))
+            }
         };
         if hold.is_none() {
             ledger::pass(engine, host, reported, &about, now);

@@ -19,6 +19,8 @@ pub struct Process {
     pub contended: Cell<bool>,
     /// Whether no cell can be loaded.
     pub broken: Cell<bool>,
+    /// Whether the process has no random bytes to give.
+    pub has_no_random: Cell<bool>,
     /// The peer's address with its port, in place of an address of IPv4.
     pub address: Option<&'static str>,
 }
@@ -82,6 +84,8 @@ pub struct Stream<'p> {
     pub received: Option<u64>,
     /// Whether the host has answered by itself.
     pub is_answered: bool,
+    /// Whether the host does not hand over the request's body.
+    pub refuses_body: bool,
     /// Whether edits fail.
     pub refuses_edits: bool,
     /// Whether nobody can be asked.
@@ -98,6 +102,7 @@ impl<'p> Stream<'p> {
             body: Vec::new(),
             received: Some(0),
             is_answered: false,
+            refuses_body: false,
             refuses_edits: false,
             cannot_ask: false,
             done: Vec::new(),
@@ -113,12 +118,14 @@ impl<'p> Stream<'p> {
 
     /// The value of a filter state, as it was last written.
     pub fn filter_state(&self, wanted: &str) -> Option<String> {
-        let mut states = self.done.iter().rev().filter_map(|done| {
-            if let Done::FilterState(name, value) = done { Some((name, value)) } else { None }
-        });
-        states
-            .find(|(name, _)| **name == wanted)
-            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        self.done.iter().rev().find_map(|done| {
+            if let Done::FilterState(name, value) = done
+                && *name == wanted
+            {
+                return Some(String::from_utf8_lossy(value).into_owned());
+            }
+            None
+        })
     }
 }
 
@@ -137,7 +144,7 @@ impl Host for Stream<'_> {
 
 impl StreamHost for Stream<'_> {
     fn random(&self) -> Option<[u8; 16]> {
-        Some([7; 16])
+        (!self.process.has_no_random.get()).then_some([7; 16])
     }
 
     fn bytes_received(&self) -> Option<u64> {
@@ -149,6 +156,9 @@ impl StreamHost for Stream<'_> {
     }
 
     fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault> {
+        if self.refuses_body {
+            return Err(Fault::Body);
+        }
         Ok(self.body.iter().copied().take(most).collect())
     }
 

@@ -5,6 +5,7 @@
 mod guarded;
 mod host;
 mod token;
+mod watched;
 
 use api_guard_core::config::Environment;
 use api_guard_core::config::error::ConfigErrors;
@@ -14,6 +15,7 @@ use serde_json::Value;
 pub use guarded::{Guarded, code};
 pub use host::{Done, Process, Stream};
 pub use token::{sign, sign_with, token};
+pub use watched::{Decided, Watched};
 
 /// The secret of every policy and token that names no other.
 pub const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";

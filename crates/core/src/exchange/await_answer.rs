@@ -2,6 +2,7 @@
 //! twice or never, and the client may be gone when it does.
 
 use super::ledger::{self, About, Source};
+use super::patience::Patience;
 use super::{Arrived, Exchange, Flow, State};
 use crate::denial::Denial;
 use crate::engine::Engine;
@@ -10,26 +11,27 @@ use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 
 /// How long an answer is waited for, nanoseconds.
-const PATIENCE: u64 = 500_000_000;
+const PATIENCE_NANOS: u64 = 500_000_000;
 
 /// The request, and what it waits for.
 #[derive(Debug)]
 pub(super) struct Awaiting {
     number: u32,
     suspended: Suspended,
-    deadline: UnixNanos,
+    patience: Patience,
     arrived: Arrived,
 }
 
 impl Awaiting {
     /// Whether it has waited long enough.
-    pub(super) fn is_over(&self, now: UnixNanos) -> bool {
-        self.deadline <= now
+    pub(super) fn is_over(&mut self, now: UnixNanos) -> bool {
+        self.patience.is_over(now)
     }
 
     /// All of the body so far. The size that it may not have, if it has it.
     pub(super) fn arrives(&mut self, size: u64, end_of_stream: bool) -> Option<u64> {
-        self.arrived = Arrived { bytes: size, has_ended: self.arrived.has_ended || end_of_stream };
+        self.arrived.bytes = size;
+        self.arrived.has_ended |= end_of_stream;
         self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes)
     }
 
@@ -92,8 +94,10 @@ impl Exchange {
     ) -> Flow {
         self.questions = self.questions.wrapping_add(1);
         let number = self.questions;
-        let deadline = UnixNanos::from_nanos(now.nanos().saturating_add(PATIENCE));
-        let awaiting = Awaiting { number, suspended, deadline, arrived };
+        let patience = Patience::begin(PATIENCE_NANOS, now);
+        // Should the request be held after the answer, its body may have come by then.
+        let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
+        let awaiting = Awaiting { number, suspended, patience, arrived };
         match host.act(Action::Ask { number, question }) {
             Ok(()) => {
                 self.state = State::Awaiting(Box::new(awaiting));

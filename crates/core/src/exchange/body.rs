@@ -1,5 +1,6 @@
 //! The body of a request: counted while it streams, held back until it has ended, or read by the revocation endpoint.
 
+use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
 use super::{Arrived, Exchange, Flow, Hold, State, effect, too_large};
 use crate::denial::Denial;
@@ -8,6 +9,31 @@ use crate::fault::Fault;
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 use crate::verdict::BodyPlan;
+
+/// A request that the host holds for us, and that nothing was counted for yet.
+#[derive(Debug)]
+pub(super) enum Undecided {
+    /// It was admitted, if its body is not too large.
+    Held(Box<Kept>),
+    /// Its judgement waits for an answer from outside.
+    Awaiting(Box<Awaiting>),
+}
+
+impl Undecided {
+    /// Refuses it, after all.
+    pub(super) fn refuse(
+        &self,
+        engine: &Engine,
+        denial: &Denial,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        match self {
+            Self::Held(kept) => ledger::refuse(engine, host, denial, &kept.about(), now),
+            Self::Awaiting(awaiting) => awaiting.refuse(engine, denial, host, now),
+        }
+    }
+}
 
 impl Exchange {
     /// Part of the body has come, or while the request is held, all of it so far (`size`, bytes).
@@ -33,10 +59,9 @@ impl Exchange {
             }
             State::Awaiting(mut awaiting) => {
                 if let Some(max_bytes) = awaiting.arrives(size, end_of_stream) {
-                    awaiting.refuse(engine, &too_large(max_bytes), host, now);
-                } else {
-                    self.state = State::Awaiting(awaiting);
+                    return self.refuse_held(engine, Undecided::Awaiting(awaiting), max_bytes, host, now);
                 }
+                self.state = State::Awaiting(awaiting);
                 Flow::Pause
             }
             State::Counting { left, max_bytes, kept } => match left.checked_sub(size) {
@@ -61,7 +86,7 @@ impl Exchange {
             State::Holding { mut hold, max_bytes, kept } => {
                 hold.body_seen(engine);
                 if size > max_bytes {
-                    return self.refuse_held(engine, kept, max_bytes, host, now);
+                    return self.refuse_held(engine, Undecided::Held(kept), max_bytes, host, now);
                 }
                 if end_of_stream {
                     kept.pass(engine, host, now);
@@ -76,7 +101,7 @@ impl Exchange {
                     hold.body_seen(engine);
                 }
                 if size > max_bytes {
-                    return self.refuse_held(engine, kept, max_bytes, host, now);
+                    return self.refuse_held(engine, Undecided::Held(kept), max_bytes, host, now);
                 }
                 if end_of_stream {
                     revoke_with_body(engine, &kept, max_bytes, host, now);
@@ -144,7 +169,7 @@ impl Exchange {
             self.state = State::Stopped;
             return Flow::Pause;
         }
-        let hold = Hold::begin(engine, true, is_declared, host, now);
+        let hold = Hold::begin(engine, true, is_declared, arrived.received_before, host, now);
         self.state = State::Revoking { hold, max_bytes, kept };
         self.go_on_with(engine, arrived, host, now)
     }
@@ -173,15 +198,15 @@ impl Exchange {
     fn refuse_held(
         &mut self,
         engine: &Engine,
-        kept: Box<Kept>,
+        request: Undecided,
         max_bytes: u64,
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
         if host.is_answered() {
-            self.state = State::Overtaken { max_bytes, kept, since: now };
+            self.state = State::Overtaken { max_bytes, request, since: now };
         } else {
-            ledger::refuse(engine, host, &too_large(max_bytes), &kept.about(), now);
+            request.refuse(engine, &too_large(max_bytes), host, now);
         }
         Flow::Pause
     }

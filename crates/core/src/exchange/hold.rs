@@ -6,13 +6,14 @@
 //! every later one. Either way no request passes unjudged; what differs is whether the upstream has heard of a body that
 //! turns out too large.
 
+use super::patience::Patience;
 use crate::engine::Engine;
 use crate::host::StreamHost;
 use crate::time::UnixNanos;
 
 /// How long a body is waited for while nothing is known and nothing of it has come, nanoseconds. An empty body gives
 /// no sign of itself where holding does not work, so without an end to it such a request would hang.
-const PATIENCE: u64 = 5_000_000_000;
+const PATIENCE_NANOS: u64 = 5_000_000_000;
 
 /// What is known of holding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub(crate) enum HostHolds {
 /// One held request.
 #[derive(Debug)]
 pub(super) struct Hold {
-    deadline: UnixNanos,
+    /// Absent where some body is sure to come.
+    patience: Option<Patience>,
     /// What the host had received when the body was still to come, bytes.
     received_before_body: Option<u64>,
     /// Whether it is still to be seen whether the body is delivered.
@@ -36,11 +38,12 @@ pub(super) struct Hold {
 impl Hold {
     /// Starts holding a request; `None` if holding is known not to work here and the request may go on without, which one
     /// for the revocation endpoint (`for_endpoint`) may not. `is_declared`: some body is sure to come, so that none yet is no
-    /// reason to give up.
+    /// reason to give up. `received_before`: what the host had received when the body was still to come, if it is known.
     pub(super) fn begin(
         engine: &Engine,
         for_endpoint: bool,
         is_declared: bool,
+        received_before: Option<u64>,
         host: &impl StreamHost,
         now: UnixNanos,
     ) -> Option<Self> {
@@ -48,11 +51,14 @@ impl Hold {
         if known == HostHolds::No && !for_endpoint {
             return None;
         }
-        let patience = if is_declared { u64::MAX } else { PATIENCE };
         let is_watched = known != HostHolds::Yes;
         Some(Self {
-            deadline: UnixNanos::from_nanos(now.nanos().saturating_add(patience)),
-            received_before_body: if is_watched { host.bytes_received() } else { None },
+            patience: (!is_declared).then(|| Patience::begin(PATIENCE_NANOS, now)),
+            received_before_body: if is_watched {
+                received_before.or_else(|| host.bytes_received())
+            } else {
+                None
+            },
             is_watched,
         })
     }
@@ -75,6 +81,7 @@ impl Hold {
         if self.received_before_body.zip(host.bytes_received()).is_some_and(|(before, now)| before < now) {
             engine.holds.set(HostHolds::No);
         }
-        engine.holds.get() == HostHolds::No || now >= self.deadline
+        engine.holds.get() == HostHolds::No
+            || self.patience.as_mut().is_some_and(|patience| patience.is_over(now))
     }
 }

@@ -1,0 +1,260 @@
+//! What is told of a stream: one count, one line, filter state, and limits in its response.
+
+use api_guard_core::code::Code;
+use api_guard_core::exchange::Flow;
+use api_guard_testkit::{Decided, Done, Watched};
+use serde_json::{Value, json};
+
+use crate::{START, World, answer, at, bearer, lines, marks};
+
+fn limits(limits: Value) -> World {
+    World::with(json!({ "rate_limits": limits, "replies": { "rate_limit_headers": "both" } }))
+}
+
+fn wide() -> World {
+    limits(json!([
+        { "name": "wide", "max_requests": 9, "window_seconds": 60, "key": ["client_ip"] },
+        { "name": "narrow", "max_requests": 4, "window_seconds": 60, "key": ["subject"] },
+    ]))
+}
+
+fn state(stream: &Watched<'_>, name: &str) -> Option<String> {
+    stream.host.filter_state(name)
+}
+
+#[test]
+fn every_refusal_is_told_to_log_metrics_and_later_filters() {
+    let world = limits(json!([
+        { "name": "narrow", "max_requests": 1, "window_seconds": 60, "key": ["subject"], "warn_at_percent": 100 },
+    ]));
+    let ids = [("x-request-id", "r1")];
+    let (stream, _) = world.get("/x?secret", &ids);
+    assert_eq!(stream.decided, [Decided::Allowed]);
+    assert_eq!(state(&stream, "api_guard.code"), None);
+    assert!(lines(&stream).iter().all(|line| line["event"] == "limit_warned"));
+    assert_eq!(state(&stream, "api_guard.subject").as_deref(), Some("u1"));
+    let (stream, flow) = world.get("/large?secret", &ids);
+    assert_eq!(flow, Flow::Pause);
+    assert_eq!(stream.decided, [Decided::Refused(Code::RateLimited)]);
+    for (name, value) in [
+        ("api_guard.code", "rate_limited"),
+        ("api_guard.route", "/large"),
+        ("api_guard.limit", "narrow"),
+        ("api_guard.subject", "u1"),
+    ] {
+        assert_eq!(state(&stream, name).as_deref(), Some(value), "{name}");
+    }
+    assert_eq!(world.counted(&stream, "api_guard_rate_limit_total.limit.narrow.outcome.refused"), 1);
+    assert_eq!(answer(&stream)["request_id"], "r1");
+    assert_eq!(
+        lines(&stream),
+        [json!({
+            "event": "refused", "code": "rate_limited", "status": 429, "method": "GET", "path": "/large",
+            "route": "/large", "client_ip": "192.0.2.1", "sub": "u1", "kid": null, "jti": "u1-1",
+            "request_id": "r1", "limit": "narrow",
+        })]
+    );
+}
+
+#[test]
+fn what_is_refused_late_is_told_as_what_is_refused_at_once() {
+    let world = World::with(json!({ "client_ip": { "from": "x-envoy-external-address" } }));
+    let more = [
+        ("x-request-id", "r1"),
+        ("x-envoy-external-address", "198.51.100.7"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    let bearer = bearer("u1");
+    let headers = [&more[..], &[("authorization", &bearer)]].concat();
+    let (mut late, _) = world.ask("POST", "/public?a=b", &headers, false);
+    late.body(101, false, at(1));
+    let at_once = [&headers[..], &[("content-length", "101")]].concat();
+    let (at_once, _) = world.ask("POST", "/public?a=b", &at_once, false);
+    assert_eq!(lines(&late), lines(&at_once));
+    assert_eq!(lines(&late)[0]["client_ip"], "198.51.100.7");
+    assert_eq!(answer(&late), answer(&at_once));
+    assert_eq!(answer(&late)["request_id"], "r1");
+    for name in ["api_guard.code", "api_guard.route", "api_guard.limit"] {
+        assert_eq!(state(&late, name), state(&at_once, name), "{name}");
+    }
+    assert_eq!(state(&late, "api_guard.route").as_deref(), Some("the public one"));
+    let is_grpc = |stream: &Watched<'_>| {
+        stream
+            .host
+            .done
+            .iter()
+            .any(|done| matches!(done, Done::Replied(reply, true) if reply.grpc_status == 8))
+    };
+    assert!(is_grpc(&late) && is_grpc(&at_once));
+}
+
+#[test]
+fn a_reply_is_one_for_grpc_where_the_request_was() {
+    let world = World::new();
+    for (content_type, expected) in [("application/grpc", true), ("application/json", false)] {
+        let more = [("content-type", content_type), ("authorization", "none")];
+        let (stream, _) = world.ask("POST", "/x", &more, false);
+        let reply = stream.host.done.iter().find_map(|done| {
+            if let Done::Replied(reply, is_grpc) = done { Some((reply.grpc_status, *is_grpc)) } else { None }
+        });
+        assert_eq!(reply, Some((16, expected)));
+    }
+}
+
+#[test]
+fn what_no_client_sent_is_told_as_empty() {
+    let world = World::new();
+    let (stream, _) = world.get("/x", &[("authorization", "none")]);
+    let line = &lines(&stream)[0];
+    assert_eq!((&line["request_id"], &line["route"]), (&json!(""), &json!(null)));
+    assert_eq!(answer(&stream).get("request_id"), None);
+    assert_eq!(state(&stream, "api_guard.route"), None);
+    assert_eq!(state(&stream, "api_guard.limit"), None);
+    assert_eq!(state(&stream, "api_guard.subject"), None);
+}
+
+#[test]
+fn what_a_client_sends_is_cut_in_lines() {
+    let world = World::new();
+    let long = "r".repeat(65);
+    let (stream, _) = world.get("/x", &[("authorization", "none"), ("x-request-id", &long)]);
+    assert_eq!(lines(&stream)[0]["request_id"], "r".repeat(64));
+}
+
+#[test]
+fn an_admitted_response_tells_once_of_the_limit_with_least_left() {
+    let world = wide();
+    let (mut stream, _) = world.get("/x", &[]);
+    assert!(stream.exchange.is_settled() && !stream.exchange.is_over());
+    assert_eq!(stream.response(), Flow::Continue);
+    let expected = [
+        ("ratelimit-policy", r#""narrow";q=4;w=60"#),
+        ("ratelimit", r#""narrow";r=3;t=20"#),
+        ("x-ratelimit-limit", "4"),
+        ("x-ratelimit-remaining", "3"),
+        ("x-ratelimit-reset", "20"),
+    ];
+    let names: Vec<_> = marks(&stream).iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, expected.map(|(name, _)| name));
+    for (name, value) in [expected[0], expected[2], expected[3]] {
+        assert!(marks(&stream).contains(&(name, value.to_owned())), "{:?}", marks(&stream));
+    }
+    assert!(stream.exchange.is_over());
+    assert_eq!(stream.response(), Flow::Continue);
+    assert_eq!(marks(&stream).len(), 5, "a second response is not marked");
+}
+
+#[test]
+fn a_late_refusal_tells_of_limits_and_an_early_one_does_not() {
+    let world = wide();
+    let (mut late, _) = world.post("/x", &[("content-length", "5")]);
+    late.body(101, true, at(1));
+    assert_eq!(late.refused(), Some("request_too_large"));
+    assert!(late.exchange.is_settled() && !late.exchange.is_over());
+    assert_eq!(late.response(), Flow::Continue);
+    assert!(marks(&late).contains(&("x-ratelimit-limit", "4".to_owned())));
+    let (mut early, _) = world.get("/x", &[("authorization", "none")]);
+    assert_eq!(early.response(), Flow::Continue);
+    assert_eq!(marks(&early), []);
+}
+
+#[test]
+fn limits_are_counted_whatever_becomes_of_the_request() {
+    let world = wide();
+    for (token, cache) in
+        [("Bearer a.b.c", "miss"), (bearer("u1").as_str(), "miss"), (bearer("u1").as_str(), "hit")]
+    {
+        let (stream, _) = world.get("/x", &[("authorization", token)]);
+        assert_eq!(world.counted(&stream, "api_guard_rate_limit_total.limit.wide.outcome.admitted"), 1);
+        assert_eq!(world.counted(&stream, &format!("api_guard_token_cache_total.outcome.{cache}")), 1);
+        let verified = usize::from(token == bearer("u1"));
+        assert_eq!(world.counted(&stream, "api_guard_key_used_total.kid.none"), verified);
+        assert_eq!(world.counted(&stream, "limit.narrow.outcome.admitted"), verified);
+    }
+}
+
+#[test]
+fn nearing_a_limit_is_logged_once_and_passes() {
+    let world = limits(json!([
+        { "name": "near", "max_requests": 4, "window_seconds": 60, "key": ["client_ip"], "warn_at_percent": 75 },
+    ]));
+    for (number, expected) in [0, 0, 1, 0].into_iter().enumerate() {
+        let (stream, _) = world.get("/public", &[]);
+        assert_eq!(stream.decided, [Decided::Allowed]);
+        let lines = lines(&stream);
+        assert_eq!(lines.len(), expected, "{number}");
+        assert!(lines.iter().all(|line| line["event"] == "limit_warned" && line["limit"] == "near"));
+        assert!(lines.iter().all(|line| line["client_ip"] == "192.0.2.1" && line["path"] == "/public"));
+    }
+}
+
+#[test]
+fn an_old_token_that_passes_is_logged_as_a_warning() {
+    let mut tokens = crate::configuration(json!({}))["tokens"].clone();
+    tokens["max_token_age_hours"] = json!(1);
+    let world = World::with(json!({ "tokens": tokens }));
+    let of_age = |hours: u64| {
+        let claims = json!({ "sub": "u1", "iat": START - hours * 3600, "exp": START + 3600 });
+        format!("Bearer {}", api_guard_testkit::token(&claims))
+    };
+    let (old, flow) = world.get("/x", &[("authorization", &of_age(2))]);
+    assert_eq!((flow, &old.decided[..]), (Flow::Continue, &[Decided::Allowed][..]));
+    let line = &lines(&old)[0];
+    assert_eq!((&line["event"], &line["code"]), (&json!("warned"), &json!("token_too_old")));
+    let (young, _) = world.get("/x", &[("authorization", &of_age(0))]);
+    assert_eq!(lines(&young).len(), 0);
+}
+
+#[test]
+fn a_flood_of_refusals_is_answered_each_and_logged_in_part() {
+    let world = World::new();
+    let mut logged = 0;
+    for _ in 0..100 {
+        let (stream, _) = world.get("/x", &[("authorization", "none")]);
+        assert_eq!(stream.decided, [Decided::Refused(Code::TokenMissing)]);
+        answer(&stream);
+        logged += lines(&stream).len();
+    }
+    assert_eq!(logged, 21);
+}
+
+#[test]
+fn what_would_be_refused_is_told_and_passes_in_report_mode() {
+    let world = World::new();
+    let (stream, flow) = world.get("/report", &[("authorization", "none"), ("x-auth-subject", "mine")]);
+    assert_eq!(flow, Flow::Continue);
+    assert_eq!(stream.decided, [Decided::WouldRefuse(Code::TokenMissing)]);
+    assert_eq!(state(&stream, "api_guard.code").as_deref(), Some("token_missing"));
+    assert_eq!(state(&stream, "api_guard.route").as_deref(), Some("/report"));
+    assert_eq!(lines(&stream)[0]["event"], "would_refuse");
+    assert!(stream.host.done.contains(&Done::Removed(b"x-auth-subject".to_vec())));
+}
+
+#[test]
+fn the_upstream_hears_who_was_verified_before_the_request_goes_on() {
+    let world = World::new();
+    let (stream, _) = world.get("/x", &[("x-auth-subject", "somebody else")]);
+    assert!(stream.host.done.contains(&Done::Set("x-auth-subject".to_owned(), b"u1".to_vec())));
+    let (stream, _) = world.get("/x", &[]);
+    assert!(stream.host.done.contains(&Done::Added("x-auth-subject".to_owned(), b"u1".to_vec())));
+    let (stream, _) = world.get("/x", &[("authorization", "none"), ("x-auth-subject", "mine")]);
+    let edits = |done: &Done| matches!(done, Done::Set(..) | Done::Added(..) | Done::Removed(_));
+    assert!(!stream.host.done.iter().any(edits), "what is refused needs no edit");
+}
+
+#[test]
+fn a_revoked_token_in_use_is_an_error_and_names_nobody_to_later_filters() {
+    let world = World::new();
+    world.ask("POST", "/auth/revoke", &[], true);
+    let (stream, _) = world.get("/x", &[]);
+    assert_eq!(stream.refused(), Some("token_revoked"));
+    let level = stream
+        .host
+        .done
+        .iter()
+        .find_map(|done| if let Done::Logged(line) = done { Some(line.level.as_str()) } else { None });
+    assert_eq!(level, Some("ERROR"));
+    assert_eq!(lines(&stream)[0]["sub"], "u1");
+    assert_eq!(state(&stream, "api_guard.subject"), None);
+}

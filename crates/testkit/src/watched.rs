@@ -1,0 +1,236 @@
+//! One stream under watch: what holds for every stream, whatever happens to it and in whatever order.
+//!
+//! Tests, the model and the fuzz target drive an [`Exchange`] through this, and each event is followed by the same checks.
+
+use api_guard_core::code::Code;
+use api_guard_core::engine::Engine;
+use api_guard_core::exchange::{Exchange, Flow};
+use api_guard_core::guard::Answer;
+use api_guard_core::time::UnixNanos;
+
+use crate::{Done, Process, Stream, bytes};
+
+/// What a stream was counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It passes.
+    Allowed,
+    /// It passes, and would have been refused.
+    WouldRefuse(Code),
+    /// It was refused.
+    Refused(Code),
+}
+
+/// An exchange, its host, and what they did so far.
+#[derive(Debug)]
+pub struct Watched<'e> {
+    /// The configuration at work.
+    pub engine: &'e Engine,
+    /// The stream's state.
+    pub exchange: Exchange,
+    /// The host, and everything it was told to do.
+    pub host: Stream<'e>,
+    /// What the stream was counted as, in order.
+    pub decided: Vec<Decided>,
+    /// How many of the host's actions were checked.
+    checked: usize,
+    /// Whether the host holds the request, or holds it back for good.
+    is_paused: bool,
+    has_gone_on: bool,
+    was_replied: bool,
+    was_resumed: bool,
+    was_over: bool,
+    questions: u32,
+}
+
+/// Which way an event concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Request,
+    Response,
+    Other,
+}
+
+impl<'e> Watched<'e> {
+    /// A stream of which nothing has come.
+    pub fn new(engine: &'e Engine, process: &'e Process) -> Self {
+        Self {
+            engine,
+            exchange: Exchange::default(),
+            host: Stream::new(process),
+            decided: Vec::new(),
+            checked: 0,
+            is_paused: false,
+            has_gone_on: false,
+            was_replied: false,
+            was_resumed: false,
+            was_over: false,
+            questions: 0,
+        }
+    }
+
+    /// Headers come.
+    pub fn headers(&mut self, headers: &[(&str, &str)], end_of_stream: bool, now: UnixNanos) -> Flow {
+        self.raw_headers(Some(bytes(headers)), end_of_stream, now)
+    }
+
+    /// Headers of any bytes come, or none that the host could give.
+    pub fn raw_headers<'r>(
+        &mut self,
+        headers: Option<impl IntoIterator<Item = (&'r [u8], &'r [u8])>>,
+        end_of_stream: bool,
+        now: UnixNanos,
+    ) -> Flow {
+        let flow = self.exchange.on_request_headers(self.engine, headers, end_of_stream, &mut self.host, now);
+        self.check(Event::Request, flow)
+    }
+
+    /// Part of the body comes: `size` is its own, or that of all so far while the request is held.
+    pub fn body(&mut self, size: u64, end_of_stream: bool, now: UnixNanos) -> Flow {
+        let flow = self.exchange.on_request_body(self.engine, size, end_of_stream, &mut self.host, now);
+        self.check(Event::Request, flow)
+    }
+
+    /// Trailers come.
+    pub fn trailers(&mut self, now: UnixNanos) -> Flow {
+        let flow = self.exchange.on_request_trailers(self.engine, &mut self.host, now);
+        self.check(Event::Request, flow)
+    }
+
+    /// The response's headers come.
+    pub fn response(&mut self) -> Flow {
+        let flow = self.exchange.on_response_headers(self.engine, &mut self.host);
+        self.check(Event::Response, flow)
+    }
+
+    /// An answer comes.
+    pub fn answer(&mut self, number: u32, answer: Answer, now: UnixNanos) {
+        self.exchange.on_answer(self.engine, number, answer, &mut self.host, now);
+        self.check(Event::Other, Flow::Pause);
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, now: UnixNanos) {
+        self.exchange.on_tick(self.engine, &mut self.host, now);
+        self.check(Event::Other, Flow::Pause);
+    }
+
+    /// Whether the request goes on: what of it comes now passes.
+    pub fn goes_on(&self) -> bool {
+        self.has_gone_on && !self.is_paused
+    }
+
+    /// The code of the refusal that was answered.
+    pub fn refused(&self) -> Option<&'static str> {
+        self.decided.iter().find_map(|decided| match decided {
+            Decided::Refused(code) => Some(code.as_str()),
+            Decided::Allowed | Decided::WouldRefuse(_) => None,
+        })
+    }
+
+    /// What the host did since the last check obeys the rules, and so does what becomes of the event.
+    fn check(&mut self, event: Event, flow: Flow) -> Flow {
+        let new: Vec<Done> = self.host.done.iter().skip(self.checked).cloned().collect();
+        self.checked = self.host.done.len();
+        assert!(!self.was_over || new.is_empty(), "a stream that is over did {new:?}");
+        let (gone_on_before, replied_before) = (self.has_gone_on, self.was_replied);
+        for (number, done) in new.iter().enumerate() {
+            assert!(
+                !replied_before || matches!(done, Done::Marked(..)),
+                "after its answer the stream did {done:?}"
+            );
+            match done {
+                Done::Replied(reply, _) => {
+                    assert!(!self.was_replied, "a second answer: {reply:?}");
+                    self.was_replied = true;
+                    match self.decided.last() {
+                        Some(Decided::Refused(code)) => assert_eq!(reply.status, code.status()),
+                        Some(Decided::Allowed | Decided::WouldRefuse(_)) => assert_eq!(reply.status, 200),
+                        None => panic!("an answer that nothing was counted for: {reply:?}"),
+                    }
+                }
+                Done::Resumed => {
+                    assert_eq!(event, Event::Other, "only a host that is not asking has to be told");
+                    assert!(self.is_paused && !self.was_resumed, "resumed, though nothing was held");
+                    assert!(!self.was_replied && !self.decided.is_empty(), "resumed unjudged");
+                    (self.was_resumed, self.is_paused, self.has_gone_on) = (true, false, true);
+                }
+                Done::Counted(counter) => {
+                    if let Some(decided) = decided(self.engine, *counter) {
+                        self.count(decided, gone_on_before, new.get(number..).unwrap_or_default());
+                    }
+                }
+                Done::Removed(_) | Done::Added(..) | Done::Set(..) => {
+                    assert!(!self.has_gone_on && self.decided.is_empty(), "edited too late: {done:?}");
+                }
+                Done::Asked(number, _) => {
+                    assert!(self.decided.is_empty(), "asked after the decision");
+                    assert!(self.questions < *number, "question {number} for the second time");
+                    self.questions = *number;
+                }
+                Done::Marked(..) => assert_eq!(event, Event::Response, "{done:?}"),
+                Done::FilterState(..) | Done::Logged(_) => {}
+            }
+        }
+        match event {
+            Event::Request => {
+                if flow == Flow::Continue {
+                    assert!(!self.was_replied, "goes on after its answer");
+                    assert!(!self.decided.is_empty(), "goes on unjudged");
+                    self.has_gone_on = true;
+                }
+                self.is_paused = flow == Flow::Pause;
+            }
+            Event::Response => {
+                let answers = self.was_replied && !replied_before;
+                assert_eq!(flow == Flow::Pause, answers, "a response is held back exactly if it is replaced");
+            }
+            Event::Other => {}
+        }
+        let is_over = self.exchange.is_over();
+        assert!(!self.was_over || is_over, "over, and then no longer");
+        assert!(!(self.exchange.wants_ticks() && self.exchange.is_settled()), "settled, and waits");
+        assert!(!is_over || self.exchange.is_settled());
+        self.was_over = is_over;
+        flow
+    }
+
+    /// A stream is decided once. What passes may turn out too large, which is counted too.
+    fn count(&mut self, decided: Decided, gone_on_before: bool, rest: &[Done]) {
+        match self.decided.as_slice() {
+            [] => {}
+            [Decided::Allowed | Decided::WouldRefuse(_)] => {
+                let late =
+                    [Decided::Refused(Code::RequestTooLarge), Decided::WouldRefuse(Code::RequestTooLarge)];
+                assert!(late.contains(&decided), "{decided:?} after {:?}", self.decided);
+                // What was asked about may have been too large already when it was admitted.
+                assert!(gone_on_before || self.questions > 0, "too large, and it had not gone on");
+            }
+            [Decided::Refused(_), ..] | [_, _, ..] => panic!("{decided:?} after {:?}", self.decided),
+        }
+        self.decided.push(decided);
+        let (code, carried_out) = match decided {
+            Decided::Allowed => return,
+            Decided::WouldRefuse(code) => (code, false),
+            Decided::Refused(code) => (code, true),
+        };
+        let told = Done::FilterState("api_guard.code", code.as_str().into());
+        assert!(rest.contains(&told), "{decided:?} is not told to later filters");
+        let answers = rest.iter().any(|done| matches!(done, Done::Replied(..)));
+        assert_eq!(answers, carried_out, "{decided:?}");
+    }
+}
+
+/// What a counter says of a stream's decision, if it says anything.
+fn decided(engine: &Engine, counter: usize) -> Option<Decided> {
+    let name = engine.counters().names().get(counter).expect("a counter of this engine");
+    let (decision, code) =
+        name.strip_prefix("api_guard_requests_total.decision.")?.split_once(".code.").expect("a code");
+    let code = || Code::ALL.iter().copied().find(|known| known.as_str() == code).expect("a known code");
+    Some(match decision {
+        "allowed" => Decided::Allowed,
+        "would_refuse" => Decided::WouldRefuse(code()),
+        "refused" => Decided::Refused(code()),
+        other => panic!("an unknown decision: {other}"),
+    })
+}

@@ -1,0 +1,475 @@
+//! The model: what becomes of one stream, rule by rule, told by what has happened to it.
+
+use api_guard_core::code::Code;
+use api_guard_core::exchange::Flow;
+use api_guard_testkit::Decided;
+
+/// The largest body of most paths, bytes.
+pub(crate) const MOST: u64 = 100;
+/// From when on the second key is known, milliseconds after the start.
+pub(crate) const KNOWN_FROM: i64 = 0;
+/// Callers: each has a token of either key.
+pub(crate) const CALLERS: usize = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    Plain,
+    Public,
+    Large,
+    Report,
+    Denied,
+    Endpoint,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    None,
+    Bad,
+    /// Of this caller; with the second key, or the first.
+    Good {
+        caller: usize,
+        second_key: bool,
+    },
+}
+
+/// What a client asks for, and what its host is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) given: bool,
+    pub(crate) post: bool,
+    pub(crate) path: Path,
+    pub(crate) credential: Credential,
+    pub(crate) length: Option<u64>,
+    pub(crate) grpc: bool,
+    /// Whether the request ends with its headers.
+    pub(crate) ends: bool,
+    pub(crate) cannot_ask: bool,
+    pub(crate) refuses_edits: bool,
+    pub(crate) refuses_body: bool,
+    /// What a revocation asks for makes sense.
+    pub(crate) makes_sense: bool,
+}
+
+/// What all streams of a worker have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// By caller and key.
+    revoked: [[bool; 2]; CALLERS],
+    /// Whether the host delivers bodies of held requests, once it is known.
+    holds: Option<bool>,
+    /// Whether responses tell of limits.
+    tells: bool,
+}
+
+enum Judged {
+    Ask,
+    Refused(Code),
+    Passes { reported: Option<Code>, plan: Plan },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Plan {
+    Unlimited,
+    Counted(u64),
+    Held(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its headers are still to come.
+    New,
+    /// Answered, or out of order.
+    Over,
+    /// It goes on; so many bytes more may come.
+    Flows {
+        left: Option<u64>,
+    },
+    Waits {
+        since: i64,
+        had: u64,
+    },
+    /// Until its body has ended; for the endpoint, or the upstream.
+    Held {
+        since: i64,
+        had: u64,
+        most: u64,
+        declared: bool,
+        watched: bool,
+    },
+    HostAnswers,
+}
+
+/// One stream: what was asked, and what should have come of it so far.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) asked: Asked,
+    phase: Phase,
+    reported: Option<Code>,
+    /// Of the body, while it waits for an answer.
+    came: u64,
+    ended: bool,
+    to_tell: bool,
+    /// What the host has received.
+    pub(crate) received: u64,
+    pub(crate) host_answered: bool,
+    pub(crate) decided: Vec<Decided>,
+    pub(crate) reply: Option<u16>,
+    pub(crate) resumed: bool,
+    pub(crate) questions: u32,
+    pub(crate) marked: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(tells: bool) -> Self {
+        Self { tells, ..Self::default() }
+    }
+}
+
+impl Life {
+    pub(crate) fn new(asked: Asked) -> Self {
+        Self {
+            asked,
+            phase: Phase::New,
+            reported: None,
+            came: 0,
+            ended: false,
+            to_tell: false,
+            received: 0,
+            host_answered: false,
+            decided: Vec::new(),
+            reply: None,
+            resumed: false,
+            questions: 0,
+            marked: false,
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        let settled = match self.phase {
+            Phase::Over => true,
+            Phase::Flows { left: None } => self.ended,
+            Phase::Flows { left: Some(_) }
+            | Phase::New
+            | Phase::Waits { .. }
+            | Phase::Held { .. }
+            | Phase::HostAnswers => false,
+        };
+        settled && !self.to_tell
+    }
+
+    pub(crate) fn wants_ticks(&self) -> bool {
+        matches!(self.phase, Phase::Waits { .. } | Phase::Held { watched: true, .. })
+    }
+
+    pub(crate) fn headers(&mut self, shared: &mut Shared, now: i64) -> Flow {
+        if self.phase != Phase::New {
+            self.phase = Phase::Over;
+            return Flow::Pause;
+        }
+        self.phase = Phase::Over;
+        self.ended = self.asked.ends;
+        match self.asked.judge(shared, now) {
+            Judged::Ask if self.asked.cannot_ask => {
+                self.settle(self.asked.judge_at_last(shared, now), shared, now)
+            }
+            Judged::Ask => {
+                self.questions += 1;
+                self.phase = Phase::Waits { since: now, had: self.received };
+                Flow::Pause
+            }
+            judged @ (Judged::Refused(_) | Judged::Passes { .. }) => self.settle(judged, shared, now),
+        }
+    }
+
+    /// `size`: of this piece where the request flows, else of all that came.
+    pub(crate) fn body(&mut self, size: u64, end: bool, shared: &mut Shared) -> Flow {
+        self.ended |= end;
+        match self.phase {
+            Phase::New => self.phase = Phase::Over,
+            Phase::Over | Phase::HostAnswers => {}
+            Phase::Waits { .. } => {
+                self.came = size;
+                if self.asked.limit_while_it_waits().is_some_and(|most| size > most) {
+                    self.too_large();
+                }
+            }
+            Phase::Flows { left: None } => return Flow::Continue,
+            Phase::Flows { left: Some(left) } if size <= left => {
+                self.phase = Phase::Flows { left: (!end).then(|| left - size) };
+                return Flow::Continue;
+            }
+            Phase::Flows { .. } if self.asked.path == Path::Report => {
+                self.decided.push(Decided::WouldRefuse(Code::RequestTooLarge));
+                self.phase = Phase::Flows { left: None };
+                return Flow::Continue;
+            }
+            Phase::Flows { .. } => self.refuse(Code::RequestTooLarge),
+            Phase::Held { since, had, most, declared, .. } => {
+                shared.holds = Some(true);
+                self.phase = Phase::Held { since, had, most, declared, watched: false };
+                if size > most {
+                    self.too_large();
+                } else if end {
+                    return self.held_to_its_end(shared);
+                }
+            }
+        }
+        Flow::Pause
+    }
+
+    pub(crate) fn trailers(&mut self, shared: &mut Shared) -> Flow {
+        self.ended = true;
+        match self.phase {
+            Phase::New => self.phase = Phase::Over,
+            Phase::Over | Phase::HostAnswers | Phase::Waits { .. } => {}
+            Phase::Flows { .. } => {
+                self.phase = Phase::Flows { left: None };
+                return Flow::Continue;
+            }
+            Phase::Held { .. } => return self.held_to_its_end(shared),
+        }
+        Flow::Pause
+    }
+
+    pub(crate) fn response(&mut self) -> Flow {
+        if self.phase == Phase::HostAnswers {
+            self.refuse(Code::RequestTooLarge);
+            return Flow::Pause;
+        }
+        self.marked |= self.to_tell;
+        self.to_tell = false;
+        Flow::Continue
+    }
+
+    pub(crate) fn answer(&mut self, number: u32, shared: &mut Shared, now: i64) {
+        if matches!(self.phase, Phase::Waits { .. }) && number == self.questions {
+            self.judge_again(shared, now);
+        }
+    }
+
+    pub(crate) fn tick(&mut self, shared: &mut Shared, now: i64) {
+        match &mut self.phase {
+            Phase::Waits { since, .. } => {
+                *since = now.min(*since);
+                if now - *since >= 500 {
+                    self.judge_again(shared, now);
+                }
+            }
+            Phase::Held { watched, .. } if shared.holds == Some(true) => *watched = false,
+            Phase::Held { since, had, declared, most, .. } => {
+                if self.received > *had {
+                    shared.holds = Some(false);
+                }
+                let waits = shared.holds.is_none();
+                // Whoever is released for another reason asks for no time any more.
+                if waits {
+                    *since = now.min(*since);
+                }
+                let most = *most;
+                if waits && (*declared || now - *since < 5000) {
+                    return;
+                }
+                if self.asked.path == Path::Endpoint {
+                    self.refuse(Code::InternalFault);
+                } else {
+                    self.pass();
+                    self.resumed = true;
+                    self.phase = Phase::Flows { left: Some(most) };
+                }
+            }
+            Phase::New | Phase::Over | Phase::Flows { .. } | Phase::HostAnswers => {}
+        }
+    }
+
+    fn judge_again(&mut self, shared: &mut Shared, now: i64) {
+        let judged = self.asked.judge_at_last(shared, now);
+        if self.settle(judged, shared, now) == Flow::Continue {
+            self.resumed = true;
+        }
+    }
+
+    /// What comes of a request that was judged, with what came of its body before.
+    fn settle(&mut self, judged: Judged, shared: &mut Shared, now: i64) -> Flow {
+        let (reported, plan) = match judged {
+            Judged::Refused(code) => {
+                self.refuse(code);
+                return Flow::Pause;
+            }
+            Judged::Passes { reported, plan } => (reported, plan),
+            Judged::Ask => panic!("asked for the second time"),
+        };
+        let had = if let Phase::Waits { had, .. } = self.phase { had } else { self.received };
+        self.reported = reported;
+        // Where the form is wrong, limits that do not enforce by themselves are not asked.
+        self.to_tell = shared.tells && reported != Some(Code::RequestTooLarge);
+        let watched = shared.holds != Some(true);
+        let held = |most, declared| Phase::Held { since: now, had, most, declared, watched };
+        if self.asked.path == Path::Endpoint {
+            if self.asked.ends {
+                return self.revoke(shared);
+            }
+            self.phase = match plan {
+                Plan::Unlimited => held(0, false),
+                Plan::Counted(most) => held(most, true),
+                Plan::Held(most) => held(most, false),
+            };
+        } else {
+            if self.asked.refuses_edits && self.asked.caller(shared, now).is_some() {
+                self.to_tell = false;
+                self.refuse(Code::InternalFault);
+                return Flow::Pause;
+            }
+            match plan {
+                Plan::Held(most) if shared.holds != Some(false) => self.phase = held(most, false),
+                Plan::Held(most) | Plan::Counted(most) => {
+                    self.pass();
+                    self.phase = Phase::Flows { left: Some(most) };
+                }
+                Plan::Unlimited => {
+                    self.pass();
+                    self.phase = Phase::Flows { left: None };
+                }
+            }
+        }
+        let ended = self.ended && self.phase != Phase::Flows { left: None };
+        if ended || self.came > 0 {
+            return self.body(self.came, self.ended, shared);
+        }
+        if matches!(self.phase, Phase::Flows { .. }) { Flow::Continue } else { Flow::Pause }
+    }
+
+    fn held_to_its_end(&mut self, shared: &mut Shared) -> Flow {
+        if self.asked.path == Path::Endpoint {
+            return if self.asked.refuses_body {
+                self.refuse(Code::InternalFault);
+                Flow::Pause
+            } else {
+                self.revoke(shared)
+            };
+        }
+        self.pass();
+        self.phase = Phase::Flows { left: None };
+        Flow::Continue
+    }
+
+    fn revoke(&mut self, shared: &mut Shared) -> Flow {
+        self.phase = Phase::Over;
+        let Credential::Good { caller, second_key } = self.asked.credential else {
+            panic!("nobody was let in")
+        };
+        if self.asked.makes_sense || self.asked.ends {
+            shared.revoked[caller][usize::from(second_key)] = true;
+            self.pass();
+            self.reply = Some(200);
+        } else {
+            self.refuse(Code::RequestMalformed);
+        }
+        Flow::Pause
+    }
+
+    fn pass(&mut self) {
+        self.decided.push(self.reported.map_or(Decided::Allowed, Decided::WouldRefuse));
+    }
+
+    fn too_large(&mut self) {
+        if self.host_answered {
+            self.phase = Phase::HostAnswers;
+        } else {
+            self.refuse(Code::RequestTooLarge);
+        }
+    }
+
+    fn refuse(&mut self, code: Code) {
+        self.phase = Phase::Over;
+        self.decided.push(Decided::Refused(code));
+        self.reply = Some(code.status());
+    }
+}
+
+impl Asked {
+    fn most(&self) -> u64 {
+        if self.path == Path::Large { 2_000_000 } else { MOST }
+    }
+
+    /// Whose identity the upstream may rely on.
+    fn caller(&self, shared: &Shared, now: i64) -> Option<usize> {
+        match self.credential {
+            Credential::Good { caller, second_key }
+                if self.path != Path::Public
+                    && !shared.revoked[caller][usize::from(second_key)]
+                    && (!second_key || now >= KNOWN_FROM) =>
+            {
+                Some(caller)
+            }
+            Credential::Good { .. } | Credential::None | Credential::Bad => None,
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        if self.ends || self.length == Some(0) {
+            Plan::Unlimited
+        } else if self.length.is_some() || self.grpc || matches!(self.path, Path::Large | Path::Report) {
+            Plan::Counted(self.most())
+        } else {
+            Plan::Held(self.most())
+        }
+    }
+
+    fn limit_while_it_waits(&self) -> Option<u64> {
+        match self.plan() {
+            Plan::Counted(most) | Plan::Held(most) => (self.path != Path::Report).then_some(most),
+            Plan::Unlimited => None,
+        }
+    }
+
+    fn judge(&self, shared: &Shared, now: i64) -> Judged {
+        let Some(fault) = self.fault(shared, now) else {
+            return Judged::Passes { reported: None, plan: self.plan() };
+        };
+        match fault {
+            Code::TokenKeyUnknown => Judged::Ask,
+            Code::InternalFault => Judged::Refused(fault),
+            code if self.path == Path::Report => {
+                Judged::Passes { reported: Some(code), plan: Plan::Unlimited }
+            }
+            code => Judged::Refused(code),
+        }
+    }
+
+    /// Where an unknown key stays unknown.
+    fn judge_at_last(&self, shared: &Shared, now: i64) -> Judged {
+        match self.judge(shared, now) {
+            Judged::Ask if self.path == Path::Report => {
+                Judged::Passes { reported: Some(Code::TokenKeyUnknown), plan: Plan::Unlimited }
+            }
+            Judged::Ask => Judged::Refused(Code::TokenKeyUnknown),
+            judged @ (Judged::Refused(_) | Judged::Passes { .. }) => judged,
+        }
+    }
+
+    /// The first thing that is wrong.
+    fn fault(&self, shared: &Shared, now: i64) -> Option<Code> {
+        if !self.given {
+            return Some(Code::InternalFault);
+        }
+        if self.path == Path::Endpoint && !self.post {
+            return Some(Code::MethodNotAllowed);
+        }
+        if self.length.is_some_and(|length| length > self.most()) {
+            return Some(Code::RequestTooLarge);
+        }
+        if self.path == Path::Public {
+            return None;
+        }
+        match self.credential {
+            Credential::None => Some(Code::TokenMissing),
+            Credential::Bad => Some(Code::TokenMalformed),
+            Credential::Good { second_key: true, .. } if now < KNOWN_FROM => Some(Code::TokenKeyUnknown),
+            Credential::Good { caller, second_key } if shared.revoked[caller][usize::from(second_key)] => {
+                Some(Code::TokenRevoked)
+            }
+            Credential::Good { .. } if self.path == Path::Denied => Some(Code::RouteDenied),
+            Credential::Good { .. } => None,
+        }
+    }
+}
