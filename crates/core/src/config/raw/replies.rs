@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawReplies {
-    /// "full" explains; "code" gives the code alone.
+    /// "full" explains the refusal; "code" gives only its code.
     pub detail: Detail,
     /// Which header families tell clients about limits.
     pub rate_limit_headers: RateLimitHeaders,

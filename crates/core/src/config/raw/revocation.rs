@@ -14,11 +14,11 @@ use schemars::JsonSchema;
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawRevocation {
-    /// Refused from configuration: survives restarts.
+    /// Tokens refused by the configuration itself, which survives restarts.
     pub denied: RawDenied,
     /// Where tokens are revoked at run time; null = off.
     pub endpoint: Option<RawEndpoint>,
-    /// Entries at a time, 1 to 16777216.
+    /// The largest number of revocations at a time, 1 to 16777216.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::cells::MAX_TABLE_CAPACITY)))]
     pub capacity: u64,
 }
@@ -56,7 +56,7 @@ fields!(RawDenied { jti, sub, kid, sub_issued_before });
 pub struct RawEndpoint {
     /// The path, without parameters.
     pub path: String,
-    /// What revoking another subject's tokens needs.
+    /// The permissions needed to revoke another subject's tokens.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub required_permissions: Vec<String>,
 }

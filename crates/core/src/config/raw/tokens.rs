@@ -1,4 +1,4 @@
-//! Sections `tokens`, but for its keys, and `roles`.
+//! Sections `tokens` (without its keys) and `roles`.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 #[cfg_attr(feature = "schema", schemars(extend("required" = ["keys"])))]
 pub struct RawTokens {
-    /// At least one key; two at a time while rotating.
+    /// The keys that tokens are verified with: at least one, two during a rotation.
     #[cfg_attr(feature = "schema", schemars(required, length(min = 1)))]
     pub keys: Vec<RawKey>,
     /// Where a request may carry its token.
@@ -31,12 +31,12 @@ pub struct RawTokens {
     pub audiences: Vec<String>,
     /// Tolerance for `exp` and `nbf`, seconds.
     pub clock_skew_seconds: u64,
-    /// Age by `iat` from which a token is too old, hours.
+    /// The age by `iat` above which a token is too old, hours.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_token_age_hours: u64,
     /// "warn" lets a token that is too old pass, "reject" refuses it.
     pub token_too_old: TooOld,
-    /// Longer tokens are refused unread, bytes.
+    /// The longest token, bytes; longer ones are refused unread.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_token_bytes: u64,
     /// The claim with the permissions; dots go into objects.
@@ -85,7 +85,7 @@ names!(TooOld { "warn" => Warn, "reject" => Reject });
 
 names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => ScopeToken });
 
-/// One place of a token: exactly one of `header`, `cookie`, `query`.
+/// One source of tokens: exactly one of `header`, `cookie`, `query`.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
