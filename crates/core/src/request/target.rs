@@ -1,19 +1,18 @@
-//! Which resource does `:path` name, and would everybody behind us read it alike?
+//! Which resource does `:path` name, and would every component after this one read it alike?
 //!
-//! A path that a backend, a proxy or a framework could take for another one is refused, not repaired: what a
-//! lenient reader makes of it is anybody's guess. What is left has one reading, its decoded text (RFC 3986
-//! sections 2.1, 2.3, 3.3 and 6.2.2), and that text is what routes, bindings and keys compare.
-//! This module knows no routes, and of the query only where it begins.
+//! A path that a backend, a proxy or a framework could read differently is refused, not repaired. Any other path has
+//! one reading, its decoded text (RFC 3986 sections 2.1, 2.3, 3.3 and 6.2.2), which routes, bindings and keys compare.
+//! This module knows no routes, and about the query only where it begins.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The request target, read. Its path is free of dot segments, empty segments, parameters and controls, and
-/// decoding it a second time changes nothing.
+/// A request target. Its path has no dot segments, empty segments, parameters or control characters, and decoding it a
+/// second time changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target<'a> {
-    // INVARIANT: starts with `/`; ends with `/` only where it is the root; no segment is empty, `.` or `..`; no `/`
-    // in it came from an encoded one. `route::Tree` splits at `/` on the strength of this.
+    // INVARIANT: starts with `/`; ends with `/` only if it is the root; no segment is empty, `.` or `..`; no `/`
+    // was encoded. `route::Tree` relies on this when it splits at `/`.
     path: Cow<'a, str>,
     raw_path: &'a str,
     query: Option<&'a [u8]>,
@@ -22,13 +21,13 @@ pub struct Target<'a> {
 /// Why a target is refused (400).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TargetProblem {
-    /// No path at all: empty, `*`, an authority or the absolute form.
+    /// Not a path: empty, `*`, an authority or the absolute form.
     Malformed,
-    /// Somebody could read the path as another one.
+    /// Another component could read the path differently.
     Ambiguous(Reason),
 }
 
-/// What makes a path ambiguous. Of several faults, the leftmost that shows without decoding is named.
+/// What makes a path ambiguous. Of several faults, this names the leftmost one that is visible without decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// `.` or `..` as a whole segment.
@@ -39,13 +38,13 @@ pub enum Reason {
     Backslash,
     /// `%2F`.
     EncodedSlash,
-    /// `;` or `%3B`: some servers drop it and what follows.
+    /// `;` or `%3B`: some servers drop it and the text after it.
     Parameter,
     /// `#`: some readers end the path there.
     Fragment,
     /// A percent-encoded letter, digit, `-`, `.`, `_` or `~` (RFC 3986 section 2.3), such as `%61` for `a`.
     EncodedUnreserved,
-    /// `%25` with two hexadecimal digits behind it: a second decoder would find another character.
+    /// `%25` followed by two hexadecimal digits: a second decoder would find another character.
     DoubleEncoding,
     /// `%` without two hexadecimal digits.
     BadPercent,
@@ -55,18 +54,22 @@ pub enum Reason {
     Space,
     /// A raw byte above 0x7F.
     NonAscii,
-    /// Percent-encoded bytes that are not UTF-8, overlong forms among them.
+    /// Percent-encoded bytes that are not UTF-8, including overlong forms.
     NotUtf8,
 }
 
 impl<'a> Target<'a> {
-    /// Reads the value of `:path`. Allocates only where the path has percent-encodings.
+    /// Reads the value of `:path`. Allocates only if the path has percent-encodings.
+    ///
+    /// # Errors
+    ///
+    /// [`TargetProblem`] says why the path is refused.
     pub fn read(raw: &'a [u8]) -> Result<Self, TargetProblem> {
         if raw.first() != Some(&b'/') {
             return Err(TargetProblem::Malformed);
         }
         let Scan { path, query, encoded } = scan(raw)?;
-        // Always true here: the scan lets nothing but ASCII pass.
+        // Never fails, because the scan accepts only ASCII.
         let raw_path = str::from_utf8(path).map_err(|_| Reason::NonAscii)?;
         let trimmed = match raw_path.strip_suffix('/') {
             Some("") | None => raw_path,
@@ -79,7 +82,7 @@ impl<'a> Target<'a> {
         Ok(Self { path, raw_path, query })
     }
 
-    /// What stands for a path that cannot be read.
+    /// The root, which replaces a path that cannot be read.
     pub(crate) const fn root() -> Self {
         Self { path: Cow::Borrowed("/"), raw_path: "/", query: None }
     }
@@ -89,19 +92,19 @@ impl<'a> Target<'a> {
         &self.path
     }
 
-    /// The path as sent, without the query: for logs. ASCII without controls.
+    /// The path as sent, without the query, for logs. ASCII without control characters.
     pub fn raw_path(&self) -> &'a str {
         self.raw_path
     }
 
-    /// The bytes after the first `?`, if there is one, as sent. Credentials may live here: never to be logged.
+    /// The bytes after the first `?`, as sent, if there is one. Must not be logged: they may contain credentials.
     pub fn query(&self) -> Option<&'a [u8]> {
         self.query
     }
 }
 
 impl TargetProblem {
-    /// What is wrong, in words of our own: nothing that the client sent.
+    /// What is wrong. The text contains nothing that the client sent.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Malformed => "the path must begin with `/`",
@@ -111,7 +114,7 @@ impl TargetProblem {
 }
 
 impl Reason {
-    /// What is wrong, in words of our own: nothing that the client sent.
+    /// What is wrong. The text contains nothing that the client sent.
     pub const fn text(self) -> &'static str {
         match self {
             Self::DotSegment => "the path has a `.` or `..` segment",
@@ -151,7 +154,7 @@ impl fmt::Display for Reason {
 
 impl std::error::Error for TargetProblem {}
 
-/// Decodes every percent-encoding of `text`, once.
+/// Decodes every percent-encoding in `text` once.
 pub(crate) fn decode(text: &str) -> Result<String, Reason> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -171,7 +174,7 @@ struct Scan<'a> {
     encoded: bool,
 }
 
-/// What the current segment consists of so far.
+/// The contents of the current segment so far.
 enum Segment {
     Empty,
     Dot,
@@ -179,7 +182,7 @@ enum Segment {
     Ordinary,
 }
 
-/// One pass over the bytes up to the query: refuses all that shows without decoding.
+/// Goes once over the bytes up to the query, and refuses every fault that is visible without decoding.
 fn scan(raw: &[u8]) -> Result<Scan<'_>, Reason> {
     let mut rest = raw.get(1..).unwrap_or_default();
     let mut segment = Segment::Empty;
@@ -225,7 +228,7 @@ fn scan(raw: &[u8]) -> Result<Scan<'_>, Reason> {
     Ok(Scan { path, query, encoded })
 }
 
-/// Judges the percent-encoding whose `%` stands just before `rest`; what follows it.
+/// Checks the percent-encoding whose `%` comes just before `rest`, and returns what follows it.
 fn after_percent(rest: &[u8]) -> Result<&[u8], Reason> {
     let [high, low, after @ ..] = rest else { return Err(Reason::BadPercent) };
     match pair(Some(*high), Some(*low)).ok_or(Reason::BadPercent)? {
@@ -233,12 +236,12 @@ fn after_percent(rest: &[u8]) -> Result<&[u8], Reason> {
         b'/' => Err(Reason::EncodedSlash),
         b'\\' => Err(Reason::Backslash),
         b';' => Err(Reason::Parameter),
-        // Digits of the inner encoding that are encoded themselves are encoded unreserved characters: refused anyway.
+        // If digits of the inner encoding are encoded themselves, they are refused as encoded unreserved characters.
         b'%' => match after {
             [high, low, ..] if pair(Some(*high), Some(*low)).is_some() => Err(Reason::DoubleEncoding),
             _ => Ok(after),
         },
-        // Controls and the bytes from 0x80 on are judged in the decoded text, as characters.
+        // Control characters and bytes from 0x80 on are checked in the decoded text.
         _ => Ok(after),
     }
 }
