@@ -16,9 +16,9 @@ use crate::lookup::Lookup;
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum PermissionFormat {
-    /// `^[a-z_]+:[a-z_]+$`
+    /// Lower-case letters and _ on both sides of one colon: `^[a-z_]+:[a-z_]+$`.
     ResourceAction,
-    /// RFC 6749 section 3.3.
+    /// A scope-token of RFC 6749 section 3.3.
     ScopeToken,
 }
 

@@ -143,9 +143,4 @@ impl Policy {
     pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
         self.tokens.keys.kids()
     }
-
-    /// Whether any limit of this configuration, `auth_failure_limit` included, counts by the client's address.
-    pub fn counts_addresses(&self) -> bool {
-        self.auth_failures.is_some() || self.limits.iter().any(|limit| limit.key.contains(&KeyPart::ClientIp))
-    }
 }

@@ -85,7 +85,7 @@ pub struct RawTiers {
     /// Tier to number of requests.
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "std::collections::BTreeMap<String, u64>", extend("minProperties" = 1))
+        schemars(with = "std::collections::BTreeMap<String, u64>", extend("minProperties" = 1, "default" = {}))
     )]
     pub values: Named<u64>,
     /// The number for every other value, and for tokens without the claim.
@@ -95,7 +95,7 @@ pub struct RawTiers {
 
 fields!(RawTiers { claim, values, default });
 
-/// Section `auth_failure_limit`.
+/// Section auth_failure_limit.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -111,7 +111,7 @@ pub struct RawAuthFailureLimit {
 
 fields!(RawAuthFailureLimit { max_failures, window_seconds });
 
-/// Section `client_ip`.
+/// Section client_ip.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]

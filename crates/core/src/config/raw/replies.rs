@@ -9,7 +9,7 @@ use crate::policy::{Detail, RateLimitHeaders};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `replies`.
+/// Section replies.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]

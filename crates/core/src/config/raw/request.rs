@@ -10,7 +10,7 @@ use crate::policy::CorsPreflight;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `request`.
+/// Section request.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]

@@ -9,7 +9,7 @@ use crate::json::Path;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `revocation`.
+/// Section revocation.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -31,7 +31,7 @@ impl Default for RawRevocation {
     }
 }
 
-/// Section `revocation.denied`.
+/// Section revocation.denied.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -43,13 +43,13 @@ pub struct RawDenied {
     /// Key identifiers.
     pub kid: Vec<String>,
     /// Subject to Unix time: tokens issued before it are refused.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>", extend("default" = {})))]
     pub sub_issued_before: Named<u64>,
 }
 
 fields!(RawDenied { jti, sub, kid, sub_issued_before });
 
-/// Section `revocation.endpoint`.
+/// Section revocation.endpoint.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]

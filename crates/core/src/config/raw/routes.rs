@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 pub struct RawRoute {
     /// The name in logs, metrics and filter state; default: the path.
     pub name: Option<String>,
-    /// Literal segments, `{name}` for one segment, `{*name}` for the rest.
+    /// Literal segments, {name} for one segment, {*name} for the rest.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub path: Option<String>,
     /// Hosts of the route, such as "api.example.com" or "*.example.org"; absent = any.
@@ -36,7 +36,7 @@ pub struct RawRoute {
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub any_permissions: Option<Vec<String>>,
     /// Path parameter to claim: they must be equal.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>", extend("default" = {})))]
     pub bind: Named<String>,
     /// Overrides request.content_types.
     pub content_types: Option<Vec<String>>,
