@@ -5,7 +5,7 @@
 //! they need as arguments: the request, this worker's memory, the host's shared cells and the time. They decide and
 //! spend; [`crate::effect`] turns the decision into what the client and the upstream see.
 //!
-//! A new step is a line in [`Visit::take_steps`], a [`Stage`], and a file beside this one that takes values and returns
+//! A new step is a line in `Visit::take_steps`, a [`Stage`], and a file beside this one that takes values and returns
 //! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
 
 mod authenticate;

@@ -52,7 +52,7 @@ pub(crate) struct Roles {
     pub(crate) granted: Vec<Vec<String>>,
 }
 
-/// A token whose signature is valid and whose claims have the right form. Only [`TokenPolicy::verify`] makes one. Its
+/// A token whose signature is valid and whose claims have the right form. Only [`Policy::verify`](crate::policy::Policy::verify) makes one. Its
 /// times are judged again on every use, by [`TokenPolicy::judge_times`].
 #[derive(Debug)]
 pub struct Verified {

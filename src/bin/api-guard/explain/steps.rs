@@ -183,7 +183,7 @@ impl Explained<'_, '_> {
                     self.route_or_request("max_request_size_bytes", is_set)
                 }
                 Some(FormFault::Malformed(_) | FormFault::PathAmbiguous(_)) | None => {
-                    "applies to every request".to_owned()
+                    "holds for every request".to_owned()
                 }
             },
             Denial::RateLimited(over) => over
