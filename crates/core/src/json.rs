@@ -181,7 +181,7 @@ mod tests {
     fn repeated_names_are_found_at_any_depth_and_under_any_spelling() {
         let mut repeated = Vec::new();
         read(br#"{"a":[{"b":1,"\u0062":2}],"c":1,"c":2}"#, &mut repeated).unwrap();
-        let places: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
-        assert_eq!(places, ["/a/0/b", "/c"]);
+        let pointers: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
+        assert_eq!(pointers, ["/a/0/b", "/c"]);
     }
 }

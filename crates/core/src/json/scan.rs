@@ -364,7 +364,7 @@ mod tests {
         }
     }
 
-    /// JSON texts, most of them well-formed and some changed in one place.
+    /// JSON texts, most of them well-formed and some with one change.
     fn texts() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("null".to_owned()),
@@ -405,12 +405,12 @@ mod tests {
         #[test]
         fn it_agrees_with_the_library_on_changed_texts(
             text in texts(),
-            place in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
             other in "[\\[\\]{}:,\"\\\\0-9a-z.+ \t\n\u{1}é-]{0,2}",
         ) {
             let mut letters: Vec<char> = text.chars().collect();
-            let place = place.index(letters.len());
-            letters.splice(place..=place, other.chars());
+            let at = at.index(letters.len());
+            letters.splice(at..=at, other.chars());
             let changed: String = letters.into_iter().collect();
             let (ours, library) = both(&changed);
             prop_assert_eq!(ours, library, "{}", changed);

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn surrogates_do_not_hide_the_places_of_the_rest() {
+    fn surrogates_do_not_hide_the_positions_of_the_rest() {
         let plugin = Plugin::of_file(r#"{"a":"\\ud83d \ud83d\ude00","b":1}"#.to_owned());
         assert_eq!(plugin.locate("/b").column, 29);
     }
