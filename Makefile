@@ -19,7 +19,7 @@ test: build envoy ## every test: unit, property, configuration, command, end to 
 unit: ## the tests that need no Envoy
 	@cargo test --workspace --lib
 
-# Unrolled loops and all that could be inlined would be a tenth of the module, and no path of this machine stands in what ships.
+# Unrolled loops and generous inlining would be a tenth of the module. The remapping keeps local paths out of it.
 MODULE_FLAGS := -C llvm-args=-inline-threshold=90 -C llvm-args=-unroll-runtime=false \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
@@ -32,14 +32,14 @@ envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)
-# They would measure each other, and no other argument means the same to both.
+# Run together they would disturb each other's figures, and no argument but --quick means the same to both.
 .NOTPARALLEL: bench
 bench: CORE_ARGS = $(filter --quick,$(ARGS))
 
 bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 25 minutes (ARGS=--quick: 4; BENCH_KIND=module: only that kind)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 bench/envoy/bench.py $(ARGS)
 
-# Apart from the other builds, which have another Cargo.lock and other profiles.
+# A target directory of its own: bench/core has its own Cargo.lock and profiles.
 BENCH_CORE := CARGO_TARGET_DIR="$(abspath $(TARGET_DIR))/bench-core"
 CORE_ARGS = $(ARGS)
 bench-core: tools ## the core's steps one by one, natively, 2 minutes (ARGS='admit/': only those)
@@ -78,10 +78,11 @@ docker: ## installs Debian's Docker engine and compose, for compose-test (as roo
 	@apt-get -qq update
 	@DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends docker.io docker-compose >/dev/null
 
-lint: tools ## formatting and clippy, natively and for the module
+lint: tools ## formatting, clippy natively and for the module, and the core's documentation
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --package api-guard-core
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo fmt --manifest-path bench/core/Cargo.toml --check
 	@$(BENCH_CORE) cargo clippy --quiet --manifest-path bench/core/Cargo.toml --all-targets -- -D warnings

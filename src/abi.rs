@@ -1,7 +1,7 @@
-//! Calls to Envoy, in bytes: what the ABI offers, declared and wrapped.
+//! The calls to Envoy that the ABI offers, declared and wrapped. Everything is bytes.
 //!
-//! The SDK's own wrappers panic on header values that are not UTF-8 and on every status that they do not expect, and a
-//! panic takes the whole VM down. Here every status but Ok is an error value, and nothing is decoded.
+//! The SDK's own wrappers panic on header values that are not UTF-8 and on unexpected statuses, and a panic takes down
+//! the whole VM. Here every status but Ok is an error value, and nothing is decoded.
 
 use api_guard_core::cells::CellFault;
 use api_guard_core::effect::Reply;
@@ -86,7 +86,7 @@ pub(crate) fn request_headers() -> Option<Received> {
     receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).ok()
 }
 
-/// Adds a request header of which there is none yet.
+/// Adds a request header that the request does not have yet.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn add_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
     // SAFETY: pointers and lengths are those of live slices; the host copies them.
@@ -96,12 +96,12 @@ pub(crate) fn add_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDon
     if status == OK { Ok(()) } else { Err(NotDone) }
 }
 
-/// Gives a request header this value alone.
+/// Sets a request header to this value alone.
 pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
     set_header(REQUEST_HEADERS, name, value)
 }
 
-/// Gives a response header this value alone.
+/// Sets a response header to this value alone.
 pub(crate) fn set_response_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
     set_header(RESPONSE_HEADERS, name, value)
 }
@@ -123,7 +123,7 @@ pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), NotDone> {
     if status == OK { Ok(()) } else { Err(NotDone) }
 }
 
-/// The peer's address with its port; `None` where there is none.
+/// The peer's address with its port; `None` if it has none.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
 pub(crate) fn source_address() -> Option<Received> {
     const PATH: &[u8] = b"source\0address";
@@ -131,8 +131,8 @@ pub(crate) fn source_address() -> Option<Received> {
     receive(|data, size| unsafe { proxy_get_property(PATH.as_ptr(), PATH.len(), data, size) }).ok()
 }
 
-/// How many bytes of the current request Envoy has received, its headers included. Not `request.size`: that is what a
-/// client declares, whether it has come or not.
+/// How many bytes of the current request Envoy has received, headers included. Not `request.size`, which is what the
+/// client declares, whether or not it has arrived.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
 pub(crate) fn size_received() -> Option<u64> {
     const PATH: &[u8] = b"request\0total_size";
@@ -142,7 +142,7 @@ pub(crate) fn size_received() -> Option<u64> {
     (*value).try_into().ok().map(u64::from_le_bytes)
 }
 
-/// Whether Envoy has decided on an answer to the current request already.
+/// Whether Envoy has already decided to answer the current request.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a constant and to locals")]
 pub(crate) fn is_answered() -> bool {
     const PATH: &[u8] = b"response\0code_details";
@@ -151,7 +151,7 @@ pub(crate) fn is_answered() -> bool {
         .is_ok_and(|details| !details.is_empty())
 }
 
-/// Writes filter state `wasm.NAME`, for access logs and later filters. Failing to is no reason to refuse.
+/// Writes filter state `wasm.NAME`, for access logs and later filters. A failure is no reason to refuse.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
     // SAFETY: pointers and lengths are those of live slices; the host copies them.
@@ -172,7 +172,8 @@ pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, CellFault
     }
 }
 
-/// Replaces a cell if `cas` fits: 0 always does, another number if it is the cell's or there is no cell. Whether it did.
+/// Replaces a cell if `cas` matches: 0 always does, any other number if it is the cell's or there is no cell. Returns
+/// whether it was replaced.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool, CellFault> {
     // SAFETY: pointers and lengths are those of live slices; the host copies them.
@@ -183,7 +184,7 @@ pub(crate) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool,
     }
 }
 
-/// What is buffered of the request's body, at most `length` bytes.
+/// The buffered part of the request's body, at most `length` bytes.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
 pub(crate) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
     // SAFETY: both pointers are valid for writing during the call.
@@ -223,11 +224,11 @@ pub(crate) fn send_reply(reply: &Reply, grpc: bool) {
         )
     };
     if status != OK {
-        log::error!("Envoy took no reply (status {status}); the request stays stopped");
+        log::error!("Envoy did not accept a reply (status {status}); the request stays stopped");
     }
 }
 
-/// The number of the counter of this name; `None` if Envoy takes no more.
+/// Defines a counter and returns its number; `None` if Envoy accepts no more.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to a slice and a local")]
 pub(crate) fn define_counter(name: &str) -> Option<u32> {
     let mut id = 0;
@@ -243,31 +244,31 @@ pub(crate) fn increment(counter: u32, by: u32) {
     let _ = unsafe { proxy_increment_metric(counter, i64::from(by)) };
 }
 
-/// Makes the next calls concern this context, a stream or a root; false if Envoy knows none of the kind any more.
+/// Makes a context, a stream or a root, the subject of the next calls; false if Envoy no longer knows it.
 #[expect(unsafe_code, reason = "a call of the ABI without pointers")]
 pub(crate) fn enter(context: u32) -> bool {
     // SAFETY: takes a number only.
     unsafe { proxy_set_effective_context(context) == OK }
 }
 
-/// Lets a paused request go on.
+/// Lets a paused request continue.
 #[expect(unsafe_code, reason = "a call of the ABI without pointers")]
 pub(crate) fn resume_request() {
     // SAFETY: takes a number only.
     let status = unsafe { proxy_continue_stream(REQUEST_STREAM) };
     if status != OK {
-        log::error!("Envoy did not let a request go on (status {status})");
+        log::error!("Envoy did not resume a request (status {status})");
     }
 }
 
-/// Calls this VM's `on_tick` with this period, milliseconds.
+/// Makes Envoy call this VM's `on_tick` with this period, milliseconds.
 #[expect(unsafe_code, reason = "a call of the ABI without pointers")]
 pub(crate) fn set_tick_period(milliseconds: u32) {
     // SAFETY: takes a number only.
     let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
-/// The time. Zero if the clock cannot be read: then no token with a date is valid.
+/// The time of day; zero if the clock cannot be read, in which case no token with a date is valid.
 #[expect(unsafe_code, reason = "a call of the ABI with a pointer to a local")]
 pub(crate) fn now() -> UnixNanos {
     let mut nanos = 0;
@@ -276,7 +277,7 @@ pub(crate) fn now() -> UnixNanos {
     UnixNanos::from_nanos(if status == OK { nanos } else { 0 })
 }
 
-/// Random bytes for the process's hash key; `None` if Envoy has none to give.
+/// Random bytes for the process's hash key; `None` if Envoy has no source of them.
 pub(crate) fn random() -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok().map(|()| bytes)

@@ -1,7 +1,7 @@
-//! The header block as the proxy hands it over, read in place.
+//! The header block as the proxy hands it over, read without copying.
 //!
 //! The proxy-wasm ABI's form of a map: a little-endian u32 count, that many pairs of u32 (length of name, length of
-//! value), then name NUL value NUL for each. Reading it in place saves two allocations and copies for every header.
+//! value), then name NUL value NUL for each. Borrowing from it saves two allocations and copies for every header.
 
 /// A well-formed header block.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub(crate) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// `None` if the lengths do not add up to exactly what is there.
+    /// Reads a block; `None` unless the lengths add up exactly to its size.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (count, rest) = bytes.split_first_chunk::<4>()?;
         let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
@@ -29,7 +29,7 @@ impl<'a> Block<'a> {
         let mut rest = self.contents;
         let mut take = move |length: usize| {
             let (text, after) = rest.split_at_checked(length).unwrap_or_default();
-            // Past the NUL.
+            // Skips the NUL.
             rest = after.get(1..).unwrap_or_default();
             text
         };
@@ -45,10 +45,10 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Headers in the block's form: for local replies and for tests.
+/// Headers as a block, for local replies and for tests.
 pub(crate) fn encode<'a>(pairs: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
-    // Each text's bytes, its length in four and a NUL.
+    // Each text takes its bytes, four bytes of length and a NUL.
     let size = |text: &[u8]| text.len().saturating_add(5);
     let total = pairs
         .iter()

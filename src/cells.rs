@@ -4,11 +4,11 @@ use api_guard_core::cells::{CellFault, CellId, CellKey, Cells, Expected, Loaded,
 
 use crate::abi;
 
-/// A version that no cell has yet, as good as certainly: the host counts up from 1 for all cells together. A cell that
-/// is not there takes any version, so a store that expects this one creates a cell and replaces none.
+/// A version that no cell reaches in practice: the host counts up from 1 for all cells together. A missing cell accepts
+/// any version, so a store that expects this one can create a cell but not replace one.
 const NEVER_SEEN: u32 = u32::MAX;
 
-/// Envoy allocates nothing for a key of at most 22 bytes, which its strings hold in themselves.
+/// Envoy's strings hold up to 22 bytes without an allocation.
 const _: () = assert!(CellKey::MAX_BYTES <= 22, "a key costs an allocation at each access");
 
 /// The cells of this Envoy process.

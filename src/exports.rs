@@ -1,29 +1,29 @@
-//! What goes round the SDK. It keeps an object for every stream in a map with a keyed hash, looks it up in each callback,
-//! and exports every callback that the ABI knows; each of these costs a request 0.3 to 0.5 us.
+//! Exports that bypass the SDK. The SDK keeps an object for every stream in a map with a keyed hash, looks it up in
+//! each callback, and exports every callback of the ABI; each of these costs a request 0.3 to 0.5 us.
 //!
-//! The exports in here have names of their own. `tools/xtask` gives them the ABI's names in the module that ships, in place
-//! of the SDK's, and drops those that api-guard does not need. A module that was not packed works as well, on the SDK's way
-//! (`streams.rs`, `SdkStream`).
+//! The exports here have names of their own. In the module that ships, `tools/xtask` gives them the ABI's names instead
+//! of the SDK's exports, and drops the exports that api-guard does not need. A module that was not packed works as
+//! well, through the SDK (`streams.rs`, `SdkStream`).
 
 use api_guard_core::exchange::Flow;
 
 use crate::root::Root;
 use crate::streams;
 
-/// Called once for each VM by Envoy, before anything else.
+/// Envoy calls this once for each VM, before anything else.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "the export that the ABI demands; it runs before anything else can")]
 extern "C" fn _initialize() {
     unsafe extern "C" {
         fn __wasm_call_ctors();
     }
-    // SAFETY: the constructors of the C library, to be called once and first; Envoy calls `_initialize` once.
+    // SAFETY: the C library's constructors must run once, before anything else, and Envoy calls `_initialize` so.
     unsafe { __wasm_call_ctors() };
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     proxy_wasm::set_root_context(|context| Box::new(Root::new(context)));
 }
 
-/// As the ABI numbers actions (`proxy_action_t`).
+/// The ABI's number of an action (`proxy_action_t`).
 fn number(flow: Flow) -> u32 {
     match flow {
         Flow::Continue => 0,
@@ -31,7 +31,7 @@ fn number(flow: Flow) -> u32 {
     }
 }
 
-#[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they stand before")]
+#[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they call")]
 mod named {
     use super::{number, streams};
 
@@ -40,7 +40,7 @@ mod named {
         fn proxy_on_delete(context: u32);
     }
 
-    /// A root context, or a stream of one.
+    /// A root context begins, or a stream of one.
     #[unsafe(export_name = "api_guard_on_context_create")]
     extern "C" fn on_context_create(context: u32, parent: u32) {
         if parent == 0 {
@@ -51,7 +51,7 @@ mod named {
         }
     }
 
-    /// The end of either.
+    /// A root context or a stream ends.
     #[unsafe(export_name = "api_guard_on_delete")]
     extern "C" fn on_delete(context: u32) {
         if streams::is_root(context) {

@@ -1,4 +1,4 @@
-//! Envoy as the core's host, for the stream that a callback is about.
+//! Envoy as the core's host, for the stream of the current callback.
 
 use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
@@ -9,7 +9,7 @@ use crate::cells::SharedData;
 use crate::memory::Received;
 use crate::root::Metrics;
 
-/// The current stream, or the root context where no stream is current.
+/// The current stream, or the root context if there is no current stream.
 #[derive(Debug)]
 pub(crate) struct Envoy<'m> {
     cells: SharedData,
@@ -64,7 +64,7 @@ impl StreamHost for Envoy<'_> {
             Action::Count(counter) => self.metrics.add(counter),
             Action::Log(line) => log::log!(line.level, "{}", line.text),
             Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
-            // No configuration asks anything yet.
+            // No configuration asks questions yet.
             Action::Ask { .. } => return Err(NotDone),
             Action::Resume => abi::resume_request(),
         }

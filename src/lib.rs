@@ -1,13 +1,13 @@
-//! The adapter to Envoy's WebAssembly host: turns callbacks into events of [`api_guard_core::exchange`], and carries out
-//! the actions. It decides nothing.
+//! The adapter to Envoy's WebAssembly host. It turns callbacks into events of [`api_guard_core::exchange`] and carries
+//! out the actions. It makes no decisions.
 //!
-//! - `abi.rs`: the calls to Envoy, declared and wrapped; `memory.rs`: what they hand over; `block.rs`: headers as the
-//!   ABI writes them.
+//! - `abi.rs`: the calls to Envoy, declared and wrapped; `memory.rs`: the bytes they return; `block.rs`: the ABI's form
+//!   of headers.
 //! - `host.rs` and `cells.rs`: what the core asks of a host.
 //! - `root.rs`: the plugin's root context, one for each configuration, on the SDK; `streams.rs`: the streams.
-//! - `exports.rs`: what goes round the SDK.
+//! - `exports.rs`: exports that bypass the SDK.
 //!
-//! Compiled for wasm32 only, and tested through the built module in a real Envoy.
+//! Compiled for wasm32 only, and tested as the built module in a real Envoy.
 
 #[cfg(any(target_arch = "wasm32", test))]
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only tested here"))]

@@ -1,4 +1,4 @@
-//! The plugin's root context: reads the configuration, keeps what its streams share, ticks.
+//! The plugin's root context: reads the configuration, holds what its streams share, and ticks.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,8 +18,8 @@ use crate::{abi, streams};
 /// How often Envoy calls [`RootContext::on_tick`], milliseconds.
 const TICK_MILLISECONDS: u32 = 100;
 
-/// What all streams of one configuration on one worker share. A pushed configuration makes a new one, while streams that
-/// are under way keep theirs.
+/// What all streams of one configuration on one worker share. A pushed configuration makes a new one; streams in
+/// progress keep the one they began with.
 pub(crate) struct Plugin {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
@@ -28,7 +28,7 @@ pub(crate) struct Plugin {
 /// The counters of one configuration as Envoy knows them.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    /// By [`CounterIndex`]; `None`: Envoy takes no more counters.
+    /// Envoy's number of each counter, by [`CounterIndex`]; `None`: Envoy accepted no more counters.
     ids: Vec<Option<u32>>,
     tally: RefCell<Tally>,
 }
@@ -46,7 +46,7 @@ impl Metrics {
         }
     }
 
-    /// Hands over what was counted, if the last time was long enough ago.
+    /// Hands over the counts, if the last time was long enough ago.
     pub(crate) fn settle(&self, now: UnixNanos) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
             tally.settle(|counter, by| self.increment(counter, by), now);

@@ -1,8 +1,8 @@
-//! Which request does a callback belong to, and under which configuration is it?
+//! Which request does a callback belong to, and which configuration applies to it?
 //!
-//! Most requests are settled with their headers and leave nothing to remember, so only those are kept that have a later
-//! phase to be judged in. What a callback finds no stream for was settled: nothing of it goes on. A stream ends when Envoy
-//! says so.
+//! Most requests are settled with their headers, so only streams with a later phase to judge are kept. If a callback
+//! finds no stream, the request was settled, and nothing more of it goes on. A stream ends when Envoy deletes its
+//! context.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,22 +21,22 @@ use crate::block::Block;
 use crate::host::Envoy;
 use crate::root::Plugin;
 
-/// Context identifiers are Envoy's, counted up in each VM: no client chooses one.
+/// Envoy counts context identifiers up in each VM; no client can choose one.
 type ById<T> = HashMap<u32, T, BuildHasherDefault<Fnv1a>>;
 
 #[derive(Default)]
 struct Streams {
-    /// The configurations by root context: the one in force, and those that requests still run under. `None`: not
-    /// configured yet, or wrongly.
+    /// The configurations by root context: the one in force, and older ones that streams still use. `None`: not
+    /// configured yet, or the configuration was refused.
     roots: Vec<(u32, Option<Rc<Plugin>>)>,
-    /// Streams whose headers have not come, and their root contexts.
+    /// Streams whose headers have not arrived yet, and their root contexts.
     announced: Vec<(u32, u32)>,
     begun: ById<Stream>,
-    /// Those of the begun that wait for something that may never come.
+    /// The begun streams that need ticks.
     waiting: Vec<u32>,
 }
 
-/// A stream that has a later phase.
+/// A stream with a later phase to judge.
 struct Stream {
     plugin: Rc<Plugin>,
     exchange: Exchange,
@@ -46,17 +46,18 @@ thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::default();
 }
 
-/// Envoy makes no callback while another one runs. If it ever did, the inner one would find nothing, and stop.
+/// Runs `call` on the streams. Envoy makes no callback while another one runs; if it did, the inner one would get
+/// `None` and stop its request.
 fn with<R>(call: impl FnOnce(&mut Streams) -> R) -> Option<R> {
     STREAMS.with(|streams| streams.try_borrow_mut().ok().map(|mut streams| call(&mut streams)))
 }
 
-/// A root context begins, not yet configured.
+/// Adds a root context, which is not configured yet.
 pub(crate) fn add_root(root: u32) {
     let _ = with(|streams| streams.roots.push((root, None)));
 }
 
-/// A root context has ended.
+/// Removes a root context, which has ended.
 pub(crate) fn remove_root(root: u32) {
     let _ = with(|streams| streams.roots.retain(|(known, _)| *known != root));
 }
@@ -75,18 +76,18 @@ pub(crate) fn configure(root: u32, plugin: &Rc<Plugin>) {
     });
 }
 
-/// A stream begins. Its headers come later, or never.
+/// Notes that a stream begins. Its headers come later, or never.
 pub(crate) fn announce(context: u32, root: u32) {
     let _ = with(|streams| streams.announced.push((context, root)));
 }
 
-/// A stream has ended.
+/// Forgets a stream, which has ended.
 pub(crate) fn forget(context: u32) {
     let _ = with(|streams| {
         if !streams.begun.is_empty() {
             streams.begun.remove(&context);
         }
-        // Nearly always empty, since headers follow at once.
+        // Nearly always empty, because headers follow at once.
         streams.announced.retain(|(announced, _)| *announced != context);
     });
 }
@@ -107,8 +108,8 @@ impl Streams {
         self.begun.insert(context, Stream { plugin, exchange });
     }
 
-    /// Goes on with a stream, and forgets it if that was the last of it: memory that is used again at once is warm.
-    /// `unknown`: what to do where nothing was kept.
+    /// Takes the next step of a stream, and forgets the stream if `is_last`, so that its memory is reused while it is
+    /// warm. `unknown`: the answer for a stream that was not kept.
     fn go_on(
         &mut self,
         context: u32,
@@ -116,7 +117,7 @@ impl Streams {
         step: impl FnOnce(&mut Exchange, &Plugin) -> Flow,
         is_last: impl FnOnce(&Exchange) -> bool,
     ) -> Flow {
-        // As it is for most requests: nothing is kept of any.
+        // The usual case: no stream is kept.
         if self.begun.is_empty() {
             return unknown;
         }
@@ -142,12 +143,12 @@ impl Streams {
     }
 }
 
-/// What goes wrong in here stops the request: [`Flow::Pause`].
+/// A failure in here stops the request: [`Flow::Pause`].
 fn flow(flow: Option<Flow>) -> Flow {
     flow.unwrap_or(Flow::Pause)
 }
 
-/// Ticks the streams that wait for something.
+/// Ticks the streams that need it.
 pub(crate) fn tick() {
     let _ = with(|streams| {
         if !streams.waiting.is_empty() {
@@ -156,9 +157,9 @@ pub(crate) fn tick() {
     });
 }
 
-/// The headers of a request have come.
+/// Handles the headers of a request.
 pub(crate) fn on_request_headers(context: u32, end_of_stream: bool) -> Flow {
-    // Envoy configures before it sends requests; if it ever did not, nothing passes.
+    // Envoy configures before it sends requests; if it did not, nothing would pass.
     let Some(plugin) = with(|streams| streams.begin(context)).flatten() else { return Flow::Pause };
     let now = abi::now();
     let bytes = abi::request_headers();
@@ -172,15 +173,15 @@ pub(crate) fn on_request_headers(context: u32, end_of_stream: bool) -> Flow {
         now,
     );
     plugin.metrics.settle(now);
-    // As most requests are now.
+    // Most requests are over here.
     if exchange.is_over() {
         return flow;
     }
-    // What could not be kept could not be judged further.
+    // A stream that could not be kept could not be judged further, so it stops.
     with(|streams| streams.keep(context, plugin, exchange)).map_or(Flow::Pause, |()| flow)
 }
 
-/// Part of the body of a request has come.
+/// Handles a piece of a request's body.
 pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) -> Flow {
     let size = u64::try_from(size).unwrap_or(u64::MAX);
     flow(with(|streams| {
@@ -192,7 +193,7 @@ pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) ->
     }))
 }
 
-/// Trailers of a request have come.
+/// Handles a request's trailers.
 pub(crate) fn on_request_trailers(context: u32) -> Flow {
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
@@ -202,18 +203,18 @@ pub(crate) fn on_request_trailers(context: u32) -> Flow {
     }))
 }
 
-/// The headers of the response have come.
+/// Handles the headers of the response.
 pub(crate) fn on_response_headers(context: u32) -> Flow {
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
             exchange.on_response_headers(&plugin.engine, &mut Envoy::new(&plugin.metrics))
         };
-        // Of most requests nothing was kept, since their responses tell of nothing.
+        // An unknown stream was settled, and its response gets no headers.
         streams.go_on(context, Flow::Continue, step, Exchange::is_settled)
     }))
 }
 
-/// A stream on the SDK's way: what a module is that was built and not packed.
+/// A stream as the SDK keeps it, in a module that was built but not packed.
 pub(crate) struct SdkStream(u32);
 
 impl SdkStream {

@@ -93,7 +93,7 @@ impl Server {
 
 pub(crate) fn free_ports() -> [u16; 3] {
     let listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    [0, 1, 2].map(|place: usize| listeners[place].local_addr().unwrap().port())
+    [0, 1, 2].map(|index: usize| listeners[index].local_addr().unwrap().port())
 }
 
 fn binary() -> String {

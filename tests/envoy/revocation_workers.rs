@@ -285,11 +285,11 @@ fn a_full_table_says_so_loses_nothing_and_is_free_again_in_time() {
         }
     };
     all_refused();
-    // What is revoked already takes no second place.
+    // What is revoked already takes no second slot.
     let again = json!({ "jti": "long-0", "expires_at": now() + 1800 });
     let reply = revoke(&officer(), &again).send(&envoy, Protocol::Http1);
     assert!(reply.status == 503 || reply.status == 200, "{reply:?}");
-    let free = eventually("no place comes free", || Some(logout(&late)).filter(|reply| reply.status != 503));
+    let free = eventually("no slot comes free", || Some(logout(&late)).filter(|reply| reply.status != 503));
     assert!(now() >= ends, "a live entry was dropped");
     done(&free);
     ask(&late).send(&envoy, Protocol::Http1).refused(&envoy, 401, "token_revoked");

@@ -25,7 +25,7 @@ pub(crate) struct Setup {
     pub(crate) replaceable: bool,
     /// Whom Envoy believes about the client's address: so many proxies in front of it, by `x-forwarded-for`.
     pub(crate) trusted_hops: u32,
-    /// Envoy answers in place of the service and keeps no access log: for requests by the hundred thousand.
+    /// Envoy answers instead of the service and keeps no access log, for hundreds of thousands of requests.
     pub(crate) loaded: bool,
     /// Nobody listens where the service should be.
     pub(crate) service_gone: bool,

@@ -172,13 +172,13 @@ fn plot(samples: &[Sample]) -> String {
             )
             .unwrap();
         }
-        for (place, (name, colour, points)) in lines.iter().enumerate() {
+        for (column, (name, colour, points)) in lines.iter().enumerate() {
             let path: Vec<String> = points
                 .iter()
                 .map(|(x, y)| format!("{:.1} {:.1}", LEFT + x / end * WIDTH, bottom - y / most * HEIGHT))
                 .collect();
             writeln!(svg, "<polyline points='{}' fill='none' stroke='{colour}'/>", path.join(" ")).unwrap();
-            let x = LEFT + 220.0 + place as f64 * 120.0;
+            let x = LEFT + 220.0 + column as f64 * 120.0;
             writeln!(svg, "<text x='{x}' y='{}' fill='{colour}'>{name}</text>", top - 10.0).unwrap();
         }
     }

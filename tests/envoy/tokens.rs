@@ -293,8 +293,8 @@ fn a_name_stands_once_in_the_claims() {
         ],
     );
     let mut invalid = payload(json!({ "x": "?" })).to_string().into_bytes();
-    let place = invalid.iter().position(|byte| *byte == b'?').unwrap();
-    invalid[place] = 0xFF;
+    let mark = invalid.iter().position(|byte| *byte == b'?').unwrap();
+    invalid[mark] = 0xFF;
     judge(envoy(), &HTTP1, [("not UTF-8", ask(&sign(HEADER, invalid)), "401")]);
 }
 

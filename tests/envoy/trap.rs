@@ -27,7 +27,7 @@ pub(crate) fn deadly() -> Ask {
 /// Writes the mortal copy of the module and says where it is.
 pub(crate) fn mortal_module() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mortal.wasm");
-    // Several tests may write it at once: each puts the whole file in its place in one step.
+    // Several tests may write it at once, so each replaces the whole file in one step.
     static WRITTEN: std::sync::OnceLock<()> = std::sync::OnceLock::new();
     WRITTEN.get_or_init(|| {
         let fresh = path.with_extension(std::process::id().to_string());

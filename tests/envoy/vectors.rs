@@ -78,7 +78,7 @@ fn no_json_text_kills_the_vm_wherever_it_stands() {
         let as_claim = sign(HEADER, [start.as_bytes(), &text, b"}"].concat());
         let as_payload = sign(HEADER, &text);
         let in_header = sign([br#"{"alg":"HS256","x":"#, &text[..], b"}"].concat(), format!("{start}1}}"));
-        for (place, token, good) in [
+        for (source, token, good) in [
             ("claim", as_claim, name.starts_with("y_")),
             ("payload", as_payload, false),
             ("header", in_header, name.starts_with("y_")),
@@ -86,11 +86,11 @@ fn no_json_text_kills_the_vm_wherever_it_stands() {
             let request = format!("GET /x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
             let reply = connection.exchange(request.as_bytes(), false).unwrap();
             let expected = match (good, name.starts_with("i_")) {
-                (true, _) => reply.status == 200 || (place == "header" && reply.status == 401),
+                (true, _) => reply.status == 200 || (source == "header" && reply.status == 401),
                 (false, true) => reply.status == 200 || reply.status == 401,
                 (false, false) => reply.status == 401,
             };
-            assert!(expected, "{name} as {place}: {reply:?} {}", reply.text());
+            assert!(expected, "{name} as {source}: {reply:?} {}", reply.text());
             seen += 1;
         }
     }

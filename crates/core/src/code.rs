@@ -1,12 +1,12 @@
 //! The stable name of everything that can be wrong with a request.
 //!
-//! A code is what logs, metrics, replies and the documents have in common. Its status, its title and its gRPC status
-//! follow from it here and nowhere else. How a refusal is worded is [`crate::effect`]'s affair.
+//! Logs, metrics, replies and documents all use the same code. Its status, title and gRPC status are defined here and
+//! nowhere else; [`crate::effect`] words the refusal.
 
-/// Defines the statuses, so that none can be without a title or a gRPC status.
+/// Defines the statuses; none can lack a title or a gRPC status.
 macro_rules! statuses {
     ($($name:ident = $number:literal, $title:literal, $grpc:literal;)*) => {
-        /// The HTTP statuses that refusals have (RFC 9110 section 15).
+        /// The HTTP statuses of refusals (RFC 9110 section 15).
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         enum Status { $($name,)* }
 
@@ -26,7 +26,7 @@ macro_rules! statuses {
     };
 }
 
-// Number, reason phrase, and the gRPC status that stands for it: 16 UNAUTHENTICATED, 7 PERMISSION_DENIED,
+// Number, reason phrase, and the matching gRPC status: 16 UNAUTHENTICATED, 7 PERMISSION_DENIED,
 // 8 RESOURCE_EXHAUSTED, 12 UNIMPLEMENTED, 3 INVALID_ARGUMENT, 13 INTERNAL, 14 UNAVAILABLE.
 statuses! {
     BadRequest = 400, "Bad Request", 3;
@@ -40,7 +40,7 @@ statuses! {
     ServiceUnavailable = 503, "Service Unavailable", 14;
 }
 
-/// Defines the codes with their status, so that no list of them can be incomplete.
+/// Defines the codes with their statuses in one list, from which all other lists of them follow.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident;)*) => {
         /// The stable name of a refusal.
@@ -48,7 +48,7 @@ macro_rules! codes {
         pub enum Code { $($(#[$doc])* $name,)* }
 
         impl Code {
-            /// Every code there is.
+            /// Every code.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The code as replies, logs and metrics show it.
@@ -89,9 +89,9 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The path means something else to somebody else.
+    /// Another component could read the path differently.
     PathAmbiguous = "path_ambiguous", BadRequest;
-    /// No usable path, host or length; or a revocation request that makes no sense.
+    /// No usable path, host or length; or a revocation request that cannot be carried out as it stands.
     RequestMalformed = "request_malformed", BadRequest;
     /// More than one credential.
     CredentialsAmbiguous = "credentials_ambiguous", BadRequest;
@@ -103,17 +103,17 @@ codes! {
     TokenAlgorithmRefused = "token_algorithm_refused", Unauthorized;
     /// No key for this token.
     TokenKeyUnknown = "token_key_unknown", Unauthorized;
-    /// The MAC does not hold.
+    /// The MAC does not verify.
     TokenSignatureInvalid = "token_signature_invalid", Unauthorized;
-    /// `exp` has come.
+    /// The time in `exp` has been reached.
     TokenExpired = "token_expired", Unauthorized;
-    /// `nbf` has not come.
+    /// The time in `nbf` has not been reached.
     TokenNotYetValid = "token_not_yet_valid", Unauthorized;
     /// `iat` is ahead of the clock.
     TokenIssuedInFuture = "token_issued_in_future", Unauthorized;
     /// `iat` is too long ago.
     TokenTooOld = "token_too_old", Unauthorized;
-    /// A required claim is not there.
+    /// A required claim is missing.
     ClaimMissing = "claim_missing", Unauthorized;
     /// A claim has a wrong type or value.
     ClaimInvalid = "claim_invalid", Unauthorized;
@@ -127,7 +127,7 @@ codes! {
     TokenRevoked = "token_revoked", Unauthorized;
     /// The caller lacks a permission.
     PermissionMissing = "permission_missing", Forbidden;
-    /// The path names somebody else.
+    /// A path parameter differs from the caller's claim.
     BindingMismatch = "binding_mismatch", Forbidden;
     /// Nobody may use this path.
     RouteDenied = "route_denied", Forbidden;
@@ -145,6 +145,6 @@ codes! {
     AuthFailuresLimited = "auth_failures_limited", TooManyRequests;
     /// A fault of ours or of the proxy.
     InternalFault = "internal_fault", InternalServerError;
-    /// No place for another revocation.
+    /// The revocation table is full.
     RevocationFull = "revocation_full", ServiceUnavailable;
 }

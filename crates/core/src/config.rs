@@ -1,7 +1,7 @@
-//! What does the operator's text say? Either a [`Policy`], which is valid, or everything that is wrong with it at once.
+//! What does the operator's text say? The answer is a valid [`Policy`], or a list of everything that is wrong.
 //!
-//! Text becomes [`raw::RawConfig`] (shape), and that becomes a [`Policy`] (meaning). Nothing after this module asks
-//! whether a setting makes sense. The README says what each setting means; the defaults are in [`raw`].
+//! Text becomes a [`raw::RawConfig`] (shape), and that becomes a [`Policy`] (meaning). No code after this module checks
+//! whether a setting makes sense. docs/configuration.md says what each setting means; the defaults are in [`raw`].
 
 mod compile;
 mod document;
@@ -18,7 +18,7 @@ use raw::RawConfig;
 pub struct Environment<'e> {
     /// The value of a variable, if it is set.
     pub lookup: &'e dyn Fn(&str) -> Option<Vec<u8>>,
-    /// Whether a variable that is not set is an error. If not, its key verifies nothing.
+    /// Whether an unset variable is an error. If it is not, a key that names one verifies nothing.
     pub must_be_set: bool,
 }
 
@@ -39,7 +39,7 @@ impl Policy {
         }
     }
 
-    /// The configuration as it is written, judged by its shape alone: what its JSON Schema describes.
+    /// Reads a configuration and checks its shape alone, which is what the JSON Schema describes.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Why a request is refused: a closed set of causes, each with one [`Code`].
 //!
-//! A denial says what is wrong, for the caller. How it is worded and which headers go with it is [`crate::effect`]'s
-//! affair; whether it is carried out is the guard's.
+//! A denial says what is wrong with the caller's request. [`crate::effect`] chooses its words and headers; the guard
+//! decides whether it is carried out.
 
 mod form_fault;
 
@@ -12,7 +12,7 @@ use crate::token::TokenFault;
 
 pub use form_fault::{FormFault, FormFaults};
 
-/// Standing of a caller who is over a limit.
+/// The figures of a caller who is over a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OverLimit {
     /// Which limit; `None` for `auth_failure_limit`.
@@ -25,22 +25,22 @@ pub struct OverLimit {
     pub max_requests: u32,
     /// The window, seconds.
     pub window_seconds: u32,
-    /// Seconds after which a retry is admitted, at least 1.
+    /// The number of seconds after which a retry is admitted, at least 1.
     pub retry_after_seconds: u32,
 }
 
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
-    /// Its form.
+    /// The form of the request.
     Form(FormFaults),
     /// More than one credential.
     CredentialsAmbiguous,
     /// No credential where one is needed.
     TokenMissing,
-    /// Its token.
+    /// The token.
     Token(TokenFault),
-    /// Its token was revoked.
+    /// The token was revoked.
     TokenRevoked,
     /// The caller lacks permissions.
     PermissionMissing {
@@ -59,9 +59,10 @@ pub enum Denial {
     RateLimited(OverLimit),
     /// Too many failed authentications.
     AuthFailuresLimited(OverLimit),
-    /// The revocation endpoint could not read the request, or the token to revoke does not verify. The text is ours.
+    /// The revocation endpoint could not read the request, or the token to revoke does not verify. The text contains
+    /// nothing that the client sent.
     CannotRevoke(String),
-    /// No place for another revocation.
+    /// The revocation table is full.
     RevocationFull,
     /// Our own fault, or the proxy's.
     Fault(Fault),

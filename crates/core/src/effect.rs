@@ -1,7 +1,7 @@
-//! What the client and the upstream see of a decision: replies, headers, edits of the request.
+//! What do the client and the upstream see of a decision? Replies, headers, and edits of the request.
 //!
-//! Nothing that a client sent gets into a reply's headers: these hold constants, numbers and configured names. In a
-//! body it is escaped and cut.
+//! Reply headers contain only constants, numbers and configured names, never text from a client. In a body such text is
+//! escaped and cut.
 
 pub mod forward;
 pub mod rate_headers;
@@ -20,29 +20,29 @@ pub use words::cut;
 /// A response header: its name in lower case, and its value.
 pub type Header = (&'static str, Cow<'static, str>);
 
-/// A response that api-guard gives itself.
+/// A response from api-guard itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// Response code details, for access logs.
     pub details: &'static str,
-    /// Names in lower case.
+    /// The response headers.
     pub headers: Vec<Header>,
-    /// JSON.
+    /// The body, JSON.
     pub body: String,
     /// The status that a gRPC client gets (gRPC status codes, grpc/status.md).
     pub grpc_status: i32,
-    /// What a gRPC client gets in place of the body.
+    /// The message that a gRPC client gets instead of the body.
     pub grpc_message: String,
 }
 
-/// The reply to a request that is refused. `request_id` is Envoy's.
+/// The reply to a refused request. `request_id`: the value of `x-request-id`.
 pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Reply {
     let code = denial.code();
     let errors = words::errors(denial);
     let full = policy.replies.detail == Detail::Full;
-    // Envoy makes the identifier, unless it is told to keep the client's.
+    // Envoy generates the identifier, unless it is configured to keep the client's.
     let request_id = request_id.map(String::from_utf8_lossy);
     // RFC 9457, with a code, all errors and the request's identifier beside the standard members.
     let mut problem = Object::new();
@@ -72,7 +72,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     }
 }
 
-/// Everything that is wrong, in words, the deciding thing first. Never empty. Holds text that a client sent.
+/// Everything that is wrong, in words, the deciding fault first. Never empty. May contain text from the client.
 pub fn reasons(denial: &Denial) -> Vec<String> {
     words::errors(denial)
 }

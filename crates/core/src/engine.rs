@@ -1,6 +1,6 @@
-//! One configuration at work on one worker: the guard, what it remembers, and what its telemetry needs.
+//! One configuration on one worker: the guard, its memory, and the state of its telemetry.
 //!
-//! A pushed configuration makes a new engine, while streams that are under way keep theirs.
+//! A pushed configuration gets a new engine; streams in progress keep the one they began with.
 
 use std::cell::{Cell, RefCell, RefMut};
 
@@ -12,20 +12,20 @@ use crate::policy::Policy;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sampler::Sampler;
 
-/// What all streams of one configuration on one worker share.
+/// The state that all streams of one configuration on one worker share.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) guard: Guard,
-    /// Absent until the shared tables could be joined.
+    /// `None` until the shared tables have been joined.
     memory: RefCell<Option<Memory>>,
     pub(crate) counters: Counters,
     pub(crate) sampler: RefCell<Sampler>,
-    /// What is known of whether the host delivers the bodies of requests that are held back.
+    /// Whether the host delivers the bodies of held requests, as far as is known.
     pub(crate) holds: Cell<HostHolds>,
 }
 
 impl Engine {
-    /// An engine that goes by `policy`. The shared tables are joined by [`Self::open`], or by the first request.
+    /// An engine for `policy`. It joins the shared tables in [`Self::open`], or at the first request.
     pub fn new(policy: Policy) -> Self {
         Self {
             counters: Counters::new(&policy),
@@ -36,8 +36,9 @@ impl Engine {
         }
     }
 
-    /// Joins the shared tables of the process. Failing is no reason to refuse the configuration: a worker that refuses what
-    /// another has accepted would block later pushes. Each request tries again, and is refused if that fails too.
+    /// Joins the shared tables of the process. A failure is no reason to refuse the configuration, because a worker
+    /// that refuses what another has accepted would block later pushes. Each request tries again, and is refused if
+    /// that fails too.
     ///
     /// # Errors
     ///

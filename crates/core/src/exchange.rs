@@ -1,11 +1,11 @@
-//! One stream as a state machine: the host's events go in, actions come out ([`crate::host`]).
+//! One stream as a state machine: the host's events go in, and actions come out ([`crate::host`]).
 //!
-//! Headers go to the guard. A body is counted, held back or read; a judgement that waits for an answer from outside holds
-//! the request meanwhile; a response is told how much is left of the limits. What is counted, logged, put into filter
-//! state and answered is [`ledger`]'s affair, in one place for every refusal.
+//! Headers go to the guard. A body is counted, held or read. A request whose judgement waits for an answer from outside
+//! is held meanwhile. A response gets headers that say how much is left of the limits. `ledger` counts, logs, writes
+//! filter state and answers, for every refusal alike.
 //!
-//! A stream belongs to one [`Engine`], which is an argument of every event, as are the host and the time. Events may come
-//! in any order and as often as they like: what was answered stays answered, and nothing goes on that was not judged.
+//! A stream belongs to one [`Engine`], which is an argument of every event, as are the host and the time. Events may
+//! come in any order and any number of times: an answered request stays answered, and nothing passes unjudged.
 
 mod await_answer;
 mod body;
@@ -31,9 +31,9 @@ use ledger::{About, Kept, Source};
 /// What the host does with a stream when a callback returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// What came goes on.
+    /// What has arrived goes on.
     Continue,
-    /// It stays where it is: it was answered, or something is still to come.
+    /// It stays with the host: the request was answered, or the decision is still to come.
     Pause,
 }
 
@@ -41,38 +41,38 @@ pub enum Flow {
 #[derive(Debug, Default)]
 pub struct Exchange {
     state: State,
-    /// The limit that an admitted response tells of.
+    /// The limit that the headers of an admitted response describe.
     tightest: Option<Judged>,
     /// Whether the request has ended.
     has_ended: bool,
-    /// Questions asked so far: each has its own number.
+    /// The number of questions asked so far, which is the number of the latest one.
     questions: u32,
 }
 
-/// Where the request stands.
+/// How far the request has come.
 #[derive(Debug, Default)]
 enum State {
-    /// Its headers are still to come.
+    /// The headers are still to come.
     #[default]
     New,
-    /// It was answered: nothing of it goes on.
+    /// The request was answered: nothing of it goes on.
     Stopped,
-    /// It passes as it is.
+    /// The request passes, and nothing is left to judge.
     Passing,
-    /// Its judgement waits for an answer from outside.
+    /// The judgement waits for an answer from outside.
     Awaiting(Box<Awaiting>),
     /// The body is counted while it streams.
     Counting { left: u64, max_bytes: u64, kept: Box<Kept> },
     /// The request is held until its body has ended.
     Holding { hold: Hold, max_bytes: u64, kept: Box<Kept> },
-    /// What made its body too large was also too much for the host's buffer, and the host's own answer is on its way: the
-    /// first answer counts, so ours takes its place when it shows.
+    /// The body was also too large for the host's buffer, and the host's own answer is on its way. Only the first
+    /// answer counts, so ours replaces the host's when its headers appear.
     Overtaken { max_bytes: u64, request: Undecided, since: UnixNanos },
     /// The body is for the revocation endpoint.
     Revoking { hold: Option<Hold>, max_bytes: u64, kept: Box<Kept> },
 }
 
-/// How much of a request's body had come when it was decided.
+/// How much of a request's body had arrived when the request was decided.
 #[derive(Debug, Clone, Copy)]
 struct Arrived {
     bytes: u64,
@@ -82,8 +82,8 @@ struct Arrived {
 }
 
 impl Exchange {
-    /// Judges the headers of the request. `headers`: names and values in their order; `None` if the host did not give
-    /// them in its own form. `end_of_stream`: nothing follows them.
+    /// Judges the headers of the request. `headers`: names and values in their order; `None` if the host's header block
+    /// could not be read. `end_of_stream`: nothing follows them.
     pub fn on_request_headers<'r>(
         &mut self,
         engine: &Engine,
@@ -92,7 +92,7 @@ impl Exchange {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
-        // Headers come once. Whatever came a second time would be judged by nobody's rules.
+        // Headers come once. No rule covers a second set, so the stream stops.
         if !matches!(self.state, State::New) {
             self.state = State::Stopped;
             return Flow::Pause;
@@ -112,7 +112,8 @@ impl Exchange {
         }
     }
 
-    /// The response's headers have come: tells how much is left of the limits, or answers in place of the host.
+    /// Handles the response's headers: adds those that say how much is left of the limits, or replaces the host's own
+    /// answer.
     pub fn on_response_headers(&mut self, engine: &Engine, host: &mut impl StreamHost) -> Flow {
         if let State::Overtaken { .. } = self.state
             && let State::Overtaken { max_bytes, request, since } =
@@ -123,14 +124,14 @@ impl Exchange {
         }
         if let Some(tightest) = self.tightest.take() {
             for (name, value) in rate_headers::of_admission(engine.guard.policy(), &tightest) {
-                // A response without these headers is no reason to withhold the response.
+                // A response that could not be given these headers is still sent.
                 let _ = host.act(Action::MarkResponse { name, value: &value });
             }
         }
         Flow::Continue
     }
 
-    /// Time has passed. To be called now and then while [`Self::wants_ticks`].
+    /// Handles the passing of time. Call it regularly while [`Self::wants_ticks`].
     pub fn on_tick(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         match &mut self.state {
             State::Holding { hold, .. } => {
@@ -171,13 +172,13 @@ impl Exchange {
         }
     }
 
-    /// Whether nothing of the request is left to be judged, nor to be told in its response. An adapter may forget it then,
-    /// if it goes on to pause the later phases of a stream that it does not know.
+    /// Whether nothing is left to judge in the request or to add to its response. An adapter may then forget the
+    /// stream, provided it pauses the later phases of streams it does not know.
     pub fn is_over(&self) -> bool {
         self.tightest.is_none() && self.is_settled()
     }
 
-    /// Whether nothing of the request is left to be judged.
+    /// Whether nothing is left to judge in the request.
     pub fn is_settled(&self) -> bool {
         match self.state {
             State::Stopped => true,
@@ -191,7 +192,7 @@ impl Exchange {
         }
     }
 
-    /// Refuses a request that could not even be read.
+    /// Refuses a request that could not be read.
     fn refuse_unread(
         &mut self,
         engine: &Engine,
@@ -205,7 +206,7 @@ impl Exchange {
         Flow::Pause
     }
 
-    /// Does what the verdict says.
+    /// Carries out the verdict.
     fn carry_out(
         &mut self,
         engine: &Engine,
@@ -260,7 +261,7 @@ impl Exchange {
         self.go_on_with(engine, arrived, host, now)
     }
 
-    /// Where a request that was admitted goes on, if part of its body had come before it was.
+    /// Continues with an admitted request, part of whose body may have arrived before it was admitted.
     fn go_on_with(
         &mut self,
         engine: &Engine,

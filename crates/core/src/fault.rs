@@ -1,13 +1,13 @@
-//! What goes wrong on our side or the host's: never the caller's doing.
+//! What can go wrong on our side or the host's, through no fault of the caller?
 //!
-//! A fault refuses the request (500) and is counted. Nothing about it is told to the caller but that it happened.
+//! A fault refuses the request (500) and is counted. The caller is told only that it happened.
 
-/// A fault that is not the caller's. It refuses, and is counted.
+/// A fault that is not the caller's. It refuses the request and is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The proxy did not give the request's headers, or gave something else.
+    /// The proxy did not hand over the request's headers, or not in the expected form.
     Headers,
-    /// Shared data could not be read or written, or held something else than ours.
+    /// Shared data could not be read or written, or was not written by api-guard.
     SharedData,
     /// Shared data stayed contended.
     Contended,
@@ -18,7 +18,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every kind there is.
+    /// Every kind.
     pub const ALL: &[Self] = &[Self::Headers, Self::SharedData, Self::Contended, Self::Body, Self::Edit];
 
     /// The kind as metrics show it.

@@ -1,12 +1,12 @@
-//! May this request pass? The one straight line of steps, and where to add another.
+//! May this request pass? One straight line of steps answers that.
 //!
-//! [`Guard::begin`] judges the headers of a request, and [`Guard::resume`] goes on where a step had to wait for an
-//! answer from outside; [`Guard::revoke`] answers the revocation endpoint's body. All of them take everything they need
-//! as arguments: the request, what this worker remembers, the host's shared cells and the time. They decide and spend;
-//! what the client and the upstream see of it is [`crate::effect`]'s affair.
+//! [`Guard::begin`] judges the headers of a request. [`Guard::resume`] continues where a step had to wait for an answer
+//! from outside. [`Guard::revoke`] handles the body of a request to the revocation endpoint. All of them get everything
+//! they need as arguments: the request, this worker's memory, the host's shared cells and the time. They decide and
+//! spend; [`crate::effect`] turns the decision into what the client and the upstream see.
 //!
-//! A new step is a line in [`Visit::take_steps`], a [`Stage`], and a file beside this one that takes values and returns
-//! values. What it refuses is a [`Denial`]; the compiler names every place that has to know the new one.
+//! A new step is a line in `Visit::take_steps`, a [`Stage`], and a file beside this one that takes values and returns
+//! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
 
 mod authenticate;
 mod client_address;
@@ -36,29 +36,29 @@ pub use memory::Memory;
 pub use revoke::Revoked;
 pub use suspend::{Answer, Question, Suspended};
 
-/// A configuration at work. Immutable; shared by all requests of a configuration on one worker.
+/// Judges requests under one configuration. Immutable; shared by all requests of that configuration on one worker.
 #[derive(Debug)]
 pub struct Guard {
     policy: Policy,
 }
 
-/// How far judging came.
+/// How far the judgement came.
 #[derive(Debug)]
 pub enum Step {
     /// To the end.
     Done(Verdict),
-    /// To a step that needs an answer from outside. Whoever has the answer resumes it, once.
+    /// To a step that needs an answer from outside; [`Guard::resume`] continues once there is one.
     Ask(Question, Suspended),
 }
 
-/// What the steps of one request have in common.
+/// What all steps of one request need.
 struct Visit<'v, 'r, H> {
     policy: &'v Policy,
     request: &'v Request<'r>,
     host: &'v H,
     now: UnixNanos,
     address: OnceCell<Option<IpAddr>>,
-    /// The request as it was kept while a step waited.
+    /// The copy of the request that was kept while a step waited.
     kept: Option<Rc<OwnedRequest>>,
 }
 
@@ -67,18 +67,18 @@ struct Visit<'v, 'r, H> {
 struct Progress {
     trail: Trail,
     reported: Option<Denial>,
-    /// The answer that the token step waited for: the steps before it are behind us.
+    /// The answer that the token step waited for. If there is one, the steps before it have been taken.
     answer: Option<Answer>,
 }
 
-/// Why the line of steps ends before its end.
+/// Why the line of steps stops early.
 enum Stop {
     Refuse(Stage, Denial),
     Ask(Question),
 }
 
 impl Guard {
-    /// A guard that goes by `policy`.
+    /// A guard for `policy`.
     pub fn new(policy: Policy) -> Self {
         Self { policy }
     }
@@ -100,8 +100,8 @@ impl Guard {
         visit.judge(memory, Progress::default())
     }
 
-    /// Goes on with a request for which a step had asked a question. What the steps before spent stays spent, and is not
-    /// spent again; times and revocations are judged as they are now.
+    /// Continues with a request for which a step had asked a question. What earlier steps spent is not spent again;
+    /// times and revocations are judged as of `now`.
     pub fn resume(
         &self,
         memory: &mut Memory,
@@ -124,7 +124,7 @@ impl Guard {
         visit.judge(memory, Progress { trail, reported, answer: Some(answer) })
     }
 
-    /// Judges a request where nobody can be asked anything: as [`Self::begin`], with no answer to any question.
+    /// Judges a request without asking anybody: as [`Self::begin`], with [`Answer::Unavailable`] to every question.
     pub fn admit(
         &self,
         memory: &mut Memory,
@@ -143,7 +143,7 @@ impl Guard {
         }
     }
 
-    /// The client's address as limits count it: the whole IPv4 address, or the configured prefix of an IPv6 one.
+    /// The client's address as limits count it: a whole IPv4 address, or the configured prefix of an IPv6 address.
     pub fn client_address(&self, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
         client_address::client_address(self.policy.client_ip, request, host)
     }
@@ -172,7 +172,7 @@ impl<H: Host> Visit<'_, '_, H> {
         Step::Done(Verdict { decision, reported, trail })
     }
 
-    /// The steps, in their order. Each may end it.
+    /// Takes the steps in their order. Each may stop the line.
     fn take_steps(&self, memory: &mut Memory, form: &Form<'_>, progress: &mut Progress) -> Result<(), Stop> {
         let asked = progress.answer.is_some();
         if !asked {
@@ -196,8 +196,8 @@ impl<H: Host> Visit<'_, '_, H> {
         Ok(())
     }
 
-    /// Whether a refusal is carried out: it is in enforce mode. Our own faults are carried out in any mode, and so is what
-    /// the revocation endpoint refuses, whose mode is always to enforce.
+    /// Whether a refusal is carried out. It is in enforce mode, which the revocation endpoint always has. Our own
+    /// faults are carried out in any mode.
     fn is_carried_out(&self, form: &Form<'_>, denial: &Denial) -> bool {
         if let Denial::Fault(_) = denial {
             return true;
@@ -208,7 +208,7 @@ impl<H: Host> Visit<'_, '_, H> {
 }
 
 impl Form<'_> {
-    /// The size past which a body is refused; `None` where none is.
+    /// The size above which the body is refused, bytes; `None` if no body is refused for its size.
     fn max_body_bytes(&self) -> Option<u64> {
         match self.body {
             BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => {
@@ -218,8 +218,8 @@ impl Form<'_> {
         }
     }
 
-    /// The proof that the request passes. A request that passes only because of report mode does so whatever its size:
-    /// one report is enough.
+    /// The proof that the request passes. A request that passes only because of report mode may have any size: it has
+    /// been reported already.
     fn grant(&self, trail: &Trail, is_reported: bool) -> Grant {
         let mode = self.facts.mode;
         Grant {

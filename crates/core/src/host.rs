@@ -1,7 +1,7 @@
-//! The port: what the core asks of whatever it runs in, and the actions that it wants carried out there.
+//! The port: what the core asks of its host, and the actions it wants the host to carry out.
 //!
-//! A host is an adapter to Envoy, the command, or a test. It answers what only it can know ([`Host`]), and for one
-//! stream it carries out [`Action`]s ([`StreamHost`]). Time is no part of it: time is an argument.
+//! A host is an adapter to Envoy, the command, or a test. It provides what only it can know ([`Host`]), and carries out
+//! the [`Action`]s of one stream ([`StreamHost`]). It provides no clock: time is an argument.
 
 use std::ops::Deref;
 
@@ -13,7 +13,7 @@ use crate::guard::Question;
 use crate::telemetry::counters::CounterIndex;
 use crate::telemetry::line::Line;
 
-/// What the guard asks of the host, each only when a step needs it.
+/// What the guard asks of the host, and only when a step needs it.
 pub trait Host {
     /// The shared cells of the process.
     type Cells: Cells;
@@ -23,34 +23,34 @@ pub trait Host {
     /// The shared cells of the process.
     fn cells(&self) -> &Self::Cells;
 
-    /// The peer's address with its port, such as `127.0.0.1:47302` or `[2001:db8::1]:0`; `None` where there is none.
+    /// The peer's address with its port, such as `127.0.0.1:47302` or `[2001:db8::1]:0`; `None` if it has none.
     fn peer_address(&self) -> Option<Self::Bytes>;
 }
 
-/// What one stream asks of the host beyond [`Host`], and where its actions go.
+/// What one stream asks of the host beyond [`Host`], and the receiver of its actions.
 pub trait StreamHost: Host {
-    /// Random bytes for the process's hash key; `None` if the host has none to give.
+    /// Random bytes for the process's hash key; `None` if the host has no source of them.
     fn random(&self) -> Option<[u8; 16]>;
 
-    /// How many bytes of the request have come, its headers included; `None` if the host cannot tell.
+    /// How many bytes of the request have arrived, headers included; `None` if the host cannot tell.
     fn bytes_received(&self) -> Option<u64>;
 
-    /// Whether the host has decided on an answer to the request by itself.
+    /// Whether the host itself has decided to answer the request.
     fn is_answered(&self) -> bool;
 
-    /// What is buffered of the request's body, at most `most` bytes.
+    /// The buffered part of the request's body, at most `most` bytes.
     ///
     /// # Errors
     ///
     /// [`Fault::Body`] if the host does not hand it over.
     fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault>;
 
-    /// Carries out an action. Actions come in the order in which they are to be carried out.
+    /// Carries out an action. Actions must be carried out in the order in which they come.
     ///
     /// # Errors
     ///
-    /// [`NotDone`] if an [`Action::Edit`] or an [`Action::Ask`] could not be carried out. For other actions nobody asks:
-    /// failing to write a log line is no reason to refuse.
+    /// [`NotDone`] if an [`Action::Edit`] or an [`Action::Ask`] could not be carried out. The result of other actions
+    /// is ignored: a log line that cannot be written is no reason to refuse.
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone>;
 }
 
@@ -58,19 +58,19 @@ pub trait StreamHost: Host {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotDone;
 
-/// One thing that the host is to do for a stream.
+/// One action of a stream.
 #[derive(Debug, Clone, Copy)]
 pub enum Action<'a> {
-    /// Change the request's headers. Of two edits the first is carried out first.
+    /// Change the request's headers.
     Edit(Edit<'a>),
-    /// Give a response header this value alone.
+    /// Set a response header to this value alone.
     MarkResponse {
-        /// In lower case.
+        /// The name, in lower case.
         name: &'static str,
-        /// A text without control characters.
+        /// The value, without control characters.
         value: &'a str,
     },
-    /// Tell access logs and later filters.
+    /// Set filter state, for access logs and later filters.
     FilterState {
         /// A name such as `api_guard.code`.
         name: &'static str,
@@ -81,20 +81,20 @@ pub enum Action<'a> {
     Count(CounterIndex),
     /// Write a line to the log.
     Log(&'a Line),
-    /// Answer the request in place of the upstream. Nothing of the request goes on.
+    /// Answer the request instead of the upstream. Nothing of the request goes on.
     Reply {
         /// The answer.
         reply: &'a Reply,
         /// Whether the client speaks gRPC.
         is_grpc: bool,
     },
-    /// Get an answer from outside, and bring it to [`crate::exchange::Exchange::on_answer`] with this number.
+    /// Get an answer from outside, and pass it to [`crate::exchange::Exchange::on_answer`] with this number.
     Ask {
-        /// Tells this question from others of the same stream.
+        /// Identifies the question within its stream.
         number: u32,
         /// The question.
         question: Question,
     },
-    /// Let the paused request go on.
+    /// Let the paused request continue.
     Resume,
 }

@@ -1,9 +1,8 @@
-//! Which route, limit or permission is meant: a type for each way of counting, so that none is taken for another.
+//! Typed indexes of routes, limits, headers and permissions, so that none can be mistaken for another.
 //!
-//! An index is worth something only together with the [`Policy`](crate::policy::Policy) that gave it. What it stands
-//! for is for that policy to say.
+//! An index has a meaning only together with the [`Policy`](crate::policy::Policy) that it came from.
 
-/// Makes a type of index.
+/// Defines a type of index.
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -1,7 +1,7 @@
-//! JSON read strictly (RFC 8259): nothing is skipped undecoded, and repeated names are found.
+//! JSON, read strictly (RFC 8259): every value is decoded, and repeated names are found.
 //!
-//! The library's own tree keeps the last of two equal names, and its way of skipping a value accepts escapes that it
-//! would refuse when decoding. Both would let one text mean two things to two readers.
+//! serde_json's own tree keeps the last of two equal names, and when it skips a value it accepts escapes that it
+//! refuses when decoding. Either way, two readers could read one text differently.
 
 mod number;
 mod scan;
@@ -17,7 +17,7 @@ pub use number::Number;
 pub use scan::NotJson;
 pub use value::{Elements, Json, List, Member, Members, Object};
 
-/// Which value of a JSON document: a JSON Pointer (RFC 6901).
+/// The path to a value of a JSON document: a JSON Pointer (RFC 6901).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pointer(Vec<Step>);
 
@@ -36,13 +36,13 @@ impl Pointer {
         Self(Vec::new())
     }
 
-    /// The member `name` of the object here.
+    /// The pointer to the member `name` of the object here.
     #[must_use]
     pub fn field(&self, name: &str) -> Self {
         self.step(Step::Field(name.to_owned()))
     }
 
-    /// The element `index` of the array here.
+    /// The pointer to the element `index` of the array here.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
@@ -84,14 +84,14 @@ pub fn read(text: &[u8], repeated: &mut Vec<Pointer>) -> Result<Value, serde_jso
     json.end().map(|()| tree)
 }
 
-/// Reads any JSON value into a tree and notes repeated names. Where it stands is kept on the stack, so that a
-/// document without repetitions costs nothing for it.
+/// Reads any JSON value into a tree and notes repeated names. Its path is kept on the stack, so that a document without
+/// repetitions allocates nothing for paths.
 struct Tree<'p, 'r> {
     path: Path<'p>,
     repeated: &'r mut Vec<Pointer>,
 }
 
-/// The way from the root to a value, as a list through the stack.
+/// The path from the root to a value, as a linked list on the stack.
 #[derive(Clone, Copy)]
 pub(crate) enum Path<'p> {
     Root,
@@ -181,7 +181,7 @@ mod tests {
     fn repeated_names_are_found_at_any_depth_and_under_any_spelling() {
         let mut repeated = Vec::new();
         read(br#"{"a":[{"b":1,"\u0062":2}],"c":1,"c":2}"#, &mut repeated).unwrap();
-        let places: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
-        assert_eq!(places, ["/a/0/b", "/c"]);
+        let pointers: Vec<String> = repeated.iter().map(Pointer::to_string).collect();
+        assert_eq!(pointers, ["/a/0/b", "/c"]);
     }
 }

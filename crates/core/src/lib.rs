@@ -8,9 +8,8 @@
 //!                     time (argument)┘  └ Host: shared cells, peer address
 //! ```
 //!
-//! Arrows go right. This crate is plain Rust: no clock, no call to a host, no input or output. It runs in the module, in
-//! the command and in tests. An adapter turns a host's callbacks into events and carries out the actions; it decides
-//! nothing.
+//! This crate is plain Rust: no clock, no calls to a host, no input or output. It runs in the module, in the command
+//! and in tests. An adapter turns a host's callbacks into events and carries out the actions. It makes no decisions.
 //!
 //! # The map
 //!
@@ -21,8 +20,8 @@
 //! | Why not? | [`denial`] (the caller), [`fault`] (ourselves), each with its [`code`] |
 //! | What do client and upstream see of it? | [`effect`] |
 //! | What do operators see of it? | [`telemetry`] |
-//! | What does the operator demand? | [`policy`], which [`config`] makes from text |
-//! | What did the client send? | [`request`], and [`route`] for where it goes |
+//! | What does the operator demand? | [`policy`], which [`config`] compiles from text |
+//! | What did the client send? | [`request`]; [`route`] finds its route |
 //! | Is the token genuine, and what may its owner do? | [`token`], [`permission`] |
 //! | Has this caller asked too often? | [`limit`] |
 //! | Was this token revoked? | [`revocation`] |
@@ -31,19 +30,19 @@
 //!
 //! # Where to start, and where to add a check
 //!
-//! A request enters at [`exchange::Exchange::on_request_headers`], is judged in [`guard::Guard::begin`], and what was
-//! decided is carried out in `Exchange::carry_out`. A new check is a line in `Visit::take_steps` (guard.rs), a file beside
-//! `guard/permit.rs` that takes values and returns values, a variant of [`denial::Denial`] with its [`code::Code`], and its
-//! words in `effect/words.rs`. The compiler names every place that has to know.
+//! A request enters at [`exchange::Exchange::on_request_headers`] and is judged in [`guard::Guard::begin`];
+//! `Exchange::carry_out` carries out the decision. A new check is a line in `Visit::take_steps` (guard.rs), a file
+//! beside `guard/permit.rs` that takes values and returns values, a variant of [`denial::Denial`] with its
+//! [`code::Code`], and its words in `effect/words.rs`. The compiler points at every `match` that has to handle it.
 //!
 //! # Words
 //!
-//! - *Index*: a number that stands for a part of the configuration, with a type of its own ([`index`]).
-//! - *Slot*: one of a fixed number of spaces: in a table, a cache, or among the claims that are read.
+//! - *Index*: the number of a route, a limit, a key or another part of the configuration, with its own type ([`index`]).
+//! - *Slot*: one of a fixed number of spaces in a table, in a cache, or among the claims that are read.
 //! - *Pointer*: the path to a value of a configuration (RFC 6901).
-//! - *Cell*: bytes that all workers of a process share, replaced by compare-and-swap alone.
+//! - *Cell*: bytes that all workers of a process share, replaced only by compare-and-swap.
 //! - *Stage*: one step of the guard; the [`verdict::Trail`] has an entry for each.
-//! - *Revision*: all that was revoked, or the keys that were known, up to some moment.
+//! - *Revision*: the state of the revocations or of a key set at some moment.
 
 pub mod cells;
 pub mod code;

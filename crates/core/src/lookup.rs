@@ -1,9 +1,9 @@
-//! Names that the configuration chose, each with a number: entered once, and then only looked up.
+//! A map from names in the configuration to numbers. It is filled once and then only read.
 //!
-//! The standard hasher protects a map against whoever chooses its keys. Here that is the operator; a client chooses
-//! what is looked up, which adds nothing to a map, and costs at worst the longest chain that the configuration's own
-//! keys make. So the hash is a fast one without a key (FNV-1a, draft-eastlake-fnv). One type of map for all of them: each
-//! further one would be compiled again.
+//! The standard hasher protects a map against whoever chooses its keys. Here that is the operator. A client only
+//! chooses what is looked up, which adds nothing to the map and costs at worst the longest chain that the
+//! configuration's own keys form. A fast hash without a key is therefore enough (FNV-1a, draft-eastlake-fnv). All such
+//! maps have one type, because the code of each further one would add to the module.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -18,12 +18,12 @@ impl Lookup {
         self.0.get(name).copied()
     }
 
-    /// Whether there is such a name.
+    /// Whether the map has this name.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Enters a name with its number. If the name is there already, it keeps its first number, which is returned.
+    /// Enters a name. If it is there already, leaves it as it is and returns its number.
     pub fn enter(&mut self, name: &str, number: usize) -> Option<usize> {
         let known = self.get(name);
         if known.is_none() {
@@ -32,12 +32,13 @@ impl Lookup {
         known
     }
 
-    /// No name at all.
+    /// Whether the map has no names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Length of the longest name: nothing longer needs to be looked up. Looks at every name.
+    /// The length of the longest name, bytes; nothing longer needs to be looked up. Takes time linear in the number of
+    /// names.
     pub fn longest(&self) -> usize {
         self.0.keys().map(|name| name.len()).max().unwrap_or(0)
     }

@@ -1,8 +1,8 @@
-//! Permissions: their two forms, and sets of the ones that the configuration asks about.
+//! Permissions: their two forms, and sets of those that the configuration names.
 //!
-//! A route asks only for permissions that the configuration names. So these are numbered once, a verified token's
-//! permissions become a set of numbers, and a route's question is a few bit operations. Names are compared by bytes,
-//! exactly: no patterns, no letter case.
+//! A route asks only for permissions that the configuration names. These are numbered once, so a verified token's
+//! permissions become a bit set, and a route's check takes a few bit operations. Names are compared byte by byte: there
+//! are no patterns, and letter case matters.
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -16,9 +16,9 @@ use crate::lookup::Lookup;
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum PermissionFormat {
-    /// `^[a-z_]+:[a-z_]+$`
+    /// Lower-case letters and _ on both sides of one colon: `^[a-z_]+:[a-z_]+$`.
     ResourceAction,
-    /// RFC 6749 section 3.3.
+    /// A scope-token of RFC 6749 section 3.3.
     ScopeToken,
 }
 
@@ -55,7 +55,7 @@ impl PermissionFormat {
     }
 }
 
-/// The permissions that the configuration asks about, each with its index.
+/// The permissions that the configuration names, each with its index.
 #[derive(Debug, Default)]
 pub struct PermissionBook {
     indexes: Lookup,
@@ -63,7 +63,7 @@ pub struct PermissionBook {
 }
 
 impl PermissionBook {
-    /// The index of `name`, given now if it has none yet.
+    /// The index of `name`, which gets one if it has none yet.
     pub fn enter(&mut self, name: &str) -> PermissionIndex {
         let new = self.names.len();
         let known = self.indexes.enter(name, new);
@@ -73,7 +73,7 @@ impl PermissionBook {
         PermissionIndex::new(known.unwrap_or(new))
     }
 
-    /// The index of `name`, if anything asks about it.
+    /// The index of `name`, if the configuration names it.
     pub fn index(&self, name: &str) -> Option<PermissionIndex> {
         self.indexes.get(name).map(PermissionIndex::new)
     }
@@ -84,7 +84,7 @@ impl PermissionBook {
     }
 }
 
-/// Which of the permissions of a [`PermissionBook`] somebody has.
+/// A set of permissions of a [`PermissionBook`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PermissionSet(SmallVec<[u64; 2]>);
 

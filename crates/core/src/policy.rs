@@ -1,6 +1,6 @@
-//! What does the operator demand? The configuration as the guard goes by it: one that exists makes sense.
+//! What does the operator demand? The configuration as the guard uses it; a policy that exists is valid.
 //!
-//! Only [`crate::config`] makes a policy, from the operator's text; nothing in here knows how that text is written.
+//! Only [`crate::config`] makes policies, from the operator's text. Nothing here knows the format of that text.
 
 mod form;
 mod forward;
@@ -55,15 +55,15 @@ pub struct Policy {
     pub(crate) book: PermissionBook,
     /// By [`LimitIndex`].
     pub(crate) limits: Vec<LimitRule>,
-    /// The limits that hold for all routes.
+    /// The limits that apply to all routes.
     pub(crate) limits_for_all: Vec<LimitIndex>,
     pub(crate) auth_failures: Option<Quota>,
     pub(crate) client_ip: ClientIp,
-    /// Identities that the limiter counts exactly at a time.
+    /// How many identities the limiter counts exactly at a time.
     pub(crate) limiter_capacity: u32,
     pub(crate) denied: Denied,
     pub(crate) endpoint: Option<Endpoint>,
-    /// Revocations that are kept at a time.
+    /// The largest number of revocations at a time.
     pub(crate) revocation_capacity: u32,
     pub(crate) forward: Forward,
     pub(crate) replies: Replies,
@@ -77,13 +77,13 @@ pub enum Mode {
     /// Refuse.
     #[default]
     Enforce,
-    /// Let pass, count and log.
+    /// Let the request pass, but count and log the refusal.
     Report,
 }
 
 impl Policy {
-    /// The same policy, whose keys may change while it is in force: a token that names an unknown key asks for newer keys
-    /// ([`crate::guard::Question::Keys`]) before it is refused. A configuration's own keys never change.
+    /// The same policy with keys that may change while it is in force: before a token with an unknown key is refused,
+    /// the guard asks for newer keys ([`crate::guard::Question::Keys`]). The keys in a configuration never change.
     #[must_use]
     pub fn asking_for_keys(self) -> Self {
         Self { asks_for_keys: true, ..self }
@@ -95,7 +95,7 @@ impl Policy {
         !self.denied.is_empty() && self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
     }
 
-    /// Verifies a token, the bytes between scheme and end, and judges its times. `seed` is the process's.
+    /// Verifies a token and judges its times. `token`: the bytes after the scheme. `seed`: the process's seed.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Policy {
         self.tokens.verify(token, &self.book, seed, now)
     }
 
-    /// The kid of the key at an index of `tokens.keys`.
+    /// The kid of a key.
     pub fn kid(&self, key: KeyId) -> Option<&str> {
         self.tokens.keys.kid(key)
     }
@@ -129,7 +129,7 @@ impl Policy {
         &self.plan
     }
 
-    /// What logs and filter state call a route: its name, or its path where it has none.
+    /// The name of a route in logs and filter state: its configured name, or else its path.
     pub fn route_label(&self, route: Option<RouteIndex>) -> Option<&str> {
         self.route(route?).map(|route| route.label.as_str())
     }
@@ -142,10 +142,5 @@ impl Policy {
     /// Every key's kid, in the order of the configuration.
     pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
         self.tokens.keys.kids()
-    }
-
-    /// Whether any limit of this configuration is keyed by the client's address.
-    pub fn counts_addresses(&self) -> bool {
-        self.auth_failures.is_some() || self.limits.iter().any(|limit| limit.key.contains(&KeyPart::ClientIp))
     }
 }

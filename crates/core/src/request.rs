@@ -1,7 +1,7 @@
-//! The request as the guard sees it: built once from raw headers, everything settled at the door.
+//! The request as the guard sees it, read once from raw headers.
 //!
-//! Everything in here is bytes that a client chose. One pass over the headers sorts out the few that matter; names
-//! are compared with a plan that the configuration made, so that a header nobody asks about costs one comparison.
+//! All of it is bytes that a client chose. One pass over the headers picks the few that matter. Names are compared with
+//! a plan made from the configuration, so that a header nobody asks about costs one comparison.
 
 pub mod credential;
 pub mod host;
@@ -31,25 +31,26 @@ pub struct Request<'a> {
     pub external_address: Option<&'a [u8]>,
     /// Whether anything follows the headers.
     pub has_body: bool,
-    /// Whether the request asks to leave HTTP (`upgrade`), so that what follows is no body.
+    /// Whether the request asks for another protocol (`upgrade`), so that what follows is not a body.
     pub upgrade: bool,
     pub(crate) content_type: Single<'a>,
     pub(crate) content_length: Single<'a>,
     pub(crate) origin: bool,
     pub(crate) preflight_method: Option<&'a [u8]>,
-    /// Headers that may carry a token: the source's place in the configuration, and the value.
+    /// Headers that may carry a token: the source's index in `tokens.sources`, and the value.
     pub(crate) token_headers: SmallVec<[(usize, &'a [u8]); 1]>,
     /// All values of `cookie`, if a source is a cookie.
     pub(crate) cookies: Vec<&'a [u8]>,
-    /// Names as sent of headers that the upstream must not see.
+    /// The names, as sent, of headers that the upstream must not see.
     pub(crate) removals: SmallVec<[&'a [u8]; 1]>,
-    /// Headers that limits are keyed by: the place in the plan, and the value.
+    /// Headers that limits are keyed by.
     pub(crate) key_headers: Vec<(KeyHeaderIndex, &'a [u8])>,
 }
 
+/// Logged paths are cut at this many bytes.
 const LONGEST_LOGGED_PATH: usize = 256;
 
-/// A header that must not stand twice.
+/// A header that must not occur twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Single<'a> {
     #[default]
@@ -68,7 +69,7 @@ impl<'a> Single<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Sorts `headers`. `has_body`: the stream does not end with its headers.
+    /// Reads `headers`. `has_body`: the stream does not end with its headers.
     pub fn read(
         plan: &HeaderPlan,
         headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
@@ -103,7 +104,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The path as sent, without its query (tokens may stand there), for logs; longer ones are cut.
+    /// The path as sent, for logs: without its query, which may contain a token, and cut to 256 bytes.
     pub fn logged_path(&self) -> String {
         let path = self.path.unwrap_or_default().split(|&byte| byte == b'?').next().unwrap_or_default();
         let cut = path.get(..LONGEST_LOGGED_PATH).unwrap_or(path);
@@ -121,7 +122,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The media type in lower case without parameters; `None` without one, or with more than one.
+    /// The media type in lower case without parameters; `None` unless there is exactly one content type.
     pub fn media_type(&self) -> Option<Vec<u8>> {
         match self.content_type {
             Single::Once(value) => Some(media_type(value)),
@@ -129,8 +130,11 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The declared size of the body (RFC 9110 section 8.6), bytes: `Ok(None)` if none is declared, an error if it is
-    /// no number of at most 64 bits, or stands twice.
+    /// The declared size of the body (RFC 9110 section 8.6), bytes; `Ok(None)` if none is declared.
+    ///
+    /// # Errors
+    ///
+    /// [`BadLength`] if `content-length` is not a number of at most 64 bits, or occurs twice.
     pub fn declared_size(&self) -> Result<Option<u64>, BadLength> {
         match self.content_length {
             Single::Absent => Ok(None),
@@ -151,7 +155,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A `content-length` that is none.
+/// A `content-length` that is not a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadLength;
 
@@ -160,7 +164,7 @@ fn media_type(value: &[u8]) -> Vec<u8> {
     trim(essence).to_ascii_lowercase()
 }
 
-/// Without the white space around it (RFC 9110 section 5.6.3): HTTP/1 codecs trim values, HTTP/2 codecs do not.
+/// `value` without the white space around it (RFC 9110 section 5.6.3). HTTP/1 codecs trim values; HTTP/2 codecs do not.
 pub(crate) fn trim(value: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = value.iter().position(|byte| !blank(byte)).unwrap_or(value.len());

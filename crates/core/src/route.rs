@@ -1,11 +1,10 @@
-//! Which route is a request's route?
+//! Which route does a request belong to?
 //!
-//! The most specific path wins, whatever the order in the file; among routes of one path shape the more specific
-//! host wins, method by method. The table knows nothing of tokens or permissions: it answers with the
-//! route's index.
+//! The most specific path wins, whatever the order in the file. Among routes of one path shape the most specific host
+//! wins, method by method. The table knows nothing about tokens or permissions: it answers with the route's index.
 //!
-//! One tree holds the routes of all hosts, and a leaf keeps them apart: a tree for each host would repeat every
-//! route that has no hosts, so that memory would grow with hosts times routes. (`matchit` was tried for the tree;
+//! One tree holds the routes of all hosts, and each leaf lists them by host. A tree for each host would repeat every
+//! route without hosts, so that memory would grow with hosts times routes. (The `matchit` crate was tried for the tree;
 //! it refuses `/{a}/b` next to `/{*rest}`.)
 
 mod hosts;
@@ -22,45 +21,45 @@ use tree::Tree;
 /// One route, as the table needs it.
 #[derive(Debug, Clone)]
 pub struct RouteSpec {
-    /// The hosts that the route is for; none: any host.
+    /// The hosts of the route; if empty, any host.
     pub hosts: Vec<HostPattern>,
     /// Its path.
     pub template: Template,
-    /// Its methods, compared with case (RFC 9110 section 9.1). Never empty: a route without methods is no route.
+    /// Its methods, which are case-sensitive (RFC 9110 section 9.1). Never empty.
     pub methods: Vec<String>,
-    /// Which route of the configuration it is.
+    /// The route's index in the configuration.
     pub index: RouteIndex,
 }
 
 /// Two routes that claim the same method on the same path shape and host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// The route that stands first.
+    /// The route that comes first.
     pub first: RouteIndex,
     /// The other one.
     pub second: RouteIndex,
     /// The method that both name.
     pub method: String,
-    /// The host that both name; `None`: neither names any.
+    /// The host that both name; `None` if neither names any.
     pub host: Option<HostPattern>,
 }
 
-/// What the table says of a request.
+/// The table's answer for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<'t> {
-    /// This route, and its template, which gives the values of its parameters ([`Template::parameter`]).
+    /// The route of the request.
     Route {
-        /// Which one.
+        /// The route's index.
         index: RouteIndex,
-        /// The route's path.
+        /// The route's path, which gives the values of its parameters ([`Template::parameter`]).
         template: &'t Template,
     },
     /// The path has routes, but none for the method (405).
     MethodNotAllowed {
-        /// The methods that have a route, sorted, each once: for `Allow` (RFC 9110 section 15.5.6).
+        /// The methods that have a route, sorted and without duplicates, for `Allow` (RFC 9110 section 15.5.6).
         allowed: Vec<&'t str>,
     },
-    /// No route has such a path.
+    /// No route has this path.
     NoRoute,
 }
 
@@ -74,7 +73,7 @@ pub struct RouteTable {
 }
 
 /// The routes of one path shape.
-// INVARIANT: sorted by host and method, and no two agree in both.
+// INVARIANT: sorted by host and method; no two entries agree in both.
 #[derive(Debug, Default)]
 struct Leaf(Vec<MethodRoute>);
 
@@ -83,14 +82,13 @@ struct Leaf(Vec<MethodRoute>);
 struct MethodRoute {
     host: HostId,
     method: String,
-    /// Its position in [`RouteTable::routes`].
+    /// The index in [`RouteTable::routes`].
     route: usize,
 }
 
 impl RouteTable {
-    /// Builds the table. `list_head` says whether HEAD is allowed at all, and so to be listed in
-    /// [`Found::MethodNotAllowed`] where GET is. It changes nothing else: [`RouteTable::find`] lets HEAD follow GET in
-    /// any case.
+    /// Builds the table. `list_head`: whether the configuration allows HEAD, so that [`Found::MethodNotAllowed`] lists
+    /// it wherever it lists GET. [`RouteTable::find`] lets HEAD follow GET in any case.
     ///
     /// # Errors
     ///
@@ -111,7 +109,7 @@ impl RouteTable {
                 for method in &spec.methods {
                     match leaf.claim(host, method, routes.len()) {
                         None => {}
-                        // A route that names a method or a host twice is in nobody's way.
+                        // A route that names a method or a host twice does not conflict with itself.
                         Some(taken) if taken == routes.len() => {}
                         Some(taken) => conflicts.push(Conflict {
                             first: routes.get(taken).map_or(spec.index, |(index, _)| *index),
@@ -127,16 +125,16 @@ impl RouteTable {
         if conflicts.is_empty() { Ok(Self { tree, hosts, routes, list_head }) } else { Err(conflicts) }
     }
 
-    /// The route of a request. `path` is canonical: [`Target::path`](crate::request::target::Target::path).
+    /// Finds the route of a request. `path` is canonical: [`Target::path`](crate::request::target::Target::path).
     ///
-    /// The path decides first, among the routes that cover the host. On that path shape the most specific host that
-    /// has the method decides. HEAD is judged as GET by a host that does not name HEAD itself, before any wider host
-    /// is asked: what HEAD reveals is what GET reveals.
+    /// First the most specific path among the routes that cover the host is chosen, then on that path shape the most
+    /// specific host that has the method. A host without its own route for HEAD treats HEAD as GET, before any wider
+    /// host is tried, because HEAD reveals what GET reveals.
     pub fn find(&self, host: &Host<'_>, path: &str, method: &str) -> Found<'_> {
         self.find_covered(self.hosts.covering(host), path, method)
     }
 
-    /// The same, for a host that was looked up before.
+    /// The same as [`RouteTable::find`], for a host that has been looked up already.
     pub(crate) fn find_covered(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
         let covering = self.hosts.patterns(covering);
         let covered = |leaf: &Leaf| leaf.0.iter().any(|entry| covering.contains(&entry.host));
@@ -162,14 +160,14 @@ impl RouteTable {
         Found::MethodNotAllowed { allowed }
     }
 
-    /// How many nodes of the tree the worst path visits: a handful for routes that people write, and never more
-    /// than the table has. Thousands mean that literals and parameters alternate in the same segments of many routes.
+    /// The largest number of tree nodes that any path visits: a handful for usual routes, and never more than the tree
+    /// has. Thousands mean that literals and parameters alternate in the same segments of many routes.
     pub fn most_steps(&self) -> usize {
         self.tree.most_steps()
     }
 }
 
-/// A handful of methods, sorted, each once.
+/// A few methods, sorted and without duplicates.
 pub(crate) fn sorted<'m>(methods: impl Iterator<Item = &'m str>) -> Vec<&'m str> {
     let mut sorted = Vec::new();
     for method in methods {
@@ -188,11 +186,11 @@ impl Leaf {
     }
 
     fn named(&self, host: HostId, method: &str) -> Option<&MethodRoute> {
-        // A handful: looking at each is faster than halving.
+        // There are only a few, so a linear search beats a binary one.
         self.0.iter().find(|entry| entry.host == host && entry.method == method)
     }
 
-    /// Enters a method of a route, unless another route has it already: that one.
+    /// Enters a method of a route. If a route has it already, changes nothing and returns the index of that route.
     fn claim(&mut self, host: HostId, method: &str, route: usize) -> Option<usize> {
         match self.position(host, method) {
             Ok(position) => self.0.get(position).map(|entry| entry.route),

@@ -1,8 +1,8 @@
-//! The process's secret hash key: why no client can choose which slot of a shared table it lands in.
+//! The process's secret hash key. It keeps clients from choosing their slots in shared tables.
 //!
-//! The key is drawn once in a process and kept in a shared cell, so that all workers, all configurations and a
-//! reloaded VM digest an identity alike. Two identities that agree in all 128 bits would share a counter; nobody who
-//! does not know the key can make that happen.
+//! The key is drawn once per process and kept in a shared cell, so that all workers, all configurations and a reloaded
+//! VM compute the same digests. Two identities with the same 128 bits would share a counter; without the key nobody can
+//! construct such a pair.
 
 use std::hash::Hasher;
 
@@ -21,22 +21,22 @@ impl std::fmt::Debug for Seed {
 }
 
 impl Seed {
-    /// A seed of the caller's own, for tests and for the command line.
+    /// A given seed, for tests and for the command line.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The process's seed: the one that is stored already, else `candidate` (fresh random bytes), stored now.
+    /// The process's seed: the stored one, or else `candidate` (fresh random bytes), which is then stored.
     ///
     /// # Errors
     ///
-    /// [`CellFault`] if the host does not answer, or if what it keeps is no seed.
+    /// [`CellFault`] if the host does not answer, or if the stored bytes are not a seed.
     pub fn open(cells: &impl Cells, candidate: [u8; 16]) -> Result<Self, CellFault> {
         open_once(cells, CellId::Seed, candidate).map(Self)
     }
 
-    /// The keyed digest of a list of parts. A length stands before each part, so that `("a:b", "c")` and
-    /// `("a", "b:c")` differ; `domain` keeps digests made for different purposes apart.
+    /// The keyed digest of a list of parts. Each part is preceded by its length, so that `("a:b", "c")` and
+    /// `("a", "b:c")` differ; `domain` separates digests made for different purposes.
     pub fn digest<'a>(&self, domain: &'static str, parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
         let mut digest = self.begin(domain);
         for part in parts {
@@ -45,7 +45,7 @@ impl Seed {
         digest.finish()
     }
 
-    /// The same digest, part by part.
+    /// Begins a digest, to which parts are added one by one.
     pub fn begin(&self, domain: &'static str) -> Digest {
         let mut digest = Digest(SipHasher13::new_with_key(&self.0));
         digest.add(domain.as_bytes());
@@ -53,13 +53,13 @@ impl Seed {
     }
 }
 
-/// A keyed digest to which parts are still added. A copy can be kept and continued in several ways.
+/// A keyed digest in progress. A clone can be kept and continued in several ways.
 #[derive(Clone)]
 pub struct Digest(SipHasher13);
 
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The state holds the key.
+        // The state contains the key.
         f.write_str("<secret>")
     }
 }
@@ -67,12 +67,13 @@ impl std::fmt::Debug for Digest {
 impl Digest {
     /// Adds the next part.
     pub fn add(&mut self, part: &[u8]) {
-        // usize is at most 64 bits wide on every target; a length that did not fit could not be in memory.
+        // usize has at most 64 bits on every target.
         self.0.write_u64(u64::try_from(part.len()).unwrap_or(u64::MAX));
         self.0.write(part);
     }
 
-    /// Adds the next part, and of which kind it is. No part is 2^56 bytes long.
+    /// Adds the next part and the tag of its kind, which is written into the top byte of the length: no part has 2^56
+    /// bytes.
     pub fn add_tagged(&mut self, tag: u8, part: &[u8]) {
         let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
         self.0.write_u64(length | u64::from(tag) << 56);

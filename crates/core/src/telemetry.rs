@@ -1,6 +1,6 @@
-//! What operators see: counters, log lines, and which of them are left out in a flood.
+//! What do operators see? Counters and log lines, the latter sampled in a flood.
 //!
-//! All of it is worked out from a verdict after the fact. Nothing in here decides anything about a request.
+//! All of it is derived from a verdict afterwards. Nothing here decides about a request.
 
 pub mod counters;
 pub mod line;

@@ -1,6 +1,6 @@
-//! Time as the core sees it: always an argument, never a clock.
+//! Time, which the core always gets as an argument: it has no clock.
 
-/// A moment, in nanoseconds since the Unix epoch. Good until the year 2554.
+/// A moment, in nanoseconds since the Unix epoch, up to the year 2554.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixNanos(u64);
 
@@ -27,12 +27,12 @@ impl UnixNanos {
         self.0 / NANOS_PER_SECOND
     }
 
-    /// This moment moved ahead by `seconds`; saturates.
+    /// The moment `seconds` later; saturates.
     pub const fn plus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(nanos_of(seconds)))
     }
 
-    /// This moment moved back by `seconds`; stops at the epoch.
+    /// The moment `seconds` earlier; saturates at the epoch.
     pub const fn minus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(nanos_of(seconds)))
     }

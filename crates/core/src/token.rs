@@ -1,9 +1,8 @@
-//! Is the token genuine, and is it its time? (RFC 7519, RFC 7515, RFC 8725)
+//! Is the token genuine, and is it within its times (RFC 7519, RFC 7515, RFC 8725)?
 //!
-//! One reading of one text: the MAC is computed by jwt-simple over the bytes that were sent, and the same bytes are
-//! then read strictly, by one reader, in [`claims`]. The library's own parsing of headers and claims is not used, because its
-//! defaults are laxer than the contract (DESIGN.md lists them). Nothing in the claims is looked at before the signature
-//! holds. Whether a token was revoked is not asked here.
+//! jwt-simple computes the MAC over the bytes that were sent, and [`claims`] then reads the same bytes strictly. The
+//! library's own parsing of headers and claims is not used, because its defaults are too lax (DESIGN.md lists them).
+//! The claims are not read before the signature has been verified. This module knows nothing about revocation.
 
 pub mod algorithm;
 pub mod cache;
@@ -25,7 +24,7 @@ pub use identity::Identity;
 use identity::SigningDigest;
 use keys::{KeyId, KeyRing};
 
-/// What a token must be like. Built by the configuration; always valid.
+/// What a token must be like. Compiled from the configuration; always valid.
 #[derive(Debug)]
 pub struct TokenPolicy {
     pub(crate) keys: KeyRing,
@@ -48,20 +47,20 @@ pub struct TokenPolicy {
 pub(crate) struct Roles {
     pub(crate) slot: Slot,
     pub(crate) claim: String,
-    /// For each role an index of `granted`.
+    /// For each role, an index into `granted`.
     pub(crate) grants: Lookup,
     pub(crate) granted: Vec<Vec<String>>,
 }
 
-/// A token whose signature held and whose claims had the right form. Only [`TokenPolicy::verify`] makes one. Its times are
-/// judged anew on every use by [`TokenPolicy::judge_times`].
+/// A token whose signature is valid and whose claims have the right form. Only [`Policy::verify`](crate::policy::Policy::verify) makes one. Its
+/// times are judged again on every use, by [`TokenPolicy::judge_times`].
 #[derive(Debug)]
 pub struct Verified {
     key: KeyId,
     issuer: Option<Box<str>>,
     subject: Option<Box<str>>,
     jti: Option<Box<str>>,
-    /// Only of a token that its `jti` does not tell from others.
+    /// Only for a token that its `jti` does not identify.
     signing_digest: Option<SigningDigest>,
     expires_at: Option<UnixNanos>,
     not_before: Option<UnixNanos>,
@@ -80,7 +79,7 @@ struct KeptClaim {
 }
 
 impl Verified {
-    /// What tells it from every other token, whatever its spelling in the request.
+    /// The token's identity, which does not depend on its spelling in the request.
     pub fn identity(&self) -> Identity<'_> {
         match self.signing_digest {
             Some(digest) => Identity::Signed(digest),
@@ -92,7 +91,7 @@ impl Verified {
         }
     }
 
-    /// The key that verified it, of the ring that it was verified with.
+    /// The key that verified it, in the ring that it was verified with.
     pub fn key(&self) -> KeyId {
         self.key
     }
@@ -122,12 +121,12 @@ impl Verified {
         self.issued_at
     }
 
-    /// The permissions that the configuration asks about, those granted by roles included.
+    /// The permissions that the configuration names, including those granted by roles.
     pub fn permissions(&self) -> &PermissionSet {
         &self.permissions
     }
 
-    /// All permissions, those granted by roles included, separated by spaces.
+    /// All permissions, including those granted by roles, separated by spaces.
     pub fn permissions_text(&self) -> &str {
         &self.permissions_text
     }
@@ -139,30 +138,30 @@ impl Verified {
     }
 }
 
-/// Why a token is refused. One variant for each code of a 401; texts are in [`crate::decision`].
+/// Why a token is refused. Each variant has its own code; [`crate::effect`] words them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenFault {
-    /// Not a compact JWS of the one accepted kind.
+    /// Not a compact JWS of the accepted kind. The text says why.
     Malformed(&'static str),
     /// `alg` is not exactly the algorithm of the key, or of any key.
     AlgorithmRefused,
-    /// No key for this token: unknown `kid`, or no key valid now.
+    /// No key for this token: its `kid` is unknown, or no key is valid now.
     KeyUnknown,
-    /// The signature does not hold.
+    /// The signature does not verify.
     SignatureInvalid,
-    /// `exp` has come.
+    /// The time in `exp` has been reached.
     Expired,
-    /// `nbf` has not come.
+    /// The time in `nbf` has not been reached.
     NotYetValid,
     /// `iat` is ahead of the clock.
     IssuedInFuture,
     /// `iat` is longer ago than `max_token_age_hours`.
     TooOld,
-    /// Claims of `required_claims` that are not there, by their configured names.
+    /// Claims of `required_claims` that are missing, by their configured names.
     ClaimMissing(Vec<String>),
-    /// A claim (by its configured name) of a wrong type or value.
+    /// A claim has a wrong type or value.
     ClaimInvalid {
-        /// The claim.
+        /// The claim, by its configured name.
         claim: String,
         /// What is wrong with it.
         why: &'static str,
@@ -171,23 +170,23 @@ pub enum TokenFault {
     IssuerRefused,
     /// `aud` has none of `audiences`.
     AudienceRefused,
-    /// An entry of the permissions claim, or the whole of it, has a wrong form. Holds text of the token.
+    /// An entry of the permissions claim, or the whole claim, has a wrong form. Contains text from the token.
     PermissionsMalformed(String),
 }
 
-/// What times say of a token that verified.
+/// The age of a token that verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Age {
-    /// Nothing to say.
+    /// Within `max_token_age_hours`, or unknown.
     #[default]
     Good,
-    /// Older than `max_token_age_hours`, and let pass by configuration.
+    /// Older than `max_token_age_hours`, which the configuration allows.
     Old,
 }
 
 impl TokenPolicy {
-    /// Verifies `token`, the bytes between scheme and end, and judges its times. A token without a `jti` costs one keyed
-    /// digest of its bytes beyond that: `seed` is the process's.
+    /// Verifies `token`, the bytes after the scheme, and judges its times. A token without a `jti` also costs a keyed
+    /// digest of its bytes, for which `seed` is the process's seed.
     pub(crate) fn verify(
         &self,
         token: &[u8],
@@ -198,17 +197,17 @@ impl TokenPolicy {
         verify::verify(self, token, book, seed, now)
     }
 
-    /// Whether every token that verifies says when it was issued.
+    /// Whether every token that verifies has an `iat`.
     pub(crate) fn requires_issued_at(&self) -> bool {
         self.required.iter().any(|(_, slot)| *slot == claims::IAT)
     }
 
-    /// The latest `iat` that a token may have at `now`.
+    /// The latest acceptable `iat` at `now`.
     pub(crate) fn latest_issue(&self, now: UnixNanos) -> UnixNanos {
         now.plus_seconds(self.clock_skew_seconds.max(IAT_LEEWAY_SECONDS))
     }
 
-    /// The time checks: for a fresh token and again for every use of a remembered one.
+    /// Checks the times of a fresh token, and again on every use of a remembered one.
     ///
     /// # Errors
     ///
@@ -239,5 +238,5 @@ impl TokenPolicy {
     }
 }
 
-/// Clocks of issuers run ahead by this much and no more.
+/// Issuers' clocks may be ahead by this much even without a configured skew.
 const IAT_LEEWAY_SECONDS: u64 = 60;

@@ -1,8 +1,8 @@
-//! What the guard found out about a request, and what is to become of it.
+//! What did the guard find out about a request, and what did it decide?
 //!
-//! The decision is one of two values. An admission is a proof: only the guard makes a [`Grant`], and whoever forwards,
-//! marks or revokes takes the grant. Beside the decision stands the [`Trail`]: an entry for each step with its figures,
-//! so that whoever explains a decision reads what was found and works nothing out again.
+//! An admission is a proof: only the guard makes a [`Grant`], and code that forwards or revokes takes the grant as an
+//! argument. The [`Trail`] has an entry for each step with its figures, so that code that explains a decision reads
+//! what was found instead of working it out again.
 
 mod trail;
 
@@ -16,15 +16,15 @@ pub use trail::{Entry, FormFacts, Judged, Stage, State, TokenFacts, Trail};
 /// The guard's verdict on a request.
 #[derive(Debug)]
 pub struct Verdict {
-    /// What becomes of it.
+    /// Whether the request passes.
     pub decision: Decision,
-    /// What would have been refused if a limit, or everything, were not in report mode: the first such finding.
+    /// The first refusal that was not carried out because of report mode.
     pub reported: Option<Denial>,
     /// What each step found.
     pub trail: Trail,
 }
 
-/// What becomes of a request.
+/// Whether a request passes.
 #[derive(Debug)]
 pub enum Decision {
     /// It passes.
@@ -33,7 +33,7 @@ pub enum Decision {
     Refuse(Denial),
 }
 
-/// The proof that a request may pass, and as whose. Only the guard makes one.
+/// The proof that a request may pass, with the identity it passes under. Only the guard makes one.
 #[derive(Debug)]
 pub struct Grant {
     pub(crate) identity: Option<Rc<Caller>>,
@@ -47,25 +47,25 @@ pub struct Grant {
 pub enum Destination {
     /// To the upstream.
     Upstream,
-    /// To the revocation endpoint, which is answered by [`crate::guard::Guard::revoke`].
+    /// To the revocation endpoint, which [`crate::guard::Guard::revoke`] serves.
     RevocationEndpoint,
 }
 
 /// How the body of a request that passes is treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BodyPlan {
-    /// There is none, or it is no body (an upgraded connection).
+    /// Nothing to count: there is no body, or the connection is upgraded.
     #[default]
     Pass,
-    /// Count it while it streams, and cut it off past this many bytes.
+    /// Count it while it streams, and refuse it above this many bytes.
     Count(u64),
-    /// Its size was not declared: hold it back until it has ended, so that the upstream never hears of one that is
-    /// too large. Never more than [`LARGEST_HELD`].
+    /// Hold the request until the body has ended, because its size was not declared: the upstream then never sees a
+    /// body of more than this many bytes. At most [`LARGEST_HELD`].
     Hold(u64),
 }
 
-/// The largest body that is held back, bytes: hosts buffer this much for a filter unless told otherwise. Larger bodies
-/// are counted while they stream.
+/// The largest body that is held, bytes: hosts buffer this much for a filter by default. Larger bodies are counted
+/// while they stream.
 pub const LARGEST_HELD: u64 = 1_048_576;
 
 impl Verdict {
@@ -92,7 +92,7 @@ impl Verdict {
 }
 
 impl Grant {
-    /// Whose identity the upstream and later filters may rely on: a caller whose token verified and is not revoked.
+    /// The caller, whose token verified and is not revoked; the upstream and later filters may rely on this identity.
     /// `None` for an anonymous caller.
     pub fn identity(&self) -> Option<&Caller> {
         self.identity.as_deref()
@@ -108,7 +108,7 @@ impl Grant {
         self.body
     }
 
-    /// Whether a body that turns out too large is refused; in report mode it is only reported.
+    /// Whether a body that is too large is refused; in report mode it is only reported.
     pub fn enforces_size(&self) -> bool {
         self.enforces_size
     }

@@ -19,11 +19,11 @@ use crate::source::tree::{Malformed, Mark, Node};
 use crate::source::{self, Host, NOWHERE, Site, Source};
 use crate::style::Style;
 
-/// Tell every error in a configuration, and what is legal in it but dangerous, each with its place.
+/// Report every error in a configuration, and every setting that is legal but dangerous, with its position.
 ///
 /// FILE is a plugin configuration (JSON), an Envoy configuration (YAML or JSON), an Istio WasmPlugin or an Envoy
-/// Gateway EnvoyExtensionPolicy; every api-guard filter in it is checked. A variable that is not set is no error here:
-/// Envoy may have it. Exit code 0: no errors, 1: errors (with --strict also warnings), 2: no such file.
+/// Gateway EnvoyExtensionPolicy; every api-guard filter in it is checked. A variable that is not set is no error here,
+/// because Envoy may have it. Exit code 0: no errors, 1: errors (with --strict also warnings), 2: no such file.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -63,7 +63,7 @@ pub(crate) struct Finding {
     pub(crate) text: String,
 }
 
-/// What was found, in one part of a file after the other.
+/// The findings, in one part of a file after the other.
 #[derive(Default)]
 pub(crate) struct Findings(pub(crate) Vec<Finding>);
 
@@ -74,7 +74,7 @@ pub(crate) struct Part<'p> {
 }
 
 impl Findings {
-    /// Notes something about a manifest: `below` is a JSON pointer from the part on.
+    /// Notes a finding about a manifest. `below`: a JSON pointer relative to the part.
     fn note(
         &mut self,
         severity: Severity,
@@ -132,7 +132,7 @@ impl Findings {
             }
         }
         if let Ok(raw) = Policy::parse_shape(text) {
-            // Only what stands in the file is judged: the answer does not depend on who asks.
+            // Only variables in the file count, so that the answer does not depend on who runs the command.
             let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
             for lint::Warning { rule, pointer, text } in lint::warnings(&raw, &written) {
                 let mark = plugin.locate(&pointer);
@@ -142,7 +142,7 @@ impl Findings {
     }
 }
 
-/// Everything that is to be said of a source.
+/// All findings about a source.
 pub(crate) fn findings(source: &Source) -> Vec<Finding> {
     let mut findings = Findings::default();
     match source {
@@ -164,7 +164,7 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
                     pointer: String::new(),
                     within: None,
                     mark: NOWHERE,
-                    text: "no api-guard filter in it; api-guard emit shows how one is written".to_owned(),
+                    text: "it has no api-guard filter; api-guard emit shows how to write one".to_owned(),
                 });
             }
             for site in sites {
@@ -194,12 +194,12 @@ fn check_site(site: &Site<'_>, file: &[char], findings: &mut Findings) {
     }
 }
 
-/// Variables that a manifest gives to the module.
+/// The variables that a manifest gives to the module.
 #[derive(Default)]
 pub(crate) struct Variables {
-    /// With values that stand in the manifest.
+    /// Those whose values are in the manifest.
     pub(crate) values: BTreeMap<String, String>,
-    /// Taken from the environment of Envoy.
+    /// Those taken from the environment of Envoy.
     pub(crate) from_host: Vec<String>,
 }
 

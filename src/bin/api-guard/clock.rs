@@ -1,4 +1,4 @@
-//! The one clock of the command.
+//! The only clock of the command.
 
 use api_guard_core::time::UnixNanos;
 

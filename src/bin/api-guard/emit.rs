@@ -13,8 +13,8 @@ use crate::{check, source};
 
 /// Print a ready manifest that loads the module with a configuration.
 ///
-/// envoy is a whole bootstrap that starts, with a demo API unless --upstream names yours; istio is a WasmPlugin,
-/// envoy-gateway an EnvoyExtensionPolicy. Secrets stay where they are: the manifest only names their variables.
+/// envoy is a complete bootstrap, with a demo API unless --upstream names yours; istio is a WasmPlugin, envoy-gateway
+/// an EnvoyExtensionPolicy. Secrets are not copied: the manifest only names their variables.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,19 +26,19 @@ pub(crate) struct Emit {
     /// Who loads the module
     #[arg(value_enum)]
     host: Target,
-    /// The configuration: plugin JSON, or a manifest that holds one
+    /// The configuration: plugin JSON, or a manifest that contains it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// envoy: the module's file
     #[arg(long, value_name = "PATH", default_value = "dist/api_guard.wasm")]
     module: String,
-    /// envoy: where clients come
+    /// envoy: the port for clients
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     port: u16,
     /// envoy: the port of the admin interface, on the loopback address
     #[arg(long, value_name = "PORT", default_value_t = 9901)]
     admin_port: u16,
-    /// envoy: the API that is guarded; without it the bootstrap brings a demo API
+    /// envoy: the API to guard; without it the bootstrap includes a demo API
     #[arg(long, value_name = "HOST:PORT", value_parser = upstream)]
     upstream: Option<(String, u16)>,
     /// istio and envoy-gateway: the image that holds /plugin.wasm
@@ -69,7 +69,7 @@ impl Emit {
         for (option, value) in [("--module", &self.module), ("--image", &self.image)] {
             if value.is_empty() || !value.chars().all(|letter| letter.is_ascii_graphic()) {
                 return Err(Failure::usage(format!(
-                    "{option} {value:?}: write it without spaces and controls"
+                    "{option} {value:?}: write it in visible ASCII characters"
                 )));
             }
         }
@@ -141,7 +141,7 @@ impl Emit {
     }
 }
 
-/// The variables that hold secrets, each once.
+/// The names of the variables that hold secrets, without duplicates.
 fn variables(raw: &RawConfig) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for key in &raw.tokens.keys {

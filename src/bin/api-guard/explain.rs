@@ -1,4 +1,4 @@
-//! `api-guard explain`: what Envoy would do with a request, and which rule decides.
+//! `api-guard explain`: what would Envoy do with a request, and which rule decides?
 
 mod report;
 mod request;
@@ -24,10 +24,10 @@ use crate::source::Configuration;
 use crate::{clock, keygen, source};
 use request::Sent;
 
-/// Say what Envoy would do with a request, each step that leads there, and the rule that decides.
+/// Explain what Envoy would do with a request: each step, and the rule that decides.
 ///
-/// It is judged by the code that runs in Envoy, with counters and revocations as they are after a start. Secrets come
-/// from the environment, as the configuration says. Exit code 0: allowed, 1: refused.
+/// The code that runs in Envoy judges it, with counters and revocations as they are after a start. Secrets come from
+/// the environment, as the configuration says. Exit code 0: allowed, 1: refused.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,7 +35,7 @@ Examples:
   api-guard explain --config api-guard.json --method GET --path /orders/42 --token \"$(api-guard mint --sub user-7)\"
   api-guard explain --config api-guard.json --method POST --path /orders --header content-type:text/plain --body x --json")]
 pub(crate) struct Explain {
-    /// The configuration: plugin JSON, or a manifest that holds one
+    /// The configuration: plugin JSON, or a manifest that contains it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// The method, in capitals
@@ -44,10 +44,10 @@ pub(crate) struct Explain {
     /// The path, with its query if it has one
     #[arg(long, value_name = "P")]
     path: String,
-    /// A token, put where the configuration's first source has it
+    /// A token, sent in the configuration's first source
     #[arg(long, value_name = "T")]
     token: Option<String>,
-    /// A header; may be repeated. host is localhost unless given
+    /// A header; may be repeated. The default of host is localhost
     #[arg(long = "header", value_name = "NAME:VALUE", value_parser = request::header)]
     headers: Vec<(String, String)>,
     /// The client's address
@@ -56,7 +56,7 @@ pub(crate) struct Explain {
     /// A body
     #[arg(long, value_name = "TEXT")]
     body: Option<String>,
-    /// Ask so many times, and explain the last one: to see limits at work
+    /// Send the request this many times and explain the last one, to see limits at work
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
     /// Print a JSON object
@@ -64,7 +64,7 @@ pub(crate) struct Explain {
     json: bool,
 }
 
-/// What stands in for Envoy.
+/// The host that replaces Envoy.
 struct Machine {
     cells: MemoryCells,
     address: String,
@@ -90,11 +90,11 @@ struct Explained<'e, 'r> {
     request: &'e Request<'r>,
     /// What each step found.
     trail: &'e Trail,
-    /// The proof that it may pass, where it goes on to the upstream.
+    /// The proof that it may pass, if it goes on to the upstream.
     grant: Option<&'e Grant>,
-    /// What would have been refused in report mode.
+    /// The first refusal that was not carried out because of report mode.
     reported: Option<&'e Denial>,
-    /// What api-guard answers itself.
+    /// The response from api-guard itself, if there is one.
     reply: Option<Reply>,
     /// The refusal that is carried out.
     denial: Option<&'e Denial>,
@@ -143,12 +143,12 @@ impl Explain {
             print(&report::text(&explained, &self.method, &self.path));
         }
         if !self.method.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'-') {
-            say("note: methods are compared with letter case, and are written in capitals");
+            say("note: methods are case-sensitive and usually written in capitals");
         }
         Ok(if denial.is_some() { Outcome::Refused } else { Outcome::Done })
     }
 
-    /// What the revocation endpoint answers, if the request is let through to it.
+    /// The revocation endpoint's answer, if the request is admitted to it.
     fn revoke(
         &self,
         guard: &Guard,
@@ -166,7 +166,7 @@ impl Explain {
     }
 }
 
-/// As Envoy writes it, with a port.
+/// The address as Envoy writes it, with a port.
 fn source_address(address: IpAddr) -> String {
     std::net::SocketAddr::new(address, 0).to_string()
 }

@@ -1,4 +1,4 @@
-//! `api-guard inspect`: what is in a token, and whether a configuration accepts it.
+//! `api-guard inspect`: what is in a token, and does a configuration accept it?
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::source::Configuration;
 use crate::style::Style;
 use crate::{clock, source, words};
 
-/// Show header, claims and times of a token; with --config, whether it verifies and if not, why.
+/// Show header, claims and times of a token; with --config, also whether it verifies, and if not, why.
 ///
-/// Without a configuration nothing is verified: what is shown is what the token says of itself. The secret of its key
-/// comes from the environment, as the configuration says. Exit code 1: refused, or not readable.
+/// Without a configuration nothing is verified: the output is what the token claims. The key's secret comes from the
+/// environment, as the configuration says. Exit code 1: refused, or not readable.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +28,7 @@ Examples:
 pub(crate) struct Inspect {
     /// The token, with or without \"Bearer \" before it; - reads it from standard input
     token: String,
-    /// Verify it by this configuration (plugin JSON, or a manifest that holds one)
+    /// Verify it with this configuration (plugin JSON, or a manifest that contains it)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print a JSON object
@@ -39,7 +39,7 @@ pub(crate) struct Inspect {
 /// Claims that hold times (RFC 7519 section 4.1).
 const TIMES: [&str; 3] = ["iat", "nbf", "exp"];
 
-/// What a configuration says of the token.
+/// The judgement of a configuration on the token.
 enum Judgement {
     Accepted { key: String, notes: Vec<String> },
     Refused { code: &'static str, reason: String },
@@ -96,7 +96,7 @@ impl Inspect {
     }
 }
 
-/// Header and claims as the token has them, in whatever state it is.
+/// Header and claims of the token, whether or not it verifies.
 fn parts(token: &str) -> Result<(Value, Value), TokenFault> {
     let compact = Compact::read(token.as_bytes(), usize::MAX)?;
     let read = |part, fault| {
@@ -116,7 +116,7 @@ fn judge(configuration: &Configuration, token: &str) -> Judgement {
         reason: effect::reasons(&denial).concat(),
     };
     let now = clock::now();
-    // Any key will do: nothing is looked up by the token's digest here.
+    // Any seed will do, because nothing is looked up by the token's digest here.
     let verified = match policy.verify(token.as_bytes(), &Seed::from_bytes([0; 16]), now) {
         Ok(verified) => verified,
         Err(fault) => return refused(Denial::Token(fault)),

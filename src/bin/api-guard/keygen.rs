@@ -1,4 +1,4 @@
-//! `api-guard keygen`: a secret that is long enough and that nobody chose.
+//! `api-guard keygen`: a random secret of sufficient length.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 
@@ -20,16 +20,16 @@ impl Keygen {
     }
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map(|()| bytes)
-        .map_err(|error| Failure::failed(format!("the system gives no random bytes: {error}")))
+        .map_err(|error| Failure::failed(format!("the system has no random bytes: {error}")))
 }
 
-/// RFC 4648 section 5, without padding.
+/// Base64url without padding (RFC 4648 section 5).
 pub(crate) fn base64url(bytes: &[u8]) -> String {
-    // Encoding fails only where memory does.
+    // Encoding fails only if memory is exhausted.
     Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
 }

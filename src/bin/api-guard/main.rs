@@ -1,6 +1,6 @@
 //! The command `api-guard`: mints tokens, checks configurations, explains decisions.
 //!
-//! One file for each subcommand. All of them judge with the core that runs in Envoy; nothing of it is repeated here.
+//! Each subcommand has a file. All of them judge with the core that runs in Envoy and repeat none of its rules.
 //! Exit codes: 0 done or allowed, 1 refused or failed, 2 wrong usage.
 
 mod check;

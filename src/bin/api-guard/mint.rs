@@ -3,6 +3,7 @@
 use api_guard_core::permission::PermissionFormat;
 use api_guard_core::token::algorithm::Algorithm;
 use api_guard_core::token::keys::{LEAST_SECRET_BYTES, Secret};
+use api_guard_core::token::subject::LONGEST_SUBJECT_BYTES;
 use serde_json::{Map, Value, json};
 
 use crate::clock;
@@ -11,10 +12,8 @@ use crate::outcome::{self, Failure, Outcome, print, say};
 
 /// Claims that mint writes itself.
 const OWN_CLAIMS: [&str; 5] = ["sub", "iat", "exp", "permissions", "jti"];
-/// Longer lifetimes are worth a warning, hours.
+/// Longer lifetimes get a warning, hours.
 const LONGEST_TTL_HOURS: u64 = 168;
-/// What the guard accepts, bytes.
-const LONGEST_SUBJECT: usize = 256;
 
 /// Print a token with sub, iat, exp, permissions and a random jti.
 #[derive(clap::Args)]
@@ -26,13 +25,13 @@ pub(crate) struct Mint {
     /// Environment variable that holds the secret, at least 32 bytes
     #[arg(long, value_name = "NAME", default_value = "API_GUARD_SECRET")]
     secret_env: String,
-    /// Whom the token is for
+    /// The subject of the token
     #[arg(long, value_name = "S")]
     sub: String,
-    /// What they may do, such as orders:read; may be repeated
+    /// A permission, such as orders:read; may be repeated
     #[arg(long = "permission", value_name = "P")]
     permissions: Vec<String>,
-    /// How long the token is good: 90s, 15m, 24h, 7d
+    /// How long the token is valid: 90s, 15m, 24h, 7d
     #[arg(long, value_name = "TTL", default_value = "24h", value_parser = seconds)]
     ttl: u64,
     /// Key identifier, as in tokens.keys of the configuration
@@ -80,7 +79,7 @@ impl Mint {
         if self.sub.is_empty() {
             return Err(Failure::failed("User ID is required"));
         }
-        if self.sub.len() > LONGEST_SUBJECT || self.sub.chars().any(char::is_control) {
+        if self.sub.len() > LONGEST_SUBJECT_BYTES || self.sub.chars().any(char::is_control) {
             return Err(Failure::failed("User ID must have at most 256 bytes and no control characters"));
         }
         if let Some(bad) = self.permissions.iter().find(|name| !self.permission_format.accepts(name)) {
@@ -90,7 +89,7 @@ impl Mint {
         for (name, _) in &self.claims {
             if seen.contains(&name.as_str()) {
                 return Err(Failure::usage(format!(
-                    "--claim {name}: the token has this claim already; use --sub, --ttl and --permission for theirs"
+                    "--claim {name}: the token has this claim already; --sub, --ttl and --permission set theirs"
                 )));
             }
             seen.push(name);

@@ -1,21 +1,21 @@
-//! How a subcommand ends, and how it speaks: results on stdout, everything else on stderr.
+//! How a subcommand ends, and where it prints: results on stdout, everything else on stderr.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-/// A subcommand that did what it was asked.
+/// The result of a subcommand that worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is done, or allowed: exit code 0.
     Done,
-    /// The answer, which was printed, is no: exit code 1.
+    /// The printed answer is negative: exit code 1.
     Refused,
 }
 
-/// A subcommand that could not do what it was asked.
+/// Why a subcommand did not work.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The arguments make no sense: exit code 2.
+    /// The arguments are wrong: exit code 2.
     Usage(String),
     /// Anything else: exit code 1.
     Failed(String),
@@ -32,7 +32,7 @@ impl Failure {
         Self::Failed(text.into())
     }
 
-    /// Tells it, and turns it into an exit code.
+    /// Prints the failure and returns its exit code.
     pub(crate) fn report(&self) -> ExitCode {
         let (text, code) = match self {
             Self::Usage(text) => (text, 2),
@@ -46,7 +46,7 @@ impl Failure {
 /// What every subcommand returns.
 pub(crate) type Result = std::result::Result<Outcome, Failure>;
 
-/// Writes a result. A reader that has gone away (`| head`) is no fault of ours.
+/// Prints a result. Ignores a reader that has gone away (`| head`).
 pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
@@ -56,7 +56,7 @@ pub(crate) fn print(text: &str) {
     let _ = out.flush();
 }
 
-/// Tells the user something that is not the result.
+/// Prints something that is not the result.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! `api-guard schema`: what a configuration may look like (JSON Schema 2020-12), from the types that read it.
+//! `api-guard schema`: the JSON Schema (2020-12) of the configuration, derived from the types that read it.
 
 use api_guard_core::config::raw::RawConfig;
 
@@ -6,8 +6,8 @@ use crate::outcome::{self, Failure, Outcome, print};
 
 /// Print the JSON Schema of the plugin configuration.
 ///
-/// It says which fields there are and which values they take. What it cannot say, such as which settings contradict
-/// each other, `api-guard check` does.
+/// It lists the fields and the values they take. `api-guard check` also finds what a schema cannot express, such as
+/// settings that contradict each other.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  api-guard schema > api-guard.schema.json")]
 pub(crate) struct Schema {}
@@ -24,7 +24,7 @@ impl Schema {
     }
 }
 
-/// A field without a default is told as one whose default is null.
+/// Removes null defaults: schemars writes them for fields that have no default.
 fn without_null_defaults(schema: &mut serde_json::Value) {
     if let Some(members) = schema.as_object_mut() {
         members.retain(|name, value| name != "default" || !value.is_null());

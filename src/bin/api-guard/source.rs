@@ -1,4 +1,4 @@
-//! A file that holds a plugin configuration: the configuration itself, or a manifest with one or several in it.
+//! A file with a plugin configuration: the configuration itself, or a manifest that contains one or several.
 
 pub(crate) mod plugin;
 pub(crate) mod tree;
@@ -12,13 +12,13 @@ use crate::outcome::{Failure, say};
 use plugin::Plugin;
 use tree::{Malformed, Mark, Node};
 
-/// What a file turned out to be.
+/// The contents of a file.
 pub(crate) enum Source {
     /// A plugin configuration.
     Plugin(Plugin),
     /// An Envoy configuration, or Kubernetes resources.
     Manifest(Vec<Node>, Vec<char>),
-    /// No YAML, and so no JSON either.
+    /// Neither YAML nor JSON.
     Malformed(Malformed),
 }
 
@@ -33,10 +33,10 @@ pub(crate) enum Host {
     EnvoyGateway,
 }
 
-/// A place in a manifest that loads api-guard.
+/// A part of a manifest that loads api-guard.
 pub(crate) struct Site<'f> {
     pub(crate) host: Host,
-    /// Where `settings` is.
+    /// The JSON pointer to `settings`.
     pub(crate) pointer: String,
     /// Envoy's `PluginConfig`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
     pub(crate) settings: &'f Node,
@@ -47,10 +47,10 @@ pub(crate) struct Site<'f> {
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-/// A bootstrap, or a file of discovered resources.
+/// Fields of a bootstrap, or of a file of discovered resources.
 const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin", "resources", "node"];
 
-/// Reads a file. One that cannot be read is wrong usage.
+/// Reads a file. A file that cannot be read counts as wrong usage.
 pub(crate) fn read(path: &Path) -> Result<Source, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
@@ -68,7 +68,7 @@ pub(crate) fn read(path: &Path) -> Result<Source, Failure> {
 pub(crate) fn of_text(text: String) -> Source {
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let is_json = text.trim_start().starts_with('{');
-    // What JSON has and YAML has not is given up only where it has to be.
+    // Surrogate escapes, which YAML does not have, are replaced only if the text cannot be read otherwise.
     match tree::read(&text).or_else(|_| tree::read(&plugin::without_surrogates(&text))) {
         Ok(documents) if documents.iter().any(is_manifest) => {
             Source::Manifest(documents, text.chars().collect())
@@ -88,7 +88,7 @@ fn is_manifest(document: &Node) -> bool {
         || !wasm_filters(document).is_empty()
 }
 
-/// Every place that loads api-guard, in the order of the documents.
+/// All parts that load api-guard, in the order of the documents.
 pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
     let mut sites = Vec::new();
     for document in documents {
@@ -106,12 +106,12 @@ pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
                 });
             }
             (Some("EnvoyExtensionPolicy"), Some(spec)) => {
-                for (place, wasm) in
+                for (index, wasm) in
                     spec.field("wasm").map(Node::items).unwrap_or_default().iter().enumerate()
                 {
                     sites.push(Site {
                         host: Host::EnvoyGateway,
-                        pointer: format!("/spec/wasm/{place}"),
+                        pointer: format!("/spec/wasm/{index}"),
                         settings: wasm,
                         manager: None,
                         name: wasm.field("name").and_then(Node::text).unwrap_or_default().to_owned(),
@@ -132,7 +132,7 @@ pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
 }
 
 impl Site<'_> {
-    /// Whether the plugin is api-guard, by any of its names or by its configuration. The only one of a file is.
+    /// Whether the plugin is api-guard, judged by its names and its configuration.
     fn is_ours(&self) -> bool {
         let named = |text: &str| {
             let text = text.to_ascii_lowercase();
@@ -151,7 +151,7 @@ impl Site<'_> {
         by_name || named(&self.name) || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
     }
 
-    /// The plugin configuration and where it is in the settings.
+    /// The plugin configuration and its pointer relative to the settings.
     pub(crate) fn configuration(&self) -> Option<(&'static str, &Node)> {
         let (pointer, field) = match self.host {
             Host::Envoy => {
@@ -172,7 +172,7 @@ fn mentions_tokens(node: &Node) -> bool {
     node.field("tokens").is_some() || node.text().is_some_and(|text| text.contains("\"tokens\""))
 }
 
-/// Every HTTP filter that runs a module, wherever it stands.
+/// All HTTP filters that run a module, at any depth.
 fn wasm_filters(document: &Node) -> Vec<Site<'_>> {
     let mut found = Vec::new();
     descend(document, String::new(), None, "", &mut found);
@@ -204,8 +204,8 @@ fn descend<'f>(
         let step = key.name.replace('~', "~0").replace('/', "~1");
         descend(member, format!("{pointer}/{step}"), own.or(manager), name, found);
     }
-    for (place, item) in node.items().iter().enumerate() {
-        descend(item, format!("{pointer}/{place}"), own.or(manager), name, found);
+    for (index, item) in node.items().iter().enumerate() {
+        descend(item, format!("{pointer}/{index}"), own.or(manager), name, found);
     }
 }
 
@@ -216,21 +216,21 @@ pub(crate) struct Configuration {
     pub(crate) policy: Policy,
 }
 
-/// The configuration in a file: the file itself, or the first one of a manifest. `needs_secrets`: a variable that is
-/// not set is an error, and not only worth a warning.
+/// The configuration in a file: the file itself, or the first one in a manifest. `needs_secrets`: whether an unset
+/// variable is an error.
 pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
     let text = match read(path)? {
         Source::Plugin(plugin) => plugin.text,
         Source::Malformed(Malformed { mark, problem }) => {
-            let place = format!("{}:{}:{}", path.display(), mark.line, mark.column);
-            return Err(Failure::failed(format!("{place}: {problem}")));
+            let position = format!("{}:{}:{}", path.display(), mark.line, mark.column);
+            return Err(Failure::failed(format!("{position}: {problem}")));
         }
         Source::Manifest(documents, file) => {
             let sites = sites(&documents);
             let configuration = sites.first().and_then(Site::configuration);
             let Some((_, node)) = configuration else {
                 return Err(Failure::failed(format!(
-                    "{}: no configuration of api-guard in it",
+                    "{}: it has no api-guard configuration",
                     path.display()
                 )));
             };
@@ -258,5 +258,5 @@ pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configur
     Ok(Configuration { text, raw, policy })
 }
 
-/// The file's first character, where nothing better is known.
+/// The file's first character, if no better position is known.
 pub(crate) const NOWHERE: Mark = Mark::START;

@@ -1,4 +1,4 @@
-//! Colour, on a terminal only, and not where `NO_COLOR` (no-color.org) asks for none.
+//! Colour, only on a terminal, and not if `NO_COLOR` (no-color.org) is set.
 
 use std::io::IsTerminal;
 
@@ -9,29 +9,29 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// What standard output can show.
+    /// The style for standard output.
     pub(crate) fn of_stdout() -> Self {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self { coloured: std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
     }
 
-    /// What is right.
+    /// Marks what is right.
     pub(crate) fn good(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// What is wrong.
+    /// Marks what is wrong.
     pub(crate) fn bad(self, text: &str) -> String {
         self.paint("31;1", text)
     }
 
-    /// What needs a second look.
+    /// Marks what needs attention.
     pub(crate) fn warn(self, text: &str) -> String {
         self.paint("33", text)
     }
 
-    /// What matters less.
+    /// Marks what matters less.
     pub(crate) fn faint(self, text: &str) -> String {
         self.paint("2", text)
     }

@@ -1,8 +1,8 @@
-//! Puts what requests run side by side, and tells Envoy's compiler which way branches go.
+//! Places the code that requests run side by side, and tells Envoy's compiler which way branches go.
 //!
-//! A request runs some thousand instructions once each, and between two requests Envoy does so much else that it finds
-//! them cold: what they cost is how many lines and pages of memory they are spread over. Branch hints are a
-//! standard section of WebAssembly that changes no behaviour; V8 moves what is unlikely out of the way.
+//! A request runs some thousand instructions once each. Between two requests Envoy does so much else that they are cold
+//! again, so their cost is the number of cache lines and pages they are spread over. Branch hints are a standard section
+//! of WebAssembly that changes no behaviour; V8 moves unlikely code out of the way.
 
 use std::convert::Infallible;
 
@@ -15,19 +15,24 @@ use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, ImportS
 use crate::profile::Profile;
 use crate::steps::{copy_code, imported_functions, is_branch};
 
-/// `module` with its functions in the order in which requests enter them, those that none enters behind; and hints for
-/// the branches that go one way nearly always.
+/// `module` with its functions in the order in which requests enter them, functions that no request enters last, and
+/// with hints for the branches that nearly always go one way.
 pub(crate) fn arrange(module: &[u8], profile: &Profile) -> Result<Vec<u8>, String> {
     let mut arranged = Module::new();
-    let mut layout =
-        Layout { profile, imported: 0, order: Vec::new(), places: Vec::new(), hints: BranchHints::new() };
+    let mut layout = Layout {
+        profile,
+        imported: 0,
+        order: Vec::new(),
+        new_numbers: Vec::new(),
+        hints: BranchHints::new(),
+    };
     layout
         .parse_core_module(&mut arranged, Parser::new(0), module)
         .map_err(|error| format!("cannot be arranged: {error}"))?;
     with_hints(&arranged.finish(), &layout.hints).map_err(|error| format!("cannot take hints: {error}"))
 }
 
-/// The hints stand before the code that they are about.
+/// Adds the hints, which must precede the code section.
 fn with_hints(module: &[u8], hints: &BranchHints) -> Result<Vec<u8>, wasmparser::BinaryReaderError> {
     let mut hinted = Module::new();
     for section in Parser::new(0).parse_all(module) {
@@ -43,12 +48,12 @@ fn with_hints(module: &[u8], hints: &BranchHints) -> Result<Vec<u8>, wasmparser:
 
 struct Layout<'p> {
     profile: &'p Profile,
-    /// How many functions are imported; those keep their numbers.
+    /// The number of imported functions, which keep their numbers.
     imported: u32,
-    /// The numbers of the functions before, in their new order.
+    /// The old numbers of the functions, in their new order.
     order: Vec<u32>,
-    /// The new numbers, by the numbers before.
-    places: Vec<u32>,
+    /// The new numbers, by the old ones.
+    new_numbers: Vec<u32>,
     hints: BranchHints,
 }
 
@@ -58,21 +63,21 @@ impl Layout<'_> {
         let entered = self.profile.entered();
         let rest = (self.imported..end).filter(|function| !entered.contains(function));
         self.order = entered.iter().copied().chain(rest).collect();
-        self.places = (0..end).collect();
-        for (new, before) in (self.imported..).zip(&self.order) {
-            if let Some(place) = self.places.get_mut(usize::try_from(*before).unwrap_or(usize::MAX)) {
-                *place = new;
+        self.new_numbers = (0..end).collect();
+        for (new, old) in (self.imported..).zip(&self.order) {
+            if let Some(number) = self.new_numbers.get_mut(usize::try_from(*old).unwrap_or(usize::MAX)) {
+                *number = new;
             }
         }
     }
 
-    /// What `items` holds for each function, in the new order.
+    /// The items, one for each function, in the new order of functions.
     fn ordered<T: Clone>(&self, items: &[T]) -> Vec<T> {
-        let place = |before: &u32| usize::try_from(before.saturating_sub(self.imported)).ok();
-        self.order.iter().filter_map(|before| items.get(place(before)?).cloned()).collect()
+        let index = |old: &u32| usize::try_from(old.saturating_sub(self.imported)).ok();
+        self.order.iter().filter_map(|old| items.get(index(old)?).cloned()).collect()
     }
 
-    /// Adds a function to the code, and its hints. `branch`: the number of its first branch.
+    /// Adds a function to the code, with its hints. `branch`: the number of its first branch.
     fn add(
         &mut self,
         code: &mut CodeSection,
@@ -109,8 +114,8 @@ impl Reencode for Layout<'_> {
     type Error = Infallible;
 
     fn function_index(&mut self, function: u32) -> Result<u32, Error<Infallible>> {
-        let place = usize::try_from(function).ok().and_then(|function| self.places.get(function));
-        Ok(place.copied().unwrap_or(function))
+        let new = usize::try_from(function).ok().and_then(|function| self.new_numbers.get(function));
+        Ok(new.copied().unwrap_or(function))
     }
 
     fn parse_import_section(
@@ -229,8 +234,11 @@ mod tests {
         }
         for (function, hint) in hints {
             let body = usize::try_from(function.checked_sub(imported).unwrap()).unwrap();
-            let place = starts[body].checked_add(usize::try_from(hint.func_offset).unwrap()).unwrap();
-            assert!([IF, BR_IF].contains(&module[place]), "a hint for something else in function {function}");
+            let offset = starts[body].checked_add(usize::try_from(hint.func_offset).unwrap()).unwrap();
+            assert!(
+                [IF, BR_IF].contains(&module[offset]),
+                "a hint for something else in function {function}"
+            );
             read.hints.push((function, hint.taken));
         }
         read

@@ -1,4 +1,4 @@
-//! What building api-guard needs beyond cargo. Run it as `cargo run --package xtask -- pack IN.wasm OUT.wasm`.
+//! The build step that cargo cannot do. Run it as `cargo run --package xtask -- pack IN.wasm OUT.wasm`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ mod pack;
 mod profile;
 mod steps;
 
-const USAGE: &str = "usage: xtask pack IN.wasm OUT.wasm    makes a built module ready to ship";
+const USAGE: &str = "usage: xtask pack IN.wasm OUT.wasm    prepares a built module for shipping";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -38,7 +38,7 @@ fn pack_file(input: &Path, output: &Path) -> Result<usize, String> {
     let packed = layout::arrange(&packed, &profile::Profile::of(&packed)?)?;
     if packed.len() > pack::MOST_BYTES {
         return Err(format!(
-            "{}: {} bytes, and {} are promised at most",
+            "{}: {} bytes, but the limit is {}",
             output.display(),
             packed.len(),
             pack::MOST_BYTES

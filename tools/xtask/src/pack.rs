@@ -1,15 +1,15 @@
-//! Makes a built module ready to ship: what Envoy never needs is dropped.
+//! Prepares a built module for shipping: drops everything that Envoy never needs.
 //!
-//! The SDK exports every callback that the ABI knows. Envoy calls each one that it finds, at 0.3 to 0.5 us of CPU, and
-//! an export keeps alive whatever it calls; so only the callbacks that api-guard implements stay. Those for streams are
-//! its own (`src/exports.rs`), under a prefix that gives way to the ABI's here, and take the place of the SDK's.
+//! The SDK exports every callback of the ABI. Envoy calls each export it finds, for 0.3 to 0.5 us of CPU, and an export
+//! keeps alive whatever it calls, so only the callbacks that api-guard implements are kept. Those for streams are its own
+//! (`src/exports.rs`): they have a prefix that is replaced by the ABI's here, and so replace the SDK's.
 
 use walrus::{ExportId, Module, ModuleConfig};
 
-/// The size that is promised, bytes.
+/// The largest size of the shipped module, bytes, as documented.
 pub(crate) const MOST_BYTES: usize = 480 * 1024;
 
-/// What Envoy takes from the module. Everything else that it could call is the SDK's doing nothing.
+/// The exports that Envoy needs. All others are callbacks in which the SDK does nothing.
 const EXPORTS: [&str; 8] = [
     "memory",
     "_initialize",
@@ -18,18 +18,19 @@ const EXPORTS: [&str; 8] = [
     "proxy_on_configure",
     "proxy_on_tick",
     "api_guard_on_context_create",
-    // Would be missed only by its symbol: nothing else says that this is a reactor.
+    // Never called for its effect, but its presence tells Envoy that the module is a reactor.
     "proxy_on_vm_start",
 ];
 
-/// What the module's own exports begin with, and what the ABI calls them.
+/// The prefix of the module's own exports, and the ABI's prefix that replaces it.
 const OWN: &str = "api_guard_";
 const ABI: &str = "proxy_";
 
-/// Envoy gives a VM no more than 1 GiB; a module that says so itself fails an allocation, instead of trapping.
+/// The memory limit of the module, pages of 64 KiB. Envoy gives a VM at most 1 GiB; a module that declares this limit
+/// itself fails an allocation instead of trapping.
 const MOST_PAGES: u64 = 16_384;
 
-/// The module of `built` as it ships.
+/// Packs the module `built`.
 pub(crate) fn pack(built: &[u8]) -> Result<Vec<u8>, String> {
     let mut config = ModuleConfig::new();
     config.generate_name_section(false).generate_producers_section(false);
@@ -61,7 +62,7 @@ pub(crate) fn pack(built: &[u8]) -> Result<Vec<u8>, String> {
     Ok(module.emit_wasm())
 }
 
-/// Names, producers and the list of features: nobody reads them in Envoy.
+/// Drops names, producers and the list of features, which Envoy does not use.
 fn drop_custom_sections(module: &mut Module) {
     let sections: Vec<_> = module.customs.iter().map(|(id, _)| id).collect();
     for section in sections {

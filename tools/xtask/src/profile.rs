@@ -1,4 +1,4 @@
-//! Which way do requests take through the module? It runs in an interpreter, and reports its steps.
+//! Which way do requests take through the module? Runs it in an interpreter, where it reports its steps.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,28 @@ use fake_envoy::{Ending, Exchange, FakeEnvoy, Headers, Step, headers};
 
 use crate::steps;
 
-/// What a run has shown.
+/// The functions and branches of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     entered: Vec<u32>,
     branches: HashMap<u32, Ways>,
 }
 
-/// How often a branch was taken, and how often not.
+/// How often a branch was taken, and how often it was not.
 #[derive(Debug, Default, Clone, Copy)]
 struct Ways {
     taken: u32,
     passed: u32,
 }
 
-/// A hint is for a branch that goes one way at least this many times as often as the other.
+/// A branch gets a hint if it goes one way at least this many times as often as the other.
 const NEARLY_ALWAYS: u32 = 8;
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: &[u8] = b"a-secret-of-forty-bytes-for-the-profile!";
 
-/// The same steps under each: where the address comes from, and whether an allowed request's response tells of its limits.
+/// The same requests run under each policy. The policies differ in the source of the client's address, and in whether
+/// responses have headers about limits.
 const POLICIES: [&str; 3] = [
     r#""forward": {"permissions_header": null}, "replies": {"rate_limit_headers": "none"}"#,
     r#""forward": {"permissions_header": null}, "replies": {"rate_limit_headers": "none"}, "client_ip": {"from": "x-envoy-external-address"}"#,
@@ -35,7 +36,7 @@ const POLICIES: [&str; 3] = [
 ];
 
 impl Profile {
-    /// Runs `module`: mostly requests with a known token, and some of what else there is.
+    /// Runs `module`: mostly requests with a known token, and some others.
     pub(crate) fn of(module: &[u8]) -> Result<Self, String> {
         let module = steps::reporting(module)?;
         let mut profile = Self::default();
@@ -66,14 +67,14 @@ impl Profile {
         );
         let environment = [format!("API_GUARD_SECRET={}", String::from_utf8_lossy(SECRET))];
         let mut envoy = FakeEnvoy::load(module, &policy, &environment.each_ref().map(String::as_str), NOW);
-        // Reading a configuration is no request.
+        // The steps of reading the configuration do not count.
         envoy.take_steps();
         let known = token("known", 3600);
         let get = |token: &str| request("GET", token, &[]);
         let post = |token: &str| {
             request("POST", token, &[("content-type", "application/json"), ("content-length", "17")])
         };
-        // Until everything that is remembered is.
+        // Fills the caches.
         for _ in 0..3 {
             allowed(&envoy.request(get(&known)));
         }
@@ -94,7 +95,7 @@ impl Profile {
         self.note(&first);
     }
 
-    /// Takes in what a module has reported.
+    /// Adds the steps that a module has reported.
     pub(crate) fn note(&mut self, steps: &[Step]) {
         for step in steps {
             match *step {
@@ -110,15 +111,15 @@ impl Profile {
     }
 }
 
-/// A profile of refusals would arrange the module for them.
-#[expect(clippy::panic, reason = "the build is to stop")]
+/// Checks that a request was allowed: a profile of refusals would arrange the module for those.
+#[expect(clippy::panic, reason = "the build must stop")]
 fn allowed(exchange: &Exchange) {
     if let Some(reply) = &exchange.reply {
-        panic!("the module refuses what the profile is to be made of: {reply:?}");
+        panic!("the module refuses a request of the profile: {reply:?}");
     }
 }
 
-/// A request as a client sends it and Envoy hands it on.
+/// A typical request, as Envoy passes it to the module.
 fn request(method: &str, token: &str, more: &[(&str, &str)]) -> Headers {
     let authorization = format!("Bearer {token}");
     let usual = [
@@ -137,7 +138,7 @@ fn request(method: &str, token: &str, more: &[(&str, &str)]) -> Headers {
     headers(&[&usual, more].concat())
 }
 
-/// A token as `api-guard mint` makes them, that lives for this many seconds from now.
+/// A token like those of `api-guard mint`, which expires in `ttl` seconds.
 fn token(jti: &str, ttl: i64) -> String {
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let header = encode(br#"{"alg":"HS256","typ":"JWT"}"#);

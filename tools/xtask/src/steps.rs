@@ -1,4 +1,4 @@
-//! Makes a module report its own run: which functions it enters, and which way it goes at each branch.
+//! Makes a module report its run: which functions it enters, and which way it goes at each branch.
 
 use std::convert::Infallible;
 
@@ -7,8 +7,8 @@ use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, EntityType, Function, ImportSection, Module, TypeSection, ValType};
 use wasmparser::{FunctionBody, ImportSectionReader, Operator, Parser, TypeRef, TypeSectionReader};
 
-/// `module`, reporting its steps to the imports that `fake-envoy` knows. Functions have the numbers that they have in
-/// `module`; branches are counted in the order of its code.
+/// `module`, changed to report its steps to imports that `fake-envoy` has. Functions are reported by their numbers in
+/// `module`; branches are numbered in the order of its code.
 pub(crate) fn reporting(module: &[u8]) -> Result<Vec<u8>, String> {
     let mut reported = Module::new();
     Reporter::default()
@@ -17,12 +17,12 @@ pub(crate) fn reporting(module: &[u8]) -> Result<Vec<u8>, String> {
     Ok(reported.finish())
 }
 
-/// Whether a branch can go two ways, so that a hint says which.
+/// Whether the operator is a branch that can go two ways, so that it can have a hint.
 pub(crate) fn is_branch(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::BrIf { .. } | Operator::If { .. })
 }
 
-/// Copies the instructions of `body`, with what `before_branch` does before each that is a branch.
+/// Copies the instructions of `body`, calling `before_branch` before each branch.
 pub(crate) fn copy_code<R: Reencode<Error = Infallible>>(
     reencoder: &mut R,
     body: &FunctionBody<'_>,
@@ -39,7 +39,7 @@ pub(crate) fn copy_code<R: Reencode<Error = Infallible>>(
     Ok(())
 }
 
-/// How many functions a section imports: the first function with a body has this number.
+/// The number of functions that a section imports, which is also the number of the first function with a body.
 pub(crate) fn imported_functions(
     imports: &ImportSectionReader<'_>,
 ) -> Result<u32, wasmparser::BinaryReaderError> {
@@ -54,9 +54,9 @@ pub(crate) fn imported_functions(
 
 #[derive(Default)]
 struct Reporter {
-    /// How many types there are without ours.
+    /// The number of types, without the reporter's own.
     types: u32,
-    /// How many functions are imported without ours.
+    /// The number of imported functions, without the reporter's own.
     imported: u32,
     functions: u32,
     branches: u32,
@@ -71,7 +71,7 @@ impl Reporter {
 impl Reencode for Reporter {
     type Error = Infallible;
 
-    /// Two more are imported, after the others.
+    /// The reporter imports two more functions, after the others.
     fn function_index(&mut self, function: u32) -> Result<u32, Error<Infallible>> {
         Ok(if function < self.imported { function } else { function.saturating_add(2) })
     }

@@ -1,6 +1,6 @@
-//! From [`RawConfig`] to [`Policy`]: every value is judged, every problem is noted, and none stops the others.
+//! From [`RawConfig`] to [`Policy`]: checks every value and notes every problem, without stopping at the first.
 //!
-//! A module for each section. What several of them add to is in [`Parts`].
+//! Each section has its module. [`Parts`] holds what several of them add to.
 
 mod denied;
 mod form;
@@ -28,7 +28,7 @@ pub(super) use problems::Problem;
 use problems::Problems;
 use routes::Routes;
 
-/// What several sections add to, or go by.
+/// What several sections add to or read.
 struct Parts<'e> {
     problems: Problems,
     reader: ClaimsReader,
@@ -39,7 +39,7 @@ struct Parts<'e> {
     format: PermissionFormat,
 }
 
-/// The policy that `raw` describes, with its problems. Only without problems may the policy be used.
+/// The policy that `raw` describes, and its problems. The policy may be used only if there are none.
 pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Option<Policy>, Vec<Problem>) {
     let root = Pointer::root();
     let mut parts = Parts {
@@ -111,7 +111,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     (policy, problems.0)
 }
 
-/// The capacity of a shared table, entries.
+/// The capacity of a shared table, in entries.
 fn capacity(problems: &mut Problems, value: u64, most: u32, at: Pointer) -> u32 {
     problems.positive(at, Some(value), most, "entries").map_or(1, NonZeroU32::get)
 }

@@ -1,7 +1,7 @@
-//! From text to [`RawConfig`], with every error of shape at once.
+//! From text to [`RawConfig`], with all errors of shape at once.
 //!
-//! The document is read into a tree (which also finds repeated names), and the tree into the raw type by
-//! [`super::shape`].
+//! The document is read into a tree, which also finds repeated names. [`super::shape`] reads the tree into the raw
+//! type.
 
 use serde_json::Value;
 
@@ -11,20 +11,20 @@ use super::raw::RawConfig;
 use super::shape::{Misfit, Misfits, Reason, Shape};
 use crate::json::{self, Json, Path, Pointer, Step};
 
-/// More errors than this are not listed: the document is something else than a configuration.
+/// No more errors than this are listed: such a document is probably not a configuration at all.
 const MOST_ERRORS: usize = 100;
-/// A quoted value is cut at this many characters.
+/// Quoted values are cut at this many characters.
 const LONGEST_VALUE: usize = 64;
 
-/// A document that was read as far as its shape allows.
+/// A document, read as far as its shape allows.
 pub(super) struct Document<'t> {
-    /// What it says, with defaults for everything of a wrong shape.
+    /// Its contents, with defaults in place of everything that has the wrong shape.
     pub(super) raw: RawConfig,
     /// The whole document, for quoting offending values.
     source: Source<'t>,
     /// The errors of shape.
     pub(super) errors: Vec<ConfigError>,
-    /// Where defaults stand in for what does not fit.
+    /// Where defaults replace what does not fit.
     unread: Vec<Pointer>,
 }
 
@@ -66,7 +66,7 @@ impl<'t> Document<'t> {
         let mut unread: Vec<Pointer> = Vec::new();
         for Misfit { at, reason } in misfits.0 {
             if unread.len() == MOST_ERRORS {
-                // Not all are listed, and so nothing must be said about what stands in for the others.
+                // The rest is not listed, so nothing may be reported about the defaults that replace it.
                 unread.push(Pointer::root());
                 break;
             }
@@ -76,7 +76,7 @@ impl<'t> Document<'t> {
         Self { raw, source, errors, unread }
     }
 
-    /// Adds what is wrong with the values. What has the wrong shape is not reported again.
+    /// Adds what is wrong with the values, except where the shape is wrong already.
     pub(super) fn report(&mut self, problems: Vec<Problem>) {
         for Problem { at, problem, instead } in problems {
             if !self.unread.iter().any(|unread| unread.starts_with(&at) || at.starts_with(unread)) {
@@ -92,7 +92,7 @@ impl<'t> Document<'t> {
     }
 }
 
-/// An error of shape in the operator's words.
+/// Words an error of shape for the operator.
 fn shape_error(source: &Source<'_>, at: Pointer, reason: Reason) -> ConfigError {
     let (value, problem, instead) = match reason {
         Reason::UnknownField(known) => (None, "unknown field", format!("write {known}, or remove it")),
@@ -108,7 +108,7 @@ struct Source<'t> {
 }
 
 impl Source<'_> {
-    /// The value at `at` as JSON, cut where it is long; none if it may be a secret, or has values in it.
+    /// The value at `at` as JSON, cut if it is long; `None` if it may be a secret, or is a list or an object.
     fn quote(&self, at: &Pointer) -> Option<String> {
         if is_secret(at) {
             return None;
@@ -131,8 +131,8 @@ impl Source<'_> {
         Some(cut)
     }
 
-    /// The number at `at` as it was written, which the tree has rounded. Reads the document once more: no setting is a
-    /// fraction, so this is for errors of shape alone, of which few are listed.
+    /// The number at `at` as it was written; the tree has rounded it. Reads the document again, which happens only for
+    /// errors of shape, because no setting is a fraction.
     fn written(&self, at: &Pointer) -> Option<String> {
         let mut value = Json::read(std::str::from_utf8(self.text).ok()?).ok()?;
         for step in at.steps() {
@@ -148,14 +148,14 @@ impl Source<'_> {
     }
 }
 
-/// Whether a value here may be a secret, or somebody's secret written into the wrong field.
+/// Whether a value here may be a secret, including one that was written into the wrong field.
 fn is_secret(at: &Pointer) -> bool {
     let field = |depth: usize| match at.steps().get(depth) {
         Some(Step::Field(name)) => Some(name.as_str()),
         Some(Step::Index(_)) | None => None,
     };
     if at.steps().is_empty() {
-        return true; // a configuration that was written as a text
+        return true; // the whole configuration, written as one string
     }
     if field(0) != Some("tokens") {
         return false;

@@ -9,7 +9,7 @@ use crate::json::Pointer;
 pub struct ConfigError {
     /// Where.
     pub at: Pointer,
-    /// The offending value as JSON, cut short; `None` where there is none, or where it may be a secret.
+    /// The offending value as JSON, cut to 64 characters; `None` if there is none, or if it may be a secret.
     pub value: Option<String>,
     /// What is wrong with it.
     pub problem: String,

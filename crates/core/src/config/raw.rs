@@ -1,7 +1,7 @@
-//! The configuration as it is written: shapes, names and defaults, nothing else.
+//! The configuration as it is written: its shape, names and defaults. Values are not checked here.
 //!
-//! Every struct refuses unknown fields and knows its defaults; no value is judged here. Compiling turns this
-//! into the always valid [`Policy`](super::Policy). The JSON Schema that `api-guard schema` prints is derived from these types.
+//! Every struct refuses unknown fields and has defaults. Compiling turns this into a valid [`Policy`](super::Policy).
+//! `api-guard schema` prints the JSON Schema of these types; their doc comments become its descriptions.
 
 mod forward;
 mod keys;
@@ -30,7 +30,7 @@ pub use revocation::{RawDenied, RawEndpoint, RawRevocation};
 pub use routes::RawRoute;
 pub use tokens::{RawRoles, RawSource, RawTokens};
 
-/// Entries of a shared table where the configuration does not say.
+/// The default capacity of a shared table, in entries.
 const CAPACITY: u64 = 65_536;
 
 /// The whole plugin configuration.

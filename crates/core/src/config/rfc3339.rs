@@ -2,7 +2,7 @@
 
 use crate::time::UnixNanos;
 
-/// The moment that `text` names; `None` if it is no RFC 3339 date-time from 1970 on. Fractions of a second are cut.
+/// The moment that `text` names; `None` if it is not an RFC 3339 date-time from 1970 on. Fractions of a second are cut.
 pub(super) fn parse(text: &str) -> Option<UnixNanos> {
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
         let digits = text.get(range)?;

@@ -1,22 +1,22 @@
-//! Does a JSON tree have the shape that a type demands, and where does it not?
+//! Does a JSON tree have the shape that a type demands, and if not, where does it differ?
 //!
-//! Reads a tree into the types of [`super::raw`] in one walk that no error stops: what does not fit is noted with its
-//! pointer, and the default stands in for it. A list does not pass for an object, nor an object for a name, as they
-//! would with a derived `Deserialize`; and nothing of the document but pointers gets into an error.
+//! One walk reads the tree into the types of [`super::raw`] and never stops at an error: a value that does not fit is
+//! noted with its pointer and replaced by the default. Unlike a derived `Deserialize`, this accepts no list for an
+//! object and no object for a name. Errors contain pointers into the document, never its text.
 //!
-//! Not by serde: a reading function for every type and every way to read it was a quarter of the module.
+//! serde is not used because its generated readers made up a quarter of the module.
 
 use serde_json::{Map, Value};
 
 use crate::json::{Path, Pointer};
 
-/// A type that has a form in the configuration.
+/// A type that can be read from the configuration.
 pub(super) trait Shape: Sized {
-    /// What `value` says; `None`, and a misfit, if it has another form.
+    /// Reads `value`; `None`, and a noted misfit, if it has another form.
     fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self>;
 }
 
-/// The members of an object that may have any names, in the order of the names, each of which stands once.
+/// The members of an object whose names are free, sorted by name; no name occurs twice.
 pub(super) type Named<T> = Vec<(String, T)>;
 
 /// A value that does not fit.
@@ -29,13 +29,13 @@ pub(super) struct Misfit {
 
 /// Why a value does not fit.
 pub(super) enum Reason {
-    /// The object has no such field; it has these, in words.
+    /// The object has no such field. Holds the fields that it has, in words.
     UnknownField(String),
-    /// The value should have this form.
+    /// The value should have this form, in words.
     Wrong(String),
 }
 
-/// Everything that did not fit so far.
+/// All misfits found so far.
 #[derive(Default)]
 pub(super) struct Misfits(pub(super) Vec<Misfit>);
 
@@ -51,7 +51,7 @@ impl Misfits {
         self.wrong(at, &one_of(names))
     }
 
-    /// Notes that there is no such field; `known` are those that there are.
+    /// Notes an unknown field; `known`: the fields that exist.
     pub(super) fn unknown(&mut self, at: Path<'_>, known: &[&str]) {
         self.0.push(Misfit { at: at.pointer(), reason: Reason::UnknownField(one_of(known)) });
     }
@@ -69,7 +69,7 @@ pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, at: Path<'_>, misfits
     }
 }
 
-/// Makes an object with these fields of a struct with a default. Every field must be named.
+/// Implements [`Shape`] for a struct with a default: an object with these fields. Every field must be listed.
 macro_rules! fields {
     ($type:ident { $($field:ident),* }) => {
         impl Shape for $type {
@@ -91,7 +91,7 @@ macro_rules! fields {
 }
 pub(super) use fields;
 
-/// Makes these texts of an enum.
+/// Implements [`Shape`] for an enum: one of these strings.
 macro_rules! names {
     ($type:ident { $($name:literal => $variant:ident),* }) => {
         impl Shape for $type {
@@ -130,7 +130,7 @@ impl<T: Shape> Shape for Option<T> {
     }
 }
 
-/// A default stands in for an element that does not fit, so that later ones keep their indexes.
+/// An element that does not fit is replaced by the default, so that later elements keep their indexes.
 impl<T: Shape + Default> Shape for Vec<T> {
     fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         let Some(elements) = value.as_array() else { return misfits.wrong(at, "a list") };

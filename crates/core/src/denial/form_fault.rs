@@ -1,28 +1,28 @@
-//! What can be wrong with the form of a request, and which of several faults decides the status.
+//! What can be wrong with the form of a request, and which of several faults decides the status?
 
 use crate::code::Code;
 
 /// One thing that is wrong with the form of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormFault {
-    /// 400; the text is ours.
+    /// 400; the text contains nothing that the client sent.
     Malformed(&'static str),
-    /// 400; the text is ours.
+    /// 400; the text contains nothing that the client sent.
     PathAmbiguous(&'static str),
     /// 403.
     HttpsRequired,
-    /// 405; the client's method (lossily decoded) and what the path allows.
+    /// 405.
     MethodNotAllowed {
-        /// The client's method.
+        /// The client's method, lossily decoded.
         method: String,
-        /// In alphabetical order.
+        /// The methods that the path allows, in alphabetical order.
         allowed: Vec<String>,
     },
     /// 415.
     UnsupportedMediaType {
         /// What the route accepts.
         accepted: Vec<String>,
-        /// Whether the method is POST, which has a header of its own for this.
+        /// Whether the method is POST, for which the reply has a further header, `accept-post`.
         post: bool,
     },
     /// 413.
@@ -45,7 +45,7 @@ impl FormFault {
         }
     }
 
-    /// The order in which the first fault decides the status: 400, 403, 405, 415, 413.
+    /// The fault with the lowest rank decides the status: 400, 403, 405, 415, 413.
     const fn rank(&self) -> u8 {
         match self {
             Self::PathAmbiguous(_) => 0,
@@ -67,8 +67,8 @@ impl FormFaults {
     pub fn new(faults: Vec<FormFault>) -> Option<Self> {
         let mut sorted: Vec<FormFault> = Vec::with_capacity(faults.len());
         for fault in faults {
-            let place = sorted.partition_point(|known| known.rank() <= fault.rank());
-            sorted.insert(place, fault);
+            let index = sorted.partition_point(|known| known.rank() <= fault.rank());
+            sorted.insert(index, fault);
         }
         (!sorted.is_empty()).then_some(Self(sorted))
     }

@@ -1,4 +1,5 @@
-//! What changes in a request on its way to the upstream: who the caller is, and nothing that the client says of it.
+//! What changes in a request on its way to the upstream? The caller's identity is added, and whatever the client
+//! claimed about it is removed.
 
 use crate::guard::Caller;
 use crate::policy::{ForwardToken, Policy};
@@ -9,16 +10,16 @@ use crate::verdict::Grant;
 /// One change of the request's headers. Removing and setting act on all entries of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edit<'a> {
-    /// The header goes.
+    /// Remove the header.
     Remove(&'a [u8]),
-    /// The request has no such header yet, and gets it. Envoy does not look for it then, which is half of the cost.
+    /// Add a header that the request does not have yet. Envoy need not search for it, which saves half of the cost.
     Add(&'a str, &'a [u8]),
-    /// The header has this value alone.
+    /// Set the header to this value alone.
     Set(&'a str, &'a [u8]),
 }
 
-/// Makes the changes to a request that was admitted, as few as will do: each one costs, and makes Envoy choose its route
-/// again.
+/// Makes the changes to an admitted request, as few as possible: every change costs time and makes Envoy choose its
+/// route again.
 ///
 /// # Errors
 ///
@@ -46,7 +47,7 @@ pub fn each_edit<E>(
     if policy.forward.token == ForwardToken::Strip { strip(policy, request, &mut edit) } else { Ok(()) }
 }
 
-/// Who the caller is, header by header.
+/// The caller's identity as names and values of headers.
 fn identity<'a>(policy: &'a Policy, caller: &'a Caller) -> impl Iterator<Item = (&'a str, &'a [u8])> {
     let forward = &policy.forward;
     let subject = forward.subject_header.as_deref().zip(caller.token.subject());
@@ -63,7 +64,8 @@ fn identity<'a>(policy: &'a Policy, caller: &'a Caller) -> impl Iterator<Item = 
         .filter(|(_, value)| arrives_as_it_is(value))
 }
 
-/// Envoy answers 503 to control characters, and the upstream cuts spaces off: such a value would arrive as another one.
+/// Whether the value reaches the upstream unchanged: Envoy answers 503 to control characters, and the upstream trims
+/// spaces.
 fn arrives_as_it_is(value: &[u8]) -> bool {
     let is_space = |byte: Option<&u8>| byte == Some(&b' ');
     !value.is_empty()
@@ -79,10 +81,10 @@ fn strip<E>(
 ) -> Result<(), E> {
     let mut cookies = Vec::new();
     let mut parameters = Vec::new();
-    for (place, source) in policy.sources.iter().enumerate() {
+    for (index, source) in policy.sources.iter().enumerate() {
         match source {
             Source::Header { name, scheme } => {
-                let mut values = request.token_headers.iter().filter(|(source, _)| *source == place);
+                let mut values = request.token_headers.iter().filter(|(source, _)| *source == index);
                 if values.any(|(_, value)| credential::carries(value, scheme.as_deref())) {
                     edit(Edit::Remove(name.as_bytes()))?;
                 }

@@ -1,11 +1,12 @@
-//! How clients hear of limits: `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) and their older relatives.
+//! How are clients told about limits? By `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) and the older
+//! `X-RateLimit-*` ones.
 
 use super::Header;
 use crate::denial::{Denial, OverLimit};
 use crate::policy::{Policy, RateLimitHeaders};
 use crate::verdict::Judged;
 
-/// Figures of one limit.
+/// The figures of one limit.
 struct Figures<'a> {
     name: &'a str,
     max_requests: u32,
@@ -14,7 +15,7 @@ struct Figures<'a> {
     reset_seconds: u32,
 }
 
-/// `Retry-After` and the families of the limit that refused; nothing for other refusals.
+/// `Retry-After` and the header families for the limit that refused; no headers for other refusals.
 pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<Header> {
     let Some(over) = denial.over_limit() else { return Vec::new() };
     let OverLimit { max_requests, window_seconds, retry_after_seconds, .. } = *over;
@@ -30,7 +31,8 @@ pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<Header> {
     headers
 }
 
-/// What an admitted response tells of: the limit that has least left. `None` without limits, or where nothing is told.
+/// The limit that the headers of an admitted response describe: the one with the least left. `None` if no limit was
+/// judged, or if the policy sends no such headers.
 pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
     if policy.replies.rate_limit_headers == RateLimitHeaders::None {
         return None;
@@ -38,7 +40,7 @@ pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
     judged.iter().min_by_key(|judged| judged.outcome.remaining).copied()
 }
 
-/// The families for an admitted response.
+/// The header families for an admitted response.
 pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<Header> {
     families(
         policy,

@@ -1,4 +1,4 @@
-//! Refusals in words. What comes from a client stands in bodies only, and is cut.
+//! Refusals in words. Text from a client appears only in bodies, and is cut.
 
 use crate::code::Code;
 use crate::denial::{Denial, FormFault};
@@ -7,9 +7,9 @@ use crate::token::TokenFault;
 /// Client text in a body or a log line is cut at this many characters.
 const LONGEST_QUOTE: usize = 64;
 
-/// `text`, cut where it is too long.
+/// `text`, cut to 64 characters.
 pub fn cut(text: &str) -> &str {
-    // No character is shorter than a byte.
+    // A text has at most as many characters as bytes.
     if text.len() <= LONGEST_QUOTE {
         return text;
     }
@@ -17,7 +17,7 @@ pub fn cut(text: &str) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Everything that is wrong, the deciding thing first. Never empty.
+/// Everything that is wrong, the deciding fault first. Never empty.
 pub(super) fn errors(denial: &Denial) -> Vec<String> {
     let text = match denial {
         Denial::Form(faults) => return faults.iter().map(form_fault).collect(),

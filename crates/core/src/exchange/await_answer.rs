@@ -1,5 +1,5 @@
-//! A request whose judgement waits for an answer from outside. Its body rules hold meanwhile; the answer may come late,
-//! twice or never, and the client may be gone when it does.
+//! A request whose judgement waits for an answer from outside. The rules for its body apply meanwhile. The answer may
+//! come late, twice or never, and the client may have gone by then.
 
 use super::ledger::{self, About, Source};
 use super::patience::Patience;
@@ -10,10 +10,10 @@ use crate::guard::{Answer, Question, Step, Suspended};
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 
-/// How long an answer is waited for, nanoseconds.
+/// How long to wait for an answer, nanoseconds.
 const PATIENCE_NANOS: u64 = 500_000_000;
 
-/// The request, and what it waits for.
+/// A request that waits for an answer.
 #[derive(Debug)]
 pub(super) struct Awaiting {
     number: u32,
@@ -23,19 +23,19 @@ pub(super) struct Awaiting {
 }
 
 impl Awaiting {
-    /// Whether it has waited long enough.
+    /// Whether the deadline has been reached.
     pub(super) fn is_over(&mut self, now: UnixNanos) -> bool {
         self.patience.is_over(now)
     }
 
-    /// All of the body so far. The size that it may not have, if it has it.
+    /// Notes the size of the body so far, bytes. Returns the size limit if the body exceeds it.
     pub(super) fn arrives(&mut self, size: u64, end_of_stream: bool) -> Option<u64> {
         self.arrived.bytes = size;
         self.arrived.has_ended |= end_of_stream;
         self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes)
     }
 
-    /// The body has ended.
+    /// Notes that the body has ended.
     pub(super) fn ends(&mut self) {
         self.arrived.has_ended = true;
     }
@@ -57,7 +57,7 @@ impl Awaiting {
 }
 
 impl Exchange {
-    /// An answer has come. `number`: that of the [`Action::Ask`]. An answer to a question that is settled, or that was
+    /// Handles an answer. `number`: that of the [`Action::Ask`]. An answer to a settled question, or to one that was
     /// never asked, changes nothing.
     pub fn on_answer(
         &mut self,
@@ -75,14 +75,14 @@ impl Exchange {
         }
     }
 
-    /// Goes on without an answer.
+    /// Continues without an answer.
     pub(super) fn stop_waiting(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         if let State::Awaiting(awaiting) = std::mem::replace(&mut self.state, State::Stopped) {
             self.resume(engine, *awaiting, Answer::Unavailable, host, now);
         }
     }
 
-    /// Asks a question. Where the host cannot bring it to anybody, the request goes on without an answer.
+    /// Asks a question. If the host cannot forward it, the request continues without an answer.
     pub(super) fn ask(
         &mut self,
         engine: &Engine,
@@ -107,7 +107,7 @@ impl Exchange {
         }
     }
 
-    /// Goes on with a request that the host holds, and lets it go if it may.
+    /// Continues with a request that the host holds, and releases it if it is admitted.
     fn resume(
         &mut self,
         engine: &Engine,

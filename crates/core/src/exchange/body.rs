@@ -1,4 +1,4 @@
-//! The body of a request: counted while it streams, held back until it has ended, or read by the revocation endpoint.
+//! The body of a request: counted while it streams, held until it has ended, or read by the revocation endpoint.
 
 use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
@@ -36,7 +36,7 @@ impl Undecided {
 }
 
 impl Exchange {
-    /// Part of the body has come, or while the request is held, all of it so far (`size`, bytes).
+    /// Handles a piece of the body. `size`, bytes: of the piece; while the request is held, of the whole body so far.
     pub fn on_request_body(
         &mut self,
         engine: &Engine,
@@ -113,7 +113,7 @@ impl Exchange {
         }
     }
 
-    /// Trailers have come: the body has ended.
+    /// Handles trailers, which end the body.
     pub fn on_request_trailers(
         &mut self,
         engine: &Engine,
@@ -141,7 +141,7 @@ impl Exchange {
                 self.state = State::Passing;
                 Flow::Continue
             }
-            // The body has ended here too, and nothing of it goes to the upstream.
+            // The endpoint answers itself; nothing goes to the upstream.
             State::Revoking { max_bytes, kept, .. } => {
                 revoke_with_body(engine, &kept, max_bytes, host, now);
                 Flow::Pause
@@ -149,7 +149,7 @@ impl Exchange {
         }
     }
 
-    /// A request for the revocation endpoint was admitted: its body says what to revoke.
+    /// Continues with an admitted request for the revocation endpoint, whose body says what to revoke.
     pub(super) fn begin_revocation(
         &mut self,
         engine: &Engine,
@@ -174,7 +174,7 @@ impl Exchange {
         self.go_on_with(engine, arrived, host, now)
     }
 
-    /// A request was held in vain: it is released, and from here on its body is counted like any other.
+    /// Releases a request that was held in vain; its body is counted from here on.
     pub(super) fn release_uncounted(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         if let State::Holding { max_bytes, kept, .. } = std::mem::replace(&mut self.state, State::Stopped) {
             kept.pass(engine, host, now);
@@ -183,7 +183,7 @@ impl Exchange {
         }
     }
 
-    /// The body of a revocation request is held where it cannot be read.
+    /// Refuses a revocation request whose body the host holds without delivering it.
     pub(super) fn give_up_revocation(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         if let State::Revoking { kept, .. } = std::mem::replace(&mut self.state, State::Stopped) {
             ledger::advise(
@@ -194,7 +194,7 @@ impl Exchange {
         }
     }
 
-    /// Refuses a request whose body the host was holding for us.
+    /// Refuses a request whose body the host was holding.
     fn refuse_held(
         &mut self,
         engine: &Engine,

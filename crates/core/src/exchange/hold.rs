@@ -1,21 +1,21 @@
-//! Does the host deliver the body of a request that is held back until the body has been seen?
+//! Does the host deliver the body of a request whose headers are held until the body has been seen?
 //!
-//! Envoy does only where the plugin was loaded with `allow_on_headers_stop_iteration`, and does not tell the plugin
-//! whether it was. The first held body tells: if it is delivered, holding works. If the host has received some of it and
-//! delivered nothing, holding does not work here: the request is released, its body is counted while it streams, and so is
-//! every later one. Either way no request passes unjudged; what differs is whether the upstream has heard of a body that
-//! turns out too large.
+//! Envoy does so only if the plugin was loaded with `allow_on_headers_stop_iteration`, and does not tell the plugin
+//! whether it was. The first held body shows it. If the body is delivered, holding works. If the host has received part
+//! of it and delivered nothing, holding does not work: the request is released, and its body and all later ones are
+//! counted while they stream. Either way no request passes unjudged; the difference is whether the upstream sees the
+//! start of a body that turns out to be too large.
 
 use super::patience::Patience;
 use crate::engine::Engine;
 use crate::host::StreamHost;
 use crate::time::UnixNanos;
 
-/// How long a body is waited for while nothing is known and nothing of it has come, nanoseconds. An empty body gives
-/// no sign of itself where holding does not work, so without an end to it such a request would hang.
+/// How long to wait for the first byte of a body while it is unknown whether holding works, nanoseconds. Without this
+/// deadline a request with an empty body would hang wherever holding does not work.
 const PATIENCE_NANOS: u64 = 5_000_000_000;
 
-/// What is known of holding.
+/// Whether holding works, as far as is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum HostHolds {
     #[default]
@@ -31,14 +31,14 @@ pub(super) struct Hold {
     patience: Option<Patience>,
     /// What the host had received when the body was still to come, bytes.
     received_before_body: Option<u64>,
-    /// Whether it is still to be seen whether the body is delivered.
+    /// Whether the body is still needed to find out if holding works.
     pub(super) is_watched: bool,
 }
 
 impl Hold {
-    /// Starts holding a request; `None` if holding is known not to work here and the request may go on without, which one
-    /// for the revocation endpoint (`for_endpoint`) may not. `is_declared`: some body is sure to come, so that none yet is no
-    /// reason to give up. `received_before`: what the host had received when the body was still to come, if it is known.
+    /// Starts holding a request. Returns `None` if holding is known not to work and the request may continue without
+    /// it, which a request for the revocation endpoint (`for_endpoint`) may not. `is_declared`: a body is certain to
+    /// come, so there is no deadline for its first byte.
     pub(super) fn begin(
         engine: &Engine,
         for_endpoint: bool,
@@ -63,7 +63,7 @@ impl Hold {
         })
     }
 
-    /// The held request's body arrives: holding works.
+    /// Notes that the held request's body arrives, so holding works.
     pub(super) fn body_seen(&mut self, engine: &Engine) {
         if self.is_watched {
             self.is_watched = false;
@@ -73,7 +73,7 @@ impl Hold {
 
     /// Whether the request is held in vain, and is to be released or answered now.
     pub(super) fn is_in_vain(&mut self, engine: &Engine, host: &impl StreamHost, now: UnixNanos) -> bool {
-        // Where holding works a slow client is just slow.
+        // Where holding works, a missing body only means a slow client.
         if !self.is_watched || engine.holds.get() == HostHolds::Yes {
             self.is_watched = false;
             return false;

@@ -1,5 +1,5 @@
-//! What is told of a request, and how it is answered: counted, written into filter state, logged. Whoever refuses, and
-//! whenever, does so here.
+//! How a request is counted, logged, written into filter state and answered. Every refusal, in any phase, goes through
+//! this module.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ use crate::time::UnixNanos;
 use crate::token::Age;
 use crate::verdict::{Decision, Grant, Trail, Verdict};
 
-/// What was found out from the headers of an admitted request, for when they are gone.
+/// What is kept of an admitted request for later phases, when its headers are gone.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) grant: Grant,
@@ -44,33 +44,33 @@ impl Kept {
         About { trail: &self.trail, source: Source::Kept(self) }
     }
 
-    /// Counts a request that passes, once: as allowed, or as one that would have been refused.
+    /// Counts a request that passes: as allowed, or as one that would have been refused.
     pub(super) fn pass(&self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         pass(engine, host, self.reported.as_ref(), &self.about(), now);
     }
 }
 
-/// A request, where something is to be told of it.
+/// The request that counters, lines and answers are about.
 pub(super) struct About<'a, 'r> {
     pub(super) trail: &'a Trail,
     pub(super) source: Source<'a, 'r>,
 }
 
-/// Where a log line finds its request.
+/// Where the facts about the request come from.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a, 'r> {
-    /// In its headers.
+    /// Its headers.
     Headers(&'a Request<'r>),
-    /// In what was kept of them.
+    /// What was kept of them.
     Kept(&'a Kept),
-    /// Nowhere: it could not be read.
+    /// Nothing: the request could not be read.
     Unread,
 }
 
 impl Source<'_, '_> {
     fn client_ip(self, engine: &Engine, host: &impl StreamHost, trail: &Trail) -> Option<IpAddr> {
         match self {
-            // Asking the host costs a call that returns bytes, and a limit may have asked already.
+            // A limit may have asked already, and asking the host costs a call that returns bytes.
             Self::Headers(request) => {
                 trail.address.unwrap_or_else(|| engine.guard.client_address(request, host))
             }
@@ -110,12 +110,12 @@ impl Source<'_, '_> {
     }
 }
 
-/// Carries out an action that cannot fail, or whose failing is no reason to refuse.
+/// Carries out an action whose failure is no reason to refuse.
 fn act(host: &mut impl StreamHost, action: Action<'_>) {
     let _ = host.act(action);
 }
 
-/// Refuses: tells everybody, and answers.
+/// Refuses the request: counts, logs and answers.
 pub(super) fn refuse(
     engine: &Engine,
     host: &mut impl StreamHost,
@@ -128,12 +128,12 @@ pub(super) fn refuse(
     answer(host, &reply, about);
 }
 
-/// Answers a request in place of the upstream.
+/// Answers the request instead of the upstream.
 pub(super) fn answer(host: &mut impl StreamHost, reply: &Reply, about: &About<'_, '_>) {
     act(host, Action::Reply { reply, is_grpc: about.source.is_grpc() });
 }
 
-/// Tells of a refusal that is carried out, or would have been: everything but the answer.
+/// Counts, logs and writes into filter state a refusal that is carried out, or would have been. Does not answer.
 pub(super) fn report(
     engine: &Engine,
     host: &mut impl StreamHost,
@@ -173,8 +173,8 @@ pub(super) fn pass(
     }
 }
 
-/// What was found out on the way, whatever became of the request: counters, the caller for later filters, and lines for
-/// what passes but should be known.
+/// Records what was found on the way, whatever the decision: counters, the caller for later filters, and lines about
+/// old tokens and limits that are nearly used up.
 pub(super) fn passed_through(
     engine: &Engine,
     host: &mut impl StreamHost,
@@ -198,12 +198,12 @@ pub(super) fn passed_through(
     }
 }
 
-/// Tells the operator what has to be changed in the host.
+/// Logs what the operator has to change in the host's configuration.
 pub(super) fn advise(host: &mut impl StreamHost, text: &str) {
     act(host, Action::Log(&Line { level: log::Level::Error, text: text.to_owned() }));
 }
 
-/// Whether to write a line about this client and code, and if so, about what.
+/// The request for a log line about this client and code; `None` if the sampler leaves the line out.
 fn sampled(
     engine: &Engine,
     host: &impl StreamHost,

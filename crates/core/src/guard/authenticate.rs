@@ -1,4 +1,4 @@
-//! Who is the caller, and is their token still alive?
+//! Who is the caller, and is their token still in force?
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::time::UnixNanos;
 use crate::token::{TokenFault, Verified};
 use crate::verdict::{Stage, State, TokenFacts};
 
-/// Somebody whose token verified.
+/// A caller whose token verified.
 #[derive(Debug)]
 pub struct Caller {
     /// Their token.
@@ -22,7 +22,7 @@ pub struct Caller {
     checked: Cell<Option<Revision>>,
 }
 
-/// What a token can be revoked by.
+/// The marks by which a token can be revoked.
 pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
     revocations.marks(&token.identity(), token.subject())
 }
@@ -32,8 +32,8 @@ fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bo
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// The caller, if the request has one good token that was not revoked. `may_ask`: whether a key that is unknown is a
-    /// reason to ask for newer keys.
+    /// The caller, if the request has exactly one token, which verifies and is not revoked. `may_ask`: whether to ask
+    /// for newer keys if the token's key is unknown.
     pub(super) fn authenticate(
         &self,
         memory: &mut Memory,
@@ -63,7 +63,7 @@ impl<H: Host> Visit<'_, '_, H> {
         }
     }
 
-    /// Learns who sent a request that passes whoever sent it, unless its token was looked at already.
+    /// Identifies the caller of a request that passes in any case, unless its token has been judged already.
     pub(super) fn identify(
         &self,
         memory: &mut Memory,
@@ -86,8 +86,8 @@ impl<H: Host> Visit<'_, '_, H> {
         }
     }
 
-    /// Judges one token: is it genuine, is it its time, and was it not revoked? What was found out before it was refused
-    /// stands in the facts.
+    /// Judges one token: is it genuine, is it within its times, and has it not been revoked? The facts hold everything
+    /// found before a refusal.
     fn judge_token(&self, memory: &mut Memory, token: &[u8]) -> (TokenFacts, Option<(Stage, Denial)>) {
         let mut facts = TokenFacts::default();
         let caller = match self.remembered(memory, token) {
@@ -110,7 +110,7 @@ impl<H: Host> Visit<'_, '_, H> {
         (facts, refusal.map(|denial| (Stage::Revocation, denial)))
     }
 
-    /// A caller who was not remembered.
+    /// Verifies a token that the cache does not hold.
     fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, TokenFault> {
         let verified = self.policy.verify(token, &memory.seed, self.now)?;
         let caller = Rc::new(Caller { token: verified, checked: Cell::default() });
@@ -118,8 +118,8 @@ impl<H: Host> Visit<'_, '_, H> {
         Ok(caller)
     }
 
-    /// Who sent exactly this token before. A key whose time is over may have a successor with the same secret: its
-    /// tokens are looked at anew.
+    /// The caller who sent exactly this token before. An expired key may have a successor with the same secret, so
+    /// tokens of expired keys are verified again.
     fn remembered(&self, memory: &mut Memory, token: &[u8]) -> Option<Rc<Caller>> {
         let keys = &self.policy.tokens.keys;
         let caller = memory.cache.find(token, keys.revision())?;

@@ -1,4 +1,4 @@
-//! Which address is the client's, as limits count it and as the log shows it?
+//! What is the client's address, as limits count it and the log shows it?
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -6,8 +6,8 @@ use crate::host::Host;
 use crate::policy::{AddressFrom, ClientIp};
 use crate::request::Request;
 
-/// The client's address as limits count it. An IPv4 address in IPv6 form is that IPv4 address; of other IPv6
-/// addresses the configured prefix counts, because one customer has all addresses below it.
+/// The client's address as limits count it. An IPv4-mapped IPv6 address counts as the IPv4 address. Of other IPv6
+/// addresses only the configured prefix counts, because one customer holds all addresses under it.
 pub(super) fn client_address(rule: ClientIp, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
     let external = match rule.from {
         AddressFrom::SourceAddress => None,
@@ -24,7 +24,7 @@ pub(super) fn client_address(rule: ClientIp, request: &Request<'_>, host: &impl 
     })
 }
 
-/// With a port, as the peer's address has it, or without, as in Envoy's header.
+/// Parses an address with a port (the peer's) or without one (Envoy's header).
 fn parse_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse()).ok()

@@ -1,4 +1,4 @@
-//! Does the request have the form that its route asks for? All faults are found, not only the first.
+//! Does the request have the form that its route requires? Finds all faults, not only the first.
 
 use super::{Memory, Visit};
 use crate::denial::{FormFault, FormFaults};
@@ -10,11 +10,11 @@ use crate::route::template::Template;
 use crate::route::{self, Covering, Found};
 use crate::verdict::{BodyPlan, FormFacts, LARGEST_HELD};
 
-/// What the first step finds out about a request. It spends nothing, and finds the same if it is asked again.
+/// What the first step finds out about a request. The step spends nothing and gives the same result when repeated.
 pub(super) struct Form<'v> {
-    /// What is wrong with it.
+    /// What is wrong with the request.
     pub(super) faults: Option<FormFaults>,
-    /// The root where the path cannot be read, which is a fault.
+    /// The root if the path cannot be read, which is a fault.
     pub(super) target: Target<'v>,
     pub(super) route: Option<&'v Route>,
     pub(super) template: Option<&'v Template>,
@@ -28,11 +28,11 @@ struct Routed<'v> {
     index: Option<RouteIndex>,
     template: Option<&'v Template>,
     fault: Option<FormFault>,
-    /// The mode by which a wrong method is judged, where the path's routes agree on one.
+    /// The mode in which a wrong method is judged, if the path's routes agree on one.
     mode: Option<Mode>,
 }
 
-/// No method: asks the table only what a path allows.
+/// No method: asks the table only which methods a path allows.
 const NO_METHOD: &str = "";
 
 impl<'v, H: Host> Visit<'v, '_, H> {
@@ -58,7 +58,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         let mode = route.map(|route| route.mode).or(mode).unwrap_or(self.policy.mode);
         let body = self.check_body(route, mode, &mut faults);
         if target.is_none() && faults.is_empty() {
-            // CONNECT where a configuration could allow it: there is nothing to route.
+            // CONNECT has no path to route, even if a configuration could allow it.
             faults.push(FormFault::Malformed("No path"));
         }
         let access = match (route.map_or(self.policy.unmatched, |route| route.access), preflight) {
@@ -66,7 +66,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             (Access::Deny, _) => Access::Deny,
             (Access::Authenticated, false) => Access::Authenticated,
         };
-        // A preflight asks whether the endpoint may be called; it calls nothing.
+        // A preflight only asks whether the endpoint may be called.
         let revokes = route.is_some_and(|route| route.revokes) && !preflight;
         Form {
             faults: if faults.is_empty() { None } else { FormFaults::new(faults) },
@@ -111,8 +111,8 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         }
     }
 
-    /// What is wrong with a method for which the path has no route, or which no path allows. With it the mode of the
-    /// path's routes, if they agree: it is they who refuse, so it is for them to say whether it is carried out.
+    /// The fault of a method that the path or the configuration does not allow, and the mode of the path's routes, if
+    /// they agree: the refusal is theirs, so their mode decides whether it is carried out.
     #[cold]
     #[inline(never)]
     fn refuse_method(
@@ -156,7 +156,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
     fn target(&self, faults: &mut Vec<FormFault>) -> Option<Target<'v>> {
         let raw = match self.request.path {
             Some(raw) => raw,
-            // CONNECT has no path (RFC 9110 section 9.3.6); its method says it all.
+            // CONNECT has no path (RFC 9110 section 9.3.6); its method is refused anyway.
             None if self.request.method == b"CONNECT" => return None,
             None => {
                 faults.push(FormFault::Malformed("No path"));
@@ -190,7 +190,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         if declared.is_some_and(|size| size > max_bytes) {
             faults.push(FormFault::TooLarge { max_bytes });
         }
-        // HTTP/2 may leave the stream open after saying that nothing comes.
+        // An HTTP/2 stream may stay open although its content-length is 0.
         if !request.has_body || declared == Some(0) {
             return BodyPlan::Pass;
         }
@@ -205,11 +205,11 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             }
         }
         if request.upgrade && request.method == b"GET" {
-            // What follows belongs to the other protocol.
+            // What follows the headers belongs to the other protocol.
             BodyPlan::Pass
         } else if declared.is_some() || request.is_grpc() || max_bytes > LARGEST_HELD || mode == Mode::Report
         {
-            // A declared size is kept by the codec. A gRPC stream must flow both ways to get anywhere.
+            // The codec enforces a declared size. A gRPC stream needs to flow both ways while it is open.
             BodyPlan::Count(max_bytes)
         } else {
             BodyPlan::Hold(max_bytes)

@@ -1,4 +1,4 @@
-//! Which limits apply, and do they admit?
+//! Which limits apply, and do they admit the request?
 
 mod key;
 
@@ -18,22 +18,22 @@ use crate::policy::{AUTH_FAILURES, Access, Mode};
 use crate::verdict::{Judged, Stage, State};
 use key::{add_address, quota};
 
-/// Which of the limits that apply are meant.
+/// A selection of the limits that apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     /// All.
     All,
     /// Those with a mode of their own.
     OfOwnMode,
-    /// Those that have the route's mode.
+    /// Those that follow the route's mode.
     OfRoutesMode,
-    /// Those that enforce by a mode of their own.
+    /// Those whose own mode is to enforce.
     Enforcing,
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// Limits whose key needs no token: judged and spent before any cryptography. With them, whether this address
-    /// has failed to authenticate too often.
+    /// Judges and spends the limits that need no token, before any cryptography. First checks whether this address has
+    /// failed to authenticate too often.
     pub(super) fn early_limits(
         &self,
         memory: &mut Memory,
@@ -57,7 +57,7 @@ impl<H: Host> Visit<'_, '_, H> {
         self.limits_of_mode(memory, form, None, Stage::EarlyLimits, progress)
     }
 
-    /// Limits whose key needs the token: judged together, spent only if all admit.
+    /// Judges the limits that need the token together, and spends them only if all admit.
     pub(super) fn late_limits(
         &self,
         memory: &mut Memory,
@@ -90,12 +90,12 @@ impl<H: Host> Visit<'_, '_, H> {
         if form.facts.mode == Mode::Enforce {
             return self.limits(memory, form, caller, stage, Which::All, progress);
         }
-        // Limits with a mode of their own first: what the others say will not keep the request from passing.
+        // Limits with their own mode come first, because in report mode the others cannot stop the request.
         self.limits(memory, form, caller, stage, Which::OfOwnMode, progress)?;
         self.limits(memory, form, caller, stage, Which::OfRoutesMode, progress)
     }
 
-    /// Judges the chosen limits of a step, those that were judged already left out, and notes what they said.
+    /// Judges the chosen limits of a step, except those judged already, and notes the outcomes.
     pub(super) fn limits(
         &self,
         memory: &mut Memory,
@@ -126,7 +126,7 @@ impl<H: Host> Visit<'_, '_, H> {
         if all_admit { Ok(()) } else { self.refuse(stage, &judged, progress) }
     }
 
-    /// Judges limits together, and spends if all of them admit.
+    /// Judges limits together, and spends them if all admit.
     fn judge_limits(
         &self,
         memory: &mut Memory,

@@ -1,4 +1,5 @@
-//! What one worker remembers under one configuration. Nothing in here is trusted longer than it is true.
+//! What does one worker remember under one configuration? Everything here is checked against current times, keys and
+//! revocations before it is used.
 
 use super::Caller;
 use crate::cells::{CellFault, Cells};
@@ -9,7 +10,7 @@ use crate::route::LastHost;
 use crate::seed::Seed;
 use crate::token::cache::TokenCache;
 
-/// The tokens, leases and revocations that a worker has in hand.
+/// The tokens, leases and revocations that one worker holds.
 #[derive(Debug)]
 pub struct Memory {
     pub(super) cache: TokenCache<Caller>,
@@ -24,11 +25,11 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Joins the process's shared tables; `random` becomes the process's hash key if there is none yet.
+    /// Joins the process's shared tables. `random` becomes the process's hash key if there is none yet.
     ///
     /// # Errors
     ///
-    /// The shared cells cannot be read or written, or hold what is not ours.
+    /// The shared cells cannot be read or written, or were not written by api-guard.
     pub fn open(policy: &Policy, cells: &impl Cells, random: [u8; 16]) -> Result<Self, CellFault> {
         let seed = Seed::open(cells, random)?;
         let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;

@@ -1,4 +1,4 @@
-//! May this caller do what the route offers?
+//! May this caller use this route?
 
 use super::form::Form;
 use super::{Caller, Visit};
@@ -8,7 +8,7 @@ use crate::index::PermissionIndex;
 use crate::policy::Access;
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// Whether the route lets this caller in.
+    /// Checks access, permissions and bindings of the route.
     pub(super) fn permit(&self, form: &Form<'_>, caller: &Caller) -> Result<(), Denial> {
         if form.facts.access == Access::Deny {
             return Err(Denial::RouteDenied);

@@ -1,4 +1,4 @@
-//! What is left to do for a request that would have been refused and passes, in report mode.
+//! What remains to be done for a request that passes only because of report mode?
 
 use super::form::Form;
 use super::limits::Which;
@@ -10,8 +10,8 @@ use crate::policy::Access;
 use crate::verdict::{Stage, State};
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// What becomes of a refusal: the denial that is carried out, if one is. What is found first is what would have been
-    /// answered.
+    /// Carries out or reports a refusal; returns the denial that is carried out, if any. The first refusal is the one
+    /// reported, because it is what the client would have been told.
     pub(super) fn settle(
         &self,
         memory: &mut Memory,
@@ -26,7 +26,9 @@ impl<H: Host> Visit<'_, '_, H> {
         }
         progress.trail.note(stage, State::Reported);
         progress.reported.get_or_insert(denial);
-        let Err(Stop::Refuse(stage, denial)) = self.accompany(memory, form, progress) else { return None };
+        let Err(Stop::Refuse(stage, denial)) = self.pass_reported(memory, form, progress) else {
+            return None;
+        };
         if self.is_carried_out(form, &denial) {
             progress.trail.note(stage, State::Refused);
             return Some(denial);
@@ -35,9 +37,14 @@ impl<H: Host> Visit<'_, '_, H> {
         None
     }
 
-    /// The upstream hears who sent the request, and limits that enforce count it, because it does pass. Nothing else is
-    /// spent, as it would not have been by a refusal.
-    fn accompany(&self, memory: &mut Memory, form: &Form<'_>, progress: &mut Progress) -> Result<(), Stop> {
+    /// Takes the steps that a passing request still needs: the upstream is told who sent it, and enforcing limits count
+    /// it. Nothing else is spent, because a refusal would not have spent it either.
+    fn pass_reported(
+        &self,
+        memory: &mut Memory,
+        form: &Form<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
         self.limits(memory, form, None, Stage::EarlyLimits, Which::Enforcing, progress)?;
         if form.facts.access != Access::Public {
             self.identify(memory, form, progress)?;

@@ -1,4 +1,4 @@
-//! The revocation endpoint: what its body asks for, and whether the caller may ask that.
+//! The revocation endpoint: what does the body ask for, and is the caller allowed to ask for it?
 
 use super::authenticate::marks;
 use super::{Caller, Guard, Memory};
@@ -16,21 +16,20 @@ use crate::token::Verified;
 /// A revocation that is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked {
-    /// When its entry becomes free again, Unix seconds; `None`: it stays as long as the process.
+    /// When its entry is freed, Unix seconds; `None`: it stays as long as the process.
     pub expires_at: Option<u64>,
 }
 
-/// The text for a token that is to be revoked and does not verify.
+/// The text for a token to revoke that does not verify.
 const INVALID_TOKEN: &str = "Cannot revoke invalid token";
 
 impl Guard {
-    /// Answers the body of a request that was let through to the endpoint: revokes what `body` asks for, if `caller` may
-    /// ask for it.
+    /// Handles the body of a request that was admitted to the endpoint: revokes what `body` asks for, if `caller` may.
     ///
     /// # Errors
     ///
-    /// The refusal of a body that makes no sense, of a token that does not verify, of a caller without the endpoint's
-    /// permissions, for want of room, or for a fault of ours. Nothing is revoked then, but after a fault it may be.
+    /// A denial if the body cannot be read, the token to revoke does not verify, the caller lacks the endpoint's
+    /// permissions, the table is full, or a fault occurs. Nothing is revoked then, except that a fault leaves it open.
     pub fn revoke(
         &self,
         memory: &mut Memory,
@@ -67,7 +66,7 @@ impl Guard {
                 lifetime
             }
             RevocationRequest::Jti { jti, expires_at } => {
-                // Whose token this is cannot be known from its identifier.
+                // The identifier does not tell whose token it is.
                 self.may_revoke_others(caller)?;
                 let lifetime = Lifetime::outliving(UnixNanos::from_seconds(expires_at), skew);
                 memory.revocations.revoke(cells, Revocable::Jti(&jti), lifetime, now)?;
@@ -76,15 +75,15 @@ impl Guard {
             RevocationRequest::Subject { sub, issued_before } => {
                 let issued_before = match self.may_revoke_others(caller) {
                     Ok(()) => issued_before,
-                    // Of their own they may revoke what there is, and not what is yet to be issued: a stolen token
-                    // must not lock its owner out.
+                    // Callers may revoke their own tokens issued so far, but not future ones: a stolen token must not
+                    // lock its owner out.
                     Err(_) if caller.token.subject() == Some(sub.as_str()) => {
                         issued_before.min(tokens.latest_issue(now).seconds().saturating_add(1))
                     }
                     Err(denial) => return Err(denial),
                 };
-                // Where tokens that are too old are refused anyway, the entry need not outlive them. A token that
-                // does not say when it was issued never grows too old.
+                // If tokens that are too old are refused anyway, the entry need not outlive them. This holds only if
+                // every token has an `iat`: one without it never becomes too old.
                 let lifetime = match tokens.too_old {
                     TooOld::Reject if tokens.requires_issued_at() => {
                         let oldest =

@@ -1,4 +1,4 @@
-//! What a step asks of the outside, what may be answered, and what is kept of the request meanwhile.
+//! What can a step ask of the outside, what are the answers, and what is kept of the request meanwhile?
 
 use std::rc::Rc;
 
@@ -9,21 +9,21 @@ use crate::verdict::Trail;
 /// What a step needs to know before it can go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// The token names a key that there is none of: are there newer keys?
+    /// The token names an unknown key: are there newer keys?
     Keys,
 }
 
-/// What came of a question.
+/// The answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// What was asked for is there now: look again.
+    /// What was asked for is available now.
     Ready,
-    /// It cannot be had, or did not come in time.
+    /// It is not available, or did not come in time.
     Unavailable,
 }
 
-/// A request whose judgement waits. It owns what it needs, since the host's headers are gone when it goes on, and it is
-/// resumed once: [`super::Guard::resume`] takes it.
+/// A request whose judgement waits. It owns what it needs, because the host's headers are gone by the time it resumes.
+/// [`super::Guard::resume`] consumes it, so it resumes once.
 #[derive(Debug)]
 pub struct Suspended {
     pub(super) request: Rc<OwnedRequest>,
@@ -33,17 +33,17 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// The request, for whoever goes on with it.
+    /// The copy of the request.
     pub fn request(&self) -> Rc<OwnedRequest> {
         Rc::clone(&self.request)
     }
 
-    /// What was found so far.
+    /// What the steps have found so far.
     pub fn trail(&self) -> &Trail {
         &self.trail
     }
 
-    /// The size that the request's body may have, bytes; `None` where no body is refused for its size.
+    /// The largest size of the request's body, bytes; `None` if no body is refused for its size.
     pub fn max_body_bytes(&self) -> Option<u64> {
         self.max_body_bytes
     }

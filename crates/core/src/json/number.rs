@@ -1,22 +1,22 @@
-//! A JSON number as its text was written (RFC 8259 section 6): what is passed on loses no digit.
+//! A JSON number, kept as it was written (RFC 8259 section 6), so that no digit is lost when it is passed on.
 
 use serde_json::Value;
 
 use super::scan::NotJson;
 
-/// A number that a double, or an integer of 64 bits, can hold. Two are equal if they are written alike.
+/// A number that fits a double or a 64-bit integer. Two are equal if they are written alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Number<'t>(&'t str);
 
 impl<'t> Number<'t> {
-    /// Reads `text`, all of it, which has at least one character.
+    /// Reads all of `text`, which has at least one character.
     pub(super) fn read(text: &'t str) -> Result<Self, NotJson> {
-        /// So many digits are always an integer of 64 bits.
+        /// This many digits always fit a 64-bit integer.
         const FEW: usize = 19;
         let is_plain = text.len() <= FEW && text.bytes().all(|byte| byte.is_ascii_digit());
         let has_leading_zero = text.len() > 1 && text.starts_with('0');
         let number = Self(text);
-        // Signs, fractions, exponents and many digits are the library's to judge.
+        // Signs, fractions, exponents and long numbers are left to serde_json.
         if is_plain && !has_leading_zero || number.to_value().is_number() { Ok(number) } else { Err(NotJson) }
     }
 
@@ -25,22 +25,22 @@ impl<'t> Number<'t> {
         self.0
     }
 
-    /// Whether it is written as an integer, and 64 bits hold it: `7.0`, `1e3` and `-0` are none.
+    /// Whether it is written as an integer and fits 64 bits. `7.0`, `1e3` and `-0` are not integers.
     pub fn is_integer(self) -> bool {
         self.as_u64().is_some() || self.0 != "-0" && self.0.parse::<i64>().is_ok()
     }
 
-    /// The value of an integer that is not negative.
+    /// The value, if it is a non-negative integer that fits 64 bits.
     pub fn as_u64(self) -> Option<u64> {
         self.0.parse().ok()
     }
 
-    /// The double nearest to it, as the library rounds.
+    /// The nearest double, as serde_json rounds.
     pub fn as_f64(self) -> Option<f64> {
         self.to_value().as_f64()
     }
 
-    /// The library's number; null where it reads none.
+    /// The number as a serde_json value; null if serde_json does not accept it.
     pub(super) fn to_value(self) -> Value {
         super::read(self.0.as_bytes(), &mut Vec::new()).unwrap_or_default()
     }

@@ -1,8 +1,8 @@
-//! JSON read from front to back (RFC 8259): what tokens and requests bring.
+//! A JSON reader that goes from front to back (RFC 8259), for tokens and requests.
 //!
-//! The library's reader hands over each value through a visitor, which takes an allocation for each text and more code
-//! than all else that a new token needs. This one takes and refuses the same texts: UTF-8, one value, no lone
-//! surrogates, numbers that a double can hold, at most [`DEEPEST`] values in one another.
+//! serde_json hands over each value through a visitor, which allocates for each string and takes more code than
+//! everything else that a new token needs. This reader accepts and refuses the same texts: UTF-8, one value, no lone
+//! surrogates, numbers that fit a double, at most [`DEEPEST`] levels of nesting.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 use super::number::Number;
 use super::value::{Json, List, Member, Object};
 
-/// Values in one another, as the library has it.
+/// The most levels of nesting, as in serde_json.
 pub(super) const DEEPEST: u8 = 127;
 
-/// Not one JSON value.
+/// The text is not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotJson;
 
-/// A text, read up to some byte of it.
+/// A text, and how far it has been read.
 #[derive(Debug)]
 pub(super) struct Scanner<'t> {
     text: &'t str,
@@ -30,12 +30,12 @@ impl<'t> Scanner<'t> {
         Self { text, at: 0 }
     }
 
-    /// Passes over as many bytes, which are there.
+    /// Skips this many bytes, which must exist.
     pub(super) fn pass(&mut self, bytes: usize) {
         self.at = self.at.wrapping_add(bytes);
     }
 
-    /// The next byte that is no white space; it stays.
+    /// The next byte that is not white space, without consuming it.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match *self.text.as_bytes().get(self.at)? {
@@ -45,7 +45,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that only white space follows.
     pub(super) fn end(&mut self) -> Result<(), NotJson> {
         if self.peek().is_none() { Ok(()) } else { Err(NotJson) }
     }
@@ -57,7 +57,7 @@ impl<'t> Scanner<'t> {
         Ok(taken)
     }
 
-    /// Whether `text` comes next; then it is behind us.
+    /// Whether `text` comes next. If so, consumes it.
     fn goes_on(&mut self, text: &str) -> bool {
         let goes_on =
             self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(text.as_bytes()));
@@ -88,7 +88,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The text from an opening bracket on, until `next` finds no more in it.
+    /// The text from an opening bracket to the end of what it opens. `next` reads one entry, and says whether there was
+    /// one.
     fn all(
         &mut self,
         mut next: impl FnMut(&mut Self, bool) -> Result<bool, NotJson>,
@@ -102,7 +103,7 @@ impl<'t> Scanner<'t> {
         self.text.get(start..self.at).ok_or(NotJson)
     }
 
-    /// Whether another element comes, with the comma before it out of the way; otherwise the end is behind us.
+    /// Whether another entry comes. Consumes the comma before it, or else the closing bracket.
     fn another(&mut self, is_first: bool, end: u8) -> Result<bool, NotJson> {
         let next = self.peek().ok_or(NotJson)?;
         if next == end {
@@ -123,7 +124,8 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// The next member of an object whose bracket is behind us; `None` behind the last one and the closing bracket.
+    /// The next member of an object whose opening bracket was consumed; `None` after the last one, once the closing
+    /// bracket is consumed too.
     pub(super) fn member(&mut self, is_first: bool, depth: u8) -> Result<Option<Member<'t>>, NotJson> {
         match self.name(is_first)? {
             Some(name) => Ok(Some((name, self.value(depth)?))),
@@ -131,12 +133,12 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The next element of an array, likewise.
+    /// The next element of an array, in the same way.
     pub(super) fn element(&mut self, is_first: bool, depth: u8) -> Result<Option<Json<'t>>, NotJson> {
         if self.another(is_first, b']')? { self.value(depth).map(Some) } else { Ok(None) }
     }
 
-    /// The name of the next member; then its value comes next.
+    /// The name of the next member. Its value comes next.
     fn name(&mut self, is_first: bool) -> Result<Option<Cow<'t, str>>, NotJson> {
         if !self.another(is_first, b'}')? {
             return Ok(None);
@@ -148,7 +150,7 @@ impl<'t> Scanner<'t> {
         self.expect(b':').map(|()| Some(name))
     }
 
-    /// Whether a name stands more than once in an object of the next value. Reads it once, however deep it is.
+    /// Whether any object in the next value repeats a name. Reads the value once, however deep it is.
     pub(super) fn repeats_a_name(&mut self, depth: u8) -> Result<bool, NotJson> {
         let (mut is_first, mut repeats) = (true, false);
         match self.peek() {
@@ -182,7 +184,7 @@ impl<'t> Scanner<'t> {
         Number::read(self.take(length)?)
     }
 
-    /// A text, from its opening quote to its closing one.
+    /// A string, from its opening quote to its closing one.
     fn text(&mut self) -> Result<Cow<'t, str>, NotJson> {
         self.pass(1);
         let plain = self.plain()?;
@@ -193,7 +195,7 @@ impl<'t> Scanner<'t> {
         Ok(Cow::Borrowed(plain))
     }
 
-    /// What stands before the next quote, escape or control character; one of these follows.
+    /// The text up to the next quote, escape or control character, one of which must follow.
     fn plain(&mut self) -> Result<&'t str, NotJson> {
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotJson)?;
         let start = self.at;
@@ -215,7 +217,7 @@ impl<'t> Scanner<'t> {
         Ok(text)
     }
 
-    /// One character, of what stands behind the `\`.
+    /// The character that an escape stands for; its `\` was consumed.
     fn escape(&mut self) -> Result<char, NotJson> {
         Ok(match self.take(1)? {
             "\"" => '"',
@@ -244,7 +246,7 @@ impl<'t> Scanner<'t> {
     /// Four hexadecimal digits.
     fn unit(&mut self) -> Result<u16, NotJson> {
         let digits = self.take(4)?;
-        // The library's parser of numbers would take a sign too.
+        // `from_str_radix` would also accept a sign.
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(NotJson);
         }
@@ -362,7 +364,7 @@ mod tests {
         }
     }
 
-    /// JSON texts, most of them well-formed and some changed in one place.
+    /// JSON texts, most of them well-formed and some with one change.
     fn texts() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("null".to_owned()),
@@ -403,12 +405,12 @@ mod tests {
         #[test]
         fn it_agrees_with_the_library_on_changed_texts(
             text in texts(),
-            place in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
             other in "[\\[\\]{}:,\"\\\\0-9a-z.+ \t\n\u{1}é-]{0,2}",
         ) {
             let mut letters: Vec<char> = text.chars().collect();
-            let place = place.index(letters.len());
-            letters.splice(place..=place, other.chars());
+            let at = at.index(letters.len());
+            letters.splice(at..=at, other.chars());
             let changed: String = letters.into_iter().collect();
             let (ours, library) = both(&changed);
             prop_assert_eq!(ours, library, "{}", changed);

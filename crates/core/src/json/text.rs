@@ -1,7 +1,7 @@
-//! JSON written (RFC 8259): replies, log lines, and claims that are neither texts nor integers.
+//! A JSON writer (RFC 8259), for replies, log lines, and claims that are neither strings nor integers.
 //!
-//! Not by the library: its way of writing fractions brings tables of 18 KB, for numbers that hardly any token has. Here
-//! a number is its text. Nothing else that is written differs from the library.
+//! serde_json would add tables of 18 KB to print fractions, which hardly any token contains. Here a number is its text.
+//! Everything else is written as serde_json would write it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,12 +9,12 @@ use std::fmt::Write;
 
 use super::Json;
 
-/// An object that is written member by member.
+/// A JSON object, written member by member.
 #[derive(Debug)]
 pub(crate) struct Object(String);
 
 impl Object {
-    /// No member yet.
+    /// An object without members.
     pub(crate) fn new() -> Self {
         Self("{".to_owned())
     }
@@ -27,13 +27,13 @@ impl Object {
         self.0.push(':');
     }
 
-    /// A member with a text.
+    /// Adds a string.
     pub(crate) fn text(&mut self, name: &'static str, text: &str) {
         self.name(name);
         write_text(&mut self.0, text);
     }
 
-    /// A member with a text, or null.
+    /// Adds a string, or null.
     pub(crate) fn text_or_null(&mut self, name: &'static str, text: Option<&str>) {
         match text {
             Some(text) => self.text(name, text),
@@ -44,20 +44,20 @@ impl Object {
         }
     }
 
-    /// A member with a text, or none.
+    /// Adds a string, or no member at all.
     pub(crate) fn text_if_any(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(name, text);
         }
     }
 
-    /// A member with a number.
+    /// Adds a number.
     pub(crate) fn number(&mut self, name: &'static str, number: u32) {
         self.name(name);
         let _ = write!(self.0, "{number}");
     }
 
-    /// A member with a list of texts.
+    /// Adds a list of strings.
     pub(crate) fn texts(&mut self, name: &'static str, texts: &[String]) {
         self.name(name);
         self.0.push('[');
@@ -75,7 +75,7 @@ impl Object {
     }
 }
 
-/// `value` as compact JSON: the members of an object in the order of their names, numbers as they were written.
+/// `value` as compact JSON: members sorted by name, numbers as they were written.
 pub(crate) fn text_of(value: &Json<'_>) -> String {
     let mut out = String::new();
     write_value(&mut out, value);
@@ -111,18 +111,18 @@ fn write_value(out: &mut String, value: &Json<'_>) {
     }
 }
 
-/// A comma before all but the first.
+/// Writes a comma before every entry but the first.
 fn separate(out: &mut String, index: usize) {
     if index > 0 {
         out.push(',');
     }
 }
 
-/// Writes a JSON string (RFC 8259 section 7): only what must be escaped is.
+/// Writes a JSON string, escaping only what must be escaped (RFC 8259 section 7).
 pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
-    // Most texts have nothing to escape, and are copied as they are.
+    // Most texts need no escapes and are copied whole.
     while let Some(end) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
         let (plain, special) = rest.split_at_checked(end).unwrap_or_default();
         out.push_str(plain);

@@ -1,8 +1,8 @@
-//! A JSON value that borrows from its text, and what is in it (RFC 8259).
+//! A JSON value that borrows from its text (RFC 8259).
 //!
-//! No tree is built. Every value is read to its end and judged; an array or an object is then kept as its text, and is
-//! read again by whoever asks what is in it. The second reading is by the same reader and at the same depth at most, so
-//! it finds the same values and no fault.
+//! No tree is built. Every value is read to its end and checked; an array or an object is then kept as its text and
+//! read again when its contents are asked for. The second reading uses the same reader at the same depth or less, so it
+//! finds the same values and no fault.
 
 use std::borrow::Cow;
 
@@ -18,9 +18,9 @@ pub enum Json<'t> {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number that a double, or an integer of 64 bits, can hold.
+    /// A number that fits a double or a 64-bit integer.
     Number(Number<'t>),
-    /// A text, borrowed where it has no escapes.
+    /// A string, borrowed if it has no escapes.
     Text(Cow<'t, str>),
     /// An array.
     List(List<'t>),
@@ -28,11 +28,11 @@ pub enum Json<'t> {
     Object(Object<'t>),
 }
 
-/// The text of an array, which was found to be one.
+/// The text of an array, already checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct List<'t>(pub(super) &'t str);
 
-/// The text of an object, which was found to be one.
+/// The text of an object, already checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Object<'t>(pub(super) &'t str);
 
@@ -40,7 +40,7 @@ pub struct Object<'t>(pub(super) &'t str);
 pub type Member<'t> = (Cow<'t, str>, Json<'t>);
 
 impl<'t> Json<'t> {
-    /// Reads `text`, all of it.
+    /// Reads all of `text`.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl<'t> Json<'t> {
         scanner.end().map(|()| value)
     }
 
-    /// The text, if it is one.
+    /// The text of a string.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -59,33 +59,33 @@ impl<'t> Json<'t> {
         }
     }
 
-    /// The value of an object's member.
+    /// The first member `name` of an object.
     #[inline(never)]
     pub fn member(&self, name: &str) -> Option<Self> {
         let Self::Object(object) = self else { return None };
         object.members().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// The value at the end of this way down through objects.
+    /// The value that a list of member names leads to, through nested objects.
     pub fn at(&self, way: &[String]) -> Option<Self> {
         let (first, further) = way.split_first()?;
         further.iter().try_fold(self.member(first)?, |value, name| value.member(name))
     }
 
-    /// Whether a name stands more than once in an object somewhere in here.
+    /// Whether any object in this value repeats a name.
     pub fn repeats_a_name(&self) -> bool {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
             // Most lists hold no objects.
             Self::List(List(text)) if !text.contains('{') => false,
-            // The text was read before, so there is no fault in it; a fault would count as a repetition.
+            // The text was checked before, so it has no fault; a fault would count as a repetition.
             Self::List(List(text)) | Self::Object(Object(text)) => {
                 Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)
             }
         }
     }
 
-    /// The library's tree, in which the last of equal names counts.
+    /// The value as a serde_json tree, in which the last of equal names counts.
     pub fn to_value(&self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -116,13 +116,13 @@ pub struct Elements<'t> {
 impl<'t> Iterator for Elements<'t> {
     type Item = Json<'t>;
 
-    // Asked from many places, and once in the module's code.
+    // Not inlined: it has many callers, and each copy would make the module larger.
     #[inline(never)]
     fn next(&mut self) -> Option<Json<'t>> {
         if self.is_first {
             self.scanner.pass(1);
         }
-        // Behind the last one nothing is left, which is no element either.
+        // After the closing bracket the scanner finds nothing, and so no element either.
         let element = self.scanner.element(self.is_first, DEEPEST).ok().flatten();
         self.is_first = false;
         element
@@ -130,14 +130,14 @@ impl<'t> Iterator for Elements<'t> {
 }
 
 impl<'t> Object<'t> {
-    /// The members, in their order; a name may stand more than once.
+    /// The members, in their order; names may repeat.
     pub fn members(self) -> impl Iterator<Item = Member<'t>> {
         Members::of(self.0).map_while(Result::ok)
     }
 }
 
-/// The members of a text that should be one object, judged while they are read: what has come may still be followed by
-/// what is no JSON. All have come when there is no more, and no error came.
+/// The members of a text that should be one object, checked while they are read. The text is one object only if the
+/// iterator ends without an error; until then, broken JSON may still follow.
 #[derive(Debug)]
 pub struct Members<'t> {
     scanner: Scanner<'t>,
@@ -146,12 +146,12 @@ pub struct Members<'t> {
 }
 
 impl<'t> Members<'t> {
-    /// Those of `text`, which is read from its start to its end.
+    /// The members of `text`.
     pub fn of(text: &'t str) -> Self {
         Self { scanner: Scanner::new(text), is_first: true, is_over: false }
     }
 
-    // As for elements.
+    // Not inlined, for the same reason as `Elements::next`.
     #[inline(never)]
     fn read(&mut self) -> Result<Option<Member<'t>>, NotJson> {
         if self.is_first {

@@ -3,11 +3,11 @@
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// The form that requests must have where a route does not say otherwise.
+/// The form that requests must have unless a route says otherwise.
 #[derive(Debug)]
 pub(crate) struct FormPolicy {
     pub(crate) allowed_methods: Vec<String>,
-    /// Media types that a body may have; none: any.
+    /// Accepted media types of bodies; if empty, any.
     pub(crate) content_types: Vec<String>,
     /// The largest body, bytes.
     pub(crate) max_bytes: u64,
@@ -15,11 +15,10 @@ pub(crate) struct FormPolicy {
     pub(crate) cors_preflight: CorsPreflight,
 }
 
-/// Whether a CORS preflight (Fetch, section 3.2.2) passes without a token.
+/// Whether a CORS preflight (Fetch standard, section 3.2.2) passes without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-#[cfg_attr(feature = "schema", schemars(description = "See [`RawRequest::cors_preflight`]."))]
 pub enum CorsPreflight {
     /// OPTIONS is a method like any other.
     Reject,

@@ -15,14 +15,13 @@ pub(crate) struct Forward {
     pub(crate) token: ForwardToken,
 }
 
-/// Whether the upstream sees the token.
+/// Whether the token is passed on to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-#[cfg_attr(feature = "schema", schemars(description = "See [`RawForward::token`]."))]
 pub enum ForwardToken {
-    /// It does.
+    /// The token stays in the request.
     Keep,
-    /// The token is removed from where it stood.
+    /// The token is removed from the request.
     Strip,
 }

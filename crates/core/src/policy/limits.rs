@@ -1,4 +1,4 @@
-//! How many requests does each limit admit, and what does it count apart?
+//! How many requests does each limit admit, and what does it count separately?
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use super::Mode;
 use crate::index::KeyHeaderIndex;
 use crate::token::claims::TextSlot;
 
-/// The name under which failed authentications are counted and shown; no configured limit may have it.
+/// The name of the limit on failed authentications in counters and headers; no configured limit may have it.
 pub(crate) const AUTH_FAILURES: &str = "auth-failures";
 
 /// The longest window of a limit: a leap year, in seconds.
@@ -22,7 +22,7 @@ pub(crate) struct LimitRule {
     pub(crate) max_requests: MaxRequests,
     /// At most [`LONGEST_WINDOW_SECONDS`].
     pub(crate) window_seconds: NonZeroU32,
-    /// Share of the limit from which on requests are logged and counted as warned, percent; `None`: never.
+    /// Share of the limit from which requests are logged and counted as warned, percent; `None`: never.
     pub(crate) warn_at_percent: Option<u8>,
     pub(crate) key: Vec<KeyPart>,
     /// Its own mode, if it has one.
@@ -45,7 +45,7 @@ pub(crate) enum MaxRequests {
     ByClaim { slot: TextSlot, values: Vec<(String, NonZeroU32)>, default: NonZeroU32 },
 }
 
-/// What a limit counts apart.
+/// A part of the key by which a limit counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeyPart {
     ClientIp,
@@ -68,7 +68,7 @@ impl MaxRequests {
 }
 
 impl KeyPart {
-    /// Whether this can be told only of a verified token.
+    /// Whether only a verified token has this part.
     pub(crate) fn needs_token(&self) -> bool {
         match self {
             Self::Subject | Self::Claim(_) => true,
@@ -80,7 +80,7 @@ impl KeyPart {
 /// What counts as the client's address.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientIp {
-    /// Leading bits of an IPv6 address that tell clients apart, 1 to 128.
+    /// Leading bits of an IPv6 address that identify a client, 1 to 128.
     pub(crate) ipv6_prefix: u8,
     pub(crate) from: AddressFrom,
 }
@@ -88,12 +88,11 @@ pub(crate) struct ClientIp {
 /// Where the client's address is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(description = "See [`RawClientIp::from`]."))]
 pub enum AddressFrom {
-    /// Envoy's `source.address`.
+    /// Envoy's source.address.
     #[cfg_attr(feature = "schema", schemars(rename = "source_address"))]
     SourceAddress,
-    /// The header that Envoy sets with `use_remote_address`; `source.address` where it is absent.
+    /// The header that Envoy sets with use_remote_address; if it is absent, source.address.
     #[cfg_attr(feature = "schema", schemars(rename = "x-envoy-external-address"))]
     ExternalAddress,
 }

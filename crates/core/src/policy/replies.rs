@@ -14,11 +14,10 @@ pub(crate) struct Replies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-#[cfg_attr(feature = "schema", schemars(description = "See [`RawReplies::detail`]."))]
 pub enum Detail {
-    /// With `detail` and `errors`.
+    /// The body has the members detail and errors.
     Full,
-    /// No text.
+    /// The body has the code but no text.
     Code,
 }
 
@@ -26,11 +25,10 @@ pub enum Detail {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
-#[cfg_attr(feature = "schema", schemars(description = "See [`RawReplies::rate_limit_headers`]."))]
 pub enum RateLimitHeaders {
-    /// `RateLimit` and `RateLimit-Policy`.
+    /// RateLimit and RateLimit-Policy.
     Draft,
-    /// `X-RateLimit-*`.
+    /// X-RateLimit-*.
     Legacy,
     /// Both families.
     Both,

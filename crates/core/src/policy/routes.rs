@@ -1,4 +1,4 @@
-//! What does a route demand of whoever uses it?
+//! What does a route demand of its callers?
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -10,20 +10,20 @@ use crate::token::claims::TextSlot;
 /// What one route demands.
 #[derive(Debug)]
 pub struct Route {
-    /// Its name, or its path where it has none.
+    /// Its name, or else its path.
     pub(crate) label: String,
     pub(crate) access: Access,
-    /// All of them are needed.
+    /// Permissions, all of which are needed.
     pub(crate) required: Vec<PermissionIndex>,
-    /// One of them is needed, unless the list is empty.
+    /// Permissions, one of which is needed, unless the list is empty.
     pub(crate) any: Vec<PermissionIndex>,
     /// Path parameters and the claims that they must equal.
     pub(crate) bind: Vec<(String, TextSlot)>,
-    /// In place of [`FormPolicy::content_types`](super::FormPolicy::content_types).
+    /// Overrides [`FormPolicy::content_types`](super::FormPolicy::content_types).
     pub(crate) content_types: Option<Vec<String>>,
-    /// In place of [`FormPolicy::max_bytes`](super::FormPolicy::max_bytes).
+    /// Overrides [`FormPolicy::max_bytes`](super::FormPolicy::max_bytes), bytes.
     pub(crate) max_bytes: Option<u64>,
-    /// Its own limits, beside those for all routes.
+    /// Its own limits, in addition to those for all routes.
     pub(crate) limits: Vec<LimitIndex>,
     pub(crate) mode: Mode,
     /// Whether this is the revocation endpoint.
@@ -37,7 +37,7 @@ pub struct Route {
 pub enum Access {
     /// Everybody; tokens are ignored.
     Public,
-    /// Whoever has a valid token (and the route's permissions).
+    /// Callers with a valid token and the route's permissions.
     #[default]
     Authenticated,
     /// Nobody.

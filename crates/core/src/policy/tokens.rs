@@ -1,15 +1,15 @@
-//! What happens to a token that verifies but is old?
+//! What happens to a token that verifies but is too old?
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// What happens to a token older than `max_token_age_hours`.
+/// What happens to a token older than max_token_age_hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum TooOld {
     /// It passes and is logged.
     Warn,
-    /// 401 `token_too_old`.
+    /// It is refused with 401 token_too_old.
     Reject,
 }

@@ -1,18 +1,18 @@
-//! Where a request carries its token, and whether it carries just one (RFC 6750 section 2).
+//! Where does a request carry its token, and does it carry exactly one (RFC 6750 section 2)?
 //!
-//! Knows nothing of tokens themselves. Two credentials are an error wherever they stand: whoever reads the request
-//! later might take the other one.
+//! Knows nothing about tokens themselves. Two credentials are an error, whatever their sources, because the upstream
+//! might use the other one.
 
 use super::{Request, trim};
 
-/// One place where a token may stand.
+/// A source of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A header, with an authentication scheme before the token or without.
+    /// A header, with or without an authentication scheme before the token.
     Header {
-        /// In lower case.
+        /// The name, in lower case.
         name: String,
-        /// Matched in any letter case (RFC 9110 section 11.1).
+        /// The scheme, compared without regard to case (RFC 9110 section 11.1).
         scheme: Option<String>,
     },
     /// A cookie.
@@ -21,10 +21,10 @@ pub enum Source {
     Query(String),
 }
 
-/// What was found.
+/// The credentials that were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presented<'a> {
-    /// No credential of ours.
+    /// None in any source.
     Nothing,
     /// Exactly one.
     Token(&'a [u8]),
@@ -41,7 +41,7 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// Looks at all sources. `query` is what follows the first `?` of the path.
+/// Looks for credentials in all sources. `query`: what follows the first `?` of the path.
 pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option<&'a [u8]>) -> Presented<'a> {
     let mut found = Presented::Nothing;
     for &(source, value) in &request.token_headers {
@@ -75,7 +75,8 @@ fn one(value: &[u8]) -> Presented<'_> {
     if value.is_empty() { Presented::Nothing } else { Presented::Token(value) }
 }
 
-/// Envoy joins repeated lines of a known header with a comma, which stands in no token.
+/// The credential in a header's value. Envoy joins repeated lines of a known header with a comma, which no token
+/// contains.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
     if !value.contains(&b',') {
@@ -88,7 +89,7 @@ fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     if value.split(|&byte| byte == b',').any(ours) { Presented::Ambiguous } else { Presented::Nothing }
 }
 
-/// What follows the scheme and at least one space (RFC 6750 section 2.1: `1*SP`).
+/// The text after the scheme and at least one space (RFC 6750 section 2.1: `1*SP`).
 fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     let (start, rest) = trim(value).split_at_checked(scheme.len())?;
     if !start.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first() != Some(&b' ') {
@@ -103,7 +104,7 @@ pub(crate) fn carries(value: &[u8], scheme: Option<&str>) -> bool {
     in_header(value, scheme) != Presented::Nothing
 }
 
-/// The name and value of each cookie of one line (RFC 6265 section 4.2.1), without quotes around the value.
+/// The name and value of each cookie in one line (RFC 6265 section 4.2.1), without quotes around the value.
 fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     line.split(|&byte| byte == b';').map(|pair| {
         let (name, value) = split_at_byte(pair, b'=');
@@ -121,7 +122,8 @@ fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     query.split(|&byte| byte == b'&')
 }
 
-/// Names are compared decoded: an encoded spelling is the same parameter to the upstream.
+/// Whether a parameter has this name. Names are compared decoded, because an encoded spelling is the same parameter to
+/// the upstream.
 fn is_parameter(parameter: &[u8], name: &str) -> bool {
     decode(split_at_byte(parameter, b'=').0) == name.as_bytes()
 }
@@ -136,12 +138,12 @@ fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
     (before, after.get(1..).unwrap_or_default())
 }
 
-/// Percent-decodes as leniently as the most lenient reader.
+/// Percent-decodes as leniently as any reader might: invalid encodings stay as they are.
 fn decode(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
-        let digit = |place: usize| after.get(place).and_then(|&digit| char::from(digit).to_digit(16));
+        let digit = |index: usize| after.get(index).and_then(|&digit| char::from(digit).to_digit(16));
         match (byte, digit(0), digit(1)) {
             (b'%', Some(high), Some(low)) => {
                 bytes.push(u8::try_from(high.wrapping_mul(16).wrapping_add(low)).unwrap_or(b'?'));
@@ -156,7 +158,7 @@ fn decode(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// All cookie lines as one, without the cookies of these names; `None` if none of them is there.
+/// All cookies in one line, without those of these names; `None` if the request has none of those.
 pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>> {
     let carries = |pair: &[u8]| {
         let (name, _) = split_at_byte(pair, b'=');
@@ -172,7 +174,7 @@ pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>
     all().any(carries).then(|| all().filter(|pair| !carries(pair)).collect::<Vec<_>>().join(&b"; "[..]))
 }
 
-/// The path without these query parameters; `None` if none of them is there.
+/// The path without these query parameters; `None` if it has none of them.
 pub(crate) fn path_without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     let (before, query) = split_at_byte(path, b'?');
     let carries = |parameter: &[u8]| names.iter().any(|name| is_parameter(parameter, name));

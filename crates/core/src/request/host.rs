@@ -1,8 +1,9 @@
-//! Which host is the request for, and which of the configured hosts is that?
+//! Which host is the request for, and does a configured host match it?
 //!
-//! The Host header (or `:authority`) reaches us as the client wrote it: capitals, port, final dot, several values
-//! joined by a comma. One spelling of each host is compared, and what is no host is refused (RFC 3986 section 3.2.2,
-//! RFC 9110 section 7.2). Nothing is resolved: an address in an unusual notation is just another name.
+//! The Host header (or `:authority`) arrives as the client wrote it: with capitals, a port, a final dot, or several
+//! values joined by a comma. Hosts are compared in one canonical spelling, and anything that is not a host is refused
+//! (RFC 3986 section 3.2.2, RFC 9110 section 7.2). Nothing is resolved: an address in an unusual notation is just
+//! another name.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +20,7 @@ pub enum HostProblem {
     Empty,
     /// Neither a name of letters, digits, `-` and `_`, nor an IPv4 address, nor an IPv6 literal in brackets.
     NotAHost,
-    /// What follows the host is no port.
+    /// The text after the host is not a port.
     NotAPort,
 }
 
@@ -32,29 +33,33 @@ pub enum HostPattern {
     Below(HostName),
 }
 
-/// A host as [`Host::read`] leaves it.
+/// A host in the spelling of [`Host::read`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostName(String);
 
 /// Why a configured host is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HostPatternProblem {
-    /// It is no host at all.
+    /// It is not a host.
     NotAHost,
-    /// It names a port; routes do not differ by port.
+    /// It names a port, but routes apply to all ports.
     Port,
-    /// It has a `*` elsewhere than as its whole first label.
+    /// It has a `*` that is not its whole first label.
     Star,
-    /// It has characters beyond ASCII.
+    /// It has non-ASCII characters.
     NonAscii,
 }
 
-/// Longest name in bytes, and longest label (RFC 1035 section 2.3.4).
+/// The longest name and the longest label, bytes (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
 impl<'a> Host<'a> {
-    /// Reads the value of `:authority` (Host). Allocates only where capitals must be lowered, and for IPv6 literals.
+    /// Reads the value of `:authority` (Host). Allocates only to lower capitals and for IPv6 literals.
+    ///
+    /// # Errors
+    ///
+    /// [`HostProblem`] says why the value is not a host.
     pub fn read(raw: &'a [u8]) -> Result<Self, HostProblem> {
         if raw.is_empty() {
             return Err(HostProblem::Empty);
@@ -81,7 +86,7 @@ impl<'a> Host<'a> {
 }
 
 impl HostProblem {
-    /// What is wrong, in words of our own: nothing that the client sent.
+    /// What is wrong. The text contains nothing that the client sent.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Empty => "the host is missing",
@@ -102,6 +107,10 @@ impl std::error::Error for HostProblem {}
 impl HostPattern {
     /// Reads a configured host: `api.example.com`, `*.example.org`, `127.0.0.1` or `[::1]`. Letter case and one
     /// final dot do not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`HostPatternProblem`] says why the text is not a host.
     pub fn parse(text: &str) -> Result<Self, HostPatternProblem> {
         if !text.is_ascii() {
             return Err(HostPatternProblem::NonAscii);
@@ -129,11 +138,11 @@ impl HostPattern {
         }
     }
 
-    /// Whether a request for `host` is meant.
+    /// Whether the pattern matches `host`.
     pub fn matches(&self, host: &Host<'_>) -> bool {
         match self {
             Self::Exact(name) => host.as_str() == name.as_str(),
-            // What stands before the dot is never empty: a host has no empty label.
+            // The text before the dot is never empty, because a host has no empty label.
             Self::Below(domain) => {
                 host.as_str().strip_suffix(domain.as_str()).is_some_and(|before| before.ends_with('.'))
             }
@@ -153,9 +162,9 @@ impl HostPatternProblem {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NotAHost => {
-                "is no host: write a name such as `api.example.com`, or `*.example.org` for all below it"
+                "is not a host: write a name such as `api.example.com`, or `*.example.org` for all hosts below it"
             }
-            Self::Port => "names a port: write the host alone, it covers every port",
+            Self::Port => "names a port: write the host alone, which covers every port",
             Self::Star => {
                 "has a `*` that is not the whole first label: write `*.example.org`, or leave `hosts` out for any host"
             }
@@ -181,12 +190,12 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Checks that `behind` is nothing or a port (`*DIGIT` in RFC 3986 section 3.2.3, so a lone colon is one).
+/// Checks that `behind` is empty or a port (`*DIGIT` in RFC 3986 section 3.2.3, so a lone colon is one).
 fn port(behind: &str) -> Result<(), HostProblem> {
     let Some(digits) = behind.strip_prefix(':') else {
         return if behind.is_empty() { Ok(()) } else { Err(HostProblem::NotAPort) };
     };
-    // `parse` alone would take a leading `+`.
+    // `parse` alone would accept a leading `+`.
     let number = digits.bytes().all(|byte| byte.is_ascii_digit());
     if number && (digits.is_empty() || digits.parse::<u16>().is_ok()) {
         Ok(())
@@ -195,7 +204,7 @@ fn port(behind: &str) -> Result<(), HostProblem> {
     }
 }
 
-/// Checks a name label by label; whether it has capitals.
+/// Checks a name label by label, and returns whether it has capitals.
 fn name_has_capitals(name: &str) -> Result<bool, HostProblem> {
     if name.len() > MAX_NAME {
         return Err(HostProblem::NotAHost);

@@ -1,4 +1,4 @@
-//! A request that outlives the host's header block, for a judgement that has to wait.
+//! A copy of a request that outlives the host's header block, for a judgement that has to wait.
 
 use super::{Request, Single};
 use crate::index::KeyHeaderIndex;
@@ -34,7 +34,7 @@ enum OwnedSingle {
 impl Request<'_> {
     /// Copies the request.
     pub fn to_owned(&self) -> OwnedRequest {
-        // Without `..`: a field that is added has to be copied too.
+        // No `..` in the pattern, so that a new field cannot be forgotten here.
         let Self {
             method,
             path,

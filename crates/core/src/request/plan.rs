@@ -1,8 +1,8 @@
-//! Which header names matter under a configuration, and for what.
+//! Which header names matter under a configuration, and for what?
 
 use crate::index::KeyHeaderIndex;
 
-/// What a header is for. One header may be for several things.
+/// What a header is used for. One header may have several purposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Method,
@@ -17,15 +17,15 @@ pub(crate) enum Purpose {
     PreflightMethod,
     Upgrade,
     Cookie,
-    /// May carry a token: the source's position in `tokens.sources`.
+    /// May carry a token: the source's index in `tokens.sources`.
     Token(usize),
-    /// The upstream must not see what the client sent.
+    /// Must not reach the upstream as the client sent it.
     Removed,
     /// A limit is keyed by it.
     Key(KeyHeaderIndex),
 }
 
-/// The names, sorted by length so that most headers are settled by one look at it.
+/// The header names that matter, grouped by length: for most headers one look at the length is enough.
 #[derive(Debug)]
 pub struct HeaderPlan {
     by_length: Vec<Vec<PlannedHeader>>,
@@ -37,7 +37,7 @@ pub struct HeaderPlan {
 struct PlannedHeader {
     name: Box<[u8]>,
     purpose: Purpose,
-    /// CGI, WSGI and PHP fold `-` and `_`: a copy in either spelling is the same header to them.
+    /// Whether `-` and `_` count as the same: CGI, WSGI and PHP do not distinguish them.
     fold: bool,
 }
 
@@ -77,22 +77,22 @@ impl HeaderPlan {
         }
     }
 
-    /// The header may carry a token.
+    /// Notes that the header may carry a token of the source at this index.
     pub(crate) fn token(&mut self, name: &str, source: usize) {
         self.add(name, Purpose::Token(source), false);
     }
 
-    /// Cookies may carry a token.
+    /// Notes that cookies may carry a token.
     pub(crate) fn cookies(&mut self) {
         self.add("cookie", Purpose::Cookie, false);
     }
 
-    /// The client's copies of the header are removed, whether spelled with `-` or `_`.
+    /// Notes that the client's copies of the header are removed, whether spelled with `-` or `_`.
     pub(crate) fn removed(&mut self, name: &str) {
         self.add(name, Purpose::Removed, true);
     }
 
-    /// A limit is keyed by the header; the index of its values in a request.
+    /// Notes that a limit is keyed by the header, and returns the index of its values in a request.
     pub(crate) fn key(&mut self, name: &str) -> KeyHeaderIndex {
         let name = name.to_ascii_lowercase();
         if let Some(index) = self.key_headers.iter().position(|known| *known == name) {
@@ -104,7 +104,7 @@ impl HeaderPlan {
         index
     }
 
-    /// What the header of this name (in lower case) is for.
+    /// The purposes of the header of this name, which is in lower case.
     pub(crate) fn purposes(&self, name: &[u8]) -> impl Iterator<Item = Purpose> {
         self.by_length
             .get(name.len())
@@ -116,15 +116,15 @@ impl HeaderPlan {
 }
 
 impl PlannedHeader {
-    /// Whether `name`, which is as long as this one, means this header.
+    /// Whether `name`, which has the same length, means this header.
     fn is(&self, name: &[u8]) -> bool {
         *self.name == *name || self.fold && self.is_spelled(name)
     }
 
-    /// Whether `name` is this one with other `-` and `_`.
+    /// Whether `name` differs at most in `-` and `_`.
     fn is_spelled(&self, name: &[u8]) -> bool {
         let folded = |byte: u8| if byte == b'_' { b'-' } else { byte };
-        // Most names differ in their last letter already.
+        // From the end, because most names of one length differ in their last letter.
         self.name.iter().rev().zip(name.iter().rev()).all(|(&ours, &theirs)| folded(ours) == folded(theirs))
     }
 }

@@ -142,6 +142,10 @@ impl std::error::Error for BodyProblem {}
 
 impl RevocationRequest {
     /// Reads a whole body. White space alone is an empty one.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyProblem`] says what is wrong with the body.
     pub fn parse(body: &[u8]) -> Result<Self, BodyProblem> {
         if body.len() > MAX_BODY_BYTES {
             return Err(BodyProblem::TooLarge);

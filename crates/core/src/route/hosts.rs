@@ -1,7 +1,8 @@
-//! Which of the configured hosts is a request's host, and in what order do they count?
+//! Which configured hosts cover a request's host, and in what order?
 //!
-//! A request's host is looked up once: as it is, else below the longest domain that is configured. That yields a
-//! list made in advance: the pattern found, then the wider ones that cover it too, last the routes for any host.
+//! A request's host is looked up once: first as it is, then under the longest configured domain. The result is a list
+//! made in advance: the pattern that was found, then the wider patterns that also cover it, and last the routes for any
+//! host.
 
 use super::RouteTable;
 use crate::lookup::Lookup;
@@ -11,25 +12,25 @@ use crate::request::host::{Host, HostPattern};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostId(usize);
 
-/// What stands for any host, under which routes without hosts are held.
+/// The pattern for any host, which routes without hosts have.
 pub(crate) const ANY: HostId = HostId(0);
 
-/// The patterns that cover a host: an index into a table's lists of them.
+/// The patterns that cover a host, as an index into the table's lists of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Covering(usize);
 
-/// The host of a worker's last request, and what covers it: most requests are for one host.
+/// The host of a worker's last request and the patterns that cover it, because most requests are for one host.
 #[derive(Debug, Default)]
 pub struct LastHost {
     authority: Vec<u8>,
     covering: Option<Covering>,
 }
 
-/// Longer names are looked up each time.
+/// Names longer than this, in bytes, are looked up each time.
 const LONGEST_AUTHORITY: usize = 300;
 
 impl LastHost {
-    /// What covers the host that `authority` names under `table`, always the same one; `None` if it names none.
+    /// The patterns that cover the host in `authority`; `None` if it is not a host. `table` must always be the same.
     pub(crate) fn covering(&mut self, authority: &[u8], table: &RouteTable) -> Option<Covering> {
         if self.covering.is_some() && *self.authority == *authority {
             return self.covering;
@@ -49,9 +50,9 @@ impl LastHost {
 pub(crate) struct Hosts {
     exact: Lookup,
     below: Lookup,
-    /// By id: the patterns that cover what this one covers, itself included, the most specific first.
+    /// By id: this pattern and the wider ones that cover it, the most specific first.
     covering: Vec<Vec<HostId>>,
-    /// Length of the longest domain in `below`: longer ends of a host are not even hashed.
+    /// Length of the longest domain in `below`, bytes: longer suffixes of a host are not even hashed.
     longest: usize,
 }
 
@@ -85,7 +86,7 @@ impl Hosts {
         hosts
     }
 
-    /// The id of a pattern that [`Hosts::new`] was given.
+    /// The id of a pattern that was given to [`Hosts::new`].
     pub(crate) fn id(&self, pattern: &HostPattern) -> Option<HostId> {
         match pattern {
             HostPattern::Exact(name) => self.exact.get(name.as_str()).map(HostId),
@@ -93,7 +94,7 @@ impl Hosts {
         }
     }
 
-    /// What covers `host`.
+    /// The patterns that cover `host`.
     pub(crate) fn covering(&self, host: &Host<'_>) -> Covering {
         let name = host.as_str();
         let found =

@@ -1,8 +1,8 @@
-//! What does a route's path look like: literal segments, `{name}` for one segment, `{*name}` for the rest.
+//! The path of a route: literal segments, `{name}` for one segment, `{*name}` for the rest.
 //!
-//! A template is compared with canonical paths ([`Target::path`]), so its literals are held decoded, however they
-//! were written: `/café` and `/caf%C3%A9` are one. A literal that no accepted request can have is an error, since
-//! its route would protect nothing.
+//! A template is compared with canonical paths ([`Target::path`]), so its literals are stored decoded: `/café` and
+//! `/caf%C3%A9` are the same. A literal that no accepted request can contain is an error, because its route would
+//! protect nothing.
 
 use std::fmt;
 
@@ -12,18 +12,18 @@ use crate::request::target::{Reason, Target, TargetProblem, decode};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     written: String,
-    // INVARIANT: `Rest` is the last if there is one; no two parameters have one name; no literal is empty.
+    // INVARIANT: `Rest` comes last if there is one; parameter names are unique; no literal is empty.
     segments: Vec<Segment>,
 }
 
 /// One segment of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
-    /// This text, decoded.
+    /// Exactly this text, decoded.
     Literal(String),
     /// `{name}`: any one segment.
     Parameter(String),
-    /// `{*name}`: one segment or more, to the end of the path.
+    /// `{*name}`: one or more segments, to the end of the path.
     Rest(String),
 }
 
@@ -34,23 +34,23 @@ pub enum TemplateError {
     NoLeadingSlash,
     /// Two slashes in a row.
     EmptySegment,
-    /// A brace in a segment that is not a parameter as a whole, such as `/a{b}`.
+    /// A brace in a segment that is not wholly a parameter, such as `/a{b}`.
     BraceInLiteral,
-    /// A parameter without a name, or with one of other characters.
+    /// A parameter without a name, or whose name has other characters than letters, digits and `_`.
     ParameterName,
-    /// Two parameters of one name.
+    /// Two parameters with the same name.
     DuplicateParameter,
-    /// `{*name}` with more segments behind it.
+    /// `{*name}` followed by more segments.
     RestNotLast,
     /// A `?` or `#`.
     QueryOrFragment,
     /// More than [`MAX_SEGMENTS`] segments.
     TooManySegments,
-    /// A literal that no accepted request has, and why such a request is refused.
+    /// A literal that no accepted request contains, and why such a request is refused.
     NeverRequested(Reason),
 }
 
-/// The most segments a template can have. The search descends once per segment, so this bounds its stack.
+/// The most segments that a template can have. The search recurses once per segment, so this bounds its stack.
 pub const MAX_SEGMENTS: usize = 64;
 
 impl Template {
@@ -58,7 +58,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// The first thing that was found wrong with it.
+    /// The first problem found.
     pub fn parse(written: &str) -> Result<Self, TemplateError> {
         let path = written.strip_prefix('/').ok_or(TemplateError::NoLeadingSlash)?;
         if written.contains(['?', '#']) {
@@ -66,7 +66,7 @@ impl Template {
         }
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut segments: Vec<Segment> = Vec::new();
-        // `//` comes down to an empty path here, but it is no way to write the root.
+        // `//` also leaves an empty path here, but it is not the root.
         if !path.is_empty() || written.len() > 1 {
             for text in path.split('/') {
                 if matches!(segments.last(), Some(Segment::Rest(_))) {
@@ -95,8 +95,8 @@ impl Template {
         self.segments.iter().filter_map(Segment::name)
     }
 
-    /// The value of the parameter `name` in `path`, a canonical path that this template has matched: a decoded
-    /// segment, for `{*name}` the rest joined by `/`. `None` if there is no such parameter, or the path is shorter.
+    /// The value of the parameter `name` in `path`, a canonical path that matches this template: a decoded segment, or
+    /// for `{*name}` the rest of the path. `None` if there is no such parameter, or the path is shorter.
     pub fn parameter<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let mut rest = path.strip_prefix('/').filter(|rest| !rest.is_empty());
         for segment in &self.segments {
@@ -207,7 +207,7 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// Decodes a literal segment, and asks the reader of requests itself whether it can ever arrive.
+/// Decodes a literal segment. [`Target::read`] itself decides whether a request can contain it.
 fn literal(text: &str) -> Result<String, TemplateError> {
     if text.contains(['{', '}']) {
         return Err(TemplateError::BraceInLiteral);
@@ -220,7 +220,7 @@ fn literal(text: &str) -> Result<String, TemplateError> {
     }
 }
 
-/// `/` and the segment as a careful client sends it: everything encoded but unreserved characters (RFC 3986
+/// `/` and the segment as a careful client sends it, with everything but unreserved characters encoded (RFC 3986
 /// section 2.3).
 fn encode(segment: &str) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();

@@ -1,14 +1,14 @@
 //! Which of many templates is the most specific one for a path?
 //!
-//! A tree of segments: at each node a literal goes before `{name}`, and `{name}` before `{*name}`; where the better
-//! branch leads nowhere, the next one is tried. Parameter names do not count: templates that differ only there have
-//! one shape and share one leaf.
+//! A tree of segments. At each node a literal precedes `{name}`, and `{name}` precedes `{*name}`; if the better branch
+//! leads nowhere, the next one is tried. Parameter names do not matter: templates that differ only in them have the
+//! same shape and share one leaf.
 //!
-//! Cost. A node is reached by one way only, so no request visits a node twice, whatever its path. Of the nodes at
-//! one depth it visits at most one for each arrangement of literals and parameters that leads there (the literals
-//! are settled by the path), so the work grows with the number of arrangements in the table, not with the number
-//! of routes: 10,000 routes like `/a/{id}/b` have three arrangements and cost what one costs. [`Tree::most_steps`]
-//! tells the bound. Depth is bounded by [`MAX_SEGMENTS`](super::template::MAX_SEGMENTS), so recursion is safe.
+//! Cost: every node has one parent, so no request visits a node twice. At each depth a request visits at most one node
+//! for each arrangement of literals and parameters that leads there, because the path determines the literals. The work
+//! therefore grows with the number of arrangements in the table, not with the number of routes: 10,000 routes like
+//! `/a/{id}/b` have three arrangements and cost as much as one. [`Tree::most_steps`] gives the bound. Depth is bounded
+//! by [`MAX_SEGMENTS`](super::template::MAX_SEGMENTS), so recursion is safe.
 
 use super::template::{Segment, Template};
 use crate::lookup::Lookup;
@@ -24,22 +24,22 @@ struct Node<T> {
     /// By text, an index into `children`.
     literals: Lookup,
     children: Vec<Node<T>>,
-    /// Length of the longest literal: a longer segment is not even hashed, since a client may send 60 KiB of it.
+    /// Length of the longest literal, bytes: longer segments, which may have 60 KiB, are not even hashed.
     longest: usize,
     parameter: Option<Box<Node<T>>>,
     /// The leaf of templates that end here.
     end: Option<T>,
-    /// The leaf of templates that go on with `{*name}`.
+    /// The leaf of templates that continue with `{*name}`.
     rest: Option<T>,
 }
 
 impl<T: Default> Tree<T> {
-    /// No leaf yet.
+    /// A tree without leaves.
     pub(crate) fn new() -> Self {
         Self { root: Node::new() }
     }
 
-    /// The leaf of `template`'s shape, made if it is new.
+    /// The leaf of `template`'s shape, created if it is new.
     pub(crate) fn leaf(&mut self, template: &Template) -> &mut T {
         let mut node = &mut self.root;
         for segment in template.segments() {
@@ -53,12 +53,12 @@ impl<T: Default> Tree<T> {
                     });
                     #[expect(
                         clippy::expect_used,
-                        reason = "an index is given with its child, and only configuring asks"
+                        reason = "every index has a child, and this runs only while a configuration is compiled"
                     )]
                     node.children.get_mut(index).expect("a literal's child")
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),
-                // The last segment by the template's invariant.
+                // The last segment, by the template's invariant.
                 Segment::Rest(_) => return node.rest.get_or_insert_with(T::default),
             };
         }
@@ -67,13 +67,13 @@ impl<T: Default> Tree<T> {
 }
 
 impl<T> Tree<T> {
-    /// The leaf of the most specific shape that fits `path` and that `accepts` takes. `path` is canonical:
+    /// The leaf of the most specific shape that matches `path` and that `accepts` accepts. `path` is canonical:
     /// [`Target::path`](crate::request::target::Target::path).
     pub(crate) fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
         self.root.find(path.strip_prefix('/')?, accepts)
     }
 
-    /// No path makes [`Tree::find`] visit more nodes than this.
+    /// The largest number of nodes that [`Tree::find`] visits for any path.
     pub(crate) fn most_steps(&self) -> usize {
         self.root.most_steps()
     }
@@ -92,7 +92,7 @@ impl<T> Node<T> {
     }
 
     fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
-        // A canonical path has no empty segment: nothing left means the end.
+        // A canonical path has no empty segment, so an empty rest is the end.
         if path.is_empty() {
             return self.end.as_ref().filter(|leaf| accepts(leaf));
         }

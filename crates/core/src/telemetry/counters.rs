@@ -1,7 +1,7 @@
-//! What is counted: a bounded set of names that the configuration fixes, and which of them a request adds to.
+//! What is counted? The configuration fixes the set of counters, and a verdict selects which of them increase.
 //!
-//! A name carries its labels; the `stats_tags` of the shipped `envoy.yaml` take them out again. No label comes from
-//! a client: Envoy never forgets a name.
+//! A counter's name contains its labels, which the `stats_tags` of the shipped `envoy.yaml` extract. No label comes
+//! from a client, because Envoy never forgets a name.
 
 use crate::code::Code;
 use crate::denial::Denial;
@@ -10,7 +10,7 @@ use crate::limit::Standing;
 use crate::policy::{AUTH_FAILURES, Policy};
 use crate::verdict::Trail;
 
-/// A counter: its position in [`Counters::names`].
+/// A counter: the index of its name in [`Counters::names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterIndex(usize);
 
@@ -52,7 +52,7 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    /// What a limit said.
+    /// The outcome of a limit.
     LimitOutcome {
         Admitted = "admitted",
         Warned = "warned",
@@ -63,7 +63,7 @@ outcomes! {
 }
 
 outcomes! {
-    /// What came of a revocation.
+    /// The outcome of a revocation.
     RevocationOutcome {
         Revoked = "revoked",
         Full = "full",
@@ -81,7 +81,7 @@ outcomes! {
     }
 }
 
-/// The first counter of all: requests that passed.
+/// The first counter: requests that passed.
 const ALLOWED: CounterIndex = CounterIndex(0);
 
 /// All counters of a configuration.
@@ -102,7 +102,7 @@ pub struct Counters {
 struct Names(Vec<String>);
 
 impl Names {
-    /// Adds a family of names, and says where it begins.
+    /// Adds a family of names, and returns the index of its first one.
     fn family(&mut self, names: impl IntoIterator<Item = String>) -> CounterIndex {
         let first = CounterIndex(self.0.len());
         self.0.extend(names);
@@ -154,7 +154,7 @@ impl Counters {
         ALLOWED
     }
 
-    /// A request that was refused (`carried_out`), or would have been.
+    /// Counts a request that was refused (`carried_out`), or would have been.
     pub fn refused(&self, denial: &Denial, carried_out: bool, mut add: impl FnMut(CounterIndex)) {
         let code = Code::ALL.iter().position(|code| *code == denial.code()).unwrap_or(0);
         add(if carried_out { self.refused } else { self.would_refuse }.plus(code));
@@ -166,7 +166,7 @@ impl Counters {
         }
     }
 
-    /// What a request did beside being decided.
+    /// Counts what the steps found, whatever the decision.
     pub fn passed_through(&self, trail: &Trail, mut add: impl FnMut(CounterIndex)) {
         for judged in &trail.limits {
             let outcomes = self.rate_limits.plus(judged.limit.get().saturating_mul(LimitOutcome::ALL.len()));
@@ -189,7 +189,7 @@ impl Counters {
         }
     }
 
-    /// The counter of what came of a revocation.
+    /// The counter for the outcome of a revocation.
     pub fn revoked(&self, result: Result<(), &Denial>) -> CounterIndex {
         let outcome = match result {
             Ok(()) => RevocationOutcome::Revoked,

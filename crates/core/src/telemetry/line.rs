@@ -1,7 +1,7 @@
-//! What is logged: one JSON line for each refusal, and a few for what passes but should be known.
+//! What is logged? One JSON line for each refusal, and lines about old tokens and limits that are nearly used up.
 //!
-//! No token, no secret, no query. What a client sent is escaped, and cut. Whether a line is written at all is
-//! [`super::sampler`]'s affair.
+//! Lines contain no token, no secret and no query. Text from a client is escaped and cut. [`super::sampler`] decides
+//! which lines are written.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::json::text::Object;
 use crate::policy::Policy;
 use crate::verdict::{Judged, Trail};
 
-/// What a log line tells of a request.
+/// What a log line says about the request.
 #[derive(Debug, Clone, Default)]
 pub struct LoggedRequest {
     /// The method, lossily decoded.
@@ -27,7 +27,7 @@ pub struct LoggedRequest {
 /// One line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How loud it is.
+    /// The level in the host's log.
     pub level: log::Level,
     /// One JSON object.
     pub text: String,
@@ -47,7 +47,7 @@ struct Fields<'a> {
     jti: Option<&'a str>,
     request_id: &'a str,
     limit: Option<&'a str>,
-    /// Of how many.
+    /// The requests counted in the window, and the limit.
     used: Option<(u32, u32)>,
 }
 
@@ -98,7 +98,7 @@ fn line(level: log::Level, fields: &Fields<'_>) -> Line {
     Line { level, text: line.end() }
 }
 
-/// The line of a refusal. A revoked token in use is an error: somebody has what they should not have.
+/// The line about a refusal. The use of a revoked token is logged as an error, because the token may have been stolen.
 pub fn refused(
     policy: &Policy,
     denial: &Denial,
@@ -114,13 +114,13 @@ pub fn refused(
     line(level, &Fields { code: Some(code), has_status: true, limit, ..common })
 }
 
-/// The line of a token older than `max_token_age_hours` that is let pass ([`crate::token::Age::Old`]).
+/// The line about an admitted token older than `max_token_age_hours` ([`crate::token::Age::Old`]).
 pub fn old_token(policy: &Policy, trail: &Trail, request: &LoggedRequest) -> Line {
     let common = fields("warned", policy, trail, request);
     line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld), ..common })
 }
 
-/// The line of a caller who comes near a limit.
+/// The line about a caller who has nearly used up a limit.
 pub fn near_limit(policy: &Policy, judged: &Judged, trail: &Trail, request: &LoggedRequest) -> Line {
     let common = fields("limit_warned", policy, trail, request);
     line(

@@ -1,20 +1,20 @@
-//! Which lines are logged when one client sends a flood? Sampled ones, so that refusing stays cheaper than asking.
+//! Which lines are logged when one client sends a flood? A sample, so that refusing stays cheaper than requesting.
 
 use std::net::IpAddr;
 
 use crate::code::Code;
 use crate::time::UnixNanos;
 
-/// Lines of one code and one client that are written in full in a period; of what follows, one in `SAMPLE`.
+/// This many lines of one code and one client are written in each period; of further ones, one in [`SAMPLE`].
 const BURST: u32 = 20;
 const SAMPLE: u32 = 100;
 const PERIOD_SECONDS: u64 = 10;
-/// Slots in each half of the sampler.
+/// The number of slots in each half of the sampler.
 const SLOTS: usize = 1024;
 
-/// Decides which lines are written. Each counts in one slot of either half, and the lower count decides: a client who
-/// shares one slot with a flood has the other one to itself, and taking turns at one slot wins nobody a new burst. So
-/// memory is bounded, and so is what all clients together can make it write.
+/// Decides which lines are written. Each line counts in one slot of either half, and the lower count decides. A client
+/// who shares one slot with a flood thus still has the other slot, and clients who alternate in one slot gain no new
+/// burst. This bounds the memory, and the lines that all clients together can cause.
 #[derive(Debug)]
 pub struct Sampler {
     halves: [[Counted; SLOTS]; 2],

@@ -1,12 +1,13 @@
-//! Counting without a host call for every count: added up here, handed over now and then.
+//! Adds up counts, so that not every count costs a host call.
 
 use super::counters::CounterIndex;
 use crate::time::UnixNanos;
 
-/// Counts are handed over with a request if the last time was at least this long ago, and else by the tick, nanoseconds.
+/// A request hands over the counts if this much time has passed since the last time, nanoseconds; otherwise the tick
+/// does.
 const PERIOD_NANOS: u64 = 100_000_000;
 
-/// What was counted since the last time that it was handed over.
+/// The counts since they were last handed over.
 #[derive(Debug)]
 pub struct Tally {
     pending: Vec<u32>,
@@ -15,12 +16,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A tally of so many counters.
+    /// A tally of this many counters.
     pub fn new(counters: usize) -> Self {
         Self { pending: vec![0; counters], has_any: false, handed_over: UnixNanos::default() }
     }
 
-    /// Adds one.
+    /// Adds one to a counter.
     pub fn add(&mut self, counter: CounterIndex) {
         if let Some(count) = self.pending.get_mut(counter.get()) {
             *count = count.saturating_add(1);
@@ -28,8 +29,8 @@ impl Tally {
         }
     }
 
-    /// Hands over what is pending if the last time was long enough ago: a lone request is seen at once, and a stream
-    /// of them costs one call for each counter in each period.
+    /// Hands over the counts if the last time was long enough ago. A single request is thus visible at once, while many
+    /// cost one call per counter and period.
     pub fn settle(&mut self, increment: impl FnMut(CounterIndex, u32), now: UnixNanos) {
         if now.nanos().abs_diff(self.handed_over.nanos()) >= PERIOD_NANOS {
             self.handed_over = now;
@@ -37,7 +38,7 @@ impl Tally {
         }
     }
 
-    /// Hands over what is pending.
+    /// Hands over the counts.
     pub fn hand_over(&mut self, mut increment: impl FnMut(CounterIndex, u32)) {
         if !std::mem::take(&mut self.has_any) {
             return;

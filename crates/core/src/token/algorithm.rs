@@ -1,6 +1,6 @@
-//! The signature algorithms that a key can have (RFC 7518 section 3), with everything that differs between them.
+//! The signature algorithms (RFC 7518 section 3), and everything that differs between them.
 //!
-//! The key fixes the algorithm (RFC 8725 section 3.1): nothing that a token says changes it.
+//! The key determines the algorithm (RFC 8725 section 3.1); the token cannot choose it.
 
 /// A signature algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Its name in `alg`, which is compared with letter case (RFC 7515 section 4.1.1).
+    /// Its name in `alg`, which is case-sensitive (RFC 7515 section 4.1.1).
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",

@@ -1,20 +1,20 @@
-//! Tokens that verified a moment ago, so that the next use of one costs a comparison instead of a signature.
+//! A cache of verified tokens, so that the next use of one costs a comparison instead of a signature check.
 //!
-//! Only verified tokens enter, so nobody without a key can fill it; the slot of a token follows from its signature, which
-//! no client chooses. A hit needs the exact bytes (compared in constant time, since they are a credential) and the key
-//! set that the token was verified with. Its times, its key's validity and revocations are judged anew by the caller. A
-//! cache belongs to one worker and one configuration: a changed policy starts with an empty one.
+//! Only verified tokens enter, so nobody without a key can fill it. A token's slot follows from its signature, which no
+//! client can choose. A hit needs the exact bytes (compared in constant time, because they are a credential) and the
+//! key set that the token was verified with. The caller of this module judges times, the key's validity and revocations
+//! again. A cache belongs to one worker and one configuration: a changed policy starts with an empty one.
 
 use std::rc::Rc;
 
 use super::keys::KeySetRevision;
 
-/// With `LONGEST_TOKEN` this bounds a worker's memory at a few MiB, whatever clients send.
+/// The number of slots. Together with [`LONGEST_TOKEN`] it bounds a worker's cache at a few MiB, whatever clients send.
 const SLOTS: usize = 1024;
-/// Longer tokens, in bytes, are verified each time.
+/// Tokens longer than this, in bytes, are verified each time.
 const LONGEST_TOKEN: usize = 4096;
 
-/// See the module's description.
+/// A cache of verified tokens with what is known about their callers, `T`.
 #[derive(Debug)]
 pub struct TokenCache<T> {
     slots: Vec<Slot<T>>,
@@ -42,11 +42,11 @@ impl<T> Default for TokenCache<T> {
 }
 
 impl<T> TokenCache<T> {
-    /// What was remembered of exactly this token, if it was verified with the key set of this revision.
+    /// The caller remembered for exactly this token, if it was verified with the key set of this revision.
     pub fn find(&mut self, token: &[u8], revision: KeySetRevision) -> Option<Rc<T>> {
         let mark = mark(token);
         let slot = self.slots.get_mut(index(mark))?;
-        // The marks are compared first: the memory of another token stays untouched.
+        // The marks are compared first, so that another token's bytes are not even read.
         let is_known = |occupant: &&Occupant<T>| occupant.mark == mark && occupant.revision == revision;
         let occupant = slot.occupant.as_ref().filter(is_known)?;
         if !equal(&occupant.token, token) {
@@ -56,9 +56,9 @@ impl<T> TokenCache<T> {
         Some(Rc::clone(&occupant.caller))
     }
 
-    /// Remembers a token that verified with the key set of this revision. Where another token of that key set has the
-    /// slot, this one becomes its challenger, and takes the slot when it comes again before the other does. So tokens
-    /// that come once neither cost their keeping nor drive out those that come often.
+    /// Remembers a token that verified with the key set of this revision. If another token of that key set occupies the
+    /// slot, this one becomes its challenger, and takes the slot if it returns before the occupant does. Tokens that
+    /// come only once are thus not stored and do not displace those that come often.
     pub fn remember(&mut self, token: &[u8], revision: KeySetRevision, caller: &Rc<T>) {
         let mark = mark(token);
         let Some(slot) = self.slots.get_mut(index(mark)) else { return };
@@ -75,9 +75,9 @@ impl<T> TokenCache<T> {
     }
 }
 
-/// The last characters of the signature, which are as good as random for every token that verified.
+/// The last characters of the signature, which are as good as random for a verified token.
 fn mark(token: &[u8]) -> u64 {
-    // The very last character carries only four bits of a signature of 32 bytes.
+    // The very last character is left out: of a 32-byte signature it holds only four bits.
     let tail = token.split_last().and_then(|(_, rest)| rest.last_chunk::<8>()).copied().unwrap_or_default();
     u64::from_le_bytes(tail).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -87,7 +87,7 @@ fn index(mark: u64) -> usize {
     usize::try_from(mark >> 32).unwrap_or(0) % SLOTS
 }
 
-/// Compares in a time that depends on the lengths alone, eight bytes at a time.
+/// Compares eight bytes at a time, in a time that depends only on the lengths.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -98,7 +98,7 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
         .zip(b_words)
         .fold(0, |difference, (a, b)| difference | (u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b)));
     let of_rest = a_rest.iter().zip(b_rest).fold(0, |difference, (a, b)| difference | (a ^ b));
-    // Not before all was read may the compiler learn whether there is a difference.
+    // Keeps the compiler from stopping at the first difference.
     std::hint::black_box(of_words | u64::from(of_rest)) == 0
 }
 

@@ -1,17 +1,17 @@
-//! The claims that the configuration asks about, read once from the bytes that were signed (RFC 7519 section 4).
+//! The claims that the configuration uses, read once from the signed bytes (RFC 7519 section 4).
 //!
-//! Claims that nobody asks about are decoded and thrown away. A name that is read and stands twice refuses the token:
-//! the RFC lets a reader take the last one, and another reader may take the first.
+//! Other claims are decoded and discarded. A token that repeats a claim in use is refused: the RFC lets a reader take
+//! the last value, and another reader may take the first.
 
 use smallvec::SmallVec;
 
 use crate::json::{Json, Members, NotJson};
 
-/// Which of the claims that are read: the index of its value.
+/// The slot of a claim that is read: the index of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot(pub(super) usize);
 
-/// Which of the claims whose text is kept: the index of that text.
+/// The slot of a claim whose text is kept: the index of that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextSlot(pub(super) usize);
 
@@ -25,24 +25,24 @@ pub(super) const AUD: Slot = Slot(5);
 pub(super) const JTI: Slot = Slot(6);
 const REGISTERED: [&str; 7] = ["sub", "exp", "nbf", "iat", "iss", "aud", "jti"];
 
-/// Which claims are read, by the names that the configuration gives them.
+/// Which claims are read, by their configured names.
 #[derive(Debug)]
 pub struct ClaimsReader {
-    /// Members of the top level of the claims, the registered ones first.
+    /// Top-level claims, the registered ones first.
     tops: Vec<Top>,
-    /// How many claims are read.
+    /// The number of claims that are read.
     slots: usize,
-    /// The text of these claims is kept.
+    /// The claims whose text is kept, by [`TextSlot`].
     texts: Vec<Slot>,
 }
 
-/// A member of the top level, and where it goes.
+/// A top-level claim and the slots it fills.
 #[derive(Debug)]
 struct Top {
     name: String,
-    /// The slot of the member itself.
+    /// The slot of the claim itself.
     slot: Slot,
-    /// Slots of what is in it, and the names on the way down.
+    /// The slots of values inside it, and the member names that lead to them.
     within: Vec<(Slot, Vec<String>)>,
 }
 
@@ -61,7 +61,7 @@ impl Default for ClaimsReader {
 pub enum ClaimsProblem {
     /// Not one JSON object in UTF-8.
     NotAnObject,
-    /// A name that is read stands more than once.
+    /// A claim in use is repeated, or repeats a name inside.
     Repeated(String),
 }
 
@@ -72,7 +72,7 @@ impl From<NotJson> for ClaimsProblem {
 }
 
 impl ClaimsReader {
-    /// The slot of the claim of this configured name, in which dots go into objects.
+    /// The slot of the claim with this configured name, in which dots lead into objects.
     pub fn slot(&mut self, configured: &str) -> Slot {
         let mut steps = configured.split('.').map(str::to_owned);
         let name = steps.next().unwrap_or_default();
@@ -103,7 +103,7 @@ impl ClaimsReader {
         slot
     }
 
-    /// The index of this claim's text, which is kept with the token.
+    /// The slot of this claim's text, which is kept with the token from now on.
     pub fn text(&mut self, slot: Slot) -> TextSlot {
         let index = self.texts.iter().position(|known| *known == slot).unwrap_or(self.texts.len());
         if index == self.texts.len() {
@@ -118,13 +118,13 @@ impl ClaimsReader {
     }
 }
 
-/// The claims that were read. They borrow from the payload.
+/// The claims that were read, borrowed from the payload.
 #[derive(Debug)]
 pub struct Claims<'c> {
     values: SmallVec<[Option<Json<'c>>; USUAL]>,
 }
 
-/// The claims of RFC 7519, permissions, roles, and a few more: up to so many need no allocation.
+/// Up to this many claims need no allocation: those of RFC 7519, permissions, roles, and a few more.
 const USUAL: usize = 12;
 
 impl<'c> Claims<'c> {
@@ -132,7 +132,7 @@ impl<'c> Claims<'c> {
     ///
     /// # Errors
     ///
-    /// The payload is not one JSON object, or a name that is read stands in it twice; the first of these is told first.
+    /// [`ClaimsProblem::NotAnObject`], or else [`ClaimsProblem::Repeated`] for the first such claim.
     pub fn read(reader: &ClaimsReader, payload: &'c [u8]) -> Result<Self, ClaimsProblem> {
         let text = std::str::from_utf8(payload).map_err(|_| ClaimsProblem::NotAnObject)?;
         let mut claims = Self { values: SmallVec::new() };
@@ -157,18 +157,18 @@ impl<'c> Claims<'c> {
         self.values.get_mut(slot.0).and_then(|held| std::mem::replace(held, value))
     }
 
-    /// The claim's value, if the token has it.
+    /// The value of a claim, if the token has it.
     pub fn value(&self, slot: Slot) -> Option<&Json<'c>> {
         self.values.get(slot.0)?.as_ref()
     }
 }
 
-/// A claim as text, for keys of limits, bindings and headers.
+/// A claim as text, for limit keys, bindings and headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimText<'t> {
-    /// The text: a string itself, an integer's digits, anything else as compact JSON.
+    /// The string itself, an integer's digits, or anything else as compact JSON.
     pub text: &'t str,
-    /// Whether it was a string or an integer: only these can be compared with a path.
+    /// Whether the claim is a string or an integer: only these can be compared with a path.
     pub exact: bool,
 }
 

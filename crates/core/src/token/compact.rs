@@ -1,13 +1,13 @@
-//! The outer form of a token: three base64url parts, and a JOSE header that asks for nothing unusual (RFC 7515).
+//! The outer form of a token: three base64url parts, and a JOSE header that demands nothing unusual (RFC 7515).
 //!
-//! Knows no keys and no claims. Refuses most of what is not a token in one pass over its bytes.
+//! Knows no keys and no claims. Refuses most texts that are not tokens in one pass over the bytes.
 
 use std::borrow::Cow;
 
 use super::TokenFault;
 use crate::json::Json;
 
-/// A token cut into its parts, still encoded.
+/// A token, split into its parts, which are still encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compact<'a> {
     /// The JOSE header.
@@ -16,16 +16,17 @@ pub struct Compact<'a> {
     pub payload: &'a [u8],
     /// The signature; may be empty.
     pub signature: &'a [u8],
-    /// Header, dot, payload: what the signature is over (RFC 7515 section 5.2).
+    /// Header, dot and payload, which are signed (RFC 7515 section 5.2).
     pub signing_input: &'a [u8],
 }
 
 impl<'a> Compact<'a> {
-    /// Cuts `token`. Its length and the number of dots are settled here.
+    /// Splits `token`, and checks its length and the number of its dots. `max_bytes`: the longest accepted token.
     ///
     /// # Errors
     ///
-    /// [`TokenFault::Malformed`].
+    /// [`TokenFault::Malformed`] if the token is too long, does not have three parts, or has an empty header or
+    /// payload.
     pub fn read(token: &'a [u8], max_bytes: usize) -> Result<Self, TokenFault> {
         if token.len() > max_bytes {
             return Err(TokenFault::Malformed("longer than allowed"));
@@ -44,11 +45,12 @@ impl<'a> Compact<'a> {
         Ok(Self { header, payload, signature, signing_input })
     }
 
-    /// Decodes payload and signature. Each says by itself whether it was cut short, since that is told after other faults.
+    /// Decodes payload and signature. Each has a result of its own, because a part that was cut short is reported only
+    /// after other faults.
     ///
     /// # Errors
     ///
-    /// A character that no token has, which is told before any other fault.
+    /// [`NotBase64Url::Strange`], which is reported before any other fault.
     pub fn decode(&self) -> Result<Decoded, NotBase64Url> {
         let (payload, signature) = (decode(self.payload), decode(self.signature));
         if payload == Err(NotBase64Url::Strange) || signature == Err(NotBase64Url::Strange) {
@@ -58,7 +60,7 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// What stands before and behind the first dot.
+/// The text before and after the first dot.
 fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (before, rest) = text.split_at_checked(text.iter().position(|&byte| byte == b'.')?)?;
     Some((before, rest.get(1..)?))
@@ -67,7 +69,7 @@ fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Why a part is not base64url (RFC 4648 section 5, without padding).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotBase64Url {
-    /// A character that no token has.
+    /// A character outside the alphabet.
     Strange,
     /// One character too many, or spare bits that are not zero.
     CutShort,
@@ -82,7 +84,7 @@ impl From<NotBase64Url> for TokenFault {
     }
 }
 
-/// The parts behind the header.
+/// The decoded payload and signature.
 #[derive(Debug)]
 pub struct Decoded {
     /// The claims, as JSON.
@@ -91,7 +93,7 @@ pub struct Decoded {
     pub signature: Result<Vec<u8>, NotBase64Url>,
 }
 
-/// Decodes one part. Strict: no padding, no other alphabet, spare bits zero.
+/// Decodes one part strictly: no padding, no other alphabet, spare bits zero.
 ///
 /// # Errors
 ///
@@ -102,7 +104,7 @@ pub fn decode(part: &[u8]) -> Result<Vec<u8>, NotBase64Url> {
         [] => ([b'A'; 4], 0, 0),
         [a, b] => ([a, b, b'A', b'A'], sextet(b) & 0b1111, 1),
         [a, b, c] => ([a, b, c, b'A'], sextet(c) & 0b11, 2),
-        // One character alone is less than a byte.
+        // A single character is less than a byte.
         _ => return Err(fault_of(part)),
     };
     let whole = fours.len().saturating_mul(3);
@@ -117,7 +119,7 @@ pub fn decode(part: &[u8]) -> Result<Vec<u8>, NotBase64Url> {
     Ok(bytes)
 }
 
-/// Decodes four characters to three bytes each; whether all of them are characters of base64url.
+/// Decodes each four characters to three bytes, and returns whether all of them are in the alphabet.
 fn decode_fours(fours: &[[u8; 4]], threes: &mut [[u8; 3]]) -> bool {
     let mut joined = 0;
     for (three, four) in threes.iter_mut().zip(fours) {
@@ -129,7 +131,7 @@ fn decode_fours(fours: &[[u8; 4]], threes: &mut [[u8; 3]]) -> bool {
     joined < UNKNOWN
 }
 
-/// No character of base64url: the one value with this bit.
+/// The value of a byte that is not in the alphabet; no other value has this bit.
 const UNKNOWN: u32 = 0x80;
 
 /// The six bits of a character (RFC 4648 section 5).
@@ -160,7 +162,7 @@ fn fault_of(part: &[u8]) -> NotBase64Url {
 pub struct Header<'t> {
     /// The algorithm as the token names it.
     pub alg: Cow<'t, str>,
-    /// The key that the token names: attacker's input, only ever compared.
+    /// The key that the token names. An attacker may have chosen it, so it is only compared.
     pub kid: Option<Cow<'t, str>>,
 }
 
@@ -168,11 +170,11 @@ pub struct Header<'t> {
 const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
 impl<'t> Header<'t> {
-    /// Reads the decoded header. Members that bring keys along (`jwk`, `jku`, `x5c`...) are never used.
+    /// Reads the decoded header. Members that contain keys or refer to them (`jwk`, `jku`, `x5c`...) are never used.
     ///
     /// # Errors
     ///
-    /// [`TokenFault::Malformed`] or, where it names no algorithm, [`TokenFault::AlgorithmRefused`].
+    /// [`TokenFault::AlgorithmRefused`] if the header names no algorithm, otherwise [`TokenFault::Malformed`].
     pub fn read(bytes: &'t [u8]) -> Result<Self, TokenFault> {
         const FORM: TokenFault = TokenFault::Malformed("header is not a JSON object of the right form");
         let text = std::str::from_utf8(bytes).map_err(|_| TokenFault::Malformed("header is not UTF-8"))?;

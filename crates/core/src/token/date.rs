@@ -3,18 +3,18 @@
 use crate::json::Json;
 use crate::time::UnixNanos;
 
-/// The last second of the year 9999: a later date is one in milliseconds by mistake.
+/// The last second of the year 9999, Unix seconds. A later date is probably in milliseconds by mistake.
 pub const LATEST_SECOND: u64 = 253_402_300_799;
 
 /// A date from 1970 to the year 9999.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NumericDate {
     seconds: u64,
-    /// Of the second that has begun: from 0 to below 1.
+    /// The fraction of a second, from 0 to below 1.
     fraction: f64,
 }
 
-/// Why a JSON value is no date.
+/// Why a JSON value is not a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateFault {
     /// It is not a number.

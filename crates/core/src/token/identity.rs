@@ -1,30 +1,30 @@
-//! Which token is this, however it is written down? What a single token is revoked by.
+//! Which token is this, however it is spelled? Single tokens are revoked by this identity.
 //!
-//! The signature is no part of it, and neither is the spelling where the issuer has numbered its tokens: an ECDSA
-//! signature has two forms that both verify, and an issuer can sign the same claims again under another header. Knows
-//! no keys, no times and no revocations.
+//! The signature is not part of it, because an ECDSA signature has two valid forms. Nor is the spelling, if the issuer
+//! numbers its tokens, because an issuer can sign the same claims again under another header. Knows no keys, no times
+//! and no revocations.
 
 use crate::seed::Seed;
 
-/// What tells a token from every other token.
+/// What distinguishes a token from every other token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity<'t> {
-    /// A token with a `jti` that is not empty. RFC 7519 section 4.1.7 makes that unique for an issuer alone; the subject
-    /// is added so that nobody whose issuer is careless can end somebody else's token by ending their own.
+    /// A token with a `jti` that is not empty. RFC 7519 section 4.1.7 makes it unique per issuer. The subject is added
+    /// so that, if an issuer reuses a `jti`, revoking one's own token cannot revoke another subject's.
     Numbered {
-        /// `iss`; absent is not the empty text.
+        /// `iss`; a missing one differs from an empty one.
         issuer: Option<&'t str>,
-        /// `sub`; absent is not the empty text.
+        /// `sub`; a missing one differs from an empty one.
         subject: Option<&'t str>,
         /// `jti`, not empty.
         jti: &'t str,
     },
-    /// Any other token: the keyed digest of its header and payload as they were sent.
+    /// Any other token: the keyed digest of its header and payload as sent.
     Signed(SigningDigest),
 }
 
-/// The digest of a token's signing input under the process's key: 128 bits of SipHash-1-3, so that nobody without the
-/// key can write two tokens that share it.
+/// The digest of a token's signing input under the process's key: 128 bits of SipHash-1-3, so that nobody without that
+/// key can construct two tokens with the same digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SigningDigest(u128);
 
@@ -36,7 +36,7 @@ impl SigningDigest {
 }
 
 impl Identity<'_> {
-    /// The identity as one keyed digest. `seed` is the one that the token was verified with.
+    /// The identity as one keyed digest. `seed`: the one that the token was verified with.
     pub fn digest(&self, seed: &Seed) -> u128 {
         match *self {
             Self::Numbered { issuer, subject, jti } => {

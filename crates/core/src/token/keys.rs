@@ -1,4 +1,4 @@
-//! Which key may verify which token, and when. The only place that names jwt-simple.
+//! Which key may verify which token, and when? Only this module uses jwt-simple.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// `None` if there are fewer than 32 bytes.
+    /// A secret of these bytes; `None` if there are fewer than 32.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         (bytes.len() >= LEAST_SECRET_BYTES).then(|| Self(HS256Key::from_bytes(bytes)))
     }
@@ -33,12 +33,12 @@ impl Secret {
 
     /// Whether `mac` is the whole MAC over `signing_input`; compared in constant time.
     pub fn verifies(&self, signing_input: &[u8], mac: &[u8]) -> bool {
-        // A MAC cut short is none, and needs no look at the rest.
+        // The length is public, so a truncated MAC may be refused without a comparison.
         mac.len() == Algorithm::Hs256.signature_bytes() && ct_codecs::verify(&self.mac(signing_input), mac)
     }
 }
 
-/// Which key of its ring: the index in the ring's order.
+/// A key of a ring, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(usize);
 
@@ -54,12 +54,12 @@ impl KeyId {
     }
 }
 
-/// Which edition of a key set a ring holds. What was verified with one edition is verified anew with another.
+/// The revision of a key set. A token that was verified with one revision is verified again with the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeySetRevision(u64);
 
 impl KeySetRevision {
-    /// The keys that the configuration itself lists, which never change under it.
+    /// The keys in the configuration, which never change.
     pub const CONFIGURED: Self = Self(0);
 
     /// The revision of this number.
@@ -72,19 +72,19 @@ impl KeySetRevision {
 #[derive(Debug)]
 pub struct Key {
     pub(crate) kid: Option<String>,
-    /// Absent only where a configuration is checked without its environment: then the key verifies nothing.
+    /// `None` only if a configuration is checked without its environment. The key then verifies nothing.
     pub(crate) secret: Option<Secret>,
     pub(crate) not_before: UnixNanos,
     pub(crate) not_after: UnixNanos,
 }
 
 impl Key {
-    /// The algorithm that the key fixes: a shared secret is for HS256 alone.
+    /// The algorithm of the key. A shared secret is only for HS256.
     pub const fn algorithm(&self) -> Algorithm {
         Algorithm::Hs256
     }
 
-    /// Whether `signature` is this key's over `signing_input`.
+    /// Whether `signature` over `signing_input` was made with this key.
     pub fn verifies(&self, signing_input: &[u8], signature: &[u8]) -> bool {
         self.secret.as_ref().is_some_and(|secret| secret.verifies(signing_input, signature))
     }
@@ -94,7 +94,7 @@ impl Key {
     }
 }
 
-/// All keys of one edition of a key set.
+/// All keys of one revision of a key set.
 #[derive(Debug)]
 pub struct KeyRing {
     revision: KeySetRevision,
@@ -109,7 +109,7 @@ impl KeyRing {
         Self { revision, keys, every_key_has_a_kid }
     }
 
-    /// The edition of the key set that these keys are.
+    /// The revision of the key set.
     pub const fn revision(&self) -> KeySetRevision {
         self.revision
     }
@@ -119,9 +119,9 @@ impl KeyRing {
         self.keys.iter().any(|key| key.algorithm().name() == name)
     }
 
-    /// The keys to try for a token. A token that names a kid is checked with that key only; one that names none is
-    /// checked with every key that has none, or with all keys if all have one. Keys without a secret and keys outside
-    /// their validity are left out.
+    /// The keys to try for a token. A token with a kid is checked with that key only. A token without one is checked
+    /// with every key without a kid, or with all keys if all have one. Keys without a secret and keys outside their
+    /// validity are left out.
     pub fn candidates(&self, kid: Option<&str>, now: UnixNanos) -> impl Iterator<Item = (KeyId, &Key)> {
         let any = kid.is_none() && self.every_key_has_a_kid;
         self.keys

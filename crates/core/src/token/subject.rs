@@ -1,20 +1,20 @@
-//! What a subject may look like: `sub` of a token (RFC 7519 section 4.1.2) and of a request to revoke.
+//! The form of a subject, both in a token's `sub` (RFC 7519 section 4.1.2) and in a revocation request.
 
 /// The longest subject, in bytes.
 pub const LONGEST_SUBJECT_BYTES: usize = 256;
 
-/// Why a text is no subject.
+/// Why a text is not a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectFault {
     /// It is empty.
     Empty,
     /// It has more than [`LONGEST_SUBJECT_BYTES`].
     TooLong,
-    /// It has control characters, which would end up in headers and log lines.
+    /// It has control characters, which would get into headers and log lines.
     HasControls,
 }
 
-/// Whether `text` can be a subject.
+/// Checks that `text` can be a subject.
 ///
 /// # Errors
 ///

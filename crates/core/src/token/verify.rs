@@ -1,4 +1,4 @@
-//! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then claims.
+//! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
 
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot};
 use super::compact::{Compact, Decoded, Header, NotBase64Url, decode};
@@ -25,7 +25,7 @@ pub(super) fn verify(
     let header = decode(compact.header)?;
     let header = Header::read(&header)?;
     let key = authenticate(policy, &compact, &header, signature, now)?;
-    // The signature holds: from here on the text is an issuer's, though not yet a right one.
+    // The signature is valid: the issuer wrote this text, but it may still be wrong.
     let payload = payload?;
     let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
         ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
@@ -46,7 +46,7 @@ pub(super) fn verify(
     Ok(verified)
 }
 
-/// The key by which the signature holds.
+/// The key that verifies the signature.
 fn authenticate(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
@@ -54,7 +54,7 @@ fn authenticate(
     signature: Result<Vec<u8>, NotBase64Url>,
     now: UnixNanos,
 ) -> Result<KeyId, TokenFault> {
-    // An algorithm that no key has is refused as such, whichever key the token names.
+    // An algorithm that no key has is refused first, whichever key the token names.
     if !policy.keys.has_algorithm(&header.alg) {
         return Err(TokenFault::AlgorithmRefused);
     }
@@ -97,7 +97,7 @@ fn read_claims(
         issuer: issuer.map(Box::from),
         subject: subject.map(Box::from),
         jti: jti.map(Box::from),
-        // The claims tell a token with a jti from every other one.
+        // A token with a jti is identified by its claims.
         signing_digest: jti.is_none_or(str::is_empty).then(digest),
         expires_at,
         not_before,
@@ -147,7 +147,7 @@ fn good_subject(subject: &str) -> Result<&str, TokenFault> {
     Err(invalid("sub", why))
 }
 
-/// A text, or a list of texts (RFC 7519 section 4.1.3).
+/// Checks that `aud` is a string or a list of strings (RFC 7519 section 4.1.3).
 fn judge_audience(claims: &Claims<'_>) -> Result<(), TokenFault> {
     match claims.value(AUD) {
         None | Some(Json::Text(_)) => Ok(()),
@@ -170,9 +170,9 @@ fn audience_known(policy: &TokenPolicy, claims: &Claims<'_>) -> bool {
 /// Permissions while they are read.
 struct Grants<'b> {
     book: &'b PermissionBook,
-    /// Those that the configuration asks about.
+    /// Those that the configuration names.
     set: PermissionSet,
-    /// All of them, separated by spaces, which stand in no permission.
+    /// All of them, separated by spaces, which no permission contains.
     text: String,
 }
 
@@ -229,7 +229,7 @@ fn read_permissions(
     Ok((grants.set, grants.text.into()))
 }
 
-/// Hands over the entries of a list, or the words of a text; `wrong` says what to make of anything else.
+/// Calls `each` with the entries of a list, or the words of a string. `wrong` gives the fault for anything else.
 fn each_text_or_word(
     value: &Json<'_>,
     wrong: impl Fn(&Json<'_>) -> TokenFault,
@@ -246,7 +246,7 @@ fn each_text_or_word(
     }
 }
 
-/// A claim as text, for keys of limits, bindings and headers. `None` for null.
+/// A claim as text, for limit keys, bindings and headers. `None` for null.
 fn keep(value: &Json<'_>) -> Option<KeptClaim> {
     let exact = match value {
         Json::Null => return None,

@@ -1,6 +1,6 @@
 //! Which steps did a request go through, and what did each of them find?
 //!
-//! The steps fill it in while they judge. It holds indexes and figures, no words: the names are the configuration's.
+//! The steps fill in the trail while they judge. It holds indexes and figures; the names are in the configuration.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -30,53 +30,54 @@ pub enum Stage {
     Permission,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum State {
-    /// The request was decided before.
+    /// The request was decided before this step.
     #[default]
     NotReached,
     /// There was nothing to judge.
     Skipped,
-    /// It let the request go on.
+    /// The request passed the step.
     Passed,
-    /// It would have refused the request, which goes on because it is in report mode.
+    /// The step would have refused the request, which continues because of report mode.
     Reported,
-    /// It refused the request.
+    /// The step refused the request.
     Refused,
 }
 
-/// What each step found. Empty where a step was not reached.
+/// What each step found; empty for steps that were not reached.
 #[derive(Debug, Clone, Default)]
 pub struct Trail {
     states: [State; Stage::ALL.len()],
     /// What the form step found.
     pub form: FormFacts,
-    /// The client's address, if a step asked for it; `Some(None)`: it has none.
+    /// The client's address, if a step asked for it; `Some(None)` if the client has none.
     pub address: Option<Option<IpAddr>>,
-    /// Whether the limit on failed authentications was looked at.
+    /// Whether the limit on failed authentications was judged.
     pub failures_judged: bool,
     /// The limits that were judged, early ones first.
     pub limits: SmallVec<[Judged; 1]>,
-    /// What the token step found; `None` if it looked at no token.
+    /// What the token step found; `None` if it judged no token.
     pub token: Option<TokenFacts>,
 }
 
-/// One step, its state and its figures.
+/// One step and its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// Which step.
+    /// The step.
     pub stage: Stage,
-    /// What came of it.
+    /// Its outcome.
     pub state: State,
 }
 
 /// What was found out about a request's route.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FormFacts {
-    /// Its route; the one after the last configured is the revocation endpoint. `None`: no route has this path and method.
+    /// The route; the one after the last configured is the revocation endpoint. `None`: no route has this path and
+    /// method.
     pub route: Option<RouteIndex>,
-    /// What the route, or the rule for unmatched paths, asks of callers.
+    /// Who may use the route, or a path without a route.
     pub access: Access,
     /// Whether the request is for the revocation endpoint.
     pub revokes: bool,
@@ -87,13 +88,13 @@ pub struct FormFacts {
 /// A limit that was judged for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
-    /// Which limit.
+    /// The limit.
     pub limit: LimitIndex,
     /// [`Stage::EarlyLimits`] or [`Stage::LateLimits`].
     pub stage: Stage,
-    /// How much it admits this caller.
+    /// What it admits for this caller.
     pub quota: Quota,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
@@ -102,11 +103,11 @@ pub struct Judged {
 pub struct TokenFacts {
     /// Whether it was remembered from an earlier request.
     pub remembered: bool,
-    /// Who sent it, if it verified and its time is right.
+    /// The caller, if the token verified and is within its times.
     pub caller: Option<Rc<Caller>>,
-    /// What its times say.
+    /// Whether the token is older than `max_token_age_hours`.
     pub age: Age,
-    /// Whether it was looked for among the revoked ones, and is none of them.
+    /// Whether the token was checked for revocation and is not revoked.
     pub is_alive: bool,
 }
 
@@ -145,12 +146,12 @@ impl Trail {
         Stage::ALL.into_iter().map(|stage| Entry { stage, state: self.state(stage) })
     }
 
-    /// What came of a step.
+    /// The outcome of a step.
     pub fn state(&self, stage: Stage) -> State {
         self.states.get(stage.index()).copied().unwrap_or_default()
     }
 
-    /// Notes what came of a step. A refusal that was reported stays on record when the step goes on to pass.
+    /// Notes the outcome of a step. A reported refusal is not overwritten if the step then passes.
     pub(crate) fn note(&mut self, stage: Stage, state: State) {
         if let Some(noted) = self.states.get_mut(stage.index())
             && (*noted != State::Reported || state == State::Refused)
@@ -159,7 +160,7 @@ impl Trail {
         }
     }
 
-    /// Who sent the request, if that was asked and answered. The caller's token may have been revoked.
+    /// The caller, if the request has one whose token verified. The token may have been revoked.
     pub fn caller(&self) -> Option<&Rc<Caller>> {
         self.token.as_ref()?.caller.as_ref()
     }
@@ -169,12 +170,12 @@ impl Trail {
         self.token.as_ref().filter(|token| token.is_alive)?.caller.as_ref()
     }
 
-    /// The limits that one of the two limit steps judged.
+    /// The limits that were judged in one of the two limit steps.
     pub fn limits_of(&self, stage: Stage) -> impl Iterator<Item = &Judged> {
         self.limits.iter().filter(move |judged| judged.stage == stage)
     }
 
-    /// Notes that the revocation endpoint refused what the request's body asked for.
+    /// Notes that the revocation endpoint refused the request's body.
     pub fn revocation_refused(&mut self) {
         self.note(Stage::Permission, State::Refused);
     }

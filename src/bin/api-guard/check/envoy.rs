@@ -1,4 +1,4 @@
-//! What Envoy must be told about the filter and about the connections in front of it.
+//! What Envoy's configuration must say about the filter and the connections in front of it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{Findings, Part, Variables, lint};
 use crate::source::Site;
 use crate::source::tree::Node;
 
-/// What the module is called for: a list that forgets one switches that part off silently.
+/// The callbacks of the module. A capability list without one of them switches that part off silently.
 pub(super) const CALLBACKS: [&str; 9] = [
     "proxy_on_vm_start",
     "proxy_on_configure",
@@ -20,7 +20,7 @@ pub(super) const CALLBACKS: [&str; 9] = [
     "proxy_on_response_headers",
     "proxy_on_tick",
 ];
-/// What the module calls itself: without one of these it refuses everything, or does not start.
+/// The host calls of the module. Without one of them it refuses everything, or does not start.
 pub(super) const CALLS: [&str; 20] = [
     "proxy_log",
     "proxy_get_current_time_nanoseconds",
@@ -76,7 +76,7 @@ pub(super) fn check(
         let endpoint = raw.is_some_and(|raw| raw.revocation.endpoint.is_some());
         let more = if endpoint { "the revocation endpoint cannot read its body, and " } else { "" };
         let text = format!(
-            "{more}a body that is too large is cut while it streams, after the upstream has heard of it; \
+            "{more}a body that is too large is cut off while it streams, after the upstream has seen part of it; \
              write allow_on_headers_stop_iteration: true"
         );
         findings.warn("headers-stop", &part, "/allow_on_headers_stop_iteration", text);
@@ -87,7 +87,7 @@ pub(super) fn check(
             "no-manager",
             &part,
             "",
-            "the HTTP connection manager is not in this file: what it says of addresses and paths is not checked",
+            "the HTTP connection manager is not in this file: its settings for addresses and paths are not checked",
         ),
     }
 }
@@ -128,7 +128,7 @@ fn failure_policy(part: &Part<'_>, findings: &mut Findings) {
             findings.error("fail-open", part, "/failure_policy", text);
         }
         _ => {
-            let text = "after a fault every request is refused until Envoy starts anew; write FAIL_RELOAD, and \
+            let text = "after a fault every request is refused until Envoy restarts; write FAIL_RELOAD, and \
                         reload_config: { backoff: { base_interval: 0.1s } }";
             findings.warn("no-reload", part, "/failure_policy", text);
         }
@@ -138,7 +138,7 @@ fn failure_policy(part: &Part<'_>, findings: &mut Findings) {
 fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
     let text_of = |path: &[&str]| part.node.path(path).and_then(Node::text).unwrap_or_default();
     if text_of(&["vm_config", "vm_id"]).is_empty() {
-        let text = "counters and revocations are shared with every plugin that has no vm_id either; \
+        let text = "counters and revocations are shared with every other plugin without a vm_id; \
                     write vm_id: api_guard";
         findings.warn("no-vm-id", part, "/vm_config/vm_id", text);
     }
@@ -150,7 +150,7 @@ fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
         findings.error("runtime", part, "/vm_config/runtime", text);
     }
     for name in variables.from_host.iter().filter(|name| variables.values.contains_key(*name)) {
-        let text = format!("{name} is in key_values too, and Envoy refuses that; keep one of them");
+        let text = format!("{name} is also in key_values, which Envoy refuses; keep one of them");
         findings.error("variable-twice", part, "/vm_config/environment_variables/host_env_keys", text);
     }
     let allowed = part.node.path(&["capability_restriction_config", "allowed_capabilities"]);
@@ -162,7 +162,7 @@ fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
     let missing = [missing(&CALLBACKS), missing(&CALLS)].concat();
     if !allowed.is_empty() && !missing.is_empty() {
         let text = format!(
-            "a list without {} switches checks off, or the whole filter, without a word; add them, or remove the list",
+            "a list without {} silently switches off checks or the whole filter; add them, or remove the list",
             missing.join(", ")
         );
         findings.error("capabilities", part, "/capability_restriction_config/allowed_capabilities", text);
@@ -180,13 +180,11 @@ pub(super) fn secrets(
     for key in &raw.tokens.keys {
         let Some(RawSecret::Env(name)) = &key.secret else { continue };
         if variables.values.contains_key(name) {
-            let text =
-                format!("the secret in {name} stands in this file; take it from Envoy's own environment");
+            let text = format!("the secret in {name} is in this file; take it from Envoy's own environment");
             findings.warn("inline-secret", part, list, text);
         } else if !variables.from_host.contains(name) {
-            let text = format!(
-                "the module does not see the variable {name}, and so Envoy does not start; add {name}"
-            );
+            let text =
+                format!("the module cannot see the variable {name}, so Envoy does not start; add {name}");
             findings.error("variable-not-listed", part, list, text);
         }
     }
@@ -227,7 +225,7 @@ fn manager(part: &Part<'_>, site: &Site<'_>, raw: Option<&RawConfig>, findings: 
     switched_off(part, site, findings);
 }
 
-/// The filter must run, and before anything answers.
+/// Checks that the filter runs, and before the router.
 fn order(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
     let filters = part.node.field("http_filters").map(Node::items).unwrap_or_default();
     let named = |filter: &Node, name: &str| filter.field("name").and_then(Node::text) == Some(name);
@@ -237,14 +235,14 @@ fn order(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
     };
     let router = filters.iter().position(|filter| is_router(&filter));
     let ours = filters.iter().position(|filter| named(filter, &site.name));
-    let (Some(ours), Some(filter)) = (ours, ours.and_then(|place| filters.get(place))) else { return };
+    let (Some(ours), Some(filter)) = (ours, ours.and_then(|index| filters.get(index))) else { return };
     let below = format!("/http_filters/{ours}");
     if router.is_some_and(|router| router < ours) {
         findings.error(
             "after-router",
             part,
             &below,
-            "the filter stands after the router, and never runs; move it up",
+            "the filter comes after the router and never runs; move it up",
         );
     }
     if filter.field("disabled").is_some_and(Node::is_true) {
@@ -252,18 +250,18 @@ fn order(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
         findings.warn("switched-off", part, &format!("{below}/disabled"), text);
     }
     if filter.field("is_optional").is_some_and(Node::is_true) {
-        let text = "an Envoy without WebAssembly leaves the filter out without a word; remove is_optional";
+        let text = "an Envoy without WebAssembly silently leaves the filter out; remove is_optional";
         findings.warn("switched-off", part, &format!("{below}/is_optional"), text);
     }
 }
 
-/// Routes of Envoy that pass the filter by.
+/// Finds Envoy's routes that bypass the filter.
 fn switched_off(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
-    fn walk(node: &Node, below: &str, name: &str, places: &mut Vec<String>) {
+    fn walk(node: &Node, below: &str, name: &str, pointers: &mut Vec<String>) {
         if let Some(own) = node.field("typed_per_filter_config").and_then(|config| config.field(name))
             && own.field("disabled").is_some_and(Node::is_true)
         {
-            places.push(format!(
+            pointers.push(format!(
                 "{below}/typed_per_filter_config/{}",
                 name.replace('~', "~0").replace('/', "~1")
             ));
@@ -273,18 +271,18 @@ fn switched_off(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
                 member,
                 &format!("{below}/{}", key.name.replace('~', "~0").replace('/', "~1")),
                 name,
-                places,
+                pointers,
             );
         }
-        for (place, item) in node.items().iter().enumerate() {
-            walk(item, &format!("{below}/{place}"), name, places);
+        for (index, item) in node.items().iter().enumerate() {
+            walk(item, &format!("{below}/{index}"), name, pointers);
         }
     }
-    let mut places = Vec::new();
-    walk(part.node, "", &site.name, &mut places);
-    for below in places {
+    let mut pointers = Vec::new();
+    walk(part.node, "", &site.name, &mut pointers);
+    for below in pointers {
         let text =
-            "requests of this route pass the filter by; write a public route in its configuration instead";
+            "requests of this route bypass the filter; write a public route in its configuration instead";
         findings.warn("switched-off", part, &below, text);
     }
 }

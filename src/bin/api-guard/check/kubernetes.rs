@@ -1,4 +1,4 @@
-//! Istio's `WasmPlugin` and Envoy Gateway's `EnvoyExtensionPolicy`: what they can say, and what they cannot.
+//! Checks of Istio's `WasmPlugin` and Envoy Gateway's `EnvoyExtensionPolicy`.
 
 use api_guard_core::config::raw::RawConfig;
 
@@ -44,10 +44,9 @@ pub(super) fn check(
             let text = format!("missing; write the plugin configuration as {configuration}");
             findings.error("no-configuration", &part, &format!("/{configuration}"), text);
         }
-        // Both hosts turn their own values into JSON; a text would become a JSON text.
+        // Both hosts convert their values to JSON, so a string would become a JSON string.
         Some(node) if node.text().is_some() => {
-            let text =
-                "a text, which the module gets in quotes; write the configuration as YAML or JSON values";
+            let text = "a string, which reaches the module in quotes; write the configuration as YAML or JSON values";
             findings.error("no-configuration", &part, &format!("/{configuration}"), text);
         }
         Some(_) => {}
@@ -75,8 +74,7 @@ fn istio(part: &Part<'_>, findings: &mut Findings) {
             findings.error("fail-open", part, "/failStrategy", text);
         }
         _ => {
-            let text =
-                "after a fault every request is refused until the proxy starts anew; write FAIL_RELOAD";
+            let text = "after a fault every request is refused until the proxy restarts; write FAIL_RELOAD";
             findings.warn("no-reload", part, "/failStrategy", text);
         }
     }

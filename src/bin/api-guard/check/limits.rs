@@ -10,14 +10,14 @@ use crate::limits::all;
 
 pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     if all(raw).next().is_none() {
-        out.add("no-limits", "/rate_limits", "nothing limits how often anybody comes; add a limit");
+        out.add("no-limits", "/rate_limits", "nothing limits how many requests clients send; add a limit");
     }
     for (pointer, limit) in all(raw) {
-        for (place, part) in limit.key.iter().enumerate() {
+        for (index, part) in limit.key.iter().enumerate() {
             if let Some(name) = part.strip_prefix("header:") {
                 let text =
                     format!("a client dodges the limit by changing {name}; count client_ip or subject");
-                out.add("header-key", format!("{pointer}/key/{place}"), text);
+                out.add("header-key", format!("{pointer}/key/{index}"), text);
             }
         }
     }
@@ -25,7 +25,7 @@ pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
         .rate_limits
         .iter()
         .enumerate()
-        .filter_map(|(place, limit)| Rule::new(raw, place, limit, None))
+        .filter_map(|(index, limit)| Rule::new(raw, index, limit, None))
         .collect();
     compare(&for_all, &for_all, out);
     for (route, settings) in raw.routes.iter().enumerate() {
@@ -33,7 +33,7 @@ pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
             .rate_limits
             .iter()
             .enumerate()
-            .filter_map(|(place, limit)| Rule::new(raw, place, limit, Some(route)))
+            .filter_map(|(index, limit)| Rule::new(raw, index, limit, Some(route)))
             .collect();
         compare(&for_all, &own, out);
         compare(&own, &own, out);
@@ -51,13 +51,13 @@ struct Rule<'r> {
 }
 
 impl<'r> Rule<'r> {
-    fn new(raw: &RawConfig, place: usize, limit: &'r RawLimit, route: Option<usize>) -> Option<Self> {
+    fn new(raw: &RawConfig, index: usize, limit: &'r RawLimit, route: Option<usize>) -> Option<Self> {
         let Some(RawMaxRequests::Fixed(max)) = limit.max_requests else { return None };
         let mode_of_route = route.and_then(|route| raw.routes.get(route)?.mode).unwrap_or(raw.mode);
         Some(Self {
             pointer: match route {
-                None => format!("/rate_limits/{place}"),
-                Some(route) => format!("/routes/{route}/rate_limits/{place}"),
+                None => format!("/rate_limits/{index}"),
+                Some(route) => format!("/routes/{route}/rate_limits/{index}"),
             },
             name: limit.name.as_deref()?,
             max,
@@ -67,9 +67,9 @@ impl<'r> Rule<'r> {
         })
     }
 
-    /// Whether this limit refuses at the latest when `other` would: then `other` never refuses anybody itself.
+    /// Whether this limit always refuses no later than `other` would, so that `other` never has an effect.
     fn makes_useless(&self, other: &Self) -> bool {
-        // What counts fewer things apart counts each of them higher.
+        // A limit whose key has fewer parts reaches higher counts.
         let most_in_window = self.max.saturating_mul(other.window.div_ceil(self.window));
         self.enforced == other.enforced && self.key.is_subset(&other.key) && most_in_window <= other.max
     }
@@ -80,7 +80,7 @@ fn compare(limits: &[Rule<'_>], others: &[Rule<'_>], out: &mut Warnings) {
     for other in others {
         let stricter = limits.iter().find(|limit| {
             let twins = limit.makes_useless(other) && other.makes_useless(limit);
-            // Of two that say the same, the second is too many.
+            // Of two equivalent limits, only the second is reported.
             limit.pointer != other.pointer
                 && limit.makes_useless(other)
                 && (!twins || limit.pointer < other.pointer)

@@ -1,4 +1,4 @@
-//! What is legal in a plugin configuration but dangerous.
+//! What in a plugin configuration is legal but dangerous?
 
 use api_guard_core::config::raw::{MethodOverride, RawConfig};
 use api_guard_core::policy::{Access, AddressFrom, Mode};
@@ -23,12 +23,12 @@ impl Warnings {
     }
 }
 
-/// An hour of tolerance makes an expired token a good one.
+/// The largest tolerance for clocks without a warning, seconds: it extends the life of expired tokens.
 const LARGEST_SKEW: u64 = 300;
-/// One customer has all addresses below a /64.
+/// The longest IPv6 prefix without a warning, bits: one customer usually holds a /64.
 const LONGEST_PREFIX: u64 = 64;
 
-/// Everything that is dangerous. `lookup`: the values of variables, where they are known.
+/// All warnings about a configuration. `lookup`: the values of variables, as far as they are known.
 pub(crate) fn warnings(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>) -> Vec<Warning> {
     let mut out = Warnings::default();
     modes(raw, &mut out);
@@ -39,14 +39,14 @@ pub(crate) fn warnings(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>
         out.add("unmatched-public", "/unmatched_routes", text);
     }
     if raw.request.method_override == MethodOverride::Keep {
-        let text = "a backend that obeys these headers runs another method than the one that was allowed; \
+        let text = "a backend that obeys these headers runs a different method than the one allowed; \
                     write \"strip\"";
         out.add("method-override", "/request/method_override", text);
     }
     routes::check(raw, &mut out);
     limits::check(raw, &mut out);
     if raw.client_ip.ipv6_prefix > LONGEST_PREFIX {
-        let text = "one customer has all addresses below a /64, and so as many counters as they like; \
+        let text = "one customer holds all addresses in a /64, and so gets as many counters as they like; \
                     write 64 or less";
         out.add("ipv6-prefix", "/client_ip/ipv6_prefix", text);
     }
@@ -54,14 +54,14 @@ pub(crate) fn warnings(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>
 }
 
 fn modes(raw: &RawConfig, out: &mut Warnings) {
-    const TEXT: &str = "what is refused here passes, and is only counted and logged; \
+    const TEXT: &str = "refused requests still pass here, and are only counted and logged; \
                         write \"enforce\" when the trial is over";
     if raw.mode == Mode::Report {
         out.add("report-mode", "/mode", TEXT);
     }
-    for (place, route) in raw.routes.iter().enumerate() {
+    for (index, route) in raw.routes.iter().enumerate() {
         if route.mode == Some(Mode::Report) {
-            out.add("report-mode", format!("/routes/{place}/mode"), TEXT);
+            out.add("report-mode", format!("/routes/{index}/mode"), TEXT);
         }
     }
     for (pointer, limit) in all(raw) {
@@ -73,11 +73,11 @@ fn modes(raw: &RawConfig, out: &mut Warnings) {
 
 fn tokens(raw: &RawConfig, out: &mut Warnings) {
     let tokens = &raw.tokens;
-    for (place, source) in tokens.sources.iter().enumerate() {
+    for (index, source) in tokens.sources.iter().enumerate() {
         if source.query.is_some() {
             let text = "a token in the query ends up in logs, histories and Referer headers (RFC 6750 section 5.3); \
                         take it from a header";
-            out.add("query-token", format!("/tokens/sources/{place}/query"), text);
+            out.add("query-token", format!("/tokens/sources/{index}/query"), text);
         }
     }
     if !tokens.required_claims.iter().any(|claim| claim == "exp") {
@@ -86,12 +86,12 @@ fn tokens(raw: &RawConfig, out: &mut Warnings) {
     }
     if tokens.clock_skew_seconds > LARGEST_SKEW {
         let text =
-            format!("expired tokens are good for {} s more; write at most 300", tokens.clock_skew_seconds);
+            format!("expired tokens stay valid for {} s; write at most 300", tokens.clock_skew_seconds);
         out.add("large-skew", "/tokens/clock_skew_seconds", text);
     }
 }
 
-/// Whether clients' addresses decide anything.
+/// Whether any setting depends on clients' addresses.
 pub(super) fn counts_addresses(raw: &RawConfig) -> bool {
     let by_address = all(raw).any(|(_, limit)| limit.key.iter().any(|part| part == "client_ip"));
     by_address || raw.auth_failure_limit.is_some() || raw.client_ip.from == AddressFrom::ExternalAddress

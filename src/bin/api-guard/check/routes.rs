@@ -1,4 +1,4 @@
-//! Routes that another one hides. The table that Envoy goes by is asked, with requests made up for each route.
+//! Which routes are hidden by another one? Asks the table that decides in Envoy, with invented requests for each route.
 
 use api_guard_core::config::raw::{RawConfig, RawRoute};
 use api_guard_core::index::RouteIndex;
@@ -16,22 +16,22 @@ const HOST: &str = "zq-any-host";
 
 pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     let Some(table) = Table::new(raw) else { return };
-    for (place, route) in raw.routes.iter().enumerate() {
+    for (index, route) in raw.routes.iter().enumerate() {
         let Some(template) = route.path.as_deref().and_then(|path| Template::parse(path).ok()) else {
             continue;
         };
-        table.check(place, route, &template, out);
+        table.check(index, route, &template, out);
     }
 }
 
 struct Table<'r> {
     raw: &'r RawConfig,
     table: RouteTable,
-    /// Segments to try for `{*rest}`: one more than any route has.
+    /// The number of segments to try for `{*rest}`: one more than any route has.
     depth: usize,
 }
 
-/// What becomes of a request that was made up for a route.
+/// The table's answer to a request that was invented for a route.
 enum Answer {
     Itself,
     /// Another route.
@@ -41,7 +41,7 @@ enum Answer {
 }
 
 impl<'r> Table<'r> {
-    /// `None` if the routes have errors, which are told elsewhere.
+    /// `None` if the routes have errors, which are reported elsewhere.
     fn new(raw: &'r RawConfig) -> Option<Self> {
         let mut specs = Vec::new();
         let mut depth = 1;
@@ -57,7 +57,7 @@ impl<'r> Table<'r> {
         Some(Self { raw, table, depth })
     }
 
-    fn check(&self, place: usize, route: &RawRoute, template: &Template, out: &mut Warnings) {
+    fn check(&self, own: usize, route: &RawRoute, template: &Template, out: &mut Warnings) {
         let mut reached = false;
         let mut hiding: Option<usize> = None;
         let mut refused: Option<(usize, &str, String)> = None;
@@ -65,7 +65,7 @@ impl<'r> Table<'r> {
         for path in self.paths(template) {
             for host in hosts(route) {
                 for method in methods(self.raw, route) {
-                    match self.ask(place, &host, &path, method) {
+                    match self.ask(own, &host, &path, method) {
                         Some(Answer::Itself) => reached = true,
                         Some(Answer::Other(other)) => {
                             hiding.get_or_insert(other);
@@ -82,7 +82,7 @@ impl<'r> Table<'r> {
                 }
             }
         }
-        let at = format!("/routes/{place}/path");
+        let at = format!("/routes/{own}/path");
         let shown = |path: &str| path.replace(SEGMENT, "...");
         if let (false, Some(other)) = (reached, hiding) {
             let text = format!("this route is never used: /routes/{other} hides it; remove one of them");
@@ -102,11 +102,11 @@ impl<'r> Table<'r> {
         }
     }
 
-    fn ask(&self, place: usize, host: &str, path: &str, method: &str) -> Option<Answer> {
+    fn ask(&self, own: usize, host: &str, path: &str, method: &str) -> Option<Answer> {
         let target = Target::read(path.as_bytes()).ok()?;
         let host = Host::read(host.as_bytes()).ok()?;
         match self.table.find(&host, target.path(), method) {
-            Found::Route { index, .. } if index.get() == place => Some(Answer::Itself),
+            Found::Route { index, .. } if index.get() == own => Some(Answer::Itself),
             Found::Route { index, .. } => Some(Answer::Other(index.get())),
             Found::MethodNotAllowed { allowed } => {
                 match self.table.find(&host, target.path(), allowed.first()?) {
@@ -118,13 +118,13 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// Whether the route at `place` lets callers in whom `route` would not. To narrow down a closed route is what
-    /// closed routes are for.
-    fn asks_less(&self, place: usize, route: &RawRoute) -> bool {
+    /// Whether the route at index `other` admits callers whom `route` would refuse. Exceptions from a closed route are
+    /// not reported, because opening parts of a closed path is the usual way to use one.
+    fn asks_less(&self, other: usize, route: &RawRoute) -> bool {
         let demands = |route: &RawRoute| {
             route.required_permissions.is_some() || route.any_permissions.is_some() || !route.bind.is_empty()
         };
-        let Some(other) = self.raw.routes.get(place) else { return false };
+        let Some(other) = self.raw.routes.get(other) else { return false };
         match (route.access, other.access) {
             (Access::Authenticated, Access::Public) => true,
             (Access::Authenticated, Access::Authenticated) => demands(route) && !demands(other),
@@ -132,7 +132,7 @@ impl<'r> Table<'r> {
         }
     }
 
-    /// Paths that a template matches, with segments that no other route names.
+    /// Paths that match a template, with segments that no other route names.
     fn paths(&self, template: &Template) -> Vec<String> {
         let mut paths = vec![String::new()];
         for segment in template.segments() {

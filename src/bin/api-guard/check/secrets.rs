@@ -1,4 +1,4 @@
-//! Secrets that stand in clear, that others know, or that can be guessed.
+//! Secrets that are in the file, that are publicly known, or that can be guessed.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::lint::Warnings;
 
-/// Words of secrets that were copied from an example.
+/// Words that suggest a secret was copied from an example.
 const SAMPLE_WORDS: [&str; 14] = [
     "secret",
     "password",
@@ -27,14 +27,14 @@ const SAMPLE_WORDS: [&str; 14] = [
 /// The key of RFC 7515 appendix A.1, which is in every library's tests.
 const RFC_7515_KEY: &str =
     "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
-/// 32 hexadecimal digits have 128 bits; less can be searched.
+/// The least entropy of a secret without a warning, bits. 32 random hexadecimal digits have 128.
 const LEAST_BITS: f64 = 100.0;
 
 pub(super) fn check(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>, out: &mut Warnings) {
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
-    for (place, key) in raw.tokens.keys.iter().enumerate() {
+    for (index, key) in raw.tokens.keys.iter().enumerate() {
         let Some(secret) = &key.secret else { continue };
-        let at = format!("/tokens/keys/{place}/secret");
+        let at = format!("/tokens/keys/{index}/secret");
         let (field, bytes) = match secret {
             RawSecret::Env(name) => ("env", lookup(name)),
             RawSecret::Value(text) => ("value", Some(text.clone().into_bytes())),
@@ -44,8 +44,7 @@ pub(super) fn check(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>, o
         };
         let at = format!("{at}/{field}");
         if field != "env" {
-            let text =
-                "the secret stands in this file, and in Envoy's /config_dump; write {\"env\": \"NAME\"}";
+            let text = "the secret is in this file, and in Envoy's /config_dump; write {\"env\": \"NAME\"}";
             out.add("inline-secret", at.clone(), text);
         }
         let Some(bytes) = bytes else { continue };
@@ -53,14 +52,14 @@ pub(super) fn check(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>, o
             let text = format!("{why}; make one with api-guard keygen");
             out.add("weak-secret", at.clone(), text);
         }
-        if let Some(first) = known.insert(bytes, place) {
+        if let Some(first) = known.insert(bytes, index) {
             let text = format!("the same secret as /tokens/keys/{first}: rotation needs a new one");
             out.add("repeated-secret", at, text);
         }
     }
 }
 
-/// Why a secret is none; it is never quoted.
+/// Why a secret is weak. The secret itself is never quoted.
 fn weakness(bytes: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(bytes);
     let lower = text.to_lowercase();
@@ -69,12 +68,12 @@ fn weakness(bytes: &[u8]) -> Option<&'static str> {
         return Some("a secret from a public document");
     }
     if SAMPLE_WORDS.iter().any(|word| lower.contains(word)) {
-        return Some("looks like a secret of a demo or an example");
+        return Some("looks like the secret of a demo or an example");
     }
     (entropy(bytes) < LEAST_BITS).then_some("a secret that can be guessed: its bytes repeat themselves")
 }
 
-/// Bits, by how often each byte stands in the text (Shannon).
+/// The entropy in bits, from how often each byte occurs (Shannon).
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "an estimate of small counts")]
 fn entropy(bytes: &[u8]) -> f64 {
     let mut counts: HashMap<u8, usize> = HashMap::new();

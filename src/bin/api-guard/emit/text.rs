@@ -1,8 +1,9 @@
-//! JSON as it can stand in YAML.
+//! JSON text embedded in YAML.
 
 use serde_json::Value;
 
-/// The template with `{{name}}` replaced. A name may begin with a space or end with a line break, which then go too.
+/// The template with `{{name}}` replaced. If a name begins with a space or ends with a line break, the template's space
+/// or line break there is replaced too.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
@@ -26,7 +27,7 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     out
 }
 
-/// As a scalar: quoted where YAML would take it for something else.
+/// The text as a YAML scalar, quoted if YAML would otherwise read something else.
 pub(super) fn quoted(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:@".contains(letter);
     let harmless = text.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '/');
@@ -48,9 +49,9 @@ pub(super) fn block(json: &str, indent: usize) -> String {
     indented(&printable(json), indent)
 }
 
-/// JSON as values of the manifest itself: flow style, which YAML shares with JSON.
+/// JSON as values of the manifest, in YAML's flow style, which includes JSON.
 pub(super) fn values(json: &str, indent: usize) -> String {
-    // YAML does not know the two escapes that JSON writes for one character beyond 16 bits.
+    // YAML does not know the pairs of escapes that JSON uses for characters beyond 16 bits.
     let has_surrogates = json.to_ascii_lowercase().contains("\\ud");
     let json = match serde_json::from_str::<Value>(json) {
         Ok(value) if has_surrogates => {
@@ -61,8 +62,8 @@ pub(super) fn values(json: &str, indent: usize) -> String {
     indented(&printable(&json), indent)
 }
 
-/// With escapes for characters that YAML does not let through, and without tabs, which it does not take for
-/// indentation. Neither can stand in JSON but in its texts, or as white space.
+/// The JSON with escapes for characters that YAML does not allow, and without tabs, which YAML does not allow as
+/// indentation. In JSON the former occur only in strings, and the latter only as white space.
 fn printable(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for letter in json.trim().chars() {

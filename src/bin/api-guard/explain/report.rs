@@ -1,4 +1,4 @@
-//! The decision on paper: for people, and as JSON for machines.
+//! The printed decision, for people and as JSON for machines.
 
 use std::convert::Infallible;
 
@@ -21,7 +21,7 @@ impl Explained<'_, '_> {
         }
     }
 
-    /// Changes that the upstream sees.
+    /// Header changes that the upstream sees; `None` stands for a removed header.
     fn forwarded(&self) -> Vec<(String, Option<String>)> {
         let Some(grant) = self.grant else { return Vec::new() };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -46,7 +46,7 @@ impl Explained<'_, '_> {
     }
 }
 
-/// For people.
+/// The decision for people.
 pub(super) fn text(explained: &Explained<'_, '_>, method: &str, path: &str) -> String {
     let style = Style::of_stdout();
     let refusal = explained.denial.or(explained.reported);
@@ -110,7 +110,7 @@ fn step_text(number: u32, step: &Step, style: Style) -> String {
     text
 }
 
-/// For machines.
+/// The decision for machines.
 pub(super) fn json(explained: &Explained<'_, '_>) -> Result<String, Failure> {
     let refusal = explained.denial.or(explained.reported);
     let steps: Vec<Value> = explained

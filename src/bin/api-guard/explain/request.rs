@@ -4,7 +4,7 @@ use api_guard_core::config::raw::{RawConfig, RawSource};
 
 use super::Explain;
 
-/// Headers in the order in which Envoy gives them: those of HTTP/2 first, names in lower case.
+/// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case.
 pub(super) struct Sent(Vec<(String, String)>);
 
 impl Sent {

@@ -1,4 +1,4 @@
-//! The steps of a decision in words: the trail that the guard left, with the names that the configuration gives to things.
+//! The steps of a decision in words: the guard's trail, with the names and pointers of the configuration.
 
 use api_guard_core::config::raw::{RawLimit, RawRoute};
 use api_guard_core::denial::{Denial, FormFault};
@@ -14,11 +14,11 @@ use crate::limits::all;
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) state: State,
-    /// What there is to say, a line each.
+    /// Details, one per line.
     pub(super) lines: Vec<String>,
 }
 
-/// As it is printed.
+/// The outcome as it is printed.
 pub(super) const fn state_text(state: State) -> &'static str {
     match state {
         State::Passed => "passed",
@@ -30,13 +30,13 @@ pub(super) const fn state_text(state: State) -> &'static str {
 }
 
 impl Explained<'_, '_> {
-    /// Its route in the configuration; none for unmatched paths and for the revocation endpoint.
+    /// The route in the configuration; `None` for unmatched paths and for the revocation endpoint.
     pub(super) fn route(&self) -> Option<(usize, &RawRoute)> {
         let index = self.trail.form.route?.get();
         self.raw.routes.get(index).map(|route| (index, route))
     }
 
-    /// Where the configuration says who may come here.
+    /// The pointer to the rule that says who may use this path.
     pub(super) fn pointer(&self) -> String {
         match self.route() {
             Some((index, _)) => format!("/routes/{index}"),
@@ -67,7 +67,7 @@ impl Explained<'_, '_> {
     fn skipped_lines(&self, stage: Stage) -> Vec<String> {
         match stage {
             Stage::Token | Stage::Revocation | Stage::Permission => {
-                vec![format!("{} asks nobody for a token", self.pointer())]
+                vec![format!("{} does not ask for a token", self.pointer())]
             }
             Stage::Form | Stage::EarlyLimits | Stage::LateLimits => vec!["there is none".to_owned()],
         }
@@ -98,7 +98,7 @@ impl Explained<'_, '_> {
         }]
     }
 
-    /// What is to be said of the limits that were judged.
+    /// The lines about the limits that were judged.
     fn limit_lines(&self, stage: Stage) -> Vec<String> {
         let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
         let told = |judged: &Judged| {
@@ -163,12 +163,12 @@ impl Explained<'_, '_> {
             }
         }
         if lines.is_empty() {
-            lines.push(format!("{} asks for a token and for nothing more", self.pointer()));
+            lines.push(format!("{} asks for a token and nothing more", self.pointer()));
         }
         lines
     }
 
-    /// Where the configuration has the rule that decided.
+    /// The pointer to the rule that decided.
     pub(super) fn rule(&self) -> String {
         let Some(denial) = self.denial.or(self.reported) else { return self.pointer() };
         match denial {
@@ -206,7 +206,7 @@ impl Explained<'_, '_> {
         }
     }
 
-    /// The pointer of a field that a route may set in place of `request`.
+    /// The pointer of a field that a route may override.
     fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
         match self.route() {
             Some((index, route)) if is_set(route) => format!("/routes/{index}/{field}"),

@@ -1,4 +1,4 @@
-//! A plugin configuration that knows where in its file everything in it stands.
+//! A plugin configuration with the position of each of its values in the file.
 
 use serde::de::IgnoredAny;
 
@@ -8,46 +8,46 @@ use super::tree::{self, Content, Mark, Node};
 pub(crate) struct Plugin {
     /// Its JSON text, as the module gets it.
     pub(crate) text: String,
-    /// The text with places; `None` where it is no JSON.
+    /// The text as a tree with positions; `None` if it is not JSON.
     tree: Option<Node>,
-    places: Places,
+    positions: Positions,
 }
 
-/// Where characters of the text are in the file.
-enum Places {
-    /// The tree's places are the file's.
+/// Where the characters of the text are in the file.
+enum Positions {
+    /// The tree's positions are those in the file.
     OfFile,
-    /// The text was written as a scalar: the place of each of its characters.
+    /// The text was written as a scalar: the position of each of its characters.
     OfEach(Vec<Mark>),
 }
 
 impl Plugin {
-    /// A file that holds nothing else.
+    /// A file that contains only the configuration.
     pub(crate) fn of_file(text: String) -> Self {
         let tree = json_tree(&text);
-        Self { text, tree, places: Places::OfFile }
+        Self { text, tree, positions: Positions::OfFile }
     }
 
-    /// A part of a manifest: a text with JSON in it, or the configuration as the manifest's own values.
+    /// A part of a manifest: a string that contains JSON, or the configuration as the manifest's own values.
     pub(crate) fn of_node(node: &Node, file: &[char]) -> Self {
         match &node.content {
             Content::Scalar { text, .. } => {
-                let places = align(text, node.mark, file);
-                Self { text: text.clone(), tree: json_tree(text), places: Places::OfEach(places) }
+                let marks = align(text, node.mark, file);
+                Self { text: text.clone(), tree: json_tree(text), positions: Positions::OfEach(marks) }
             }
             Content::List(_) | Content::Map(_) => {
-                Self { text: node.to_json(), tree: Some(node.clone()), places: Places::OfFile }
+                Self { text: node.to_json(), tree: Some(node.clone()), positions: Positions::OfFile }
             }
         }
     }
 
-    /// The place of what a JSON pointer names.
+    /// The position of the value at a JSON pointer.
     pub(crate) fn locate(&self, pointer: &str) -> Mark {
         let mark = self.tree.as_ref().map_or(Mark::START, |tree| tree.locate(pointer));
         self.in_file(mark)
     }
 
-    /// What makes the text no JSON, and where.
+    /// Why the text is not JSON, and where; `None` if it is.
     pub(crate) fn json_error(&self) -> Option<(Mark, String)> {
         let error = serde_json::from_str::<IgnoredAny>(&self.text).err()?;
         let full = error.to_string();
@@ -60,9 +60,9 @@ impl Plugin {
     }
 
     fn in_file(&self, mark: Mark) -> Mark {
-        match &self.places {
-            Places::OfFile => mark,
-            Places::OfEach(places) => places.get(mark.index).or(places.last()).copied().unwrap_or(mark),
+        match &self.positions {
+            Positions::OfFile => mark,
+            Positions::OfEach(marks) => marks.get(mark.index).or(marks.last()).copied().unwrap_or(mark),
         }
     }
 }
@@ -71,13 +71,13 @@ fn chars(text: &str) -> usize {
     text.chars().count()
 }
 
-/// JSON is YAML but for one thing: it writes characters beyond 16 bits as two escapes.
+/// Reads JSON as YAML. The only difference is that JSON writes characters beyond 16 bits as pairs of escapes.
 fn json_tree(text: &str) -> Option<Node> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     tree::read(&without_surrogates(text)).ok()?.into_iter().next()
 }
 
-/// The text with escaped surrogates replaced by others of the same length; only places matter.
+/// The text with escaped surrogates replaced by other escapes of the same length, because only positions matter.
 pub(super) fn without_surrogates(text: &str) -> String {
     if !text.contains("\\ud") && !text.contains("\\uD") {
         return text.to_owned();
@@ -88,7 +88,7 @@ pub(super) fn without_surrogates(text: &str) -> String {
         out.push_str(before);
         let is_surrogate = after.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("ud"))
             && after.get(2..3).is_some_and(|digit| "89abcdefABCDEF".contains(digit));
-        // An escape is the backslash and what it escapes, which may be a backslash.
+        // Skips the escaped character too, which may itself be a backslash.
         let taken = if is_surrogate { 5 } else { after.chars().next().map_or(0, char::len_utf8) };
         let (escape, after) = after.split_at_checked(taken).unwrap_or((after, ""));
         out.push('\\');
@@ -99,8 +99,9 @@ pub(super) fn without_surrogates(text: &str) -> String {
     out
 }
 
-/// The place in the file of each character of a scalar's text, and of its end. White space and escapes are written
-/// in many ways in YAML, the other characters of JSON in one: each is looked for from the one before it on.
+/// The position in the file of each character of a scalar's text, and of its end. YAML has many ways to write white
+/// space and escapes, but only one for the other characters of JSON, so each of those is searched for after the one
+/// before it.
 fn align(text: &str, start: Mark, file: &[char]) -> Vec<Mark> {
     let mut marks = Vec::with_capacity(text.len().saturating_add(1));
     let mut mark = start;
@@ -120,7 +121,7 @@ fn align(text: &str, start: Mark, file: &[char]) -> Vec<Mark> {
             while file.get(ahead.index).is_some_and(|found| *found != letter) {
                 next(&mut ahead);
             }
-            // A letter that is not written as itself: the place stays where it was.
+            // A character that is not written as itself: the position stays the same.
             if ahead.index < file.len() {
                 mark = ahead;
             }
@@ -134,7 +135,7 @@ fn align(text: &str, start: Mark, file: &[char]) -> Vec<Mark> {
     marks
 }
 
-/// Where a text ends.
+/// The position of the end of a text.
 pub(super) fn end_of(text: &str) -> Mark {
     let line = text.matches('\n').count().saturating_add(1);
     let column = chars(text.rsplit('\n').next().unwrap_or_default()).saturating_add(1);
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn surrogates_do_not_hide_the_places_of_the_rest() {
+    fn surrogates_do_not_hide_the_positions_of_the_rest() {
         let plugin = Plugin::of_file(r#"{"a":"\\ud83d \ud83d\ude00","b":1}"#.to_owned());
         assert_eq!(plugin.locate("/b").column, 29);
     }

@@ -1,15 +1,15 @@
-//! YAML (and JSON, which is YAML) with the place of everything in it.
+//! YAML (and JSON, which is YAML) as a tree with positions.
 
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
-/// A place in a text; lines and columns count from 1.
+/// A position in a text; lines and columns count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mark {
     pub(crate) line: usize,
     pub(crate) column: usize,
-    /// Characters before it.
+    /// The number of characters before it.
     pub(crate) index: usize,
 }
 
@@ -29,10 +29,10 @@ pub(crate) struct Node {
     pub(crate) content: Content,
 }
 
-/// What a value is.
+/// The content of a value.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// `plain`: without quotes, so that it may stand for a number, `true` or nothing.
+    /// `plain`: without quotes, so that it may be a number, a boolean or null.
     Scalar {
         text: String,
         plain: bool,
@@ -49,14 +49,14 @@ pub(crate) struct Key {
     pub(crate) mark: Mark,
 }
 
-/// Why a text is no YAML.
+/// Why a text is not YAML.
 #[derive(Debug)]
 pub(crate) struct Malformed {
     pub(crate) mark: Mark,
     pub(crate) problem: String,
 }
 
-/// Deeper documents, and larger ones after their aliases are followed, are no configurations.
+/// No configuration is deeper, or larger once its aliases are followed.
 const DEEPEST: usize = 200;
 const MOST_NODES: usize = 1_000_000;
 
@@ -184,7 +184,7 @@ impl Node {
         matches!(self.text(), Some("true" | "True" | "TRUE"))
     }
 
-    /// The elements of a list; none of anything else.
+    /// The elements of a list; empty for anything else.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.content {
             Content::List(items) => items,
@@ -192,7 +192,7 @@ impl Node {
         }
     }
 
-    /// The members of an object; none of anything else.
+    /// The members of an object; empty for anything else.
     pub(crate) fn members(&self) -> &[(Key, Self)] {
         match &self.content {
             Content::Map(members) => members,
@@ -206,12 +206,12 @@ impl Node {
         self.members().iter().rfind(|(key, _)| key.name == name || key.name == camel).map(|(_, node)| node)
     }
 
-    /// Down several members.
+    /// The value that a list of names leads to.
     pub(crate) fn path(&self, names: &[&str]) -> Option<&Self> {
         names.iter().try_fold(self, |node, name| node.field(name))
     }
 
-    /// Where the value at a JSON pointer is: the place of its name, or of what is deepest on the way to it.
+    /// The position of the value at a JSON pointer: that of its name, or else of the deepest value on the way to it.
     pub(crate) fn locate(&self, pointer: &str) -> Mark {
         let (mut node, mut mark) = (self, self.mark);
         for step in pointer.split('/').skip(1) {
@@ -219,7 +219,7 @@ impl Node {
             let next = match &node.content {
                 Content::Scalar { .. } => None,
                 Content::List(items) => {
-                    step.parse().ok().and_then(|place: usize| items.get(place)).map(|item| (item, item.mark))
+                    step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item, item.mark))
                 }
                 Content::Map(members) => {
                     let member = members.iter().rfind(|(key, _)| key.name == step);

@@ -6,7 +6,7 @@ use crate::json::Pointer;
 use crate::revocation::denied::Denied;
 use crate::token::date::LATEST_SECOND;
 
-/// The tokens that the configuration itself refuses.
+/// Compiles the list of tokens that the configuration itself refuses.
 pub(super) fn compile(problems: &mut Problems, raw: RawDenied, at: &Pointer) -> Denied {
     for (name, list) in [("jti", &raw.jti), ("sub", &raw.sub), ("kid", &raw.kid)] {
         problems.claim_values(&at.field(name), list);

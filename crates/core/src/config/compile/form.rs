@@ -1,4 +1,4 @@
-//! Section `request`, and the lists of methods and media types that routes have too.
+//! Section `request`, and the lists of methods and media types, which routes have as well.
 
 use super::grammar::{is_media_type, is_method};
 use super::problems::Problems;
@@ -6,7 +6,7 @@ use super::{Parts, Pointer};
 use crate::config::raw::{MethodOverride, RawRequest};
 use crate::policy::FormPolicy;
 
-/// Headers by which some frameworks let a request take another method than its own.
+/// Headers with which some frameworks let a client override the request's method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The form that every request must have.
@@ -38,7 +38,7 @@ pub(super) fn methods(problems: &mut Problems, methods: &[String], at: &Pointer)
         if !is_method(method) {
             problems.add(at.index(index), "not a method", r#"write it in capitals, such as "GET""#);
         } else if method == "CONNECT" || method == "TRACE" {
-            problems.add(at.index(index), "a method that has no place in an API", "remove it");
+            problems.add(at.index(index), "a method that an API must not offer", "remove it");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::lookup::Lookup;
 use crate::policy::Forward;
 use crate::request::credential::Source;
 
-/// Headers that steer the proxy or the message and must not be written from claims.
+/// Headers that control the proxy or the message framing. Claims must not be written into them.
 const RESERVED: [&str; 14] = [
     "host",
     "connection",
@@ -25,10 +25,10 @@ const RESERVED: [&str; 14] = [
     "cookie",
 ];
 
-/// Starts of the names of further such headers.
+/// Prefixes of further reserved names.
 const RESERVED_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 
-/// What the upstream is told. `sources` are where tokens come from.
+/// Compiles what the upstream is told. `sources`: where tokens come from.
 pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at: &Pointer) -> Forward {
     let mut headers = Headers { sources, seen: Lookup::default() };
     let subject_header = headers.add(parts, raw.subject_header, at.field("subject_header"));
@@ -48,10 +48,10 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
     Forward { subject_header, permissions_header, claims, token: raw.token }
 }
 
-/// The headers that are written, each for one thing.
+/// The headers that are written; no two settings may name the same one.
 struct Headers<'s> {
     sources: &'s [Source],
-    /// Their names with `-` for `_`: to many upstreams the two are one.
+    /// Their names with `-` for `_`: many upstreams treat the two alike.
     seen: Lookup,
 }
 

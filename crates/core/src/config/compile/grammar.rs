@@ -1,4 +1,4 @@
-//! Names that HTTP gives a grammar to: methods, header names, media types.
+//! The grammars of names in HTTP: methods, header names, media types.
 
 /// A token of RFC 9110 section 5.6.2: methods and header names.
 pub(super) fn is_token(text: &str) -> bool {
@@ -6,7 +6,7 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(known)
 }
 
-/// Methods are compared with letter case (RFC 9110 section 9.1), and all that are in use are in capitals.
+/// Methods are case-sensitive (RFC 9110 section 9.1), and all methods in use are in capitals.
 pub(super) fn is_method(text: &str) -> bool {
     is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase())
 }

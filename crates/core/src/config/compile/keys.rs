@@ -89,7 +89,7 @@ fn secret(parts: &mut Parts<'_>, raw: Option<RawSecret>, at: &Pointer) -> Option
     secret
 }
 
-/// The value of a variable, if it is set. It need not be, where the environment says so.
+/// The value of a variable, if it is set. An unset one is a problem only if the environment says so.
 fn variable(parts: &mut Parts<'_>, name: &str, at: &Pointer) -> Option<Vec<u8>> {
     let well_formed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if name.is_empty() || !well_formed {

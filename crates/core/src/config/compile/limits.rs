@@ -1,4 +1,4 @@
-//! Sections `rate_limits`, for all routes and of single ones, `auth_failure_limit` and `client_ip`.
+//! Sections `rate_limits` (global and per route), `auth_failure_limit` and `client_ip`.
 
 use std::num::NonZeroU32;
 
@@ -20,12 +20,12 @@ pub(super) struct Limits {
     pub(super) rules: Vec<LimitRule>,
     /// By name, an index into `named`.
     names: Lookup,
-    /// Where each name stands.
+    /// The pointer of each name.
     named: Vec<Pointer>,
 }
 
 impl Limits {
-    /// Adds the limits of one list; their indexes in [`Limits::rules`].
+    /// Adds the limits of one list and returns their indexes in [`Limits::rules`].
     pub(super) fn add(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>, at: &Pointer) -> Vec<LimitIndex> {
         let mut indexes = Vec::new();
         for (index, limit) in raw.into_iter().enumerate() {
@@ -73,7 +73,7 @@ impl Limits {
             parts.problems.add(at, "missing", r#"write a unique name, such as "default""#);
             return None;
         };
-        // The name stands in headers and in the names of metrics.
+        // The name becomes part of headers and of metric names.
         let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(known) {
             parts.problems.add(at, "not a limit name", "write 1 to 64 letters, digits, - or _");

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::json::Pointer;
 use crate::lookup::Lookup;
 
-/// One thing that is wrong. The document it was found in adds the offending value.
+/// One thing that is wrong. [`Document`](crate::config::document::Document) adds the offending value.
 pub(in crate::config) struct Problem {
     /// Where.
     pub(in crate::config) at: Pointer,
@@ -15,7 +15,7 @@ pub(in crate::config) struct Problem {
     pub(in crate::config) instead: String,
 }
 
-/// Everything that was found so far, in no order.
+/// All problems found so far, in no particular order.
 #[derive(Default)]
 pub(super) struct Problems(pub(super) Vec<Problem>);
 
@@ -24,7 +24,7 @@ impl Problems {
         self.note(at, problem.as_ref(), instead.as_ref());
     }
 
-    // Not inlined: a hundred lines call it, and each copy would be in the module.
+    // Not inlined: about a hundred lines call it, and every copy would make the module larger.
     #[inline(never)]
     fn note(&mut self, at: Pointer, problem: &str, instead: &str) {
         self.0.push(Problem { at, problem: problem.to_owned(), instead: instead.to_owned() });
@@ -46,7 +46,7 @@ impl Problems {
         None
     }
 
-    /// `value` if it is there and within `1..=most`.
+    /// `value` if it is present and within `1..=most`.
     pub(super) fn positive(
         &mut self,
         at: Pointer,
@@ -62,7 +62,7 @@ impl Problems {
         NonZeroU32::new(u32::try_from(value).ok()?)
     }
 
-    /// Notes repetitions in a list that must not have any.
+    /// Notes duplicates in a list.
     pub(super) fn unique<'a>(&mut self, at: &Pointer, values: impl IntoIterator<Item = &'a String>) {
         let mut seen = Lookup::default();
         for (index, value) in values.into_iter().enumerate() {
@@ -72,7 +72,7 @@ impl Problems {
         }
     }
 
-    /// Notes repetitions and empty strings in a list of values that a claim is compared with.
+    /// Notes duplicates and empty strings in a list of values that a claim is compared with.
     pub(super) fn claim_values(&mut self, at: &Pointer, values: &[String]) {
         self.unique(at, values);
         for (index, value) in values.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Section `routes`, and `revocation.endpoint`, which is a route too.
+//! Section `routes`, and `revocation.endpoint`, which is also a route.
 
 use super::form::{media_types, methods};
 use super::grammar::is_method;
@@ -18,11 +18,11 @@ use crate::token::claims::TextSlot;
 /// The longest name of a route, bytes.
 const LONGEST_NAME: usize = 128;
 
-/// The routes of a configuration as they are added, the revocation endpoint last.
+/// Collects the routes of a configuration; the revocation endpoint comes last.
 pub(super) struct Routes<'f> {
-    /// The form of requests, as far as a route does not say otherwise.
+    /// The form of requests, unless a route says otherwise.
     form: &'f FormPolicy,
-    /// The mode of routes that have none of their own.
+    /// The mode of routes without their own.
     mode: Mode,
     routes: Vec<Route>,
     specs: Vec<RouteSpec>,
@@ -73,7 +73,7 @@ impl<'f> Routes<'f> {
         self.push(route, template, hosts, methods);
     }
 
-    /// Adds the revocation endpoint: a route for every host that takes small JSON bodies, and is always enforced.
+    /// Adds the revocation endpoint: an always enforced route for every host that accepts small JSON bodies.
     pub(super) fn add_endpoint(&mut self, parts: &mut Parts<'_>, raw: RawEndpoint, at: &Pointer) -> Endpoint {
         if raw.required_permissions.is_empty() {
             let at = at.field("required_permissions");
@@ -108,7 +108,7 @@ impl<'f> Routes<'f> {
         Endpoint { required }
     }
 
-    /// A route without a template is in no table: its path is a problem, and the policy is not used.
+    /// Adds a route. One without a template stays out of the table: its path is a problem, so the policy is never used.
     fn push(
         &mut self,
         route: Route,
@@ -122,7 +122,7 @@ impl<'f> Routes<'f> {
         index
     }
 
-    /// The routes, and the table that finds them; `None` with conflicts.
+    /// The routes and the table that finds them; `None` if routes conflict.
     pub(super) fn finish(self, problems: &mut Problems) -> Option<(Vec<Route>, RouteTable)> {
         let Self { form, routes, specs, endpoint, .. } = self;
         let list_head = form.allowed_methods.iter().any(|method| method == "HEAD");
@@ -189,7 +189,7 @@ fn route_methods(
     at: &Pointer,
 ) -> Vec<String> {
     let Some(raw) = raw else {
-        // HEAD follows GET by itself; naming it too would take it away from a route for HEAD alone.
+        // RouteTable lets HEAD follow GET; to name it here would conflict with a route for HEAD alone.
         return form.allowed_methods.clone();
     };
     methods(problems, raw, at);
@@ -202,7 +202,7 @@ fn route_methods(
     raw.to_vec()
 }
 
-/// Notes what a route demands of callers though it asks none of them for a token.
+/// Notes what a route demands of callers although it does not ask for a token.
 fn note_contradictions(problems: &mut Problems, raw: &RawRoute, at: &Pointer) {
     match raw.access {
         Access::Authenticated => return,

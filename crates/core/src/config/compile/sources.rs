@@ -69,13 +69,13 @@ fn compile_header(problems: &mut Problems, header: &str, scheme: Option<String>,
     Source::Header { name, scheme }
 }
 
-/// Only characters that are the same whether encoded or not (RFC 3986 section 2.3).
+/// Allows only characters that mean the same encoded and unencoded (RFC 3986 section 2.3).
 fn is_query_name(text: &str) -> bool {
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     !text.is_empty() && text.bytes().all(unreserved)
 }
 
-/// One header is one source, whatever its scheme.
+/// A header is one source, whatever its scheme.
 fn is_same(one: &Source, other: &Source) -> bool {
     match (one, other) {
         (Source::Header { name, .. }, Source::Header { name: other, .. }) => name == other,

@@ -1,20 +1,19 @@
-//! Sections `tokens`, but for its sources and keys, and `roles`.
+//! Sections `tokens` (without its sources and keys) and `roles`.
 
 use super::{Parts, Pointer, keys, routes};
 use crate::config::raw::{RawRoles, RawTokens};
 use crate::token::claims::{Slot, TextSlot};
 use crate::token::{Roles, TokenPolicy};
 
-/// The largest `max_token_bytes`. Tokens travel in headers, and Envoy takes no more than 60 KiB of those unless told
-/// to.
+/// The largest `max_token_bytes`. Tokens travel in headers, of which Envoy accepts 60 KiB by default.
 const LARGEST_TOKEN: u64 = 1_048_576;
 /// The largest `clock_skew_seconds`: a day.
 const LARGEST_SKEW: u64 = 86_400;
 /// The largest `max_token_age_hours`: about a century.
 const LARGEST_AGE_HOURS: u64 = 876_000;
 
-/// What a token must be like. Comes after all other sections: the policy takes the claims reader, which has to know
-/// every claim that any of them asks about.
+/// Compiles what a token must be like. Runs after all other sections, because the policy takes the claims reader, which
+/// must know every claim that any section asks about.
 pub(super) fn compile(
     parts: &mut Parts<'_>,
     raw: RawTokens,
@@ -62,7 +61,7 @@ fn required_claims(parts: &mut Parts<'_>, claims: Vec<String>, at: &Pointer) -> 
 
 /// The slot of a claim named in the configuration.
 fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
-    // Names end up in texts of replies: they have the characters of an error_description (RFC 6750 section 3).
+    // Names appear in reply texts, so they are limited to the characters of an error_description (RFC 6750 section 3).
     let readable = claim.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if claim.split('.').any(str::is_empty) || !readable {
         let instead = r#"write the claim's name; a dot leads into an object, as in "realm_access.roles""#;

@@ -15,7 +15,7 @@ fn no_keys() -> Problem {
     }
 }
 
-fn places(text: &str) -> Vec<String> {
+fn pointers(text: &str) -> Vec<String> {
     let mut document = Document::read(text.as_bytes());
     document.report(Vec::new());
     document.errors.iter().map(|error| error.at.to_string()).collect()
@@ -38,7 +38,7 @@ fn every_error_of_shape_is_found_at_once_and_at_its_place() {
         "replies": { "detail": "full", "rate_limit_headers": { "draft": true } }
     }"#;
     assert_eq!(
-        places(text),
+        pointers(text),
         [
             "/mod",
             "/mode",
@@ -103,7 +103,7 @@ fn an_error_says_what_to_write_instead() {
 
 #[test]
 fn a_list_is_no_object_and_an_object_is_no_name() {
-    for (text, place) in [
+    for (text, pointer) in [
         ("[]", ""),
         (r#"{"replies":[]}"#, "/replies"),
         (r#"{"replies":["full"]}"#, "/replies"),
@@ -111,7 +111,7 @@ fn a_list_is_no_object_and_an_object_is_no_name() {
         (r#"{"mode":{"report":null}}"#, "/mode"),
         (r#"{"rate_limits":[{"max_requests":[]}]}"#, "/rate_limits/0/max_requests"),
     ] {
-        assert_eq!(places(text), [place], "{text}");
+        assert_eq!(pointers(text), [pointer], "{text}");
     }
 }
 
@@ -126,8 +126,8 @@ fn null_stands_for_what_is_optional_and_for_nothing_else() {
     }"#;
     assert_eq!(errors(text), [""; 0]);
     let text = r#"{ "mode": null, "tokens": null, "routes": null, "routes2": null, "revocation": { "denied": null } }"#;
-    assert_eq!(places(text), ["/mode", "/revocation/denied", "/routes", "/routes2", "/tokens"]);
-    assert_eq!(places("null"), [""]);
+    assert_eq!(pointers(text), ["/mode", "/revocation/denied", "/routes", "/routes2", "/tokens"]);
+    assert_eq!(pointers("null"), [""]);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_document_with_too_many_errors_is_given_up_without_inventing_others() {
 
 #[test]
 fn what_is_no_json_is_one_error() {
-    assert_eq!(places("{"), [""]);
-    assert_eq!(places(""), [""]);
-    assert_eq!(places("{}{}"), [""]);
+    assert_eq!(pointers("{"), [""]);
+    assert_eq!(pointers(""), [""]);
+    assert_eq!(pointers("{}{}"), [""]);
 }

@@ -9,7 +9,7 @@ use crate::policy::ForwardToken;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `forward`.
+/// Section forward.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -19,7 +19,7 @@ pub struct RawForward {
     /// Header for the permissions, space-separated; null = off.
     pub permissions_header: Option<String>,
     /// Claim to header.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Option<String>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Option<String>>", extend("default" = {})))]
     pub claims: Named<Option<String>>,
     /// Whether the upstream sees the token.
     pub token: ForwardToken,

@@ -1,4 +1,4 @@
-//! Sections `rate_limits`, for all routes and of single ones, `auth_failure_limit` and `client_ip`.
+//! Sections `rate_limits` (global and per route), `auth_failure_limit` and `client_ip`.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 #[cfg_attr(feature = "schema", schemars(extend("required" = ["name", "max_requests", "window_seconds"])))]
 pub struct RawLimit {
-    /// Unique; shown to clients and in metrics.
+    /// A unique name, shown to clients and in metrics.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub name: Option<String>,
     /// Requests in any interval of the window.
@@ -25,13 +25,13 @@ pub struct RawLimit {
     /// The window, seconds.
     #[cfg_attr(feature = "schema", schemars(required, range(min = 1, max = crate::policy::LONGEST_WINDOW_SECONDS)))]
     pub window_seconds: Option<u64>,
-    /// What is counted apart: client_ip, subject, route, path, method, claim:NAME, header:NAME.
+    /// What is counted separately: client_ip, subject, route, path, method, claim:NAME, header:NAME.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub key: Vec<String>,
-    /// Share of the limit from which on requests are logged and counted as warned, percent; null = never.
+    /// Share of the limit from which requests are logged and counted as warned, percent; null = never.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub warn_at_percent: Option<u64>,
-    /// In place of the whole configuration's mode.
+    /// Overrides the mode of the route.
     pub mode: Option<Mode>,
 }
 
@@ -85,17 +85,17 @@ pub struct RawTiers {
     /// Tier to number of requests.
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "std::collections::BTreeMap<String, u64>", extend("minProperties" = 1))
+        schemars(with = "std::collections::BTreeMap<String, u64>", extend("minProperties" = 1, "default" = {}))
     )]
     pub values: Named<u64>,
-    /// For every other value, and without the claim.
+    /// The number for every other value, and for tokens without the claim.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub default: Option<u64>,
 }
 
 fields!(RawTiers { claim, values, default });
 
-/// Section `auth_failure_limit`.
+/// Section auth_failure_limit.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -111,12 +111,12 @@ pub struct RawAuthFailureLimit {
 
 fields!(RawAuthFailureLimit { max_failures, window_seconds });
 
-/// Section `client_ip`.
+/// Section client_ip.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawClientIp {
-    /// Leading bits of an IPv6 address that tell clients apart, 1 to 128.
+    /// Leading bits of an IPv6 address that identify a client, 1 to 128.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 128)))]
     pub ipv6_prefix: u64,
     /// Where the address is read from.

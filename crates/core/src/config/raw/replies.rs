@@ -9,12 +9,12 @@ use crate::policy::{Detail, RateLimitHeaders};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `replies`.
+/// Section replies.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawReplies {
-    /// "full" explains; "code" gives the code alone.
+    /// "full" explains the refusal; "code" gives only its code.
     pub detail: Detail,
     /// Which header families tell clients about limits.
     pub rate_limit_headers: RateLimitHeaders,

@@ -10,7 +10,7 @@ use crate::policy::CorsPreflight;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `request`.
+/// Section request.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -20,12 +20,12 @@ pub struct RawRequest {
     pub allowed_methods: Vec<String>,
     /// Media types of bodies of POST, PUT and PATCH; empty = any.
     pub content_types: Vec<String>,
-    /// Larger bodies are refused, bytes.
+    /// The largest body, bytes.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_request_size_bytes: u64,
-    /// Refuse what did not come over https, by x-forwarded-proto.
+    /// Refuse requests that did not come over https, according to x-forwarded-proto.
     pub https_only: bool,
-    /// What happens to x-http-method-override and its relatives.
+    /// What happens to x-http-method-override, x-http-method and x-method-override.
     pub method_override: MethodOverride,
     /// Whether a true CORS preflight passes without a token.
     pub cors_preflight: CorsPreflight,
@@ -53,7 +53,7 @@ impl Default for RawRequest {
     }
 }
 
-/// See [`RawRequest::method_override`].
+/// What happens to headers that override the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]

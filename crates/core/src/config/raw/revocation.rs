@@ -9,16 +9,16 @@ use crate::json::Path;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `revocation`.
+/// Section revocation.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawRevocation {
-    /// Refused from configuration: survives restarts.
+    /// Tokens refused by the configuration itself, which survives restarts.
     pub denied: RawDenied,
     /// Where tokens are revoked at run time; null = off.
     pub endpoint: Option<RawEndpoint>,
-    /// Entries at a time, 1 to 16777216.
+    /// The largest number of revocations at a time, 1 to 16777216.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::cells::MAX_TABLE_CAPACITY)))]
     pub capacity: u64,
 }
@@ -31,7 +31,7 @@ impl Default for RawRevocation {
     }
 }
 
-/// Section `revocation.denied`.
+/// Section revocation.denied.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -43,20 +43,20 @@ pub struct RawDenied {
     /// Key identifiers.
     pub kid: Vec<String>,
     /// Subject to Unix time: tokens issued before it are refused.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, u64>", extend("default" = {})))]
     pub sub_issued_before: Named<u64>,
 }
 
 fields!(RawDenied { jti, sub, kid, sub_issued_before });
 
-/// Section `revocation.endpoint`.
+/// Section revocation.endpoint.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawEndpoint {
     /// The path, without parameters.
     pub path: String,
-    /// What revoking another subject's tokens needs.
+    /// The permissions needed to revoke another subject's tokens.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub required_permissions: Vec<String>,
 }

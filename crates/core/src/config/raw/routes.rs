@@ -16,36 +16,36 @@ use schemars::JsonSchema;
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 #[cfg_attr(feature = "schema", schemars(extend("required" = ["path"])))]
 pub struct RawRoute {
-    /// For logs, metrics and filter state; the path where absent.
+    /// The name in logs, metrics and filter state; default: the path.
     pub name: Option<String>,
-    /// Literal segments, `{name}` for one segment, `{*name}` for the rest.
+    /// Literal segments, {name} for one segment, {*name} for the rest.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub path: Option<String>,
-    /// Hosts the route is for, such as "api.example.com" or "*.example.org"; absent = any.
+    /// Hosts of the route, such as "api.example.com" or "*.example.org"; absent = any.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub hosts: Option<Vec<String>>,
-    /// Absent = all of `request.allowed_methods`.
+    /// Methods of the route; absent = all of request.allowed_methods.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub methods: Option<Vec<String>>,
     /// Who may use it.
     pub access: Access,
-    /// The caller needs all of them.
+    /// Permissions, all of which the caller needs.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub required_permissions: Option<Vec<String>>,
-    /// The caller needs one of them.
+    /// Permissions, one of which the caller needs.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub any_permissions: Option<Vec<String>>,
     /// Path parameter to claim: they must be equal.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, String>", extend("default" = {})))]
     pub bind: Named<String>,
-    /// In place of `request.content_types`.
+    /// Overrides request.content_types.
     pub content_types: Option<Vec<String>>,
-    /// In place of `request.max_request_size_bytes`.
+    /// Overrides request.max_request_size_bytes.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_request_size_bytes: Option<u64>,
-    /// Limits of this route, beside the ones for all.
+    /// Limits of this route, in addition to the global ones.
     pub rate_limits: Vec<RawLimit>,
-    /// In place of the whole configuration's mode.
+    /// Overrides the mode of the configuration.
     pub mode: Option<Mode>,
 }
 

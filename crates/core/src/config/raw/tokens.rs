@@ -1,4 +1,4 @@
-//! Sections `tokens`, but for its keys, and `roles`.
+//! Sections `tokens` (without its keys) and `roles`.
 
 use serde_json::Value;
 
@@ -11,13 +11,13 @@ use crate::policy::TooOld;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-/// Section `tokens`.
+/// Section tokens.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 #[cfg_attr(feature = "schema", schemars(extend("required" = ["keys"])))]
 pub struct RawTokens {
-    /// At least one key; two at a time while rotating.
+    /// The keys that tokens are verified with: at least one, two during a rotation.
     #[cfg_attr(feature = "schema", schemars(required, length(min = 1)))]
     pub keys: Vec<RawKey>,
     /// Where a request may carry its token.
@@ -25,18 +25,18 @@ pub struct RawTokens {
     pub sources: Vec<RawSource>,
     /// Claims that every token must have.
     pub required_claims: Vec<String>,
-    /// Accepted `iss` values; empty = not checked.
+    /// Accepted iss values; empty = not checked.
     pub issuers: Vec<String>,
-    /// Accepted `aud` values; empty = not checked.
+    /// Accepted aud values; empty = not checked.
     pub audiences: Vec<String>,
-    /// Tolerance for `exp` and `nbf`, seconds.
+    /// Tolerance for exp and nbf, seconds.
     pub clock_skew_seconds: u64,
-    /// Age by `iat` from which a token is too old, hours.
+    /// The age by iat above which a token is too old, hours.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_token_age_hours: u64,
     /// "warn" lets a token that is too old pass, "reject" refuses it.
     pub token_too_old: TooOld,
-    /// Longer tokens are refused unread, bytes.
+    /// The longest token, bytes; longer ones are refused unread.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_token_bytes: u64,
     /// The claim with the permissions; dots go into objects.
@@ -85,7 +85,7 @@ names!(TooOld { "warn" => Warn, "reject" => Reject });
 
 names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => ScopeToken });
 
-/// One place of a token: exactly one of `header`, `cookie`, `query`.
+/// One source of tokens: exactly one of header, cookie, query.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -102,7 +102,7 @@ pub struct RawSource {
 
 fields!(RawSource { header, scheme, cookie, query });
 
-/// Section `roles`.
+/// Section roles.
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -110,7 +110,7 @@ pub struct RawRoles {
     /// The claim with the roles; dots go into objects.
     pub claim: String,
     /// Role to permissions.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>", extend("default" = {})))]
     pub grants: Named<Vec<String>>,
 }
 

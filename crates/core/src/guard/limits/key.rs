@@ -1,4 +1,4 @@
-//! Whom does a limit count a request as, and how much does it admit them?
+//! Under which key does a limit count a request, and how many requests does it admit for that key?
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::policy::{KeyPart, LimitRule, MaxRequests};
 use crate::seed::Digest;
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// Adds a limit's key to the digest. A tag stands with each part: "no subject" is nobody's subject.
+    /// Adds a limit's key to the digest. Each part has a tag, so that a missing subject differs from every subject.
     pub(super) fn add_key(
         &self,
         digest: &mut Digest,
@@ -44,7 +44,7 @@ impl<H: Host> Visit<'_, '_, H> {
     }
 }
 
-/// How much the limit admits this caller.
+/// The limit's quota for this caller.
 pub(super) fn quota(rule: &LimitRule, caller: Option<&Caller>) -> Quota {
     let max_requests = match &rule.max_requests {
         MaxRequests::Fixed(number) => *number,
@@ -57,7 +57,7 @@ pub(super) fn quota(rule: &LimitRule, caller: Option<&Caller>) -> Quota {
     Quota { max_requests, window_seconds: rule.window_seconds, warn_at_percent: rule.warn_at_percent }
 }
 
-/// Callers without an IP address (a Unix socket) are counted as one.
+/// Adds the client's address. All callers without an IP address (on a Unix socket) are counted as one.
 pub(super) fn add_address(digest: &mut Digest, address: Option<IpAddr>) {
     match address {
         Some(IpAddr::V4(address)) => digest.add_tagged(tag::CLIENT_IP, &address.octets()),
@@ -66,7 +66,7 @@ pub(super) fn add_address(digest: &mut Digest, address: Option<IpAddr>) {
     }
 }
 
-/// What tells the parts of keys apart.
+/// Tags that distinguish the parts of keys.
 mod tag {
     pub(super) const CLIENT_IP: u8 = 1;
     pub(super) const SUBJECT: u8 = 2;
