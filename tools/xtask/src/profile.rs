@@ -30,7 +30,7 @@ const SECRET: &[u8] = b"a-secret-of-forty-bytes-for-the-profile!";
 /// The same requests run under each policy. The policies differ in the source of the client's address, and in whether
 /// responses have headers about limits.
 const POLICIES: [&str; 3] = [
-    r#""forward": {"permissions_header": null}, "replies": {"rate_limit_headers": "none"}"#,
+    r#""mode": "enforce""#,
     r#""forward": {"permissions_header": null}, "replies": {"rate_limit_headers": "none"}, "client_ip": {"from": "x-envoy-external-address"}"#,
     r#""revocation": {"endpoint": {"path": "/auth/revoke", "required_permissions": ["tokens:revoke"]}}"#,
 ];
