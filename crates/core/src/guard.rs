@@ -5,16 +5,16 @@
 //! they need as arguments: the request, this worker's memory, the host's shared cells and the time. They decide and
 //! spend; [`crate::effect`] turns the decision into what the client and the upstream see.
 //!
-//! A new step is a line in `Visit::take_steps`, a [`Stage`], and a file beside this one that takes values and returns
+//! A new step is a line in `Line::run`, a [`crate::verdict::Stage`], and a file beside this one that takes values and returns
 //! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
 
 mod authenticate;
 mod client_address;
 mod form;
 mod limits;
+mod line;
 mod memory;
 mod permit;
-mod report;
 mod revoke;
 mod suspend;
 
@@ -24,14 +24,15 @@ use std::rc::Rc;
 
 use crate::denial::Denial;
 use crate::host::Host;
-use crate::policy::{Access, Mode, Policy};
+use crate::policy::{Mode, Policy};
 use crate::request::Request;
 use crate::request::owned::OwnedRequest;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Grant, Stage, State, Trail, Verdict};
+use crate::verdict::{BodyPlan, Decision, Destination, Grant, Trail, Verdict};
 
 pub use authenticate::Caller;
 use form::Form;
+use line::{Line, Stop};
 pub use memory::Memory;
 pub use revoke::Revoked;
 pub use suspend::{Answer, Question, Suspended};
@@ -62,21 +63,6 @@ struct Visit<'v, 'r, H> {
     kept: Option<Rc<OwnedRequest>>,
 }
 
-/// What was found so far.
-#[derive(Debug, Default)]
-struct Progress {
-    trail: Trail,
-    reported: Option<Denial>,
-    /// The answer that the token step waited for. If there is one, the steps before it have been taken.
-    answer: Option<Answer>,
-}
-
-/// Why the line of steps stops early.
-enum Stop {
-    Refuse(Stage, Denial),
-    Ask(Question),
-}
-
 impl Guard {
     /// A guard for `policy`.
     pub fn new(policy: Policy) -> Self {
@@ -97,7 +83,7 @@ impl Guard {
         now: UnixNanos,
     ) -> Step {
         let visit = Visit { policy: &self.policy, request, host, now, address: OnceCell::new(), kept: None };
-        visit.judge(memory, Progress::default())
+        visit.judge(memory, Trail::default(), None, None)
     }
 
     /// Continues with a request for which a step had asked a question. What earlier steps spent is not spent again;
@@ -121,7 +107,7 @@ impl Guard {
             address,
             kept: Some(Rc::clone(&kept)),
         };
-        visit.judge(memory, Progress { trail, reported, answer: Some(answer) })
+        visit.judge(memory, trail, reported, Some(answer))
     }
 
     /// Judges a request without asking anybody: as [`Self::begin`], with [`Answer::Unavailable`] to every question.
@@ -150,60 +136,34 @@ impl Guard {
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    fn judge(self, memory: &mut Memory, mut progress: Progress) -> Step {
+    /// Takes the steps, and says what came of them. `answer`: the one that a step waited for.
+    fn judge(
+        self,
+        memory: &mut Memory,
+        trail: Trail,
+        reported: Option<Denial>,
+        answer: Option<Answer>,
+    ) -> Step {
         let form = self.check_form(memory);
-        let refused = match self.take_steps(memory, &form, &mut progress) {
-            Ok(()) => None,
-            Err(Stop::Ask(question)) => {
-                let request = self.kept.clone().unwrap_or_else(|| Rc::new(self.request.to_owned()));
-                let Progress { mut trail, reported, .. } = progress;
-                trail.address = self.address.into_inner();
-                let max_body_bytes = form.max_body_bytes();
-                return Step::Ask(question, Suspended { request, trail, reported, max_body_bytes });
-            }
-            Err(Stop::Refuse(stage, denial)) => self.settle(memory, &form, &mut progress, stage, denial),
+        let mut line = Line { visit: &self, form: &form, memory, trail, reported };
+        let stop = line.run(answer).err();
+        let (refused, question) = match stop {
+            None => (None, None),
+            Some(Stop::Refuse(stage, denial)) => (line.settle(stage, denial), None),
+            Some(Stop::Ask(question)) => (None, Some(question)),
         };
-        let Progress { mut trail, reported, .. } = progress;
-        trail.address = self.address.into_inner();
+        let Line { mut trail, reported, .. } = line;
+        trail.address = self.address.get().copied();
+        if let Some(question) = question {
+            let max_body_bytes = form.max_body_bytes();
+            let request = self.kept.unwrap_or_else(|| Rc::new(self.request.to_owned()));
+            return Step::Ask(question, Suspended { request, trail, reported, max_body_bytes });
+        }
         let decision = match refused {
             Some(denial) => Decision::Refuse(denial),
             None => Decision::Admit(form.grant(&trail, reported.is_some())),
         };
         Step::Done(Verdict { decision, reported, trail })
-    }
-
-    /// Takes the steps in their order. Each may stop the line.
-    fn take_steps(&self, memory: &mut Memory, form: &Form<'_>, progress: &mut Progress) -> Result<(), Stop> {
-        let asked = progress.answer.is_some();
-        if !asked {
-            progress.trail.form = form.facts;
-            if let Some(faults) = &form.faults {
-                return Err(Stop::Refuse(Stage::Form, Denial::Form(faults.clone())));
-            }
-            progress.trail.note(Stage::Form, State::Passed);
-            self.early_limits(memory, form, progress)?;
-        }
-        if form.facts.access == Access::Public {
-            for stage in [Stage::Token, Stage::Revocation, Stage::Permission] {
-                progress.trail.note(stage, State::Skipped);
-            }
-            return self.late_limits(memory, form, None, progress);
-        }
-        let caller = self.authenticate(memory, form, progress, !asked)?;
-        self.late_limits(memory, form, Some(&caller), progress)?;
-        self.permit(form, &caller).map_err(|denial| Stop::Refuse(Stage::Permission, denial))?;
-        progress.trail.note(Stage::Permission, State::Passed);
-        Ok(())
-    }
-
-    /// Whether a refusal is carried out. It is in enforce mode, which the revocation endpoint always has. Our own
-    /// faults are carried out in any mode.
-    fn is_carried_out(&self, form: &Form<'_>, denial: &Denial) -> bool {
-        if let Denial::Fault(_) = denial {
-            return true;
-        }
-        let own_mode = denial.over_limit().and_then(|over| self.policy.limit(over.limit?)?.mode);
-        own_mode.unwrap_or(form.facts.mode) == Mode::Enforce
     }
 }
 

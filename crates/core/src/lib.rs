@@ -31,7 +31,7 @@
 //! # Where to start, and where to add a check
 //!
 //! A request enters at [`exchange::Exchange::on_request_headers`] and is judged in [`guard::Guard::begin`];
-//! `Exchange::carry_out` carries out the decision. A new check is a line in `Visit::take_steps` (guard.rs), a file
+//! `Exchange::carry_out` carries out the decision. A new check is a line in `Line::run` (guard/line.rs), a file
 //! beside `guard/permit.rs` that takes values and returns values, a variant of [`denial::Denial`] with its
 //! [`code::Code`], and its words in `effect/words.rs`. The compiler points at every `match` that has to handle it.
 //!

@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::form::Form;
-use super::{Memory, Progress, Question, Stop, Visit};
+use super::{Memory, Visit};
 use crate::denial::Denial;
 use crate::host::Host;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Marks, Revision, Revocations};
 use crate::time::UnixNanos;
 use crate::token::{TokenFault, Verified};
-use crate::verdict::{Stage, State, TokenFacts};
+use crate::verdict::{Stage, TokenFacts};
 
 /// A caller whose token verified.
 #[derive(Debug)]
@@ -32,63 +32,22 @@ fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bo
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// The caller, if the request has exactly one token, which verifies and is not revoked. `may_ask`: whether to ask
-    /// for newer keys if the token's key is unknown.
-    pub(super) fn authenticate(
-        &self,
-        memory: &mut Memory,
-        form: &Form<'_>,
-        progress: &mut Progress,
-        may_ask: bool,
-    ) -> Result<Rc<Caller>, Stop> {
-        let token = match credential::find(&self.policy.sources, self.request, form.target.query()) {
-            Presented::Nothing => return Err(Stop::Refuse(Stage::Token, Denial::TokenMissing)),
-            Presented::Ambiguous => return Err(Stop::Refuse(Stage::Token, Denial::CredentialsAmbiguous)),
-            Presented::Token(token) => token,
-        };
-        let (facts, refusal) = self.judge_token(memory, token);
-        let caller = facts.caller.clone();
-        note(progress, facts);
-        match refusal {
-            None => caller.ok_or(Stop::Refuse(Stage::Token, Denial::TokenMissing)),
-            Some((_, Denial::Token(TokenFault::KeyUnknown))) if may_ask && self.policy.asks_for_keys => {
-                Err(Stop::Ask(Question::Keys))
-            }
-            Some((stage, denial)) => {
-                if let Denial::Token(_) | Denial::TokenRevoked = denial {
-                    self.record_failure(memory).map_err(|fault| Stop::Refuse(stage, fault.into()))?;
-                }
-                Err(Stop::Refuse(stage, denial))
-            }
-        }
-    }
-
-    /// Identifies the caller of a request that passes in any case, unless its token has been judged already.
-    pub(super) fn identify(
-        &self,
-        memory: &mut Memory,
-        form: &Form<'_>,
-        progress: &mut Progress,
-    ) -> Result<(), Stop> {
-        if progress.trail.token.is_some() {
-            return Ok(());
-        }
+    /// The one credential of the request; `None` if it has none.
+    pub(super) fn credential<'a>(&'a self, form: &'a Form<'_>) -> Result<Option<&'a [u8]>, Denial> {
         match credential::find(&self.policy.sources, self.request, form.target.query()) {
-            Presented::Nothing | Presented::Ambiguous => Ok(()),
-            Presented::Token(token) => {
-                let (facts, refusal) = self.judge_token(memory, token);
-                note(progress, facts);
-                match refusal {
-                    Some((stage, denial @ Denial::Fault(_))) => Err(Stop::Refuse(stage, denial)),
-                    Some(_) | None => Ok(()),
-                }
-            }
+            Presented::Nothing => Ok(None),
+            Presented::Ambiguous => Err(Denial::CredentialsAmbiguous),
+            Presented::Token(token) => Ok(Some(token)),
         }
     }
 
     /// Judges one token: is it genuine, is it within its times, and has it not been revoked? The facts hold everything
     /// found before a refusal.
-    fn judge_token(&self, memory: &mut Memory, token: &[u8]) -> (TokenFacts, Option<(Stage, Denial)>) {
+    pub(super) fn judge_token(
+        &self,
+        memory: &mut Memory,
+        token: &[u8],
+    ) -> (TokenFacts, Option<(Stage, Denial)>) {
         let mut facts = TokenFacts::default();
         let caller = match self.remembered(memory, token) {
             Some(caller) => {
@@ -139,14 +98,4 @@ impl<H: Host> Visit<'_, '_, H> {
         caller.checked.set(revision);
         Ok(())
     }
-}
-
-fn note(progress: &mut Progress, facts: TokenFacts) {
-    if facts.caller.is_some() {
-        progress.trail.note(Stage::Token, State::Passed);
-    }
-    if facts.is_alive {
-        progress.trail.note(Stage::Revocation, State::Passed);
-    }
-    progress.trail.token = Some(facts);
 }

@@ -8,14 +8,14 @@ use smallvec::{SmallVec, smallvec};
 
 use super::client_address::client_address;
 use super::form::Form;
-use super::{Caller, Memory, Progress, Stop, Visit};
+use super::{Caller, Memory, Visit};
 use crate::cells::CellFault;
 use crate::denial::{Denial, OverLimit};
 use crate::host::Host;
 use crate::index::LimitIndex;
 use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
-use crate::policy::{AUTH_FAILURES, Access, Mode};
-use crate::verdict::{Judged, Stage, State};
+use crate::policy::{AUTH_FAILURES, Mode};
+use crate::verdict::{Judged, Stage};
 use key::{add_address, quota};
 
 /// A selection of the limits that apply.
@@ -31,103 +31,57 @@ pub(super) enum Which {
     Enforcing,
 }
 
+/// The refusals of limits that were judged together.
+pub(super) struct Refusals {
+    /// Of the limits that enforce, that of the one that takes longest: whoever waits that long is admitted by all.
+    pub(super) enforced: Option<Denial>,
+    /// The first of a limit in report mode.
+    pub(super) reported: Option<Denial>,
+}
+
 impl<H: Host> Visit<'_, '_, H> {
-    /// Judges and spends the limits that need no token, before any cryptography. First checks whether this address has
-    /// failed to authenticate too often.
-    pub(super) fn early_limits(
-        &self,
-        memory: &mut Memory,
-        form: &Form<'_>,
-        progress: &mut Progress,
-    ) -> Result<(), Stop> {
-        if form.facts.access != Access::Public
-            && let Some(charge) = self.failures_charge(&memory.failures)
-        {
-            progress.trail.failures_judged = true;
-            let outcome = memory
-                .limiter
-                .peek(self.host.cells(), &charge, self.now)
-                .map_err(|fault| Stop::Refuse(Stage::EarlyLimits, fault.into()))?;
-            if !outcome.admits() {
-                let over = over(None, AUTH_FAILURES, charge.quota, outcome);
-                return Err(Stop::Refuse(Stage::EarlyLimits, Denial::AuthFailuresLimited(over)));
-            }
-            progress.trail.note(Stage::EarlyLimits, State::Passed);
-        }
-        self.limits_of_mode(memory, form, None, Stage::EarlyLimits, progress)
+    /// Whether failed authentications are limited.
+    pub(super) fn limits_auth_failures(&self) -> bool {
+        self.policy.auth_failures.is_some()
     }
 
-    /// Judges the limits that need the token together, and spends them only if all admit.
-    pub(super) fn late_limits(
-        &self,
-        memory: &mut Memory,
-        form: &Form<'_>,
-        caller: Option<&Caller>,
-        progress: &mut Progress,
-    ) -> Result<(), Stop> {
-        self.limits_of_mode(memory, form, caller, Stage::LateLimits, progress)
+    /// Refuses an address that has failed to authenticate too often. Spends nothing.
+    pub(super) fn judge_auth_failures(&self, memory: &Memory) -> Result<(), Denial> {
+        let Some(charge) = self.failures_charge(&memory.failures) else { return Ok(()) };
+        let outcome = memory.limiter.peek(self.host.cells(), &charge, self.now)?;
+        if outcome.admits() {
+            return Ok(());
+        }
+        Err(Denial::AuthFailuresLimited(over(None, AUTH_FAILURES, charge.quota, outcome)))
     }
 
     /// Counts a failed authentication of this address.
-    pub(super) fn record_failure(&self, memory: &mut Memory) -> Result<(), CellFault> {
+    pub(super) fn record_auth_failure(&self, memory: &mut Memory) -> Result<(), CellFault> {
         match self.failures_charge(&memory.failures) {
             None => Ok(()),
             Some(charge) => memory.limiter.record(self.host.cells(), &charge, self.now).map(drop),
         }
     }
 
-    fn limits_of_mode(
+    /// The limits that apply in a step, except those `judged` already.
+    pub(super) fn choose_limits(
         &self,
-        memory: &mut Memory,
         form: &Form<'_>,
-        caller: Option<&Caller>,
-        stage: Stage,
-        progress: &mut Progress,
-    ) -> Result<(), Stop> {
-        if progress.trail.state(stage) == State::NotReached {
-            progress.trail.note(stage, State::Skipped);
-        }
-        if form.facts.mode == Mode::Enforce {
-            return self.limits(memory, form, caller, stage, Which::All, progress);
-        }
-        // Limits with their own mode come first, because in report mode the others cannot stop the request.
-        self.limits(memory, form, caller, stage, Which::OfOwnMode, progress)?;
-        self.limits(memory, form, caller, stage, Which::OfRoutesMode, progress)
-    }
-
-    /// Judges the chosen limits of a step, except those judged already, and notes the outcomes.
-    pub(super) fn limits(
-        &self,
-        memory: &mut Memory,
-        form: &Form<'_>,
-        caller: Option<&Caller>,
         stage: Stage,
         which: Which,
-        progress: &mut Progress,
-    ) -> Result<(), Stop> {
-        let trail = &mut progress.trail;
+        judged: &[Judged],
+    ) -> SmallVec<[LimitIndex; 2]> {
         let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
         let is_chosen = |limit: &LimitIndex| {
             self.policy.limit(*limit).is_some_and(|rule| {
                 rule.needs_token == (stage == Stage::LateLimits) && which.includes(rule.mode)
-            }) && !trail.limits.iter().any(|judged| judged.limit == *limit)
+            }) && !judged.iter().any(|judged| judged.limit == *limit)
         };
-        let chosen: SmallVec<[LimitIndex; 2]> =
-            self.policy.limits_for_all.iter().chain(of_route).copied().filter(is_chosen).collect();
-        if chosen.is_empty() {
-            return Ok(());
-        }
-        let judged = self
-            .judge_limits(memory, form, caller, stage, &chosen)
-            .map_err(|fault| Stop::Refuse(stage, fault.into()))?;
-        trail.note(stage, State::Passed);
-        let all_admit = judged.iter().all(|judged| judged.outcome.admits());
-        trail.limits.extend(judged.iter().copied());
-        if all_admit { Ok(()) } else { self.refuse(stage, &judged, progress) }
+        self.policy.limits_for_all.iter().chain(of_route).copied().filter(is_chosen).collect()
     }
 
     /// Judges limits together, and spends them if all admit.
-    fn judge_limits(
+    pub(super) fn judge_limits(
         &self,
         memory: &mut Memory,
         form: &Form<'_>,
@@ -153,25 +107,21 @@ impl<H: Host> Visit<'_, '_, H> {
             .collect())
     }
 
-    /// The refusal, if a limit that enforces is among those that do not admit; one in report mode is only reported. Of
-    /// several the one counts that takes longest: whoever waits that long is admitted by all.
+    /// What those of the limits say that do not admit.
     #[cold]
-    fn refuse(&self, stage: Stage, judged: &[Judged], progress: &mut Progress) -> Result<(), Stop> {
-        let mut refused: Option<OverLimit> = None;
+    pub(super) fn refusals(&self, judged: &[Judged]) -> Refusals {
+        let (mut enforced, mut reported) = (None, None);
         for judged in judged.iter().filter(|judged| !judged.outcome.admits()) {
             let Some(rule) = self.policy.limit(judged.limit) else { continue };
             let over = over(Some(judged.limit), &rule.name, judged.quota, judged.outcome);
+            let seconds = |over: &OverLimit| over.retry_after_seconds;
             if !rule.is_enforced() {
-                progress.trail.note(stage, State::Reported);
-                progress.reported.get_or_insert(Denial::RateLimited(over));
-            } else if refused
-                .as_ref()
-                .is_none_or(|refused| refused.retry_after_seconds < over.retry_after_seconds)
-            {
-                refused = Some(over);
+                reported.get_or_insert(over);
+            } else if enforced.as_ref().is_none_or(|longest| seconds(longest) < seconds(&over)) {
+                enforced = Some(over);
             }
         }
-        refused.map_or(Ok(()), |over| Err(Stop::Refuse(stage, Denial::RateLimited(over))))
+        Refusals { enforced: enforced.map(Denial::RateLimited), reported: reported.map(Denial::RateLimited) }
     }
 
     /// What a limit charges for this request.

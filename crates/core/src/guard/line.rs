@@ -1,0 +1,206 @@
+//! The line of steps that a request goes through. The steps take values and return values; this is the one place that
+//! puts what they found into the [`Trail`].
+
+use std::rc::Rc;
+
+use super::form::Form;
+use super::limits::Which;
+use super::{Answer, Caller, Memory, Question, Visit};
+use crate::denial::Denial;
+use crate::host::Host;
+use crate::policy::{Access, Mode};
+use crate::token::TokenFault;
+use crate::verdict::{Stage, State, TokenFacts, Trail};
+
+/// One request on its way through the steps.
+pub(super) struct Line<'l, 'v, 'r, H> {
+    pub(super) visit: &'l Visit<'v, 'r, H>,
+    pub(super) form: &'l Form<'v>,
+    pub(super) memory: &'l mut Memory,
+    pub(super) trail: Trail,
+    /// The first refusal that was not carried out.
+    pub(super) reported: Option<Denial>,
+}
+
+/// Why the line of steps stops early.
+pub(super) enum Stop {
+    Refuse(Stage, Denial),
+    Ask(Question),
+}
+
+impl<H: Host> Line<'_, '_, '_, H> {
+    /// Takes the steps in their order. Each may stop the request. `answer`: the one that the token step waited for; the
+    /// steps before it have been taken then.
+    pub(super) fn run(&mut self, answer: Option<Answer>) -> Result<(), Stop> {
+        if answer.is_none() {
+            self.form()?;
+            self.auth_failures()?;
+            self.limits_of_mode(None, Stage::EarlyLimits)?;
+        }
+        if self.form.facts.access == Access::Public {
+            for stage in [Stage::Token, Stage::Revocation, Stage::Permission] {
+                self.trail.note(stage, State::Skipped);
+            }
+            return self.limits_of_mode(None, Stage::LateLimits);
+        }
+        let caller = self.authenticate(answer.is_none())?;
+        self.limits_of_mode(Some(&caller), Stage::LateLimits)?;
+        self.permit(&caller)
+    }
+
+    /// Carries out or reports a refusal. Returns the denial that is carried out, if any. The first refusal is the one
+    /// reported, because it is what the client would have been told.
+    pub(super) fn settle(&mut self, stage: Stage, denial: Denial) -> Option<Denial> {
+        if let Some(denial) = self.carry_out(stage, denial) {
+            return Some(denial);
+        }
+        match self.pass_reported() {
+            Err(Stop::Refuse(stage, denial)) => self.carry_out(stage, denial),
+            Ok(()) | Err(Stop::Ask(_)) => None,
+        }
+    }
+
+    /// Takes the steps that a passing request still needs: the upstream is told who sent it, and enforcing limits count
+    /// it. Nothing else is spent, because a refusal would not have spent it either.
+    fn pass_reported(&mut self) -> Result<(), Stop> {
+        self.limits(None, Stage::EarlyLimits, Which::Enforcing)?;
+        if self.form.facts.access != Access::Public {
+            self.identify()?;
+        }
+        let identity = self.trail.identity().cloned();
+        self.limits(identity.as_deref(), Stage::LateLimits, Which::Enforcing)
+    }
+
+    /// The denial, if its mode is to enforce; otherwise it is noted as reported. Our own faults are carried out in any
+    /// mode, and so is what the revocation endpoint refuses, whose mode is always to enforce.
+    fn carry_out(&mut self, stage: Stage, denial: Denial) -> Option<Denial> {
+        let policy = self.visit.policy;
+        let own_mode = denial.over_limit().and_then(|over| policy.limit(over.limit?)?.mode);
+        let is_fault = matches!(denial, Denial::Fault(_));
+        if is_fault || own_mode.unwrap_or(self.form.facts.mode) == Mode::Enforce {
+            self.trail.note(stage, State::Refused);
+            return Some(denial);
+        }
+        self.trail.note(stage, State::Reported);
+        self.reported.get_or_insert(denial);
+        None
+    }
+
+    fn form(&mut self) -> Result<(), Stop> {
+        self.trail.form = self.form.facts;
+        match &self.form.faults {
+            Some(faults) => Err(Stop::Refuse(Stage::Form, Denial::Form(faults.clone()))),
+            None => {
+                self.trail.note(Stage::Form, State::Passed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks whether this address has failed to authenticate too often.
+    fn auth_failures(&mut self) -> Result<(), Stop> {
+        if self.form.facts.access == Access::Public || !self.visit.limits_auth_failures() {
+            return Ok(());
+        }
+        self.trail.failures_judged = true;
+        match self.visit.judge_auth_failures(self.memory) {
+            Ok(()) => {
+                self.trail.note(Stage::EarlyLimits, State::Passed);
+                Ok(())
+            }
+            Err(denial) => Err(Stop::Refuse(Stage::EarlyLimits, denial)),
+        }
+    }
+
+    /// Judges the limits of a step.
+    fn limits_of_mode(&mut self, caller: Option<&Caller>, stage: Stage) -> Result<(), Stop> {
+        if self.trail.state(stage) == State::NotReached {
+            self.trail.note(stage, State::Skipped);
+        }
+        if self.form.facts.mode == Mode::Enforce {
+            return self.limits(caller, stage, Which::All);
+        }
+        // Limits with their own mode come first, because in report mode the others cannot stop the request.
+        self.limits(caller, stage, Which::OfOwnMode)?;
+        self.limits(caller, stage, Which::OfRoutesMode)
+    }
+
+    /// Judges the chosen limits of a step, except those judged already.
+    fn limits(&mut self, caller: Option<&Caller>, stage: Stage, which: Which) -> Result<(), Stop> {
+        let chosen = self.visit.choose_limits(self.form, stage, which, &self.trail.limits);
+        if chosen.is_empty() {
+            return Ok(());
+        }
+        let judged = self
+            .visit
+            .judge_limits(self.memory, self.form, caller, stage, &chosen)
+            .map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+        self.trail.note(stage, State::Passed);
+        let all_admit = judged.iter().all(|judged| judged.outcome.admits());
+        self.trail.limits.extend(judged.iter().copied());
+        if all_admit {
+            return Ok(());
+        }
+        let refusals = self.visit.refusals(&judged);
+        if let Some(denial) = refusals.reported {
+            self.trail.note(stage, State::Reported);
+            self.reported.get_or_insert(denial);
+        }
+        refusals.enforced.map_or(Ok(()), |denial| Err(Stop::Refuse(stage, denial)))
+    }
+
+    /// The caller, if the request has exactly one token, which verifies and is not revoked. `may_ask`: whether to ask
+    /// for newer keys if the token's key is unknown.
+    fn authenticate(&mut self, may_ask: bool) -> Result<Rc<Caller>, Stop> {
+        let refuse = |denial| Stop::Refuse(Stage::Token, denial);
+        let token = self.visit.credential(self.form).map_err(refuse)?.ok_or(refuse(Denial::TokenMissing))?;
+        let (facts, refusal) = self.visit.judge_token(self.memory, token);
+        let caller = facts.caller.clone();
+        self.note_token(facts);
+        match refusal {
+            None => caller.ok_or(refuse(Denial::TokenMissing)),
+            Some((_, Denial::Token(TokenFault::KeyUnknown)))
+                if may_ask && self.visit.policy.asks_for_keys =>
+            {
+                Err(Stop::Ask(Question::Keys))
+            }
+            Some((stage, denial)) => {
+                if let Denial::Token(_) | Denial::TokenRevoked = denial {
+                    let recorded = self.visit.record_auth_failure(self.memory);
+                    recorded.map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+                }
+                Err(Stop::Refuse(stage, denial))
+            }
+        }
+    }
+
+    /// Identifies the caller of a request that passes in any case, unless its token has been judged already.
+    fn identify(&mut self) -> Result<(), Stop> {
+        if self.trail.token.is_some() {
+            return Ok(());
+        }
+        let Ok(Some(token)) = self.visit.credential(self.form) else { return Ok(()) };
+        let (facts, refusal) = self.visit.judge_token(self.memory, token);
+        self.note_token(facts);
+        match refusal {
+            Some((stage, denial @ Denial::Fault(_))) => Err(Stop::Refuse(stage, denial)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn note_token(&mut self, facts: TokenFacts) {
+        if facts.caller.is_some() {
+            self.trail.note(Stage::Token, State::Passed);
+        }
+        if facts.is_alive {
+            self.trail.note(Stage::Revocation, State::Passed);
+        }
+        self.trail.token = Some(facts);
+    }
+
+    fn permit(&mut self, caller: &Caller) -> Result<(), Stop> {
+        self.visit.permit(self.form, caller).map_err(|denial| Stop::Refuse(Stage::Permission, denial))?;
+        self.trail.note(Stage::Permission, State::Passed);
+        Ok(())
+    }
+}
