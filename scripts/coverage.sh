@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Line coverage of the core by the tests that need no Envoy (what talks to Envoy is tested as a module, out of reach of
-# this count). Needs the toolchain's own llvm-tools, which read what its compiler writes.
+# Line coverage of the core by the tests that need no Envoy (the adapter is tested as a module, which this
+# does not count). Needs the toolchain's own llvm-tools, which match its compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin="$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin"
@@ -14,7 +14,7 @@ work=$(cd "$work" && pwd)
 export RUSTFLAGS="-C instrument-coverage" CARGO_TARGET_DIR="$work/build" LLVM_PROFILE_FILE="$work/raw/%p-%m.profraw"
 log=$work/log
 cargo test --package api-guard-core --package api-guard --lib --test model --test limit --test config --test vectors --test decisions --test guard >"$log" 2>&1 || { tail -n 60 "$log" >&2; exit 1; }
-# Who starts the command with an empty environment makes it write where it stands; the command is not counted here.
+# A command that a test starts with an empty environment would write its profile here; it is not counted.
 find . -maxdepth 1 -name 'default_*.profraw' -delete
 objects=()
 while IFS= read -r object; do objects+=(--object "$object"); done < <(sed -n 's/^ *Running .*(\(.*\))$/\1/p' "$log")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds what is built in, and what only the fuzzers and the benchmarks are built with, to deny.toml.
+# Checks all dependencies against deny.toml, including those of the fuzzers and the benchmarks only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 database=https://github.com/RustSec/advisory-db

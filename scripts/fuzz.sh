@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for SECONDS_EACH seconds from its committed corpus; ends with what each has executed.
-# Needs no other toolchain than the pinned one: coverage by the compiler's stable parts, and no sanitizer, as the core
-# has no unsafe code. What is found is kept in fuzz/artifacts, new inputs of the run in fuzz/fresh.
+# Runs every fuzz target for SECONDS_EACH seconds from its committed corpus, and prints how much each executed.
+# Needs only the pinned toolchain: coverage comes from the compiler's stable options, and no sanitizer is needed because
+# the core has no unsafe code. Failing inputs are kept in fuzz/artifacts, new inputs in fuzz/fresh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 each=${1:-60}

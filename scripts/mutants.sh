@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Changes the decision code in every way that .cargo/mutants.toml names, one at a time, and sees whether a test fails.
+# Changes the decision code in every way that .cargo/mutants.toml names, one at a time, and checks that a test fails.
 # Arguments go to cargo mutants. The mutants that no test catches are explained in tests/mutants.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,7 +7,7 @@ if ! cargo mutants --version >/dev/null 2>&1; then
 	echo "cargo-mutants is missing: installing it (some minutes)"
 	cargo install --quiet --locked cargo-mutants@27.1.0
 fi
-# Dependencies are kept for the next run; nobody reads a mutant's debug information, nor the smallest case that it fails.
+# Dependencies are kept for the next run; a mutant needs neither debug information nor a minimal failing case.
 export CARGO_TARGET_DIR=$PWD/target/mutants CARGO_PROFILE_DEV_DEBUG=0
 export PROPTEST_MAX_SHRINK_ITERS=0 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 export API_GUARD_VECTORS=${API_GUARD_VECTORS:-$PWD/../shared/vectors}
@@ -21,8 +21,8 @@ run() {
 }
 count() { wc -l <"target/mutants.out/$1.txt"; }
 
-# Most of the time goes into building, so there are three passes: the unit tests without the slow ones find most; what they
-# miss is judged by the tests of guard and limits, and what these miss by every test that needs no Envoy.
+# Most of the time goes into building, so there are three passes. The fast unit tests catch most mutants, the tests of guard
+# and limits catch some of the rest, and every test that needs no Envoy runs on what remains.
 slow=(sixty_thousand_revocations the_table_agrees_with_scoring a_hostile_path_visits nothing_promised_is_forgotten
 	memory_is_bounded newcomers_never_let)
 caught=0 unviable=0

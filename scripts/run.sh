@@ -15,7 +15,7 @@ mv "$config" "$config.yaml"
 config=$config.yaml
 envoy_pid=
 stop() {
-    # A second signal must not keep it from tidying up.
+    # A second signal must not interrupt the cleanup.
     trap - EXIT
     trap '' INT TERM
     [ -z "$envoy_pid" ] || { kill "$envoy_pid" 2>/dev/null || true; wait "$envoy_pid" 2>/dev/null || true; }

@@ -28,7 +28,7 @@ fn found(content: impl AsRef<[u8]>) -> Vec<(String, String, String, u64)> {
         .collect()
 }
 
-/// Rules and pointers alone.
+/// Only rules and pointers.
 fn rules(content: impl AsRef<[u8]>) -> Vec<(String, String)> {
     found(content).into_iter().map(|(_, rule, pointer, _)| (rule, pointer)).collect()
 }
@@ -165,7 +165,7 @@ fn what_is_legal_but_dangerous_in_a_configuration_is_warned_of() {
             "useless-limit",
             "/rate_limits/1/max_requests",
         ),
-        // What comes from one address comes from at least as many as from one subject there.
+        // One address sends at least as many requests as any single subject at that address.
         (
             json!({ "rate_limits": [limit("both", 9, 9, &["subject", "client_ip"]), limit("one", 9, 9, &["client_ip"])] }),
             "useless-limit",
@@ -368,7 +368,7 @@ fn a_struct_is_an_error_and_its_content_is_checked_all_the_same() {
 #[test]
 fn every_filter_of_a_file_is_checked() {
     let start = ENVOY.find("    - name: api\n").expect("the listener");
-    let end = ENVOY.find("    # The API that is guarded").expect("its end");
+    let end = ENVOY.find("    # The guarded API").expect("its end");
     let listener = &ENVOY[start..end];
     let twice = ENVOY.replacen(
         listener,

@@ -31,7 +31,7 @@ fn the_examples_are_what_emit_prints() {
     }
 }
 
-/// Lines of one text, comments and indentation aside, that the other has not.
+/// Lines of one text, without comments and indentation, that the other lacks.
 fn only_in<'a>(text: &'a str, other: &str) -> Vec<&'a str> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#') && !line.is_empty());
     lines.filter(|line| !other.lines().any(|known| known.trim() == *line)).collect()
@@ -135,7 +135,7 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
-/// The status of a GET, once there is somebody who answers.
+/// The status of a GET, as soon as the server answers.
 fn status(port: u16, path: &str, header: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n");

@@ -1,4 +1,4 @@
-//! The README's way from a configuration to an API that is guarded, step by step and to its end.
+//! The README's steps from a configuration to a guarded API, all of them.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -59,7 +59,7 @@ fn the_first_api_of_ones_own_is_guarded_as_the_readme_says() {
     assert!(said.contains("my own api\n"), "{said}");
 }
 
-/// Somebody who types waits by themselves.
+/// Waits, as a person who types the commands would.
 const WAIT: &str = r#"envoy=$!
 trap 'kill "$envoy"; wait "$envoy" || true' EXIT
 until curl -sf localhost:9901/ready >/dev/null; do kill -0 "$envoy"; sleep 0.1; done"#;

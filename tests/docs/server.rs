@@ -1,4 +1,4 @@
-//! An Envoy with the shipped `envoy.yaml`, but for the plugin's configuration and the ports.
+//! An Envoy with the shipped `envoy.yaml`, except for the plugin's configuration and the ports.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! How large a request may be, whether it says so or not.
+//! How large a request may be, with and without a declared size.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn a_declared_size_over_the_limit_is_refused_before_the_body() {
                 ),
             ],
         );
-        // What Envoy thinks of a length is its own affair, but nothing may come of it.
+        // Envoy may judge the length itself, but nothing may be forwarded.
         judge(
             envoy,
             &BOTH,

@@ -10,7 +10,7 @@ use crate::process::Envoy;
 use crate::setup::{Setup, policy};
 use crate::token::token;
 
-/// Everything on that reads something from a request.
+/// A policy with every feature that reads something from a request.
 fn envoy() -> &'static Envoy {
     static ENVOY: OnceLock<Envoy> = OnceLock::new();
     Envoy::shared(&ENVOY, || {
@@ -32,7 +32,7 @@ fn envoy() -> &'static Envoy {
     })
 }
 
-/// Headers that the module, Envoy or nobody reads.
+/// Headers that the module reads, that Envoy reads, and that nobody reads.
 const NAMES: [&str; 22] = [
     "authorization",
     "x-token",

@@ -1,4 +1,4 @@
-//! What the service behind Envoy hears: the verified identity, and nothing that a client made up.
+//! What the service behind Envoy is told: the verified identity, and nothing that a client invented.
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ fn envoy() -> &'static Envoy {
     })
 }
 
-/// All sources, and the token taken away.
+/// All sources, with the token removed.
 fn stripping() -> &'static Envoy {
     static ENVOY: OnceLock<Envoy> = OnceLock::new();
     Envoy::shared(&ENVOY, || {

@@ -18,7 +18,7 @@ use crate::token::{HEADER, base64url, now, payload, sign, sign_with, token};
 /// Rounds of every class before memory is looked at, and after.
 const WARM_ROUNDS: usize = 2;
 const ROUNDS: usize = 6;
-/// What memory may differ by, in KiB: Envoy's allocator keeps pages that it has had.
+/// How much memory may differ, KiB: Envoy's allocator keeps pages it has used.
 const SLACK_KIB: u64 = 12 * 1024;
 
 /// One class: where it stands, what is sent over which protocols, and the right answer.
@@ -50,7 +50,7 @@ pub(crate) fn guarded() -> Value {
     }))
 }
 
-/// Section 4: tokens.
+/// Tokens.
 fn tokens() -> Vec<(String, Ask, &'static str)> {
     let plain = payload(json!({})).to_string();
     let ask = |token: String| Ask::get("/x").token(&token);
@@ -113,7 +113,7 @@ fn tokens() -> Vec<(String, Ask, &'static str)> {
     rows.into_iter().map(|(name, ask, answer)| (format!("4 {name}"), ask, answer)).collect()
 }
 
-/// Another last character of the MAC that differs in the two bits that stand for nothing.
+/// The token with another last character of its MAC, which differs only in the two unused bits.
 fn respelt(token: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = token.split_at(token.len() - 1);
@@ -121,7 +121,7 @@ fn respelt(token: &str) -> String {
     format!("{rest}{}", &ALPHABET[value + 1..value + 2])
 }
 
-/// Sections 5 and 6: how tokens travel, headers and identity.
+/// How tokens travel; headers and identity.
 fn headers() -> Vec<(String, Ask, &'static str)> {
     let good = token(json!({}));
     let bearer = format!("Bearer {good}");
@@ -176,7 +176,7 @@ fn headers() -> Vec<(String, Ask, &'static str)> {
     rows.into_iter().map(|(name, ask, answer)| (name.to_owned(), ask, answer)).collect()
 }
 
-/// Section 7: paths and methods.
+/// Paths and methods.
 fn paths() -> Vec<(String, Ask, &'static str)> {
     let ambiguous = [
         "/public/%2e%2e/admin",
@@ -215,7 +215,7 @@ fn paths() -> Vec<(String, Ask, &'static str)> {
     rows
 }
 
-/// Section 8: bodies and content types; 9: replies that would repeat what was sent; 10: limits.
+/// Bodies and content types; replies that could repeat what was sent; limits.
 fn bodies() -> Vec<(String, Ask, &'static str)> {
     let good = token(json!({}));
     let post = || Ask::post("/x").token(&good);
@@ -287,7 +287,7 @@ fn bodies() -> Vec<(String, Ask, &'static str)> {
     rows.into_iter().map(|(name, ask, answer)| (name.to_owned(), ask, answer)).collect()
 }
 
-/// Only one protocol can say these.
+/// Requests that only one protocol can express.
 fn of_one_protocol() -> Vec<Class> {
     let class = |name: &str, protocol: &'static [Protocol; 1], ask: Ask, answer| Class {
         name: name.to_owned(),
@@ -326,14 +326,14 @@ fn of_one_protocol() -> Vec<Class> {
     ]
 }
 
-/// All classes. Tokens in them are good for an hour.
+/// All classes. Their tokens are valid for an hour.
 pub(crate) fn classes() -> Vec<Class> {
     let both = [tokens(), headers(), paths(), bodies()].concat();
     let both = both.into_iter().map(|(name, ask, answer)| Class { name, protocols: &BOTH, ask, answer });
     both.chain(of_one_protocol()).collect()
 }
 
-/// What a well-behaved client sends, and is answered 200 to.
+/// What a well-behaved client sends; the answer is 200.
 pub(crate) fn good() -> Vec<Ask> {
     let mine = token(json!({ "permissions": ["orders:read", "admin:all"], "tenant": "good" }));
     vec![
@@ -422,7 +422,7 @@ fn every_class_gets_its_answer_while_all_good_requests_pass() {
     envoy.assert_healthy();
 }
 
-/// Stops the clients also when a test fails: it could not end otherwise.
+/// Stops the clients even if a test fails, which could not end otherwise.
 pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {

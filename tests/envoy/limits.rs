@@ -1,4 +1,4 @@
-//! Who has asked too often, across the workers of one Envoy.
+//! Limits across the workers of one Envoy.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What a limit says, to whom it says it, and who is counted as one.
+//! What replies say about limits, and which callers share a counter.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ fn who_waits_as_long_as_told_is_admitted() {
         for caller in 0..12_u64 {
             let (envoy, single) = (&envoy, json!(format!("single-{caller}")));
             scope.spawn(move || {
-                // At different places of the window.
+                // At different moments of the window.
                 std::thread::sleep(Duration::from_millis(170 * caller));
                 let claims = json!({ "sub": format!("caller-{caller}"), "single": single });
                 let ask = ask("/x", claims);

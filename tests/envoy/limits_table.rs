@@ -1,4 +1,4 @@
-//! What any number of callers costs, and whom it lets through.
+//! How much memory any number of callers costs, and which of them are admitted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! A path that means another thing to somebody else is refused, with Envoy's own path options off.
+//! A path that another component could read differently is refused, with Envoy's own path options off.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ pub(crate) fn envoy() -> &'static Envoy {
     })
 }
 
-/// Paths that somebody behind Envoy may read as another.
+/// Paths that a component behind Envoy may read differently.
 const AMBIGUOUS: &[&str] = &[
     "/public/../admin",
     "/public/..",

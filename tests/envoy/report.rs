@@ -1,4 +1,4 @@
-//! Mode `report`: nothing is refused, and everything that would have been is told.
+//! Mode `report`: nothing is refused, and everything that would have been refused is reported.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The endpoint as a client meets it: what it takes, whom it obeys, and that nothing of it ever goes on to the service.
+//! The endpoint as a client sees it: what it accepts, from whom, and that nothing of it ever reaches the service.
 
 use std::time::Duration;
 

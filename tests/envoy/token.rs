@@ -41,7 +41,7 @@ pub(crate) fn sign(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Strin
     sign_with(SECRET.as_bytes(), header, payload)
 }
 
-/// As [`sign`], by another secret.
+/// Like [`sign`], with another secret.
 pub(crate) fn sign_with(secret: &[u8], header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     let signed = format!("{}.{}", base64url(header), base64url(payload));
     let tag = HS256Key::from_bytes(secret).authentication_tag(signed.as_bytes());

@@ -1,4 +1,4 @@
-//! Which tokens are genuine and alive.
+//! Which tokens are genuine and in force?
 
 use std::sync::OnceLock;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::ask::Ask;
 use crate::setup::module;
 
-/// So many headers kill the VM. Envoy lets 100 pass.
+/// This many headers kill the VM. Envoy accepts up to 100.
 const DEADLY_HEADERS: usize = 90;
 
 /// `local.get 1` (the number of headers), `i32.const 90`, `i32.ge_u`, `if`, `unreachable`, `end`.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What the service answers, so that a reply of its own is told from any other.
+/// The service's answer, which distinguishes its replies from any others.
 pub(crate) const BODY: &[u8] = b"upstream says hello\n";
 
 /// One request as it arrived.

@@ -162,7 +162,7 @@ impl HostPatternProblem {
     pub const fn text(self) -> &'static str {
         match self {
             Self::NotAHost => {
-                "is not a host: write a name such as `api.example.com`, or `*.example.org` for all hosts below it"
+                "names no host: write a name such as `api.example.com`, or `*.example.org` for all hosts below it"
             }
             Self::Port => "names a port: write the host alone, which covers every port",
             Self::Star => {
