@@ -1,25 +1,17 @@
-//! Cases that others made, sent through Envoy. They lie beside the repository and are not part of it: where the folder
-//! (`API_GUARD_VECTORS`, else `../shared/vectors`) is absent, these tests say so and pass.
+//! Cases with a known verdict, sent through Envoy: those of the RFCs and our own, and those of other projects, which lie
+//! beside the repository.
 
-use std::path::{Path, PathBuf};
-
+use api_guard_testkit::vectors::{EXAMPLES, Reading, foreign, forgeries, texts};
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, BOTH, Protocol};
 use crate::process::Envoy;
 use crate::setup::{Setup, policy};
-use crate::token::{HEADER, now, sign};
+use crate::token::{HEADER, SECRET, now, payload, sign};
 use crate::{http1, paths};
 
-/// A file of the vectors, or None where there are none.
 fn read(name: &str) -> Option<Vec<u8>> {
-    let folder = std::env::var_os("API_GUARD_VECTORS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"), PathBuf::from);
-    if !folder.is_dir() {
-        println!("skipped: no vectors at {}", folder.display());
-        return None;
-    }
-    Some(std::fs::read(folder.join(name)).unwrap())
+    foreign(name).map(|path| std::fs::read(path).unwrap())
 }
 
 fn cases(name: &str) -> Option<Vec<Value>> {
@@ -27,22 +19,11 @@ fn cases(name: &str) -> Option<Vec<Value>> {
     file["tests"].as_array().cloned()
 }
 
-#[test]
-fn no_foreign_token_is_accepted() {
-    let mut tokens = Vec::new();
-    for (file, field) in
-        [("wycheproof_hs256.json", "jws"), ("pyjwt_tokens.json", "token"), ("rfc_examples.json", "token")]
-    {
-        let Some(cases) = cases(file) else { return };
-        tokens.extend(cases.iter().filter_map(|case| case[field].as_str().map(ToOwned::to_owned)));
-    }
-    assert!(tokens.len() > 90, "{}", tokens.len());
-    // With a key of the vectors' own, so that some MACs are right and the payload decides.
-    let key = "-ebuDNsVZ2iJtoZ-akfXTSCt4UO2cruLCsbWlBinggE";
-    let envoy = Envoy::start(Setup::new(&policy(json!({ "tokens": { "keys": [
-        { "secret": { "env": "API_GUARD_SECRET" } },
-        { "kid": "kid-aes-sign", "secret": { "base64url": key } },
-    ] } }))));
+/// Sends each token to an Envoy that has these keys beside its own; none may reach the upstream.
+fn assert_refused(tokens: Vec<String>, keys: Value) {
+    let mut all = json!([{ "secret": { "env": "API_GUARD_SECRET" } }]);
+    all.as_array_mut().unwrap().append(keys.as_array().unwrap().clone().as_mut());
+    let envoy = Envoy::start(Setup::new(&policy(json!({ "tokens": { "keys": all } }))));
     for token in tokens {
         // A line end cannot be sent in a header.
         let token = token.replace(['\r', '\n'], " ");
@@ -58,19 +39,38 @@ fn no_foreign_token_is_accepted() {
 }
 
 #[test]
-fn no_json_text_kills_the_vm_wherever_it_stands() {
-    let Some(_) = read("README.md") else { return };
+fn no_example_of_an_rfc_and_no_forgery_is_accepted() {
+    let forged = forgeries(SECRET.as_bytes(), payload(json!({})).to_string().as_bytes());
+    let tokens = forged.into_iter().map(|forgery| forgery.token);
+    let shown = EXAMPLES.iter().map(|example| example.token.to_owned());
+    // With the RFCs' own keys, so that some MACs are right and the payload decides.
+    let keys = EXAMPLES.iter().filter(|example| example.kid.is_some() && example.has_true_mac);
+    let keys: Vec<_> =
+        keys.map(|example| json!({ "kid": example.kid, "secret": { "base64url": example.key } })).collect();
+    assert_refused(tokens.chain(shown).collect(), json!(keys));
+}
+
+#[test]
+fn no_foreign_token_is_accepted() {
+    let mut tokens = Vec::new();
+    for (file, field) in
+        [("wycheproof_hs256.json", "jws"), ("pyjwt_tokens.json", "token"), ("rfc_examples.json", "token")]
+    {
+        let Some(cases) = cases(file) else { return };
+        tokens.extend(cases.iter().filter_map(|case| case[field].as_str().map(ToOwned::to_owned)));
+    }
+    assert!(tokens.len() > 90, "{}", tokens.len());
+    // With a key of the vectors' own, so that some MACs are right and the payload decides.
+    let key = "-ebuDNsVZ2iJtoZ-akfXTSCt4UO2cruLCsbWlBinggE";
+    assert_refused(tokens, json!([{ "kid": "kid-aes-sign", "secret": { "base64url": key } }]));
+}
+
+/// Sends each text, by its name, as a claim, as the payload, and in the header. Returns how many requests it took.
+fn send_texts(texts: impl Iterator<Item = (String, Vec<u8>, Reading)>) -> usize {
     let envoy = Envoy::start(Setup::new(&policy(json!({}))));
-    let folder = std::env::var_os("API_GUARD_VECTORS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"), PathBuf::from);
     let mut connection = http1::Connection::open(envoy.address()).unwrap();
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder.join("JSONTestSuite")).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(text) = name.ends_with(".json").then(|| std::fs::read(entry.path()).unwrap()) else {
-            continue;
-        };
+    for (name, text, reading) in texts {
         if text.len() > 5000 {
             continue; // more than a token may hold
         }
@@ -79,13 +79,13 @@ fn no_json_text_kills_the_vm_wherever_it_stands() {
         let as_payload = sign(HEADER, &text);
         let in_header = sign([br#"{"alg":"HS256","x":"#, &text[..], b"}"].concat(), format!("{start}1}}"));
         for (source, token, good) in [
-            ("claim", as_claim, name.starts_with("y_")),
+            ("claim", as_claim, reading == Reading::Value),
             ("payload", as_payload, false),
-            ("header", in_header, name.starts_with("y_")),
+            ("header", in_header, reading == Reading::Value),
         ] {
             let request = format!("GET /x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
             let reply = connection.exchange(request.as_bytes(), false).unwrap();
-            let expected = match (good, name.starts_with("i_")) {
+            let expected = match (good, reading == Reading::Either) {
                 (true, _) => reply.status == 200 || (source == "header" && reply.status == 401),
                 (false, true) => reply.status == 200 || reply.status == 401,
                 (false, false) => reply.status == 401,
@@ -94,8 +94,33 @@ fn no_json_text_kills_the_vm_wherever_it_stands() {
             seen += 1;
         }
     }
-    assert!(seen > 800, "{seen}");
     envoy.assert_healthy();
+    seen
+}
+
+#[test]
+fn no_text_of_ours_kills_the_vm_wherever_it_stands() {
+    let texts = texts().into_iter();
+    send_texts(
+        texts.map(|text| (String::from_utf8_lossy(&text.bytes).into_owned(), text.bytes, text.reading)),
+    );
+}
+
+#[test]
+fn no_json_text_kills_the_vm_wherever_it_stands() {
+    let Some(folder) = foreign("JSONTestSuite") else { return };
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let texts = files.filter_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let reading = match name.get(..2) {
+            Some("y_") => Reading::Value,
+            Some("i_") => Reading::Either,
+            Some(_) | None => Reading::Nothing,
+        };
+        name.ends_with(".json").then(|| (name, std::fs::read(entry.path()).unwrap(), reading))
+    });
+    let seen = send_texts(texts);
+    assert!(seen > 800, "{seen}");
 }
 
 #[test]

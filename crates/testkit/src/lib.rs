@@ -1,10 +1,12 @@
 //! What tests, fuzz targets and benchmarks have in common: one host in memory, tokens that are signed, policies that are
-//! written as JSON. What goes wrong in here is a mistake of the test that asked for it, so it panics.
+//! written as JSON, cases with a known verdict. What goes wrong in here is a mistake of the test that asked for it, so
+//! it panics.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod guarded;
 mod host;
 mod token;
+pub mod vectors;
 mod watched;
 
 use api_guard_core::config::Environment;
