@@ -57,11 +57,11 @@ coverage: tools ## lines that the tests without Envoy reach
 mutants: tools ## do the tests notice when the decision code is changed? Hours; ARGS='-F src/guard': a part
 	@scripts/mutants.sh $(ARGS)
 
-soak: soak-model soak-memory soak-load ## ten million decisions, ten million callers, then mixed load (SECONDS=600)
+soak: soak-model soak-memory soak-load ## ten million decisions and streams, ten million callers, then mixed load (SECONDS=600)
 
 .PHONY: soak-model soak-memory soak-load
 soak-model: tools
-	@API_GUARD_DECISIONS="$(DECISIONS)" cargo test --test model -- --ignored --nocapture
+	@API_GUARD_DECISIONS="$(DECISIONS)" API_GUARD_STREAMS="$(STREAMS)" cargo test --test model -- --ignored --nocapture
 
 soak-load: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \

@@ -130,8 +130,9 @@ impl<'e> Watched<'e> {
 
     /// What the host did since the last check obeys the rules, and so does what becomes of the event.
     fn check(&mut self, event: Event, flow: Flow) -> Flow {
-        let new: Vec<Done> = self.host.done.iter().skip(self.checked).cloned().collect();
-        self.checked = self.host.done.len();
+        let done = std::mem::take(&mut self.host.done);
+        let new = done.get(self.checked..).unwrap_or_default();
+        self.checked = done.len();
         assert!(!self.was_over || new.is_empty(), "a stream that is over did {new:?}");
         let (gone_on_before, replied_before) = (self.has_gone_on, self.was_replied);
         for (number, done) in new.iter().enumerate() {
@@ -172,6 +173,7 @@ impl<'e> Watched<'e> {
                 Done::FilterState(..) | Done::Logged(_) => {}
             }
         }
+        self.host.done = done;
         match event {
             Event::Request => {
                 if flow == Flow::Continue {

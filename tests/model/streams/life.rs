@@ -426,13 +426,12 @@ impl Asked {
         let Some(fault) = self.fault(shared, now) else {
             return Judged::Passes { reported: None, plan: self.plan() };
         };
-        match fault {
-            Code::TokenKeyUnknown => Judged::Ask,
-            Code::InternalFault => Judged::Refused(fault),
-            code if self.path == Path::Report => {
-                Judged::Passes { reported: Some(code), plan: Plan::Unlimited }
-            }
-            code => Judged::Refused(code),
+        if fault == Code::TokenKeyUnknown {
+            Judged::Ask
+        } else if self.path == Path::Report && fault != Code::InternalFault {
+            Judged::Passes { reported: Some(fault), plan: Plan::Unlimited }
+        } else {
+            Judged::Refused(fault)
         }
     }
 
