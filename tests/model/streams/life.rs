@@ -4,75 +4,7 @@ use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_testkit::Decided;
 
-/// The largest body of most paths, bytes.
-pub(crate) const MOST: u64 = 100;
-/// From when on the second key is known, milliseconds after the start.
-pub(crate) const KNOWN_FROM: i64 = 0;
-/// Callers: each has a token of either key.
-pub(crate) const CALLERS: usize = 3;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Path {
-    Plain,
-    Public,
-    Large,
-    Report,
-    Denied,
-    Endpoint,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Credential {
-    None,
-    Bad,
-    /// Of this caller; with the second key, or the first.
-    Good {
-        caller: usize,
-        second_key: bool,
-    },
-}
-
-/// What a client asks for, and what its host is like.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
-    pub(crate) given: bool,
-    pub(crate) post: bool,
-    pub(crate) path: Path,
-    pub(crate) credential: Credential,
-    pub(crate) length: Option<u64>,
-    pub(crate) grpc: bool,
-    /// Whether the request ends with its headers.
-    pub(crate) ends: bool,
-    pub(crate) cannot_ask: bool,
-    pub(crate) refuses_edits: bool,
-    pub(crate) refuses_body: bool,
-    /// What a revocation asks for makes sense.
-    pub(crate) makes_sense: bool,
-}
-
-/// What all streams of a worker have in common.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// By caller and key.
-    revoked: [[bool; 2]; CALLERS],
-    /// Whether the host delivers bodies of held requests, once it is known.
-    holds: Option<bool>,
-    /// Whether responses tell of limits.
-    tells: bool,
-}
-
-enum Judged {
-    Ask,
-    Refused(Code),
-    Passes { reported: Option<Code>, plan: Plan },
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Plan {
-    Unlimited,
-    Counted(u64),
-    Held(u64),
-}
+use super::asked::{Asked, Credential, Judged, Path, Plan, Shared};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -101,8 +33,8 @@ enum Phase {
 
 /// One stream: what was asked, and what should have come of it so far.
 #[derive(Debug)]
-pub(crate) struct Life {
-    pub(crate) asked: Asked,
+pub(super) struct Life {
+    pub(super) asked: Asked,
     phase: Phase,
     reported: Option<Code>,
     /// Of the body, while it waits for an answer.
@@ -110,23 +42,17 @@ pub(crate) struct Life {
     ended: bool,
     to_tell: bool,
     /// What the host has received.
-    pub(crate) received: u64,
-    pub(crate) host_answered: bool,
-    pub(crate) decided: Vec<Decided>,
-    pub(crate) reply: Option<u16>,
-    pub(crate) resumed: bool,
-    pub(crate) questions: u32,
-    pub(crate) marked: bool,
-}
-
-impl Shared {
-    pub(crate) fn new(tells: bool) -> Self {
-        Self { tells, ..Self::default() }
-    }
+    pub(super) received: u64,
+    pub(super) host_answered: bool,
+    pub(super) decided: Vec<Decided>,
+    pub(super) reply: Option<u16>,
+    pub(super) resumed: bool,
+    pub(super) questions: u32,
+    pub(super) marked: bool,
 }
 
 impl Life {
-    pub(crate) fn new(asked: Asked) -> Self {
+    pub(super) fn new(asked: Asked) -> Self {
         Self {
             asked,
             phase: Phase::New,
@@ -144,7 +70,7 @@ impl Life {
         }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let settled = match self.phase {
             Phase::Over => true,
             Phase::Flows { left: None } => self.ended,
@@ -157,11 +83,11 @@ impl Life {
         settled && !self.to_tell
     }
 
-    pub(crate) fn wants_ticks(&self) -> bool {
+    pub(super) fn wants_ticks(&self) -> bool {
         matches!(self.phase, Phase::Waits { .. } | Phase::Held { watched: true, .. })
     }
 
-    pub(crate) fn headers(&mut self, shared: &mut Shared, now: i64) -> Flow {
+    pub(super) fn headers(&mut self, shared: &mut Shared, now: i64) -> Flow {
         if self.phase != Phase::New {
             self.phase = Phase::Over;
             return Flow::Pause;
@@ -182,7 +108,7 @@ impl Life {
     }
 
     /// `size`: of this piece where the request flows, else of all that came.
-    pub(crate) fn body(&mut self, size: u64, end: bool, shared: &mut Shared) -> Flow {
+    pub(super) fn body(&mut self, size: u64, end: bool, shared: &mut Shared) -> Flow {
         self.ended |= end;
         match self.phase {
             Phase::New => self.phase = Phase::Over,
@@ -217,7 +143,7 @@ impl Life {
         Flow::Pause
     }
 
-    pub(crate) fn trailers(&mut self, shared: &mut Shared) -> Flow {
+    pub(super) fn trailers(&mut self, shared: &mut Shared) -> Flow {
         self.ended = true;
         match self.phase {
             Phase::New => self.phase = Phase::Over,
@@ -231,7 +157,7 @@ impl Life {
         Flow::Pause
     }
 
-    pub(crate) fn response(&mut self) -> Flow {
+    pub(super) fn response(&mut self) -> Flow {
         if self.phase == Phase::HostAnswers {
             self.refuse(Code::RequestTooLarge);
             return Flow::Pause;
@@ -241,13 +167,13 @@ impl Life {
         Flow::Continue
     }
 
-    pub(crate) fn answer(&mut self, number: u32, shared: &mut Shared, now: i64) {
+    pub(super) fn answer(&mut self, number: u32, shared: &mut Shared, now: i64) {
         if matches!(self.phase, Phase::Waits { .. }) && number == self.questions {
             self.judge_again(shared, now);
         }
     }
 
-    pub(crate) fn tick(&mut self, shared: &mut Shared, now: i64) {
+    pub(super) fn tick(&mut self, shared: &mut Shared, now: i64) {
         match &mut self.phase {
             Phase::Waits { since, .. } => {
                 *since = now.min(*since);
@@ -383,92 +309,5 @@ impl Life {
         self.phase = Phase::Over;
         self.decided.push(Decided::Refused(code));
         self.reply = Some(code.status());
-    }
-}
-
-impl Asked {
-    fn most(&self) -> u64 {
-        if self.path == Path::Large { 2_000_000 } else { MOST }
-    }
-
-    /// Whose identity the upstream may rely on.
-    fn caller(&self, shared: &Shared, now: i64) -> Option<usize> {
-        match self.credential {
-            Credential::Good { caller, second_key }
-                if self.path != Path::Public
-                    && !shared.revoked[caller][usize::from(second_key)]
-                    && (!second_key || now >= KNOWN_FROM) =>
-            {
-                Some(caller)
-            }
-            Credential::Good { .. } | Credential::None | Credential::Bad => None,
-        }
-    }
-
-    fn plan(&self) -> Plan {
-        if self.ends || self.length == Some(0) {
-            Plan::Unlimited
-        } else if self.length.is_some() || self.grpc || matches!(self.path, Path::Large | Path::Report) {
-            Plan::Counted(self.most())
-        } else {
-            Plan::Held(self.most())
-        }
-    }
-
-    fn limit_while_it_waits(&self) -> Option<u64> {
-        match self.plan() {
-            Plan::Counted(most) | Plan::Held(most) => (self.path != Path::Report).then_some(most),
-            Plan::Unlimited => None,
-        }
-    }
-
-    fn judge(&self, shared: &Shared, now: i64) -> Judged {
-        let Some(fault) = self.fault(shared, now) else {
-            return Judged::Passes { reported: None, plan: self.plan() };
-        };
-        if fault == Code::TokenKeyUnknown {
-            Judged::Ask
-        } else if self.path == Path::Report && fault != Code::InternalFault {
-            Judged::Passes { reported: Some(fault), plan: Plan::Unlimited }
-        } else {
-            Judged::Refused(fault)
-        }
-    }
-
-    /// Where an unknown key stays unknown.
-    fn judge_at_last(&self, shared: &Shared, now: i64) -> Judged {
-        match self.judge(shared, now) {
-            Judged::Ask if self.path == Path::Report => {
-                Judged::Passes { reported: Some(Code::TokenKeyUnknown), plan: Plan::Unlimited }
-            }
-            Judged::Ask => Judged::Refused(Code::TokenKeyUnknown),
-            judged @ (Judged::Refused(_) | Judged::Passes { .. }) => judged,
-        }
-    }
-
-    /// The first thing that is wrong.
-    fn fault(&self, shared: &Shared, now: i64) -> Option<Code> {
-        if !self.given {
-            return Some(Code::InternalFault);
-        }
-        if self.path == Path::Endpoint && !self.post {
-            return Some(Code::MethodNotAllowed);
-        }
-        if self.length.is_some_and(|length| length > self.most()) {
-            return Some(Code::RequestTooLarge);
-        }
-        if self.path == Path::Public {
-            return None;
-        }
-        match self.credential {
-            Credential::None => Some(Code::TokenMissing),
-            Credential::Bad => Some(Code::TokenMalformed),
-            Credential::Good { second_key: true, .. } if now < KNOWN_FROM => Some(Code::TokenKeyUnknown),
-            Credential::Good { caller, second_key } if shared.revoked[caller][usize::from(second_key)] => {
-                Some(Code::TokenRevoked)
-            }
-            Credential::Good { .. } if self.path == Path::Denied => Some(Code::RouteDenied),
-            Credential::Good { .. } => None,
-        }
     }
 }

@@ -1,0 +1,166 @@
+//! Streams of one worker under any events in any order. The input is a list of steps: headers, pieces of a body, trailers,
+//! responses, answers, ticks of any clock, and what the host, the process and its shared cells do meanwhile. What holds
+//! for every stream is checked after each step by [`Watched`]. A worker that was fed all of this still serves.
+#![no_main]
+
+use api_guard_core::engine::Engine;
+use api_guard_core::exchange::Flow;
+use api_guard_core::guard::Answer;
+use api_guard_core::time::UnixNanos;
+use api_guard_testkit::{Process, Watched, bytes, parse, request, sign};
+use libfuzzer_sys::fuzz_target;
+
+/// 21 September 2026, 14:13:20 in Greenwich, Unix seconds.
+const START: u64 = 1_790_000_000;
+
+/// The second key is known from a second after the start on.
+const POLICY: &str = r#"{
+    "tokens": {
+        "keys": [
+            { "secret": { "env": "SECRET" } },
+            { "kid": "second", "secret": { "env": "SECRET" }, "not_before": "2026-09-21T14:13:21Z" }
+        ],
+        "required_claims": ["sub", "exp"]
+    },
+    "request": { "max_request_size_bytes": 100, "cors_preflight": "forward" },
+    "routes": [
+        { "path": "/public", "access": "public" },
+        { "path": "/large", "max_request_size_bytes": 2000000 },
+        { "path": "/report", "mode": "report" },
+        { "path": "/denied", "access": "deny" },
+        { "path": "/limited", "rate_limits": [
+            { "name": "few", "max_requests": 2, "window_seconds": 60, "key": ["subject"] }
+        ] }
+    ],
+    "rate_limits": [
+        { "name": "wide", "max_requests": 4000000000, "window_seconds": 60, "key": ["client_ip"] },
+        { "name": "shy", "max_requests": 3, "window_seconds": 60, "key": ["client_ip"], "mode": "report" }
+    ],
+    "auth_failure_limit": { "max_failures": 20, "window_seconds": 60 },
+    "limiter_capacity": 8,
+    "revocation": { "endpoint": {}, "capacity": 8 }
+}"#;
+
+const METHODS: [&str; 4] = ["GET", "POST", "POST", "OPTIONS"];
+const PATHS: [&str; 8] =
+    ["/x", "/public", "/large", "/report", "/denied", "/limited", "/auth/revoke", "/a/../b"];
+const LENGTHS: [Option<&str>; 8] =
+    [None, None, None, Some("0"), Some("60"), Some("100"), Some("101"), Some("-1")];
+/// Names of headers whose values are any bytes.
+const NAMES: [&str; 8] = [
+    ":path",
+    ":authority",
+    "authorization",
+    "content-type",
+    "content-length",
+    "x-request-id",
+    "x-auth-subject",
+    "upgrade",
+];
+
+thread_local! {
+    static BEARERS: [String; 6] = {
+        let of = |header: &str, sub: &str| {
+            let claims =
+                format!(r#"{{"sub":"{sub}","exp":4000000000,"jti":"{sub}","permissions":["tokens:revoke"]}}"#);
+            format!("Bearer {}", sign(header.as_bytes(), claims.as_bytes()))
+        };
+        let (first, second) = (r#"{"alg":"HS256"}"#, r#"{"alg":"HS256","kid":"second"}"#);
+        [of(first, "a"), of(first, "b"), of(second, "a"), of(second, "b"), of(second, "c"), "Bearer a.b".to_owned()]
+    };
+}
+
+fuzz_target!(|data: &[u8]| {
+    let engine = Engine::new(parse(POLICY.as_bytes()).expect("a good policy").asking_for_keys());
+    let process = Process::default();
+    let mut streams = [Watched::new(&engine, &process), Watched::new(&engine, &process)];
+    let mut now = START * 1_000_000_000;
+    let mut rest = data;
+    while let [step, argument, after @ ..] = rest {
+        rest = after;
+        let stream = &mut streams[usize::from(step >> 7)];
+        let moment = UnixNanos::from_nanos(now);
+        match step % 16 {
+            0 | 1 => {
+                let [more, length, after @ ..] = rest else { return };
+                let (value, after) = after.split_at(usize::from(length % 16).min(after.len()));
+                rest = after;
+                headers(stream, *argument, *more, value, moment);
+            }
+            2..5 => drop(stream.body(size(*argument), step & 0x40 != 0, moment)),
+            5 => drop(stream.trailers(moment)),
+            6 => drop(stream.response()),
+            7 | 8 => {
+                let answer = if argument & 0x80 == 0 { Answer::Ready } else { Answer::Unavailable };
+                stream.answer(u32::from(argument % 4), answer, moment);
+            }
+            9 => stream.tick(moment),
+            10 | 11 => now = later(now, *argument),
+            12 => stream.host.received = (*argument != 0).then(|| u64::from(*argument)),
+            13 => stream.host.is_answered = argument % 2 == 0,
+            14 => {
+                let length = usize::from(*argument).min(rest.len());
+                let (body, after) = rest.split_at(length);
+                rest = after;
+                stream.host.body = body.to_vec();
+                stream.host.refuses_body = step & 0x40 != 0;
+                stream.host.refuses_edits = step & 0x20 != 0;
+                stream.host.cannot_ask = step & 0x10 != 0;
+            }
+            _ => match argument % 4 {
+                0 => process.broken.set(argument & 4 != 0),
+                1 => process.contended.set(argument & 4 != 0),
+                2 => process.has_no_random.set(argument & 4 != 0),
+                // The client has gone, and another one comes.
+                _ => *stream = Watched::new(&engine, &process),
+            },
+        }
+    }
+    process.broken.set(false);
+    process.contended.set(false);
+    process.has_no_random.set(false);
+    let mut last = Watched::new(&engine, &process);
+    let flow = last.headers(&request("GET", "/public", &[]), true, UnixNanos::from_seconds(START));
+    assert_eq!(flow, Flow::Continue);
+});
+
+fn headers(stream: &mut Watched<'_>, what: u8, more: u8, value: &[u8], now: UnixNanos) {
+    let ends = more & 1 != 0;
+    if more & 0xf0 == 0xf0 {
+        stream.raw_headers(None::<[(&[u8], &[u8]); 0]>, ends, now);
+        return;
+    }
+    BEARERS.with(|bearers| {
+        let mut headers = request(METHODS[usize::from(what % 4)], PATHS[usize::from(what / 4 % 8)], &[]);
+        headers.push(("content-type", if more & 2 == 0 { "application/json" } else { "application/grpc" }));
+        if let Some(bearer) = bearers.get(usize::from(what / 32)) {
+            headers.push(("authorization", bearer));
+        }
+        headers.extend(LENGTHS[usize::from(more / 4 % 8)].map(|length| ("content-length", length)));
+        let any = (!value.is_empty()).then(|| {
+            let name = NAMES[usize::from(value[0] % 8)];
+            (name.as_bytes(), &value[1..])
+        });
+        stream.raw_headers(Some(bytes(&headers).chain(any)), ends, now);
+    });
+}
+
+fn size(argument: u8) -> u64 {
+    match argument {
+        250 => 1_048_576,
+        251 => 2_000_001,
+        252 => u64::MAX,
+        small => u64::from(small),
+    }
+}
+
+fn later(now: u64, argument: u8) -> u64 {
+    match argument {
+        0 => 0,
+        1 => u64::MAX,
+        2 => START * 1_000_000_000,
+        back @ 3..64 => now.saturating_sub(u64::from(back) * 1_000_000_000),
+        forth @ 64..192 => now.saturating_add(u64::from(forth - 64) * 10_000_000),
+        far => now.saturating_add(u64::from(far) * 1_000_000_000),
+    }
+}
