@@ -43,7 +43,7 @@ pub struct Watched<'e> {
     questions: u32,
 }
 
-/// Which way an event concerns.
+/// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Request,

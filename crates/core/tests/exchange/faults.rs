@@ -6,7 +6,7 @@ use api_guard_core::fault::Fault;
 use api_guard_testkit::{Decided, Watched, bytes};
 use serde_json::json;
 
-use crate::{World, answer, at, lines};
+use crate::{World, answer, at, lines, send};
 
 fn faulty(world: &World, stream: &Watched<'_>, kind: &str) {
     assert_eq!(stream.decided, [Decided::Refused(Code::InternalFault)]);
@@ -39,13 +39,8 @@ fn an_edit_that_fails_is_a_fault_and_nothing_is_counted_as_allowed() {
     for (method, end) in [("GET", true), ("POST", false)] {
         let mut stream = world.stream();
         stream.host.refuses_edits = true;
-        let bearer = crate::bearer("u1");
-        let headers = api_guard_testkit::request(
-            method,
-            "/x",
-            &[("content-type", "application/json"), ("authorization", &bearer)],
-        );
-        assert_eq!(stream.headers(&headers, end, at(0)), Flow::Pause);
+        let flow = send(&mut stream, method, "/x", &[("content-type", "application/json")], end);
+        assert_eq!(flow, Flow::Pause);
         faulty(&world, &stream, "edit");
         assert_eq!(stream.body(1, true, at(1)), Flow::Pause);
         assert_eq!(stream.response(), Flow::Continue);

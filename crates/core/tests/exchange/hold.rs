@@ -3,24 +3,23 @@
 use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_testkit::{Decided, Done, Watched};
-
-use crate::{MOST, World, answer, at, marks};
 use serde_json::json;
 
-/// A request of unknown size, held. Its headers have come, 10 bytes of them.
-fn held(world: &World) -> Watched<'_> {
+use crate::{MOST, World, answer, at, marks, send};
+
+/// A request of unknown size, held. What the host has received so far is its headers: 10 bytes, if it can tell.
+fn held_after(world: &World, received: Option<u64>) -> Watched<'_> {
     let mut stream = world.stream();
-    stream.host.received = Some(10);
-    let bearer = crate::bearer("u1");
-    let headers = api_guard_testkit::request(
-        "POST",
-        "/x",
-        &[("content-type", "application/json"), ("authorization", &bearer)],
-    );
-    assert_eq!(stream.headers(&headers, false, at(0)), Flow::Pause);
+    stream.host.received = received;
+    let flow = send(&mut stream, "POST", "/x", &[("content-type", "application/json")], false);
+    assert_eq!(flow, Flow::Pause);
     assert_eq!(stream.decided, []);
     assert!(!stream.exchange.is_settled() && !stream.exchange.is_over());
     stream
+}
+
+fn held(world: &World) -> Watched<'_> {
+    held_after(world, Some(10))
 }
 
 fn resumed(stream: &Watched<'_>) -> bool {
@@ -89,7 +88,7 @@ fn the_first_answer_counts_so_ours_takes_the_place_of_the_hosts() {
 }
 
 #[test]
-fn a_body_within_the_limit_passes_though_the_host_has_answered_an_other_question() {
+fn a_body_within_the_limit_passes_though_the_host_has_answered_for_another_reason() {
     let world = World::new();
     let mut stream = held(&world);
     stream.host.is_answered = true;
@@ -179,18 +178,7 @@ fn a_body_of_which_there_is_no_sign_is_given_up_after_five_seconds() {
 #[test]
 fn a_host_that_cannot_tell_what_it_received_is_given_the_same_patience() {
     let world = World::new();
-    let (mut stream, _) = {
-        let mut stream = world.stream();
-        stream.host.received = None;
-        let bearer = crate::bearer("u1");
-        let headers = api_guard_testkit::request(
-            "POST",
-            "/x",
-            &[("content-type", "application/json"), ("authorization", &bearer)],
-        );
-        let flow = stream.headers(&headers, false, at(0));
-        (stream, flow)
-    };
+    let mut stream = held_after(&world, None);
     stream.host.received = Some(5000);
     stream.tick(at(4_999));
     assert_eq!(stream.decided, []);

@@ -88,7 +88,7 @@ impl World {
         Watched::new(&self.engine, &self.process)
     }
 
-    /// A stream whose headers came at the start, and what became of them. With a token, a body of JSON follows.
+    /// A stream whose headers came at the start, and what became of them. A body of JSON follows.
     fn post<'w>(&'w self, path: &str, more: &[(&str, &str)]) -> (Watched<'w>, Flow) {
         self.ask("POST", path, &[&[("content-type", "application/json")], more].concat(), false)
     }
@@ -105,13 +105,8 @@ impl World {
         more: &[(&str, &str)],
         end_of_stream: bool,
     ) -> (Watched<'w>, Flow) {
-        let bearer = bearer("u1");
-        let mut headers = request(method, path, more);
-        if !more.iter().any(|(name, _)| *name == "authorization") {
-            headers.push(("authorization", &bearer));
-        }
         let mut stream = self.stream();
-        let flow = stream.headers(&headers, end_of_stream, at(0));
+        let flow = send(&mut stream, method, path, more, end_of_stream);
         (stream, flow)
     }
 
@@ -126,6 +121,22 @@ impl World {
             .filter(|done| matches!(done, Done::Counted(counter) if names[*counter].ends_with(name)))
             .count()
     }
+}
+
+/// Headers come at the start, with a good token unless another credential is among them.
+fn send(
+    stream: &mut Watched<'_>,
+    method: &str,
+    path: &str,
+    more: &[(&str, &str)],
+    end_of_stream: bool,
+) -> Flow {
+    let bearer = bearer("u1");
+    let mut headers = request(method, path, more);
+    if !more.iter().any(|(name, _)| *name == "authorization") {
+        headers.push(("authorization", &bearer));
+    }
+    stream.headers(&headers, end_of_stream, at(0))
 }
 
 /// The value of `authorization` for a good token of `sub`.
