@@ -1,6 +1,6 @@
 //! Revocation: is this genuine, living token nevertheless no longer wanted?
 //!
-//! What is matched is what was signed: a token's identity ([`Identity`]), its `jti` and its `sub`, each as a keyed digest, so
+//! What is matched is what was signed: a token's identity ([`TokenIdentity`]), its `jti` and its `sub`, each as a keyed digest, so
 //! that neither another spelling of the same token nor a second form of its signature dodges, and nobody can choose where
 //! an entry lands. Tokens and JSON are read
 //! elsewhere ([`request`] reads the endpoint's body, [`denied`] holds the configured lists).
@@ -37,7 +37,7 @@
 use crate::cells::{CellFault, CellId, Cells, MAX_TABLE_CAPACITY, Version, open_once};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
-use crate::token::Identity;
+use crate::token::TokenIdentity;
 
 pub mod denied;
 mod directory;
@@ -107,10 +107,10 @@ impl Revocations {
     }
 
     /// The marks of a token that verified: up to three keyed digests of short texts.
-    pub fn marks(&self, identity: &Identity<'_>, subject: Option<&str>) -> Marks {
+    pub fn marks(&self, identity: &TokenIdentity<'_>, subject: Option<&str>) -> Marks {
         let jti = match identity {
-            Identity::Numbered { jti, .. } => Some(self.jti_mark(jti)),
-            Identity::Signed(_) => None,
+            TokenIdentity::Numbered { jti, .. } => Some(self.jti_mark(jti)),
+            TokenIdentity::Signed(_) => None,
         };
         Marks {
             token: Mark(identity.digest(&self.seed)),

@@ -20,8 +20,8 @@ use crate::policy::TooOld;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
-pub use identity::Identity;
 use identity::SigningDigest;
+pub use identity::TokenIdentity;
 use keys::{KeyId, KeyRing};
 
 /// What a token must be like. Compiled from the configuration; always valid.
@@ -80,10 +80,10 @@ struct KeptClaim {
 
 impl Verified {
     /// The token's identity, which does not depend on its spelling in the request.
-    pub fn identity(&self) -> Identity<'_> {
+    pub fn identity(&self) -> TokenIdentity<'_> {
         match self.signing_digest {
-            Some(digest) => Identity::Signed(digest),
-            None => Identity::Numbered {
+            Some(digest) => TokenIdentity::Signed(digest),
+            None => TokenIdentity::Numbered {
                 issuer: self.issuer(),
                 subject: self.subject(),
                 jti: self.jti().unwrap_or_default(),

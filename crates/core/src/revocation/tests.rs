@@ -27,8 +27,8 @@ fn until(seconds: u64) -> Lifetime {
     Lifetime::UntilSecond(later(seconds).seconds())
 }
 
-fn signed(number: u64) -> Identity<'static> {
-    Identity::Signed(SigningDigest::of(&number.to_le_bytes(), &seed()))
+fn signed(number: u64) -> TokenIdentity<'static> {
+    TokenIdentity::Signed(SigningDigest::of(&number.to_le_bytes(), &seed()))
 }
 
 fn token(view: &Revocations, number: u64) -> Marks {
@@ -74,7 +74,7 @@ fn token_jti_and_subject_are_matched_each_by_its_own() {
     view.revoke(&cells, subject, Lifetime::ForGood, NOW).unwrap();
     view.refresh(&cells).unwrap();
     let is_revoked = |jti: Option<&str>, subject: Option<&str>, issued_at| {
-        let numbered = |jti| Identity::Numbered { issuer: None, subject, jti };
+        let numbered = |jti| TokenIdentity::Numbered { issuer: None, subject, jti };
         let marks = view.marks(&jti.map_or(signed(1), numbered), subject);
         view.is_revoked(&marks, issued_at, NOW)
     };

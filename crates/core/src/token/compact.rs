@@ -159,7 +159,7 @@ fn fault_of(part: &[u8]) -> NotBase64Url {
 
 /// A JOSE header that api-guard accepts, before its key is known.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Header<'t> {
+pub struct JoseHeader<'t> {
     /// The algorithm as the token names it.
     pub alg: Cow<'t, str>,
     /// The key that the token names. An attacker may have chosen it, so it is only compared.
@@ -169,7 +169,7 @@ pub struct Header<'t> {
 /// The members that are read.
 const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
-impl<'t> Header<'t> {
+impl<'t> JoseHeader<'t> {
     /// Reads the decoded header. Members that contain keys or refer to them (`jwk`, `jku`, `x5c`...) are never used.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ mod tests {
             r#" {"typ":"at+JWT","alg":"HS256","kid":"a"}"#,
             r#"{"alg":"HS256","typ":"jwt","b64":true,"jku":"https://x/"}"#,
         ] {
-            assert!(Header::read(good.as_bytes()).is_ok(), "{good}");
+            assert!(JoseHeader::read(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
             r#"["HS256"]"#,
@@ -326,7 +326,7 @@ mod tests {
             "",
             "null",
         ] {
-            assert!(Header::read(bad.as_bytes()).is_err(), "{bad}");
+            assert!(JoseHeader::read(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

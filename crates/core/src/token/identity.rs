@@ -8,7 +8,7 @@ use crate::seed::Seed;
 
 /// What distinguishes a token from every other token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity<'t> {
+pub enum TokenIdentity<'t> {
     /// A token with a `jti` that is not empty. RFC 7519 section 4.1.7 makes it unique per issuer. The subject is added
     /// so that, if an issuer reuses a `jti`, revoking one's own token cannot revoke another subject's.
     Numbered {
@@ -35,7 +35,7 @@ impl SigningDigest {
     }
 }
 
-impl Identity<'_> {
+impl TokenIdentity<'_> {
     /// The identity as one keyed digest. `seed`: the one that the token was verified with.
     pub fn digest(&self, seed: &Seed) -> u128 {
         match *self {
@@ -58,7 +58,7 @@ mod tests {
     const SEED: Seed = Seed::from_bytes([7; 16]);
 
     fn numbered(issuer: Option<&str>, subject: Option<&str>, jti: &str) -> u128 {
-        Identity::Numbered { issuer, subject, jti }.digest(&SEED)
+        TokenIdentity::Numbered { issuer, subject, jti }.digest(&SEED)
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_signing_input_has_the_same_digest_under_the_same_key_alone() {
-        let digest = |input: &[u8], seed| Identity::Signed(SigningDigest::of(input, seed)).digest(seed);
+        let digest = |input: &[u8], seed| TokenIdentity::Signed(SigningDigest::of(input, seed)).digest(seed);
         assert_eq!(digest(b"h.p", &SEED), digest(b"h.p", &SEED));
         assert_ne!(digest(b"h.p", &SEED), digest(b"h.q", &SEED));
         assert_ne!(digest(b"h.p", &SEED), digest(b"h.p", &Seed::from_bytes([8; 16])));

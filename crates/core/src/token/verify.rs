@@ -1,7 +1,7 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
 
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot};
-use super::compact::{Compact, Decoded, Header, NotBase64Url, decode};
+use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
 use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::KeyId;
@@ -23,7 +23,7 @@ pub(super) fn verify(
     let compact = Compact::read(token, policy.max_token_bytes)?;
     let Decoded { payload, signature } = compact.decode()?;
     let header = decode(compact.header)?;
-    let header = Header::read(&header)?;
+    let header = JoseHeader::read(&header)?;
     let key = authenticate(policy, &compact, &header, signature, now)?;
     // The signature is valid: the issuer wrote this text, but it may still be wrong.
     let payload = payload?;
@@ -50,7 +50,7 @@ pub(super) fn verify(
 fn authenticate(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
-    header: &Header<'_>,
+    header: &JoseHeader<'_>,
     signature: Result<Vec<u8>, NotBase64Url>,
     now: UnixNanos,
 ) -> Result<KeyId, TokenFault> {
