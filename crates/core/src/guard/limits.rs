@@ -40,19 +40,15 @@ pub(super) struct Refusals {
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// Whether failed authentications are limited.
-    pub(super) fn limits_auth_failures(&self) -> bool {
-        self.policy.auth_failures.is_some()
-    }
-
-    /// Refuses an address that has failed to authenticate too often. Spends nothing.
-    pub(super) fn judge_auth_failures(&self, memory: &Memory) -> Result<(), Denial> {
-        let Some(charge) = self.failures_charge(&memory.failures) else { return Ok(()) };
-        let outcome = memory.limiter.peek(self.host.cells(), &charge, self.now)?;
-        if outcome.admits() {
-            return Ok(());
-        }
-        Err(Denial::AuthFailuresLimited(over(None, AUTH_FAILURES, charge.quota, outcome)))
+    /// Refuses an address that has failed to authenticate too often; `None` where failures are not limited. Spends
+    /// nothing.
+    pub(super) fn judge_auth_failures(&self, memory: &Memory) -> Option<Result<(), Denial>> {
+        let charge = self.failures_charge(&memory.failures)?;
+        Some(match memory.limiter.peek(self.host.cells(), &charge, self.now) {
+            Ok(outcome) if outcome.admits() => Ok(()),
+            Ok(outcome) => Err(Denial::AuthFailuresLimited(over(None, AUTH_FAILURES, charge.quota, outcome))),
+            Err(fault) => Err(fault.into()),
+        })
     }
 
     /// Counts a failed authentication of this address.

@@ -99,17 +99,14 @@ impl<H: Host> Line<'_, '_, '_, H> {
 
     /// Checks whether this address has failed to authenticate too often.
     fn auth_failures(&mut self) -> Result<(), Stop> {
-        if self.form.facts.access == Access::Public || !self.visit.limits_auth_failures() {
+        if self.form.facts.access == Access::Public {
             return Ok(());
         }
+        let Some(judged) = self.visit.judge_auth_failures(self.memory) else { return Ok(()) };
         self.trail.failures_judged = true;
-        match self.visit.judge_auth_failures(self.memory) {
-            Ok(()) => {
-                self.trail.note(Stage::EarlyLimits, State::Passed);
-                Ok(())
-            }
-            Err(denial) => Err(Stop::Refuse(Stage::EarlyLimits, denial)),
-        }
+        judged.map_err(|denial| Stop::Refuse(Stage::EarlyLimits, denial))?;
+        self.trail.note(Stage::EarlyLimits, State::Passed);
+        Ok(())
     }
 
     /// Judges the limits of a step.
