@@ -1,7 +1,7 @@
 //! Steps 2 and 5: which limits apply, to whom, and what is said of several.
 
 use api_guard_core::denial::{Denial, OverLimit};
-use api_guard_core::verdict::Verdict;
+use api_guard_core::verdict::{Stage, State, Verdict};
 use serde_json::{Value, json};
 
 use super::{Guarded, HOUR, START, request, said, token};
@@ -337,5 +337,20 @@ fn a_refusal_spends_nothing_of_the_other_limits_whatever_their_modes_unless_it_i
     for (code, used) in [("ok", 1), ("ok", 2), ("ok", 3), ("rate_limited", 3)] {
         let verdict = guarded.admit(&request("GET", "/", &[]), START);
         assert_eq!((said(&verdict).as_str(), verdict.trail.limits[0].outcome.used), (code, used));
+    }
+}
+
+#[test]
+fn a_step_without_limits_is_skipped_and_one_that_judged_anything_is_not() {
+    let token = token(&json!({ "sub": "u1", "iat": START, "exp": START + HOUR }));
+    let bearer = format!("Bearer {token}");
+    let failures = json!({ "auth_failure_limit": { "max_failures": 9, "window_seconds": 60 } });
+    let early = json!({ "rate_limits": [limit("early", json!(9), json!(["client_ip"]))] });
+    for (rest, expected) in [(json!({}), State::Skipped), (failures, State::Passed), (early, State::Passed)] {
+        let mut guarded = Guarded::new(json!({}), rest);
+        let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
+        assert_eq!(verdict.denial(), None);
+        assert_eq!(verdict.trail.state(Stage::EarlyLimits), expected);
+        assert_eq!(verdict.trail.state(Stage::LateLimits), State::Skipped);
     }
 }
