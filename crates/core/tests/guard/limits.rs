@@ -354,3 +354,12 @@ fn a_step_without_limits_is_skipped_and_one_that_judged_anything_is_not() {
         assert_eq!(verdict.trail.state(Stage::LateLimits), State::Skipped);
     }
 }
+
+#[test]
+fn of_limits_that_take_equally_long_the_first_is_named() {
+    let limits = ["first", "second"].map(|name| limit(name, json!(1), json!(["client_ip"])));
+    let mut guarded = limited(json!(limits));
+    guarded.admit(&request("GET", "/", &[]), START);
+    let verdict = guarded.admit(&request("GET", "/", &[]), START);
+    assert_eq!(over(&verdict).name, "first");
+}

@@ -13,6 +13,7 @@ mod form;
 mod identity;
 mod limits;
 mod token;
+mod trail;
 
 use api_guard_core::verdict::{Destination, Grant};
 use api_guard_testkit::{Guarded, SECRET, code as said, request, sign_with, token};
