@@ -80,11 +80,11 @@ docker: ## installs Debian's Docker engine and compose, for compose-test (as roo
 
 lint: tools ## formatting, clippy natively and for the module, and the core's documentation
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@cargo fmt --manifest-path bench/core/Cargo.toml --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@cargo clippy --quiet --target $(WASM_TARGET) --lib -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --package api-guard-core
-	@cargo fmt --manifest-path fuzz/Cargo.toml --check
-	@cargo fmt --manifest-path bench/core/Cargo.toml --check
 	@$(BENCH_CORE) cargo clippy --quiet --manifest-path bench/core/Cargo.toml --all-targets -- -D warnings
 
 .PHONY: tools

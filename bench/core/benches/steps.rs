@@ -138,7 +138,8 @@ fn revocation(criterion: &mut Criterion) {
         let marks: Vec<_> = (0..MANY_TOKENS)
             .map(|number| {
                 let jti = format!("{number:016}");
-                let identity = token::TokenIdentity::Numbered { issuer: None, subject: Some("user-1"), jti: &jti };
+                let identity =
+                    token::TokenIdentity::Numbered { issuer: None, subject: Some("user-1"), jti: &jti };
                 revocations.marks(&identity, Some("user-1"))
             })
             .collect();
