@@ -104,3 +104,29 @@ fn what_the_revocation_endpoint_refuses_is_a_refusal_of_the_last_step() {
     verdict.trail.revocation_refused();
     assert_eq!(states(&verdict), "pssssr");
 }
+
+#[test]
+fn what_was_reported_stays_on_record_when_its_step_goes_on() {
+    let mut wide = limit("wide", "client_ip", "report");
+    wide["max_requests"] = json!(100);
+    wide.as_object_mut().unwrap().remove("mode");
+    let rest = json!({ "mode": "report", "rate_limits": [limit("shy", "client_ip", "report"), wide] });
+    let mut guarded = Guarded::new(json!({}), rest);
+    // The limit with a mode of its own comes first, and the one that passes after it.
+    for expected in ["ppw---", "pww---"] {
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        assert_eq!(states(&verdict), expected);
+    }
+}
+
+#[test]
+fn a_step_that_refuses_has_refused_whatever_it_has_reported() {
+    let mut strict = limit("strict", "client_ip", "enforce");
+    strict["max_requests"] = json!(2);
+    let rest = json!({ "rate_limits": [limit("shy", "client_ip", "report"), strict] });
+    let mut guarded = Guarded::new(json!({}), rest);
+    for expected in ["ppr---", "pwr---", "pr----"] {
+        let verdict = guarded.admit(&request("GET", "/", &[]), START);
+        assert_eq!(states(&verdict), expected);
+    }
+}
