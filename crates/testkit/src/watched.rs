@@ -219,7 +219,8 @@ impl<'e> Watched<'e> {
         let told = Done::FilterState("api_guard.code", code.as_str().into());
         assert!(rest.contains(&told), "{decided:?} is not told to later filters");
         let answers = rest.iter().any(|done| matches!(done, Done::Replied(..)));
-        assert_eq!(answers, carried_out, "{decided:?}");
+        // What would be refused may be answered as well: with what it has revoked.
+        assert!(answers || !carried_out, "{decided:?} has no answer");
     }
 }
 

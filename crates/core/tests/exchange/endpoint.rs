@@ -251,6 +251,18 @@ fn a_full_list_is_answered_with_503() {
 }
 
 #[test]
+fn what_a_limit_only_reports_revokes_and_is_counted_as_that() {
+    let world = World::with(json!({ "rate_limits": [
+        { "name": "shy", "max_requests": 1, "window_seconds": 60, "key": ["client_ip"], "mode": "report" },
+    ] }));
+    assert_eq!(meets(&world), None);
+    let (stream, flow) = world.ask("POST", ENDPOINT, &[], true);
+    assert_eq!((flow, &stream.decided[..]), (Flow::Pause, &[Decided::WouldRefuse(Code::RateLimited)][..]));
+    assert_eq!(answer(&stream)["revoked"], true);
+    assert_eq!(meets(&world), Some("token_revoked"));
+}
+
+#[test]
 fn its_answers_tell_of_limits_as_others_do() {
     let world = World::with(json!({ "rate_limits": [
         { "name": "wide", "max_requests": 9, "window_seconds": 60, "key": ["client_ip"] },
