@@ -13,7 +13,7 @@ pub(crate) mod hold;
 mod ledger;
 mod patience;
 
-use crate::denial::{Denial, FormFault, FormFaults};
+use crate::denial::Denial;
 use crate::effect::forward::each_edit;
 use crate::effect::{self, rate_headers};
 use crate::engine::Engine;
@@ -25,6 +25,7 @@ use crate::time::UnixNanos;
 use crate::verdict::{BodyPlan, Decision, Destination, Judged, Trail, Verdict};
 use await_answer::Awaiting;
 use body::Undecided;
+use body::too_large;
 use hold::Hold;
 use ledger::{About, Kept, Source};
 
@@ -105,11 +106,7 @@ impl Exchange {
         let begun =
             engine.memory(host).map(|mut memory| engine.guard.begin(&mut memory, &request, host, now));
         let arrived = Arrived { bytes: 0, has_ended: end_of_stream, received_before: None };
-        match begun {
-            Ok(Step::Done(verdict)) => self.carry_out(engine, &request, verdict, arrived, host, now),
-            Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
-            Err(fault) => self.refuse_unread(engine, fault, host, now),
-        }
+        self.proceed(engine, &request, begun, arrived, host, now)
     }
 
     /// Handles the response's headers: adds those that say how much is left of the limits, or replaces the host's own
@@ -206,6 +203,23 @@ impl Exchange {
         Flow::Pause
     }
 
+    /// Continues with what the guard returned, at the headers or after an answer.
+    fn proceed(
+        &mut self,
+        engine: &Engine,
+        request: &Request<'_>,
+        step: Result<Step, Fault>,
+        arrived: Arrived,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        match step {
+            Ok(Step::Done(verdict)) => self.carry_out(engine, request, verdict, arrived, host, now),
+            Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
+            Err(fault) => self.refuse_unread(engine, fault, host, now),
+        }
+    }
+
     /// Carries out the verdict.
     fn carry_out(
         &mut self,
@@ -282,8 +296,4 @@ impl Exchange {
             | State::Revoking { .. } => Flow::Pause,
         }
     }
-}
-
-fn too_large(max_bytes: u64) -> Denial {
-    Denial::Form(FormFaults::one(FormFault::TooLarge { max_bytes }))
 }

@@ -6,7 +6,7 @@ use super::patience::Patience;
 use super::{Arrived, Exchange, Flow, State};
 use crate::denial::Denial;
 use crate::engine::Engine;
-use crate::guard::{Answer, Question, Step, Suspended};
+use crate::guard::{Answer, Question, Suspended};
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 
@@ -135,10 +135,6 @@ impl Exchange {
         let resumed = engine
             .memory(host)
             .map(|mut memory| engine.guard.resume(&mut memory, suspended, answer, host, now));
-        match resumed {
-            Ok(Step::Done(verdict)) => self.carry_out(engine, &request, verdict, arrived, host, now),
-            Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
-            Err(fault) => self.refuse_unread(engine, fault, host, now),
-        }
+        self.proceed(engine, &request, resumed, arrived, host, now)
     }
 }

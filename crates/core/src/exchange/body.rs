@@ -2,8 +2,8 @@
 
 use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
-use super::{Arrived, Exchange, Flow, Hold, State, effect, too_large};
-use crate::denial::Denial;
+use super::{Arrived, Exchange, Flow, Hold, State, effect};
+use crate::denial::{Denial, FormFault, FormFaults};
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::host::{Action, StreamHost};
@@ -243,4 +243,9 @@ fn revoke(engine: &Engine, kept: &Kept, body: &[u8], host: &mut impl StreamHost,
         }
         Err(denial) => ledger::refuse(engine, host, &denial, &kept.about(), now),
     }
+}
+
+/// The refusal of a body over its size limit, bytes.
+pub(super) fn too_large(max_bytes: u64) -> Denial {
+    Denial::Form(FormFaults::one(FormFault::TooLarge { max_bytes }))
 }
