@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 
 use crate::token::SECRET;
 
+/// The caller as the shipped access logs show them.
+const SUBJECT: &str = concat!(
+    r#"%COALESCE({"operators":[{"command":"REQ","param":"X-AUTH-SUBJECT"},"#,
+    r#"{"command":"FILTER_STATE","param":"wasm.api_guard.subject:PLAIN"}]})%"#
+);
+
 /// Options of one Envoy. The defaults are those that the shipped `envoy.yaml` has, but for Envoy's path options: these
 /// are off, so that it is the module that has to notice.
 pub(crate) struct Setup {
@@ -113,7 +119,7 @@ impl Setup {
                         "request_id": "%REQ(X-REQUEST-ID)%",
                         "status": "%RESPONSE_CODE%",
                         "details": "%RESPONSE_CODE_DETAILS%",
-                        "subject": "%FILTER_STATE(wasm.api_guard.subject:PLAIN)%",
+                        "subject": SUBJECT,
                         "code": "%FILTER_STATE(wasm.api_guard.code:PLAIN)%",
                         "route": "%FILTER_STATE(wasm.api_guard.route:PLAIN)%",
                         "limit": "%FILTER_STATE(wasm.api_guard.limit:PLAIN)%",

@@ -120,7 +120,6 @@ fn an_allowed_request_with_a_known_token_costs_these_host_calls() {
         "proxy_get_property source.address",
         "proxy_get_shared_data", // the limit's cell
         "proxy_set_shared_data",
-        "proxy_set_property api_guard.subject",
         "proxy_add_header_map_value x-auth-subject",
     ];
     assert_eq!(exchange.calls, expected, "one call more, or less, is a decision: say why in the commit");

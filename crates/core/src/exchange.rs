@@ -243,6 +243,7 @@ impl Exchange {
             }
         };
         if grant.destination() == Destination::RevocationEndpoint {
+            ledger::stays_here(engine, host, &about);
             self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
             let Some(kept) = Kept::of(engine, host, request, verdict) else { return Flow::Pause };
             return self.begin_revocation(engine, request.has_body, kept, arrived, host, now);

@@ -28,7 +28,7 @@ use crate::token::{TokenFault, TokenPolicy, Verified};
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
 pub(crate) use forward::Forward;
-pub use forward::ForwardToken;
+pub use forward::{ForwardToken, SubjectState};
 pub use limits::AddressFrom;
 pub(crate) use limits::{AUTH_FAILURES, ClientIp, KeyPart, LONGEST_WINDOW_SECONDS, LimitRule, MaxRequests};
 pub(crate) use replies::Replies;

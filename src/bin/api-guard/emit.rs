@@ -107,6 +107,7 @@ impl Emit {
                 ("cluster_type", cluster),
                 ("upstream_host", &text::quoted(host)),
                 ("upstream_port", &upstream),
+                ("subject", &logged_subject(raw)),
                 ("configuration", &text::block(configuration, 28)),
             ],
         )
@@ -138,6 +139,20 @@ impl Emit {
                 ("configuration", &text::values(configuration, 8)),
             ],
         )
+    }
+}
+
+/// The access log's command for the caller: the header that the upstream gets, else filter state.
+fn logged_subject(raw: &RawConfig) -> String {
+    const FILTER_STATE: &str = "wasm.api_guard.subject:PLAIN";
+    // Envoy's command syntax has no escapes for the other letters that a header's name may have.
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    match &raw.forward.subject_header {
+        Some(header) if header.chars().all(plain) => format!(
+            r#"'%COALESCE({{"operators":[{{"command":"REQ","param":"{}"}},{{"command":"FILTER_STATE","param":"{FILTER_STATE}"}}]}})%'"#,
+            header.to_ascii_uppercase()
+        ),
+        Some(_) | None => format!(r#""%FILTER_STATE({FILTER_STATE})%""#),
     }
 }
 

@@ -78,7 +78,7 @@ impl Exchange {
                     Flow::Pause
                 }
                 None => {
-                    ledger::report(engine, host, &too_large(max_bytes), &kept.about(), false, now);
+                    ledger::would_refuse(engine, host, &too_large(max_bytes), &kept.about(), now);
                     self.state = State::Passing;
                     Flow::Continue
                 }

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use crate::code::Code;
 use crate::denial::Denial;
+use crate::effect::forward::Edit;
 use crate::effect::{self, Reply};
 use crate::engine::Engine;
 use crate::host::{Action, StreamHost};
 use crate::limit::Standing;
+use crate::policy::{Policy, SubjectState};
 use crate::request::Request;
 use crate::telemetry::line::{self, Line, LoggedRequest};
 use crate::time::UnixNanos;
@@ -93,6 +95,15 @@ impl Source<'_, '_> {
         }
     }
 
+    /// Names the headers of a request that access logs take for ours. A request that was kept lost them before.
+    fn each_forged(self, policy: &Policy, remove: impl FnMut(&[u8])) {
+        match self {
+            Self::Headers(request) => request.removals.iter().copied().for_each(remove),
+            Self::Kept(_) => {}
+            Self::Unread => policy.forward.header_names().map(str::as_bytes).for_each(remove),
+        }
+    }
+
     fn is_grpc(self) -> bool {
         match self {
             Self::Headers(request) => request.is_grpc(),
@@ -123,6 +134,7 @@ pub(super) fn refuse(
     about: &About<'_, '_>,
     now: UnixNanos,
 ) {
+    stays_here(engine, host, about);
     report(engine, host, denial, about, true, now);
     let reply = effect::refuse(engine.guard.policy(), denial, about.source.request_id());
     answer(host, &reply, about);
@@ -133,8 +145,20 @@ pub(super) fn answer(host: &mut impl StreamHost, reply: &Reply, about: &About<'_
     act(host, Action::Reply { reply, is_grpc: about.source.is_grpc() });
 }
 
+/// Reports a refusal that is not carried out.
+pub(super) fn would_refuse(
+    engine: &Engine,
+    host: &mut impl StreamHost,
+    denial: &Denial,
+    about: &About<'_, '_>,
+    now: UnixNanos,
+) {
+    name_unforwarded(engine, host, about.trail);
+    report(engine, host, denial, about, false, now);
+}
+
 /// Counts, logs and writes into filter state a refusal that is carried out, or would have been. Does not answer.
-pub(super) fn report(
+fn report(
     engine: &Engine,
     host: &mut impl StreamHost,
     denial: &Denial,
@@ -168,7 +192,7 @@ pub(super) fn pass(
     now: UnixNanos,
 ) {
     match reported {
-        Some(denial) => report(engine, host, denial, about, false, now),
+        Some(denial) => would_refuse(engine, host, denial, about, now),
         None => act(host, Action::Count(engine.counters.allowed())),
     }
 }
@@ -184,8 +208,8 @@ pub(super) fn passed_through(
     let policy = engine.guard.policy();
     let trail = about.trail;
     engine.counters.passed_through(trail, |counter| act(host, Action::Count(counter)));
-    if let Some(subject) = trail.identity().and_then(|caller| caller.token.subject()) {
-        act(host, Action::FilterState { name: "api_guard.subject", value: subject.as_bytes() });
+    if policy.forward.filter_state == SubjectState::All {
+        name_subject(host, trail);
     }
     if trail.token.as_ref().is_some_and(|token| token.age == Age::Old)
         && let Some(request) = sampled(engine, host, about, Code::TokenTooOld, now)
@@ -195,6 +219,27 @@ pub(super) fn passed_through(
     for judged in trail.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
         let request = about.source.logged(about.source.client_ip(engine, host, trail));
         act(host, Action::Log(&line::near_limit(policy, judged, trail, &request)));
+    }
+}
+
+/// Prepares a request that the upstream never gets for access logs: they see its caller, and nothing that the client
+/// says of itself.
+pub(super) fn stays_here(engine: &Engine, host: &mut impl StreamHost, about: &About<'_, '_>) {
+    about.source.each_forged(engine.guard.policy(), |name| act(host, Action::Edit(Edit::Remove(name))));
+    name_unforwarded(engine, host, about.trail);
+}
+
+/// Names the caller of a refusal in filter state, unless every request names its caller.
+fn name_unforwarded(engine: &Engine, host: &mut impl StreamHost, trail: &Trail) {
+    if engine.guard.policy().forward.filter_state == SubjectState::Refusals {
+        name_subject(host, trail);
+    }
+}
+
+/// Names the caller in filter state, if there is one.
+fn name_subject(host: &mut impl StreamHost, trail: &Trail) {
+    if let Some(subject) = trail.identity().and_then(|caller| caller.token.subject()) {
+        act(host, Action::FilterState { name: "api_guard.subject", value: subject.as_bytes() });
     }
 }
 

@@ -13,6 +13,15 @@ pub(crate) struct Forward {
     /// Claims, and the headers that carry them.
     pub(crate) claims: Vec<(TextSlot, String)>,
     pub(crate) token: ForwardToken,
+    pub(crate) filter_state: SubjectState,
+}
+
+impl Forward {
+    /// The names of the headers that are written.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        let claims = self.claims.iter().map(|(_, name)| name);
+        self.subject_header.iter().chain(&self.permissions_header).chain(claims).map(String::as_str)
+    }
 }
 
 /// Whether the token is passed on to the upstream.
@@ -24,4 +33,15 @@ pub enum ForwardToken {
     Keep,
     /// The token is removed from the request.
     Strip,
+}
+
+/// On which requests the filter state `wasm.api_guard.subject` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum SubjectState {
+    /// On refused requests. Admitted ones name the subject in their header.
+    Refusals,
+    /// On admitted requests too, for later filters.
+    All,
 }

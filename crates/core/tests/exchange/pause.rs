@@ -376,7 +376,7 @@ fn in_report_mode_it_waits_too_and_passes_whatever_the_answer() {
         assert_eq!(resumed(&stream), 1);
         assert!(stream.host.replies().next().is_none());
         let identified = stream.host.filter_state("api_guard.subject");
-        assert_eq!(identified.is_some(), expected == Decided::Allowed);
+        assert_eq!(identified, None, "an admitted caller is named by a header, and here nobody was verified");
         is_settled(&mut stream);
     }
 }

@@ -32,7 +32,7 @@ fn every_refusal_is_told_to_log_metrics_and_later_filters() {
     assert_eq!(stream.decided, [Decided::Allowed]);
     assert_eq!(state(&stream, "api_guard.code"), None);
     assert!(lines(&stream).iter().all(|line| line["event"] == "limit_warned"));
-    assert_eq!(state(&stream, "api_guard.subject").as_deref(), Some("u1"));
+    assert_eq!(state(&stream, "api_guard.subject"), None, "its header names the subject");
     let (stream, flow) = world.get("/large?secret", &ids);
     assert_eq!(flow, Flow::Pause);
     assert_eq!(stream.decided, [Decided::Refused(Code::RateLimited)]);
@@ -238,9 +238,57 @@ fn the_upstream_hears_who_was_verified_before_the_request_goes_on() {
     assert!(stream.host.done.contains(&Done::Set("x-auth-subject".to_owned(), b"u1".to_vec())));
     let (stream, _) = world.get("/x", &[]);
     assert!(stream.host.done.contains(&Done::Added("x-auth-subject".to_owned(), b"u1".to_vec())));
-    let (stream, _) = world.get("/x", &[("authorization", "none"), ("x-auth-subject", "mine")]);
-    let edits = |done: &Done| matches!(done, Done::Set(..) | Done::Added(..) | Done::Removed(_));
-    assert!(!stream.host.done.iter().any(edits), "what is refused needs no edit");
+}
+
+#[test]
+fn no_access_log_shows_what_a_refused_client_says_of_itself() {
+    let world = World::new();
+    let edits = |stream: &Watched<'_>| {
+        let is_edit = |done: &&Done| matches!(done, Done::Set(..) | Done::Added(..) | Done::Removed(_));
+        stream.host.done.iter().filter(is_edit).cloned().collect::<Vec<_>>()
+    };
+    let removed = |name: &str| Done::Removed(name.as_bytes().to_vec());
+    let (stream, _) = world.get(
+        "/x",
+        &[("authorization", "none"), ("x-auth-subject", "mine"), ("x_auth_permissions", "all:all")],
+    );
+    assert_eq!(stream.refused(), Some("token_missing"));
+    assert_eq!(edits(&stream), [removed("x-auth-subject"), removed("x_auth_permissions")]);
+    let (stream, _) = world.get("/x", &[("authorization", "none")]);
+    assert_eq!(edits(&stream), [], "most refusals need no edit");
+    let mut unread = world.stream();
+    let none: Option<Vec<(&[u8], &[u8])>> = None;
+    unread.raw_headers(none, true, at(0));
+    assert_eq!(edits(&unread), [removed("x-auth-subject"), removed("x-auth-permissions")]);
+}
+
+#[test]
+fn a_revocation_is_logged_under_the_callers_name_whatever_name_they_send() {
+    let world = World::new();
+    let (stream, _) = world.ask("POST", "/auth/revoke", &[("x-auth-subject", "somebody else")], true);
+    assert_eq!(stream.decided, [Decided::Allowed]);
+    assert!(stream.host.done.contains(&Done::Removed(b"x-auth-subject".to_vec())));
+    assert_eq!(state(&stream, "api_guard.subject").as_deref(), Some("u1"));
+}
+
+#[test]
+fn the_subject_of_admitted_requests_is_filter_state_only_where_that_is_asked_for() {
+    for (written, of_admitted) in [(json!({}), None), (json!({ "filter_state": "all" }), Some("u1"))] {
+        let world = World::with(json!({
+            "forward": written,
+            "rate_limits": [{ "name": "one", "max_requests": 1, "window_seconds": 60, "key": ["subject"] }],
+        }));
+        let subjects = |stream: &Watched<'_>| {
+            let named = |done: &&Done| matches!(done, Done::FilterState("api_guard.subject", _));
+            stream.host.done.iter().filter(named).count()
+        };
+        let (admitted, _) = world.get("/x", &[]);
+        assert_eq!(state(&admitted, "api_guard.subject").as_deref(), of_admitted);
+        let (refused, _) = world.get("/x", &[]);
+        assert_eq!(refused.refused(), Some("rate_limited"));
+        assert_eq!(state(&refused, "api_guard.subject").as_deref(), Some("u1"));
+        assert_eq!(subjects(&refused), 1, "it is written once");
+    }
 }
 
 #[test]

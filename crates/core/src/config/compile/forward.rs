@@ -45,7 +45,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
             claims.push((slot, header));
         }
     }
-    Forward { subject_header, permissions_header, claims, token: raw.token }
+    Forward { subject_header, permissions_header, claims, token: raw.token, filter_state: raw.filter_state }
 }
 
 /// The headers that are written; no two settings may name the same one.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
-use crate::policy::ForwardToken;
+use crate::policy::{ForwardToken, SubjectState};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -23,9 +23,11 @@ pub struct RawForward {
     pub claims: Named<Option<String>>,
     /// Whether the upstream sees the token.
     pub token: ForwardToken,
+    /// Which requests set the filter state `wasm.api_guard.subject`: refused ones, or all.
+    pub filter_state: SubjectState,
 }
 
-fields!(RawForward { subject_header, permissions_header, claims, token });
+fields!(RawForward { subject_header, permissions_header, claims, token, filter_state });
 
 impl Default for RawForward {
     fn default() -> Self {
@@ -34,8 +36,10 @@ impl Default for RawForward {
             permissions_header: Some("x-auth-permissions".to_owned()),
             claims: Vec::new(),
             token: ForwardToken::Keep,
+            filter_state: SubjectState::Refusals,
         }
     }
 }
 
 names!(ForwardToken { "keep" => Keep, "strip" => Strip });
+names!(SubjectState { "refusals" => Refusals, "all" => All });
