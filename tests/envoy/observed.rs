@@ -63,7 +63,7 @@ fn the_access_log_tells_who_and_why() {
             (Ask::get("/x").token(&token(json!({ "exp": 1000 }))), 401, "token_expired", None, None),
             (Ask::get("/a//b"), 400, "path_ambiguous", None, None),
         ] {
-            let reply = ask.send(&envoy, protocol);
+            let reply = ask.header("x-auth-subject", "admin").send(&envoy, protocol);
             let problem = reply.refused(&envoy, status, code);
             let entry = envoy.access(&reply.test);
             assert_eq!(entry["status"], status, "{entry}");
