@@ -48,7 +48,7 @@ fn a_bootstrap_says_what_the_shipped_one_says() {
 
 #[test]
 fn what_is_emitted_is_clean_where_the_configuration_is() {
-    let odd = "{\r\n\t\"tokens\": { \"keys\": [ { \"secret\": { \"env\": \"API_GUARD_SECRET\" } } ],\r\n\t\t\"issuers\": [\"\\ud83d\\ude00 \u{e9}\u{7f} # : - {{port}}\"] }\r\n}\r\n";
+    let odd = "{\r\n\t\"tokens\": { \"keys\": [ { \"secret\": { \"env\": \"API_GUARD_SECRET\" } } ],\r\n\t\t\"issuers\": [\"\\ud83d\\ude00 \u{e9}\u{7f} # : - {{port}}\"] },\r\n\t\"auth_failure_limit\": { \"max_failures\": 20, \"window_seconds\": 60 }\r\n}\r\n";
     let file = File::new(odd);
     for host in ["envoy", "istio", "envoy-gateway"] {
         let run = emit(host, file.path(), &[]);

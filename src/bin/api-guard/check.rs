@@ -4,12 +4,15 @@ mod envoy;
 mod kubernetes;
 mod limits;
 mod lint;
+mod manager;
+mod neighbours;
 mod routes;
 mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use api_guard_core::config::raw::RawConfig;
 use api_guard_core::config::{Environment, Policy};
 use serde_json::{Value, json};
 
@@ -108,7 +111,14 @@ impl Findings {
     }
 
     /// Checks one plugin configuration. `variables`: what the manifest itself sets.
-    fn plugin(&mut self, plugin: &Plugin, within: Option<&str>, variables: &BTreeMap<String, String>) {
+    /// `domains`: the hosts that Envoy serves, if the manifest tells them.
+    fn plugin(
+        &mut self,
+        plugin: &Plugin,
+        within: Option<&str>,
+        variables: &BTreeMap<String, String>,
+        domains: Option<&[&str]>,
+    ) {
         let mut add = |severity, rule, pointer: String, mark, text| {
             let within = within.map(str::to_owned);
             self.0.push(Finding { severity, rule, pointer, within, mark, text });
@@ -134,7 +144,7 @@ impl Findings {
         if let Ok(raw) = Policy::parse_shape(text) {
             // Only variables in the file count, so that the answer does not depend on who runs the command.
             let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
-            for lint::Warning { rule, pointer, text } in lint::warnings(&raw, &written) {
+            for lint::Warning { rule, pointer, text } in lint::warnings(&raw, &written, domains) {
                 let mark = plugin.locate(&pointer);
                 add(Severity::Warning, rule, pointer, mark, text);
             }
@@ -154,7 +164,7 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
             mark: *mark,
             text: format!("neither JSON nor YAML: {problem}"),
         }),
-        Source::Plugin(plugin) => findings.plugin(plugin, None, &BTreeMap::new()),
+        Source::Plugin(plugin) => findings.plugin(plugin, None, &BTreeMap::new(), None),
         Source::Manifest(documents, file) => {
             let sites = source::sites(documents);
             if sites.is_empty() {
@@ -167,9 +177,10 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
                     text: "it has no api-guard filter; api-guard emit shows how to write one".to_owned(),
                 });
             }
-            for site in sites {
-                check_site(&site, file, &mut findings);
-            }
+            let guards: Vec<Guard<'_>> = sites.into_iter().map(|site| Guard::new(site, file)).collect();
+            guards.iter().for_each(|guard| guard.check(&mut findings));
+            neighbours::check(&guards, &mut findings);
+            kubernetes::resources::check(documents, &guards, &mut findings);
         }
     }
     findings.0.sort_by_key(|finding| finding.mark);
@@ -177,20 +188,37 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
     findings.0
 }
 
-fn check_site(site: &Site<'_>, file: &[char], findings: &mut Findings) {
-    let variables = match site.host {
-        Host::Envoy => envoy::variables(site),
-        Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
-    };
-    let plugin = site.configuration().map(|(below, node)| (below, Plugin::of_node(node, file)));
-    let raw = plugin.as_ref().and_then(|(_, plugin)| Policy::parse_shape(plugin.text.as_bytes()).ok());
-    match site.host {
-        Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
-        Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
+/// A guard in a manifest.
+pub(crate) struct Guard<'f> {
+    pub(crate) site: Site<'f>,
+    /// Its configuration, if it has one.
+    pub(crate) plugin: Option<Plugin>,
+    /// The configuration read, if it can be.
+    pub(crate) raw: Option<RawConfig>,
+}
+
+impl<'f> Guard<'f> {
+    fn new(site: Site<'f>, file: &[char]) -> Self {
+        let plugin = site.configuration().map(|(_, node)| Plugin::of_node(node, file));
+        let raw = plugin.as_ref().and_then(|plugin| Policy::parse_shape(plugin.text.as_bytes()).ok());
+        Self { site, plugin, raw }
     }
-    if let Some((below, plugin)) = plugin {
-        let within = format!("{}{below}", site.pointer);
-        findings.plugin(&plugin, Some(&within), &variables.values);
+
+    fn check(&self, findings: &mut Findings) {
+        let Self { site, plugin, raw } = self;
+        let variables = match site.host {
+            Host::Envoy => envoy::variables(site),
+            Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
+        };
+        match site.host {
+            Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
+            Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
+        }
+        if let (Some(plugin), Some((below, _))) = (plugin, site.configuration()) {
+            let within = format!("{}{below}", site.pointer);
+            let domains = site.manager.as_ref().and_then(|(_, node)| manager::domains(node));
+            findings.plugin(plugin, Some(&within), &variables.values, domains.as_deref());
+        }
     }
 }
 

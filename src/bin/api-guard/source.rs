@@ -44,6 +44,8 @@ pub(crate) struct Site<'f> {
     pub(crate) manager: Option<(String, &'f Node)>,
     /// The filter's name.
     pub(crate) name: String,
+    /// The document that the pointers are in.
+    pub(crate) document: &'f Node,
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -103,6 +105,7 @@ pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
                     settings: spec,
                     manager: None,
                     name: name.to_owned(),
+                    document,
                 });
             }
             (Some("EnvoyExtensionPolicy"), Some(spec)) => {
@@ -115,6 +118,7 @@ pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
                         settings: wasm,
                         manager: None,
                         name: wasm.field("name").and_then(Node::text).unwrap_or_default().to_owned(),
+                        document,
                     });
                 }
             }
@@ -175,11 +179,19 @@ fn mentions_tokens(node: &Node) -> bool {
 /// All HTTP filters that run a module, at any depth.
 fn wasm_filters(document: &Node) -> Vec<Site<'_>> {
     let mut found = Vec::new();
-    descend(document, String::new(), None, "", &mut found);
+    descend(document, document, String::new(), None, "", &mut found);
     found
 }
 
+/// Whether an HTTP filter is, or contains, the guard whose filter is called `name`.
+pub(crate) fn has_guard(filter: &Node, name: &str) -> bool {
+    let is_named = filter.field("name").and_then(Node::text) == Some(name);
+    (is_named && filter.field("config_discovery").is_some())
+        || wasm_filters(filter).iter().any(|site| site.name == name || site.is_ours())
+}
+
 fn descend<'f>(
+    document: &'f Node,
     node: &'f Node,
     pointer: String,
     manager: Option<(&str, &'f Node)>,
@@ -195,17 +207,18 @@ fn descend<'f>(
             settings,
             manager: manager.map(|(at, node)| (at.to_owned(), node)),
             name: name.to_owned(),
+            document,
         });
         return;
     }
     let own = node.field("http_filters").map(|_| (pointer.as_str(), node));
     let name = node.field("name").and_then(Node::text).unwrap_or(name);
     for (key, member) in node.members() {
-        let step = key.name.replace('~', "~0").replace('/', "~1");
-        descend(member, format!("{pointer}/{step}"), own.or(manager), name, found);
+        let step = tree::step(&key.name);
+        descend(document, member, format!("{pointer}/{step}"), own.or(manager), name, found);
     }
     for (index, item) in node.items().iter().enumerate() {
-        descend(item, format!("{pointer}/{index}"), own.or(manager), name, found);
+        descend(document, item, format!("{pointer}/{index}"), own.or(manager), name, found);
     }
 }
 

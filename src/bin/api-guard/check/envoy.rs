@@ -1,10 +1,10 @@
-//! What Envoy's configuration must say about the filter and the connections in front of it.
+//! What Envoy's configuration must say about the filter. The connections in front of it are the manager's.
 
 use std::collections::BTreeMap;
 
 use api_guard_core::config::raw::{RawConfig, RawSecret};
 
-use super::{Findings, Part, Variables, lint};
+use super::{Findings, Part, Variables, manager};
 use crate::source::Site;
 use crate::source::tree::Node;
 
@@ -82,7 +82,7 @@ pub(super) fn check(
         findings.warn("headers-stop", &part, "/allow_on_headers_stop_iteration", text);
     }
     match &site.manager {
-        Some((pointer, node)) => manager(&Part { node, pointer }, site, raw, findings),
+        Some((pointer, node)) => manager::check(&Part { node, pointer }, site, raw, findings),
         None => findings.warn(
             "no-manager",
             &part,
@@ -187,103 +187,6 @@ pub(super) fn secrets(
                 format!("the module cannot see the variable {name}, so Envoy does not start; add {name}");
             findings.error("variable-not-listed", part, list, text);
         }
-    }
-}
-
-fn manager(part: &Part<'_>, site: &Site<'_>, raw: Option<&RawConfig>, findings: &mut Findings) {
-    let is_true = |name| part.node.field(name).is_some_and(Node::is_true);
-    if !is_true("use_remote_address") && part.node.field("original_ip_detection_extensions").is_none() {
-        let mut told =
-            "clients choose their own address and scheme, by X-Forwarded-For and X-Forwarded-Proto"
-                .to_owned();
-        if raw.is_some_and(lint::counts_addresses) {
-            told.push_str(": limits by client_ip count what they write");
-        }
-        if raw.is_some_and(|raw| raw.request.https_only) {
-            told.push_str("; https_only believes whoever says https");
-        }
-        told.push_str(
-            "; write use_remote_address: true, and xff_num_trusted_hops if there are proxies before Envoy",
-        );
-        findings.warn("forged-address", part, "/use_remote_address", told);
-    }
-    for (name, why) in [
-        ("normalize_path", "other filters and Envoy's own routes see paths that api-guard refuses"),
-        ("merge_slashes", "other filters and Envoy's own routes see paths that api-guard refuses"),
-    ] {
-        if !is_true(name) {
-            findings.warn("path-options", part, &format!("/{name}"), format!("{why}; write {name}: true"));
-        }
-    }
-    let slashes =
-        part.node.field("path_with_escaped_slashes_action").and_then(Node::text).unwrap_or_default();
-    if slashes != "REJECT_REQUEST" {
-        let text = "an encoded slash can mean another path to Envoy's routes; write REJECT_REQUEST";
-        findings.warn("path-options", part, "/path_with_escaped_slashes_action", text);
-    }
-    order(part, site, findings);
-    switched_off(part, site, findings);
-}
-
-/// Checks that the filter runs, and before the router.
-fn order(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
-    let filters = part.node.field("http_filters").map(Node::items).unwrap_or_default();
-    let named = |filter: &Node, name: &str| filter.field("name").and_then(Node::text) == Some(name);
-    let is_router = |filter: &&Node| {
-        let of_type = filter.path(&["typed_config", "@type"]).and_then(Node::text).unwrap_or_default();
-        of_type.ends_with("filters.http.router.v3.Router")
-    };
-    let router = filters.iter().position(|filter| is_router(&filter));
-    let ours = filters.iter().position(|filter| named(filter, &site.name));
-    let (Some(ours), Some(filter)) = (ours, ours.and_then(|index| filters.get(index))) else { return };
-    let below = format!("/http_filters/{ours}");
-    if router.is_some_and(|router| router < ours) {
-        findings.error(
-            "after-router",
-            part,
-            &below,
-            "the filter comes after the router and never runs; move it up",
-        );
-    }
-    if filter.field("disabled").is_some_and(Node::is_true) {
-        let text = "the filter is off wherever no route switches it on; remove disabled";
-        findings.warn("switched-off", part, &format!("{below}/disabled"), text);
-    }
-    if filter.field("is_optional").is_some_and(Node::is_true) {
-        let text = "an Envoy without WebAssembly silently leaves the filter out; remove is_optional";
-        findings.warn("switched-off", part, &format!("{below}/is_optional"), text);
-    }
-}
-
-/// Finds Envoy's routes that bypass the filter.
-fn switched_off(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
-    fn walk(node: &Node, below: &str, name: &str, pointers: &mut Vec<String>) {
-        if let Some(own) = node.field("typed_per_filter_config").and_then(|config| config.field(name))
-            && own.field("disabled").is_some_and(Node::is_true)
-        {
-            pointers.push(format!(
-                "{below}/typed_per_filter_config/{}",
-                name.replace('~', "~0").replace('/', "~1")
-            ));
-        }
-        for (key, member) in node.members() {
-            walk(
-                member,
-                &format!("{below}/{}", key.name.replace('~', "~0").replace('/', "~1")),
-                name,
-                pointers,
-            );
-        }
-        for (index, item) in node.items().iter().enumerate() {
-            walk(item, &format!("{below}/{index}"), name, pointers);
-        }
-    }
-    let mut pointers = Vec::new();
-    walk(part.node, "", &site.name, &mut pointers);
-    for below in pointers {
-        let text =
-            "requests of this route bypass the filter; write a public route in its configuration instead";
-        findings.warn("switched-off", part, &below, text);
     }
 }
 

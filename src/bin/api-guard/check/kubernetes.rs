@@ -1,5 +1,7 @@
 //! Checks of Istio's `WasmPlugin` and Envoy Gateway's `EnvoyExtensionPolicy`.
 
+pub(super) mod resources;
+
 use api_guard_core::config::raw::RawConfig;
 
 use super::{Findings, Part, Variables, envoy};

@@ -2,23 +2,26 @@
 
 use std::collections::HashSet;
 
-use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests};
-use api_guard_core::policy::Mode;
+use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute};
+use api_guard_core::policy::{Access, CorsPreflight, Mode};
 
 use super::lint::Warnings;
 use crate::limits::all;
+
+/// The claim that says who the caller is.
+const SUBJECT: &str = "sub";
 
 pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     if all(raw).next().is_none() {
         out.add("no-limits", "/rate_limits", "nothing limits how many requests clients send; add a limit");
     }
-    for (pointer, limit) in all(raw) {
-        for (index, part) in limit.key.iter().enumerate() {
-            if let Some(name) = part.strip_prefix("header:") {
-                let text =
-                    format!("a client dodges the limit by changing {name}; count client_ip or subject");
-                out.add("header-key", format!("{pointer}/key/{index}"), text);
-            }
+    before_the_token(raw, out);
+    for (index, limit) in raw.rate_limits.iter().enumerate() {
+        keys(raw, None, &format!("/rate_limits/{index}"), limit, out);
+    }
+    for (number, route) in raw.routes.iter().enumerate() {
+        for (index, limit) in route.rate_limits.iter().enumerate() {
+            keys(raw, Some(route), &format!("/routes/{number}/rate_limits/{index}"), limit, out);
         }
     }
     let for_all: Vec<Rule<'_>> = raw
@@ -37,6 +40,82 @@ pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
             .collect();
         compare(&for_all, &own, out);
         compare(&own, &own, out);
+    }
+}
+
+/// Whether the limit is judged once the token has been verified, because its key or its number is of the token.
+fn needs_token(limit: &RawLimit) -> bool {
+    matches!(limit.max_requests, Some(RawMaxRequests::ByClaim(_)))
+        || limit.key.iter().any(|part| part == "subject" || part.starts_with("claim:"))
+}
+
+/// Warns where nothing ends the tokens of one client before they are verified.
+fn before_the_token(raw: &RawConfig, out: &mut Warnings) {
+    let verifies = raw.unmatched_routes != Access::Public
+        || raw.routes.iter().any(|route| route.access != Access::Public);
+    let varied = |part: &String| part == "path" || part.starts_with("header:");
+    let ends = |limit: &RawLimit| !needs_token(limit) && !limit.key.iter().any(varied);
+    if verifies && raw.auth_failure_limit.is_none() && !raw.rate_limits.iter().any(ends) {
+        let text = "nothing ends the forged tokens that one client can have verified; add auth_failure_limit, such as \
+                    {\"max_failures\": 20, \"window_seconds\": 60}, or a limit by client_ip alone";
+        out.add("no-early-limit", "/auth_failure_limit", text);
+    }
+}
+
+/// Warns of keys that a client can vary, or that callers share who should not. `route`: whose limit it is, if it is not
+/// for all.
+fn keys(raw: &RawConfig, route: Option<&RawRoute>, pointer: &str, limit: &RawLimit, out: &mut Warnings) {
+    for (index, part) in limit.key.iter().enumerate() {
+        let at = format!("{pointer}/key/{index}");
+        if let Some(name) = part.strip_prefix("header:") {
+            let text = format!("a client dodges the limit by changing {name}; count client_ip or subject");
+            out.add("header-key", at, text);
+        } else if part == "path" && varies_without_token(raw, route, needs_token(limit)) {
+            let text = "a client without a token dodges the limit by changing the path, and fills the table for \
+                        others; count route instead";
+            out.add("path-key", at, text);
+        } else if part == "subject"
+            && !limit.key.iter().any(|part| part == "client_ip")
+            && let Some(who) = without_subject(raw, route)
+        {
+            let text = format!(
+                "{who} have no subject and share one counter, so that one of them uses up the limit for all; add \
+                 client_ip to the key, or give the limit to the routes that need a token"
+            );
+            out.add("subject-key", at, text);
+        }
+    }
+}
+
+/// Whether a client without a token can choose among the paths that a limit counts. `late`: the limit is judged after
+/// the token, where there is one.
+fn varies_without_token(raw: &RawConfig, route: Option<&RawRoute>, late: bool) -> bool {
+    let has_parameter = |route: &RawRoute| route.path.as_deref().is_some_and(|path| path.contains('{'));
+    let is_open = |route: &RawRoute| has_parameter(route) && route.access == Access::Public;
+    let preflights = raw.request.cors_preflight == CorsPreflight::Forward;
+    match route {
+        Some(route) => has_parameter(route) && (!late || preflights) || is_open(route),
+        None => {
+            !late || preflights || raw.unmatched_routes == Access::Public || raw.routes.iter().any(is_open)
+        }
+    }
+}
+
+/// Which callers a limit counts that have no subject.
+fn without_subject(raw: &RawConfig, route: Option<&RawRoute>) -> Option<&'static str> {
+    let any = |access: Access| match route {
+        Some(route) => route.access == access,
+        None => raw.unmatched_routes == access || raw.routes.iter().any(|route| route.access == access),
+    };
+    let has_subject = raw.tokens.required_claims.iter().any(|claim| claim == SUBJECT);
+    if any(Access::Public) {
+        Some("callers of public routes")
+    } else if raw.request.cors_preflight == CorsPreflight::Forward {
+        Some("preflights")
+    } else if any(Access::Authenticated) && !has_subject {
+        Some("tokens without sub, which required_claims does not ask for,")
+    } else {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
 //! What in a plugin configuration is legal but dangerous?
 
-use api_guard_core::config::raw::{MethodOverride, RawConfig};
+use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey};
 use api_guard_core::policy::{Access, AddressFrom, Mode};
 
 use super::{limits, routes, secrets};
@@ -28,8 +28,13 @@ const LARGEST_SKEW: u64 = 300;
 /// The longest IPv6 prefix without a warning, bits: one customer usually holds a /64.
 const LONGEST_PREFIX: u64 = 64;
 
-/// All warnings about a configuration. `lookup`: the values of variables, as far as they are known.
-pub(crate) fn warnings(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>) -> Vec<Warning> {
+/// All warnings about a configuration. `lookup`: the values of variables, as far as they are known. `domains`: the hosts
+/// that Envoy serves, if they are known.
+pub(crate) fn warnings(
+    raw: &RawConfig,
+    lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
+    domains: Option<&[&str]>,
+) -> Vec<Warning> {
     let mut out = Warnings::default();
     modes(raw, &mut out);
     secrets::check(raw, lookup, &mut out);
@@ -43,7 +48,7 @@ pub(crate) fn warnings(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>
                     write \"strip\"";
         out.add("method-override", "/request/method_override", text);
     }
-    routes::check(raw, &mut out);
+    routes::check(raw, domains, &mut out);
     limits::check(raw, &mut out);
     if raw.client_ip.ipv6_prefix > LONGEST_PREFIX {
         let text = "one customer holds all addresses in a /64, and so gets as many counters as they like; \
@@ -61,7 +66,13 @@ fn modes(raw: &RawConfig, out: &mut Warnings) {
     }
     for (index, route) in raw.routes.iter().enumerate() {
         if route.mode == Some(Mode::Report) {
-            out.add("report-mode", format!("/routes/{index}/mode"), TEXT);
+            // The refusal of another method goes by the mode of the path's routes.
+            let more = if route.methods.is_some() { ", whatever their method," } else { "" };
+            out.add(
+                "report-mode",
+                format!("/routes/{index}/mode"),
+                TEXT.replacen(" still", &format!("{more} still"), 1),
+            );
         }
     }
     for (pointer, limit) in all(raw) {
@@ -80,6 +91,12 @@ fn tokens(raw: &RawConfig, out: &mut Warnings) {
             out.add("query-token", format!("/tokens/sources/{index}/query"), text);
         }
     }
+    let unbound = tokens.keys.iter().filter(|key| vouches_for_all(key)).count();
+    if tokens.issuers.len() > 1 && unbound > 1 {
+        let text = "each key verifies tokens of every issuer, so whoever has the key of one can sign as the others; \
+                    write one issuer, and another guard for each other issuer";
+        out.add("unbound-keys", "/tokens/issuers", text);
+    }
     if !tokens.required_claims.iter().any(|claim| claim == "exp") {
         let text = "a token without exp never expires; add \"exp\"";
         out.add("no-expiry", "/tokens/required_claims", text);
@@ -89,6 +106,22 @@ fn tokens(raw: &RawConfig, out: &mut Warnings) {
             format!("expired tokens stay valid for {} s; write at most 300", tokens.clock_skew_seconds);
         out.add("large-skew", "/tokens/clock_skew_seconds", text);
     }
+}
+
+/// Whether a key verifies the tokens of every issuer, as each does while keys cannot name theirs.
+const fn vouches_for_all(_: &RawKey) -> bool {
+    true
+}
+
+/// Whether any decision depends on the path.
+pub(super) fn judges_paths(raw: &RawConfig) -> bool {
+    let counts = |part: &String| part == "path" || part == "route";
+    !raw.routes.is_empty() || all(raw).any(|(_, limit)| limit.key.iter().any(counts))
+}
+
+/// Whether any decision depends on the host.
+pub(super) fn judges_hosts(raw: &RawConfig) -> bool {
+    raw.routes.iter().any(|route| route.hosts.is_some())
 }
 
 /// Whether any setting depends on clients' addresses.

@@ -1,4 +1,7 @@
-//! Which routes are hidden by another one? Asks the table that decides in Envoy, with invented requests for each route.
+//! Which routes are hidden by another one, and what is open beside those that ask for something? Asks the table that
+//! decides in Envoy, with invented requests for each route.
+
+mod beside;
 
 use api_guard_core::config::raw::{RawConfig, RawRoute};
 use api_guard_core::index::RouteIndex;
@@ -14,13 +17,17 @@ use super::lint::Warnings;
 const SEGMENT: &str = "zq-any-segment";
 const HOST: &str = "zq-any-host";
 
-pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
+/// `domains`: the hosts that Envoy serves, if they are known.
+pub(super) fn check(raw: &RawConfig, domains: Option<&[&str]>, out: &mut Warnings) {
     let Some(table) = Table::new(raw) else { return };
+    beside::unmatched(&table, out);
+    let beside = beside::hosts(domains);
     for (index, route) in raw.routes.iter().enumerate() {
         let Some(template) = route.path.as_deref().and_then(|path| Template::parse(path).ok()) else {
             continue;
         };
         table.check(index, route, &template, out);
+        beside::other_hosts(&table, (index, route, &template), &beside, out);
     }
 }
 
@@ -36,6 +43,8 @@ enum Answer {
     Itself,
     /// Another route.
     Other(usize),
+    /// No route has the path, so that `unmatched_routes` decides.
+    Unmatched,
     /// 405, because this other route has the path without the method.
     NotAllowed(usize),
 }
@@ -77,13 +86,12 @@ impl<'r> Table<'r> {
                             hiding.get_or_insert(other);
                             refused.get_or_insert((other, method, path.clone()));
                         }
-                        None => {}
+                        Some(Answer::Unmatched) | None => {}
                     }
                 }
             }
         }
         let at = format!("/routes/{own}/path");
-        let shown = |path: &str| path.replace(SEGMENT, "...");
         if let (false, Some(other)) = (reached, hiding) {
             let text = format!("this route is never used: /routes/{other} hides it; remove one of them");
             out.add("route-hidden", at, text);
@@ -114,16 +122,13 @@ impl<'r> Table<'r> {
                     Found::MethodNotAllowed { .. } | Found::NoRoute => None,
                 }
             }
-            Found::NoRoute => None,
+            Found::NoRoute => Some(Answer::Unmatched),
         }
     }
 
     /// Whether the route at index `other` admits callers whom `route` would refuse. Exceptions from a closed route are
     /// not reported, because opening parts of a closed path is the usual way to use one.
     fn asks_less(&self, other: usize, route: &RawRoute) -> bool {
-        let demands = |route: &RawRoute| {
-            route.required_permissions.is_some() || route.any_permissions.is_some() || !route.bind.is_empty()
-        };
         let Some(other) = self.raw.routes.get(other) else { return false };
         match (route.access, other.access) {
             (Access::Authenticated, Access::Public) => true,
@@ -152,6 +157,16 @@ impl<'r> Table<'r> {
         }
         paths.into_iter().map(|path| if path.is_empty() { "/".to_owned() } else { path }).collect()
     }
+}
+
+/// Whether a good token alone does not open the route.
+fn demands(route: &RawRoute) -> bool {
+    route.required_permissions.is_some() || route.any_permissions.is_some() || !route.bind.is_empty()
+}
+
+/// An invented path as a person is told of it.
+fn shown(path: &str) -> String {
+    path.replace(SEGMENT, "...")
 }
 
 fn add(path: &mut String, segment: &str) {

@@ -184,6 +184,11 @@ impl Node {
         matches!(self.text(), Some("true" | "True" | "TRUE"))
     }
 
+    /// Whether this is `false`.
+    pub(crate) fn is_false(&self) -> bool {
+        matches!(self.text(), Some("false" | "False" | "FALSE"))
+    }
+
     /// The elements of a list; empty for anything else.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.content {
@@ -209,6 +214,17 @@ impl Node {
     /// The value that a list of names leads to.
     pub(crate) fn path(&self, names: &[&str]) -> Option<&Self> {
         names.iter().try_fold(self, |node, name| node.field(name))
+    }
+
+    /// Shows this value and all values in it to `visit`, each with its JSON pointer below `pointer`.
+    pub(crate) fn walk<'n>(&'n self, pointer: &str, visit: &mut impl FnMut(&str, &'n Self)) {
+        visit(pointer, self);
+        for (key, member) in self.members() {
+            member.walk(&format!("{pointer}/{}", step(&key.name)), visit);
+        }
+        for (index, item) in self.items().iter().enumerate() {
+            item.walk(&format!("{pointer}/{index}"), visit);
+        }
     }
 
     /// The position of the value at a JSON pointer: that of its name, or else of the deepest value on the way to it.
@@ -257,6 +273,11 @@ impl Node {
     }
 }
 
+/// A name as a step of a JSON pointer (RFC 6901 section 3).
+pub(crate) fn step(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let mut camel = words.next().unwrap_or_default().to_owned();
@@ -303,6 +324,14 @@ mod tests {
         let tree = one(r#"{"useRemoteAddress": true, "merge_slashes": false}"#);
         assert!(tree.field("use_remote_address").unwrap().is_true());
         assert!(!tree.field("merge_slashes").unwrap().is_true());
+    }
+
+    #[test]
+    fn a_walk_meets_every_value_under_the_pointer_by_which_it_is_found() {
+        let tree = one("a:\n  - {b: 1}\n  - c/d: x\n    e~f: y\n");
+        let mut met = Vec::new();
+        tree.walk("", &mut |pointer, _| met.push(pointer.to_owned()));
+        assert_eq!(met, ["", "/a", "/a/0", "/a/0/b", "/a/1", "/a/1/c~1d", "/a/1/e~0f"]);
     }
 
     #[test]

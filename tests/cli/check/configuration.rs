@@ -1,0 +1,327 @@
+//! What `check` says of a plugin configuration.
+
+use serde_json::{Value, json};
+
+use super::{assert_silent, assert_told, check, rules};
+use crate::files::config;
+
+#[test]
+fn what_is_legal_but_dangerous_in_a_configuration_is_warned_of() {
+    let limit = |name: &str, max: u64, window: u64, key: &[&str]| json!({ "name": name, "max_requests": max, "window_seconds": window, "key": key });
+    let routes = |routes: Value| json!({ "routes": routes });
+    let secret = |secret: Value| json!({ "tokens": { "keys": [{ "secret": secret }] } });
+    let strong = "dQ8kRz1vYw5mXc7nBt3hJp9fLs2gKa4e";
+    for (changes, rule, pointer) in [
+        (json!({ "mode": "report" }), "report-mode", "/mode"),
+        (routes(json!([{ "path": "/a", "mode": "report" }])), "report-mode", "/routes/0/mode"),
+        (json!({ "unmatched_routes": "public" }), "unmatched-public", "/unmatched_routes"),
+        (json!({ "request": { "method_override": "keep" } }), "method-override", "/request/method_override"),
+        (json!({ "client_ip": { "ipv6_prefix": 128 } }), "ipv6-prefix", "/client_ip/ipv6_prefix"),
+        (json!({ "rate_limits": [] }), "no-limits", "/rate_limits"),
+        (
+            json!({ "tokens": { "sources": [{ "query": "access_token" }] } }),
+            "query-token",
+            "/tokens/sources/0/query",
+        ),
+        (json!({ "tokens": { "required_claims": ["sub"] } }), "no-expiry", "/tokens/required_claims"),
+        (json!({ "tokens": { "clock_skew_seconds": 3600 } }), "large-skew", "/tokens/clock_skew_seconds"),
+        (secret(json!({ "value": strong })), "inline-secret", "/tokens/keys/0/secret/value"),
+        (
+            json!({ "tokens": { "keys": [
+                { "kid": "a", "secret": { "value": strong } }, { "kid": "b", "secret": { "value": strong } } ] } }),
+            "repeated-secret",
+            "/tokens/keys/1/secret/value",
+        ),
+        (
+            secret(json!({ "value": "your-256-bit-secret-your-256-bit-secret" })),
+            "weak-secret",
+            "/tokens/keys/0/secret/value",
+        ),
+        (
+            secret(json!({ "base64url": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" })),
+            "weak-secret",
+            "/tokens/keys/0/secret/base64url",
+        ),
+        (
+            json!({ "rate_limits": [limit("a", 9, 9, &["header:x-tenant"])] }),
+            "header-key",
+            "/rate_limits/0/key/0",
+        ),
+        // In any 60 seconds at most 50 come: 100 are never reached.
+        (
+            json!({ "rate_limits": [limit("burst", 100, 60, &["subject"]), limit("hour", 50, 3600, &["subject"])] }),
+            "longer-window-lower-limit",
+            "/rate_limits/0/max_requests",
+        ),
+        // 10 a second are 600 a minute.
+        (
+            json!({ "rate_limits": [limit("second", 10, 1, &["subject"]), limit("minute", 600, 60, &["subject"])] }),
+            "useless-limit",
+            "/rate_limits/1/max_requests",
+        ),
+        // One address sends at least as many requests as any single subject at that address.
+        (
+            json!({ "rate_limits": [limit("both", 9, 9, &["subject", "client_ip"]), limit("one", 9, 9, &["client_ip"])] }),
+            "useless-limit",
+            "/rate_limits/0/max_requests",
+        ),
+        (
+            json!({ "routes": [{ "path": "/a", "rate_limits": [limit("own", 200, 60, &["client_ip", "subject"])] }] }),
+            "useless-limit",
+            "/routes/0/rate_limits/0/max_requests",
+        ),
+        (
+            routes(json!([{ "path": "/a/{*rest}" }, { "path": "/a/{x}" }, { "path": "/a/{x}/{*more}" }])),
+            "route-hidden",
+            "/routes/0/path",
+        ),
+        (
+            routes(json!([{ "path": "/admin/{*rest}", "required_permissions": ["admin:all"] },
+                          { "path": "/admin/{page}" }])),
+            "route-hidden",
+            "/routes/0/path",
+        ),
+        (
+            routes(json!([{ "path": "/admin/{*rest}", "required_permissions": ["admin:all"] },
+                          { "path": "/admin/{page}", "access": "public" }])),
+            "route-hidden",
+            "/routes/0/path",
+        ),
+        (
+            routes(
+                json!([{ "path": "/a/{*rest}", "methods": ["GET", "POST"] }, { "path": "/a/{x}", "methods": ["GET"] }]),
+            ),
+            "route-hidden",
+            "/routes/0/path",
+        ),
+    ] {
+        let text = config(changes.clone()).to_string();
+        let rules = rules(&text);
+        assert!(
+            rules.iter().any(|(found, at)| found == rule && at == pointer),
+            "{changes} should give {rule} at {pointer}: {rules:?}"
+        );
+        assert_eq!(check(&text, &[]).code, 0, "{changes}");
+        assert_eq!(check(&text, &["--strict"]).code, 1, "{changes}");
+    }
+}
+
+#[test]
+fn what_is_as_it_should_be_is_not_warned_of() {
+    let limit = |name: &str, max: u64, window: u64, key: &[&str]| json!({ "name": name, "max_requests": max, "window_seconds": window, "key": key });
+    for changes in [
+        json!({}),
+        json!({ "auth_failure_limit": null, "rate_limits": [limit("address", 1000, 60, &["client_ip", "method"])] }),
+        json!({ "routes": [{ "path": "/orders/{id}" }, { "path": "/orders/search", "methods": ["POST"] },
+                           { "path": "/orders/{id}/items" }, { "path": "/{*rest}", "access": "deny" }] }),
+        json!({ "routes": [{ "path": "/a", "methods": ["GET"] }, { "path": "/a", "methods": ["POST"] },
+                           { "path": "/a", "methods": ["GET"], "hosts": ["*.example.org"] }] }),
+        json!({ "rate_limits": [limit("burst", 10, 1, &["subject"]), limit("hour", 1000, 3600, &["subject"])] }),
+        json!({ "rate_limits": [limit("address", 1000, 60, &["client_ip"]), limit("caller", 100, 60, &["subject"])] }),
+        json!({ "rate_limits": [limit("all", 1000, 60, &["client_ip"])],
+                "routes": [{ "path": "/a", "rate_limits": [limit("own", 10, 60, &["client_ip"])] }] }),
+    ] {
+        assert_eq!(rules(guarded(&changes)), [], "{changes}");
+    }
+}
+
+/// A configuration that nothing is said of, with changes, one value on each line.
+fn guarded(changes: &Value) -> String {
+    let mut all = json!({ "auth_failure_limit": { "max_failures": 20, "window_seconds": 60 } });
+    for (name, value) in changes.as_object().expect("an object") {
+        all[name] = value.clone();
+    }
+    serde_json::to_string_pretty(&config(all)).expect("JSON")
+}
+
+fn limited(key: &[&str]) -> Value {
+    json!([{ "name": "own", "max_requests": 9, "window_seconds": 9, "key": key }])
+}
+
+#[test]
+fn a_key_that_signs_for_every_issuer_is_warned_of() {
+    let keys = json!([{ "kid": "a", "secret": { "env": "A" } }, { "kid": "b", "secret": { "env": "B" } }]);
+    let tokens = |issuers: Value| json!({ "tokens": { "keys": keys, "issuers": issuers } });
+    let text = guarded(&tokens(json!(["https://a", "https://b"])));
+    let expected =
+        ("warning", "/tokens/issuers", "\"issuers\"", "write one issuer, and another guard for each");
+    assert_told(&text, "unbound-keys", expected);
+    assert_silent(&guarded(&tokens(json!(["https://a"]))), "unbound-keys");
+    assert_silent(&guarded(&tokens(json!([]))), "unbound-keys");
+    let one_key = json!({ "tokens": { "issuers": ["https://a", "https://b"] } });
+    assert_silent(&guarded(&one_key), "unbound-keys");
+}
+
+#[test]
+fn what_a_token_alone_opens_beside_routes_that_ask_for_more_is_warned_of() {
+    let expected = ("warning", "/unmatched_routes", "{", "write \"deny\"");
+    for asks in [
+        json!({ "path": "/a", "required_permissions": ["a:read"] }),
+        json!({ "path": "/a", "any_permissions": ["a:read"] }),
+        json!({ "path": "/users/{id}", "bind": { "id": "sub" } }),
+        json!({ "path": "/internal", "access": "deny" }),
+    ] {
+        assert_told(&guarded(&json!({ "routes": [asks] })), "unmatched-authenticated", expected);
+        let text = guarded(&json!({ "routes": [asks], "unmatched_routes": "authenticated" }));
+        let written = ("warning", "/unmatched_routes", "\"unmatched_routes\"", "write \"deny\"");
+        assert_told(&text, "unmatched-authenticated", written);
+        for closed in [
+            json!({ "routes": [asks], "unmatched_routes": "deny" }),
+            json!({ "routes": [asks, { "path": "/{*rest}", "access": "deny" }] }),
+        ] {
+            assert_silent(&guarded(&closed), "unmatched-authenticated");
+        }
+    }
+    for equal in [json!([]), json!([{ "path": "/a" }]), json!([{ "path": "/health", "access": "public" }])] {
+        assert_silent(&guarded(&json!({ "routes": equal })), "unmatched-authenticated");
+    }
+    // One segment is not all paths.
+    let shallow =
+        json!([{ "path": "/a/b", "required_permissions": ["a:b"] }, { "path": "/{x}", "access": "deny" }]);
+    assert_told(&guarded(&json!({ "routes": shallow })), "unmatched-authenticated", expected);
+}
+
+#[test]
+fn a_demand_that_another_host_does_not_make_is_warned_of() {
+    let route = |more: Value| {
+        let mut route = json!({ "path": "/acct/{id}", "hosts": ["api.example.com"] });
+        for (name, value) in more.as_object().expect("an object") {
+            route[name] = value.clone();
+        }
+        route
+    };
+    let told = ("warning", "/routes/0/hosts", "\"hosts\"", "any other host reaches /acct/...");
+    for asks in [
+        json!({ "required_permissions": ["acct:read"] }),
+        json!({ "any_permissions": ["acct:read"] }),
+        json!({ "bind": { "id": "sub" } }),
+        json!({ "access": "deny" }),
+    ] {
+        let route = route(asks);
+        for open in ["authenticated", "public"] {
+            let text = guarded(&json!({ "routes": [route], "unmatched_routes": open }));
+            assert_told(&text, "other-hosts", told);
+        }
+        let mut everywhere = route.clone();
+        everywhere.as_object_mut().expect("an object").remove("hosts");
+        for closed in [
+            json!({ "routes": [route], "unmatched_routes": "deny" }),
+            json!({ "routes": [route, everywhere] }),
+            json!({ "routes": [route, { "path": "/{*rest}" }] }),
+        ] {
+            assert_silent(&guarded(&closed), "other-hosts");
+        }
+    }
+    assert_silent(&guarded(&json!({ "routes": [route(json!({}))] })), "other-hosts");
+    // A host that is shut is shut; nothing is said of the paths of others.
+    let shut = json!({ "routes": [{ "path": "/{*all}", "hosts": ["shut.example.com"], "access": "deny" }] });
+    assert_silent(&guarded(&shut), "other-hosts");
+}
+
+#[test]
+fn callers_without_a_subject_who_share_one_counter_are_warned_of() {
+    let told = ("warning", "/rate_limits/0/key/0", "\"subject\"", "add client_ip to the key");
+    let public = json!([{ "path": "/health", "access": "public" }]);
+    let optional =
+        json!({ "keys": [{ "secret": { "env": "API_GUARD_SECRET" } }], "required_claims": ["exp"] });
+    for shared in [
+        json!({ "routes": public }),
+        json!({ "unmatched_routes": "public" }),
+        json!({ "tokens": optional }),
+        json!({ "request": { "cors_preflight": "forward" } }),
+    ] {
+        let mut changes = shared.clone();
+        for (key, is_told) in [
+            (&["subject"][..], true),
+            (&["subject", "route"], true),
+            (&["subject", "client_ip"], false),
+            (&["client_ip"], false),
+        ] {
+            changes["rate_limits"] = limited(key);
+            let text = guarded(&changes);
+            if is_told {
+                assert_told(&text, "subject-key", told)
+            } else {
+                assert_silent(&text, "subject-key")
+            }
+        }
+    }
+    assert_silent(&guarded(&json!({ "rate_limits": limited(&["subject"]) })), "subject-key");
+    // A route's own limit counts the callers of that route.
+    let of_routes = json!([
+        { "path": "/a", "rate_limits": limited(&["subject"]) },
+        { "path": "/b", "access": "public", "rate_limits": limited(&["client_ip"]) },
+    ]);
+    assert_silent(&guarded(&json!({ "routes": of_routes })), "subject-key");
+    let of_public = json!([{ "path": "/b", "access": "public", "rate_limits": limited(&["subject"]) }]);
+    let told = ("warning", "/routes/0/rate_limits/0/key/0", "\"subject\"", "routes that need a token");
+    assert_told(&guarded(&json!({ "routes": of_public })), "subject-key", told);
+}
+
+#[test]
+fn tokens_that_are_verified_without_end_are_warned_of() {
+    let none = |mut changes: Value| {
+        changes["auth_failure_limit"] = Value::Null;
+        guarded(&changes)
+    };
+    let told = ("warning", "/auth_failure_limit", "\"auth_failure_limit\"", "\"max_failures\": 20");
+    let by_plan = json!([{ "name": "own", "window_seconds": 9, "key": ["client_ip"],
+        "max_requests": { "claim": "plan", "values": { "free": 1 }, "default": 1 } }]);
+    for open in [
+        json!({}),
+        json!({ "rate_limits": limited(&["client_ip", "subject"]) }),
+        json!({ "rate_limits": limited(&["client_ip", "claim:plan"]) }),
+        json!({ "rate_limits": limited(&["client_ip", "path"]) }),
+        json!({ "rate_limits": limited(&["client_ip", "header:x-tenant"]) }),
+        json!({ "rate_limits": by_plan }),
+        // Only this route has a limit.
+        json!({ "routes": [{ "path": "/a", "rate_limits": limited(&["client_ip"]) }] }),
+        json!({ "unmatched_routes": "public", "routes": [{ "path": "/a" }] }),
+    ] {
+        assert_told(&none(open), "no-early-limit", told);
+    }
+    for ended in [
+        json!({ "rate_limits": limited(&["client_ip"]) }),
+        json!({ "rate_limits": limited(&["route"]) }),
+        json!({ "unmatched_routes": "public" }),
+    ] {
+        assert_silent(&none(ended), "no-early-limit");
+    }
+    assert_silent(&guarded(&json!({})), "no-early-limit");
+    // Left out, it has no line of its own.
+    let smallest = config(json!({})).to_string();
+    assert_told(&smallest, "no-early-limit", ("warning", "/auth_failure_limit", "{", "client_ip alone"));
+}
+
+#[test]
+fn a_path_that_an_anonymous_client_can_vary_in_a_key_is_warned_of() {
+    let told = ("warning", "/rate_limits/0/key/1", "\"path\"", "count route instead");
+    let early = json!({ "rate_limits": limited(&["client_ip", "path"]) });
+    assert_told(&guarded(&early), "path-key", told);
+    let late = |more: Value| {
+        let mut changes = more;
+        changes["rate_limits"] = limited(&["client_ip", "path", "subject"]);
+        guarded(&changes)
+    };
+    assert_silent(&late(json!({})), "path-key");
+    assert_silent(&late(json!({ "routes": [{ "path": "/health", "access": "public" }] })), "path-key");
+    // Nobody needs a token there.
+    assert_told(&late(json!({ "routes": [{ "path": "/a/{x}", "access": "public" }] })), "path-key", told);
+    assert_told(&late(json!({ "unmatched_routes": "public" })), "path-key", told);
+    assert_told(&late(json!({ "request": { "cors_preflight": "forward" } })), "path-key", told);
+    assert_silent(&guarded(&json!({ "rate_limits": limited(&["client_ip", "route"]) })), "path-key");
+    let of_route = |path: &str| {
+        guarded(&json!({ "routes": [{ "path": path, "rate_limits": limited(&["client_ip", "path"]) }] }))
+    };
+    assert_silent(&of_route("/login"), "path-key");
+    let told = ("warning", "/routes/0/rate_limits/0/key/1", "\"path\"", "count route instead");
+    assert_told(&of_route("/users/{id}"), "path-key", told);
+}
+
+#[test]
+fn a_route_that_only_reports_passes_other_methods_too_and_that_is_said() {
+    let route =
+        |methods: Value| json!({ "routes": [{ "path": "/a", "mode": "report", "methods": methods }] });
+    let told = ("warning", "/routes/0/mode", "\"mode\"", "whatever their method");
+    assert_told(&guarded(&route(json!(["GET"]))), "report-mode", told);
+}

@@ -1,0 +1,147 @@
+//! What `check` says of an Envoy configuration.
+
+use super::{ENVOY, check, found, rules};
+
+#[test]
+fn what_envoy_must_be_told_is_known() {
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    let plugin = format!("{manager}/http_filters/0/typed_config/config");
+    let list = "capability_restriction_config: { allowed_capabilities: { proxy_on_configure: {} } }\n                        root_id: api_guard";
+    for (old, new, severity, rule, pointer) in [
+        (
+            "use_remote_address: true",
+            "skip_xff_append: true",
+            "warning",
+            "forged-address",
+            format!("{manager}/use_remote_address"),
+        ),
+        (
+            "normalize_path: true",
+            "normalize_path: false",
+            "warning",
+            "path-options",
+            format!("{manager}/normalize_path"),
+        ),
+        ("merge_slashes: true", "", "warning", "path-options", format!("{manager}/merge_slashes")),
+        (
+            "action: REJECT_REQUEST",
+            "action: UNESCAPE_AND_FORWARD",
+            "warning",
+            "path-options",
+            format!("{manager}/path_with_escaped_slashes_action"),
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failure_policy: FAIL_OPEN",
+            "error",
+            "fail-open",
+            format!("{plugin}/failure_policy"),
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "fail_open: true",
+            "error",
+            "fail-open",
+            format!("{plugin}/fail_open"),
+        ),
+        (
+            "failure_policy: FAIL_RELOAD",
+            "failOpen: true",
+            "error",
+            "fail-open",
+            format!("{plugin}/fail_open"),
+        ),
+        ("failure_policy: FAIL_RELOAD", "", "warning", "no-reload", format!("{plugin}/failure_policy")),
+        ("vm_id: api_guard", "", "warning", "no-vm-id", format!("{plugin}/vm_config/vm_id")),
+        (
+            "allow_on_headers_stop_iteration: true",
+            "",
+            "warning",
+            "headers-stop",
+            format!("{plugin}/allow_on_headers_stop_iteration"),
+        ),
+        (
+            "host_env_keys: [API_GUARD_SECRET]",
+            "host_env_keys: [OTHER]",
+            "error",
+            "variable-not-listed",
+            format!("{plugin}/vm_config/environment_variables"),
+        ),
+        (
+            "host_env_keys: [API_GUARD_SECRET]",
+            "key_values: { API_GUARD_SECRET: dQ8kRz1vYw5mXc7nBt3hJp9fLs2gKa4e }",
+            "warning",
+            "inline-secret",
+            format!("{plugin}/vm_config/environment_variables"),
+        ),
+        (
+            "root_id: api_guard",
+            list,
+            "error",
+            "capabilities",
+            format!("{plugin}/capability_restriction_config/allowed_capabilities"),
+        ),
+        (
+            "- name: api_guard\n",
+            "- name: api_guard\n                    disabled: true\n",
+            "warning",
+            "switched-off",
+            format!("{manager}/http_filters/0/disabled"),
+        ),
+        (
+            "route: { cluster: upstream }",
+            "route: { cluster: upstream }\n                          typed_per_filter_config: { api_guard: { disabled: true } }",
+            "warning",
+            "switched-off",
+            format!("{manager}/route_config/virtual_hosts/0/routes/0/typed_per_filter_config/api_guard"),
+        ),
+    ] {
+        assert!(ENVOY.contains(old), "{old}");
+        let changed = ENVOY.replacen(old, new, 1);
+        let found = found(&changed);
+        assert!(
+            found.iter().any(|(level, name, at, line)| level == severity
+                && name == rule
+                && *at == pointer
+                && *line > 1),
+            "{new:?} should give {rule} at {pointer}: {found:?}"
+        );
+        let is_error = severity == "error";
+        assert_eq!(check(&changed, &[]).code, i32::from(is_error), "{new}");
+        assert_eq!(check(&changed, &["--strict"]).code, 1, "{new}");
+    }
+}
+
+#[test]
+fn https_only_without_use_remote_address_believes_the_client() {
+    let changed = ENVOY
+        .replace("use_remote_address: true", "")
+        .replace("\"revocation\": {", "\"request\": { \"https_only\": true }, \"revocation\": {");
+    let run = check(changed, &[]);
+    assert!(run.out.contains("https_only believes whoever says https"), "{run:?}");
+}
+
+#[test]
+fn a_struct_is_an_error_and_its_content_is_checked_all_the_same() {
+    let start = ENVOY.find("                          value: |").expect("the value");
+    let end = ENVOY.find("                  - name: envoy.filters.http.router").expect("the router");
+    let value = "                          value: { tokens: { keys: [ { secret: { env: API_GUARD_SECRET } } ] }, mode: reprot }\n";
+    let changed = format!("{}{value}{}", &ENVOY[..start], &ENVOY[end..]).replacen(
+        "google.protobuf.StringValue",
+        "google.protobuf.Struct",
+        1,
+    );
+    let rules = rules(changed);
+    assert_eq!(rules.len(), 2, "{rules:?}");
+    assert_eq!(rules[0].0, "struct");
+    assert_eq!(rules[1], ("configuration".to_owned(), "/mode".to_owned()));
+}
+
+#[test]
+fn other_modules_are_left_alone() {
+    let other = "                  - name: other\n                    typed_config:\n                      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n                      config: { name: other, fail_open: true, configuration: { \"@type\": type.googleapis.com/google.protobuf.StringValue, value: x } }\n                  - name: api_guard\n";
+    assert_eq!(rules(ENVOY.replacen("                  - name: api_guard\n", other, 1)), []);
+    let none = check("static_resources: {}\n", &[]);
+    assert_eq!(none.code, 1);
+    assert!(none.out.contains("no api-guard filter"), "{none:?}");
+}
