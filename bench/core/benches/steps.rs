@@ -23,6 +23,7 @@ use api_guard_core::route::{Found, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
 use api_guard_core::token;
 use api_guard_core::token::cache::TokenCache;
+use api_guard_core::token::claim_path::ClaimPath;
 use api_guard_core::token::claims::{Claims, ClaimsReader};
 use api_guard_core::token::compact::{Compact, decode};
 use api_guard_core::token::identity::SigningDigest;
@@ -113,7 +114,7 @@ fn tokens(criterion: &mut Criterion) {
     });
     let payload = decode(compact.payload).expect("base64url");
     let mut reader = ClaimsReader::default();
-    reader.slot("permissions");
+    reader.slot(&ClaimPath::parse("permissions").expect("a name"));
     criterion.bench_function("token/new: its claims", |bencher| {
         bencher.iter(|| Claims::read(&reader, black_box(&payload)).expect("claims"));
     });

@@ -6,6 +6,7 @@
 
 pub mod algorithm;
 pub mod cache;
+pub mod claim_path;
 pub mod claims;
 pub mod compact;
 pub mod date;

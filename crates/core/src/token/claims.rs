@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::claim_path::ClaimPath;
 use crate::json::{Json, Members, NotJson};
 
 /// The slot of a claim that is read: the index of its value.
@@ -16,13 +17,15 @@ pub struct Slot(pub(super) usize);
 pub struct TextSlot(pub(super) usize);
 
 /// Registered claims, which are always read.
-pub(super) const SUB: Slot = Slot(0);
+pub(crate) const SUB: Slot = Slot(0);
 pub(super) const EXP: Slot = Slot(1);
 pub(super) const NBF: Slot = Slot(2);
 pub(super) const IAT: Slot = Slot(3);
 pub(super) const ISS: Slot = Slot(4);
 pub(super) const AUD: Slot = Slot(5);
 pub(super) const JTI: Slot = Slot(6);
+/// Those that are dates.
+const DATES: [Slot; 3] = [EXP, NBF, IAT];
 const REGISTERED: [&str; 7] = ["sub", "exp", "nbf", "iat", "iss", "aud", "jti"];
 
 /// Which claims are read, by their configured names.
@@ -50,7 +53,7 @@ impl Default for ClaimsReader {
     fn default() -> Self {
         let mut reader = Self { tops: Vec::new(), slots: 0, texts: Vec::new() };
         for name in REGISTERED {
-            reader.slot(name);
+            reader.slot_of(name, &[]);
         }
         reader
     }
@@ -72,16 +75,18 @@ impl From<NotJson> for ClaimsProblem {
 }
 
 impl ClaimsReader {
-    /// The slot of the claim with this configured name, in which dots lead into objects.
-    pub fn slot(&mut self, configured: &str) -> Slot {
-        let mut steps = configured.split('.').map(str::to_owned);
-        let name = steps.next().unwrap_or_default();
-        let way: Vec<String> = steps.collect();
+    /// The slot of the claim at this path.
+    pub fn slot(&mut self, path: &ClaimPath) -> Slot {
+        let (name, way) = path.split();
+        self.slot_of(name, way)
+    }
+
+    fn slot_of(&mut self, name: &str, way: &[String]) -> Slot {
         let index = match self.tops.iter().position(|top| top.name == name) {
             Some(index) => index,
             None => {
                 let slot = self.new_slot();
-                self.tops.push(Top { name, slot, within: Vec::new() });
+                self.tops.push(Top { name: name.to_owned(), slot, within: Vec::new() });
                 self.tops.len().saturating_sub(1)
             }
         };
@@ -93,7 +98,7 @@ impl ClaimsReader {
         if let Some((slot, _)) = top.within.iter().find(|(_, known)| *known == way) {
             return *slot;
         }
-        top.within.push((next, way));
+        top.within.push((next, way.to_vec()));
         self.new_slot()
     }
 
@@ -157,9 +162,13 @@ impl<'c> Claims<'c> {
         self.values.get_mut(slot.0).and_then(|held| std::mem::replace(held, value))
     }
 
-    /// The value of a claim, if the token has it.
+    /// The value of a claim, if the token has it. Null counts as no value, as many issuers write it for a claim that a
+    /// user does not have; but a date that is null is told, because without it a token might live for ever.
     pub fn value(&self, slot: Slot) -> Option<&Json<'c>> {
-        self.values.get(slot.0)?.as_ref()
+        match self.values.get(slot.0)?.as_ref()? {
+            Json::Null if !DATES.contains(&slot) => None,
+            value => Some(value),
+        }
     }
 }
 
@@ -180,7 +189,7 @@ mod tests {
 
     fn reader(names: &[&str]) -> (ClaimsReader, Vec<Slot>) {
         let mut reader = ClaimsReader::default();
-        let slots = names.iter().map(|name| reader.slot(name)).collect();
+        let slots = names.iter().map(|name| reader.slot(&ClaimPath::parse(name).unwrap())).collect();
         (reader, slots)
     }
 
@@ -196,6 +205,25 @@ mod tests {
         assert!(matches!(claims.value(slots[1]), Some(Json::Object(_))));
         assert_eq!(slots[2], SUB);
         assert!(read(&reader, br#"{"realm_access":"x"}"#).unwrap().value(slots[0]).is_none());
+    }
+
+    #[test]
+    fn an_escaped_dot_belongs_to_the_name() {
+        let (reader, slots) = reader(&[r"https://a\.b/c.d", r"x.com\.example", "x.com.example"]);
+        let payload = br#"{"https://a.b/c":{"d":1},"x":{"com.example":2,"com":{"example":3}}}"#;
+        let claims = read(&reader, payload).unwrap();
+        let values: Vec<_> = slots.iter().map(|slot| claims.value(*slot).map(Json::to_value)).collect();
+        assert_eq!(values, [1, 2, 3].map(|number| Some(json!(number))));
+    }
+
+    #[test]
+    fn null_is_no_value_but_for_a_date() {
+        let (reader, slots) = reader(&["a", "b.c", "b", "exp", "nbf", "iat"]);
+        let payload = br#"{"a":null,"b":{"c":null},"exp":null,"nbf":null,"iat":null,"sub":null}"#;
+        let claims = read(&reader, payload).unwrap();
+        let has: Vec<bool> = slots.iter().map(|slot| claims.value(*slot).is_some()).collect();
+        assert_eq!(has, [false, false, true, true, true, true]);
+        assert!(claims.value(SUB).is_none());
     }
 
     #[test]

@@ -219,6 +219,58 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
 }
 
 #[test]
+fn a_claim_is_named_in_one_way_wherever_it_is_named() {
+    let naming = |claim: &str| {
+        with(json!({
+            "tokens": { "required_claims": [claim], "permissions_claim": claim },
+            "roles": { "claim": claim, "grants": { "a": ["a:b"] } },
+            "routes": [{ "path": "/a/{id}", "bind": { "id": claim } }],
+            "rate_limits": [{
+                "name": "a",
+                "max_requests": { "claim": claim, "values": { "a": 1 }, "default": 1 },
+                "window_seconds": 1,
+                "key": [format!("claim:{claim}")],
+            }],
+            "forward": { "claims": { claim: "x-a" } },
+        }))
+    };
+    for good in
+        [r"https://hasura\.io/jwt/claims.x-hasura-role", r"a\\b.c\.d", "https://localhost/roles", "rôles"]
+    {
+        assert_eq!(places(&naming(good)), Vec::<String>::new(), "{good}");
+    }
+    for (bad, told) in [
+        (
+            "https://hasura.io/jwt/claims.x-hasura-role",
+            r#"write https://hasura\.io/jwt/claims.x-hasura-role, in JSON "https://hasura\\.io/jwt/claims.x-hasura-role""#,
+        ),
+        (
+            r"a\b",
+            r#"write \. for a dot of the name itself and \\ for a backslash (in JSON "\\." and "\\\\")"#,
+        ),
+        ("a..b", r#"a dot leads into an object, as in "realm_access.roles""#),
+        ("a\nb", "not a claim name"),
+    ] {
+        let errors = errors(&naming(bad));
+        let key = format!("/forward/claims/{}", bad.replace('~', "~0").replace('/', "~1"));
+        let at: Vec<&str> = errors.iter().map(|(at, _)| at.as_str()).collect();
+        let expected = [
+            key.as_str(),
+            "/rate_limits/0/key/0",
+            "/rate_limits/0/max_requests/claim",
+            "/roles/claim",
+            "/routes/0/bind/id",
+            "/tokens/permissions_claim",
+            "/tokens/required_claims/0",
+        ];
+        assert_eq!(at, expected, "{bad}");
+        for (_, text) in errors {
+            assert!(text.contains(told), "{text}");
+        }
+    }
+}
+
+#[test]
 fn all_errors_are_told_at_once_in_the_order_of_the_document() {
     let config = json!({
         "tokens": { "keys": [{ "secret": { "env": "UNSET" } }], "max_token_bytes": 0 },

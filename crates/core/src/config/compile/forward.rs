@@ -1,6 +1,7 @@
 //! Section `forward`.
 
 use super::grammar::is_token;
+use super::tokens::claim_text;
 use super::{Parts, Pointer};
 use crate::config::raw::RawForward;
 use crate::lookup::Lookup;
@@ -36,11 +37,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
     let mut claims = Vec::new();
     for (claim, header) in raw.claims {
         let at = at.field("claims").field(&claim);
-        if claim.is_empty() {
-            parts.problems.add(at.clone(), "empty claim name", "write the claim's name");
-        }
-        let slot = parts.reader.slot(&claim);
-        let slot = parts.reader.text(slot);
+        let slot = claim_text(parts, &claim, at.clone());
         if let Some(header) = headers.add(parts, header, at) {
             claims.push((slot, header));
         }

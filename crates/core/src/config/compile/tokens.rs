@@ -2,7 +2,9 @@
 
 use super::{Parts, Pointer, keys, routes};
 use crate::config::raw::{RawRoles, RawTokens};
-use crate::token::claims::{Slot, TextSlot};
+use crate::json::text::write_text;
+use crate::token::claim_path::{ClaimPath, ClaimPathFault};
+use crate::token::claims::{SUB, Slot, TextSlot};
 use crate::token::{Roles, TokenPolicy};
 
 /// The largest `max_token_bytes`. Tokens travel in headers, of which Envoy accepts 60 KiB by default.
@@ -61,13 +63,31 @@ fn required_claims(parts: &mut Parts<'_>, claims: Vec<String>, at: &Pointer) -> 
 
 /// The slot of a claim named in the configuration.
 fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
-    // Names appear in reply texts, so they are limited to the characters of an error_description (RFC 6750 section 3).
-    let readable = claim.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    if claim.split('.').any(str::is_empty) || !readable {
-        let instead = r#"write the claim's name; a dot leads into an object, as in "realm_access.roles""#;
-        parts.problems.add(at, "not a claim name", instead);
-    }
-    parts.reader.slot(claim)
+    let fault = match ClaimPath::parse(claim) {
+        Ok(path) => return parts.reader.slot(&path),
+        Err(fault) => fault,
+    };
+    let (problem, instead) = match fault {
+        ClaimPathFault::EmptyName | ClaimPathFault::HasControls => (
+            "not a claim name",
+            r#"write the claim's name; a dot leads into an object, as in "realm_access.roles""#.to_owned(),
+        ),
+        ClaimPathFault::UnknownEscape => (
+            "a backslash that escapes nothing",
+            r#"write \. for a dot of the name itself and \\ for a backslash (in JSON "\\." and "\\\\")"#
+                .to_owned(),
+        ),
+        ClaimPathFault::UnescapedUrl(escaped) => {
+            let mut json = String::new();
+            write_text(&mut json, &escaped);
+            (
+                "an unescaped dot in a URL, where it would lead into an object",
+                format!("write {escaped}, in JSON {json}"),
+            )
+        }
+    };
+    parts.problems.add(at, problem, instead);
+    SUB
 }
 
 /// The slot for the text of a claim named in the configuration.
