@@ -222,7 +222,7 @@ fn claims_that_are_required_are_required() {
 }
 
 #[test]
-fn a_subject_is_a_short_text_without_control_characters() {
+fn a_subject_is_a_short_text_without_control_characters_or_an_integer() {
     let sub = |sub: Value| claiming(json!({ "sub": sub }));
     judge(
         envoy(),
@@ -232,7 +232,10 @@ fn a_subject_is_a_short_text_without_control_characters() {
             ("257 bytes", sub(json!("a".repeat(257))), "401 claim_invalid"),
             ("256 characters of two bytes", sub(json!("é".repeat(256))), "401 claim_invalid"),
             ("empty", sub(json!("")), "401 claim_invalid"),
-            ("a number", sub(json!(7)), "401 claim_invalid"),
+            ("a space at its end", sub(json!("a ")), "401 claim_invalid"),
+            ("an integer", sub(json!(7)), "200"),
+            ("a negative integer", sub(json!(-7)), "401 claim_invalid"),
+            ("a fraction", sub(json!(7.0)), "401 claim_invalid"),
             ("a list", sub(json!(["user-7"])), "401 claim_invalid"),
             ("a line end", sub(json!("a\r\nx-evil: 1")), "401 claim_invalid"),
             ("a NUL", sub(json!("a\u{0}")), "401 claim_invalid"),

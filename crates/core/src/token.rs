@@ -30,24 +30,53 @@ use keys::{KeyId, KeyRing};
 pub struct TokenPolicy {
     pub(crate) keys: KeyRing,
     pub(crate) reader: ClaimsReader,
-    /// Required claims by their configured name.
-    pub(crate) required: Vec<(String, Slot)>,
+    pub(crate) required: Vec<Claim>,
+    pub(crate) required_values: Vec<RequiredValue>,
+    /// The claim that says who the caller is.
+    pub(crate) subject: Claim,
+    /// Whether a header carries the subject, which it must then be fit for.
+    pub(crate) subject_is_forwarded: bool,
     pub(crate) issuers: Vec<String>,
     pub(crate) audiences: Vec<String>,
     pub(crate) clock_skew_seconds: u64,
     pub(crate) max_age_seconds: u64,
     pub(crate) too_old: TooOld,
     pub(crate) max_token_bytes: usize,
-    pub(crate) permissions: Slot,
+    /// The claims with permissions, at least one.
+    pub(crate) permissions: Vec<Slot>,
     pub(crate) permission_format: PermissionFormat,
     pub(crate) roles: Option<Roles>,
+}
+
+/// A claim that is read.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// As it is configured.
+    pub(crate) name: String,
+    pub(crate) slot: Slot,
+}
+
+/// A claim that must have one of these values.
+#[derive(Debug)]
+pub(crate) struct RequiredValue {
+    pub(crate) claim: Claim,
+    pub(crate) accepted: Vec<AcceptedValue>,
+}
+
+/// A value that a claim may have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum AcceptedValue {
+    Text(String),
+    /// An integer as JSON writes it.
+    Integer(String),
+    Bool(bool),
 }
 
 /// Roles that become permissions.
 #[derive(Debug)]
 pub(crate) struct Roles {
-    pub(crate) slot: Slot,
-    pub(crate) claim: String,
+    /// The claims with roles, at least one.
+    pub(crate) claims: Vec<Claim>,
     /// For each role, an index into `granted`.
     pub(crate) grants: Lookup,
     pub(crate) granted: Vec<Vec<String>>,
@@ -102,7 +131,7 @@ impl Verified {
         self.issuer.as_deref()
     }
 
-    /// `sub`; absent only where the configuration does not require it.
+    /// The value of `subject_claim`; absent only where the configuration does not require it.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
@@ -200,7 +229,7 @@ impl TokenPolicy {
 
     /// Whether every token that verifies has an `iat`.
     pub(crate) fn requires_issued_at(&self) -> bool {
-        self.required.iter().any(|(_, slot)| *slot == claims::IAT)
+        self.required.iter().any(|claim| claim.slot == claims::IAT)
     }
 
     /// The latest acceptable `iat` at `now`.

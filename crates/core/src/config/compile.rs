@@ -83,7 +83,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         root.field("limiter_capacity"),
     );
     let forward = forward::compile(&mut parts, raw.forward, &sources, &root.field("forward"));
-    let tokens = tokens::compile(&mut parts, raw.tokens, raw.roles, &root);
+    let tokens = tokens::compile(&mut parts, raw.tokens, raw.roles, forward.subject_header.is_some(), &root);
 
     let Parts { problems, plan, book, .. } = parts;
     let policy = found.map(|(routes, table)| Policy {

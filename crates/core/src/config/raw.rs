@@ -28,7 +28,7 @@ pub use replies::RawReplies;
 pub use request::{MethodOverride, RawRequest};
 pub use revocation::{RawDenied, RawEndpoint, RawRevocation};
 pub use routes::RawRoute;
-pub use tokens::{RawRoles, RawSource, RawTokens};
+pub use tokens::{RawClaimValue, RawClaims, RawRoles, RawSource, RawTokens};
 
 /// The default capacity of a shared table, in entries.
 const CAPACITY: u64 = 65_536;

@@ -69,9 +69,10 @@ pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, at: Path<'_>, misfits
     }
 }
 
-/// Implements [`Shape`] for a struct with a default: an object with these fields. Every field must be listed.
+/// Implements [`Shape`] for a struct with a default: an object with these fields. Every field must be listed. `then`: a
+/// method that is given the members and completes defaults that depend on other fields.
 macro_rules! fields {
-    ($type:ident { $($field:ident),* }) => {
+    ($type:ident { $($field:ident),* } $(then $complete:ident)?) => {
         impl Shape for $type {
             fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
                 let members = misfits.object(value, at)?;
@@ -84,6 +85,7 @@ macro_rules! fields {
                     }
                 }
                 let Self { $($field: _),* } = &read;
+                $(read.$complete(members);)?
                 Some(read)
             }
         }

@@ -25,9 +25,15 @@ impl<'t> Number<'t> {
         self.0
     }
 
-    /// Whether it is written as an integer and fits 64 bits. `7.0`, `1e3` and `-0` are not integers.
+    /// Whether it is written as an integer, of however many digits. `7.0`, `1e3` and `-0` are not integers.
     pub fn is_integer(self) -> bool {
-        self.as_u64().is_some() || self.0 != "-0" && self.0.parse::<i64>().is_ok()
+        let digits = self.0.strip_prefix('-').unwrap_or(self.0);
+        self.0 != "-0" && digits.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    /// Whether it is written as an integer from 0.
+    pub fn is_natural(self) -> bool {
+        self.is_integer() && !self.0.starts_with('-')
     }
 
     /// The value, if it is a non-negative integer that fits 64 bits.
@@ -51,15 +57,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_integer_is_written_without_fraction_or_exponent() {
+    fn an_integer_is_written_without_fraction_or_exponent_and_may_be_long() {
         for (text, is_integer) in [
             ("0", true),
             ("7", true),
             ("-7", true),
             ("18446744073709551615", true),
             ("-9223372036854775808", true),
-            ("18446744073709551616", false),
-            ("-9223372036854775809", false),
+            ("18446744073709551616", true),
+            ("-9223372036854775809", true),
             ("-0", false),
             ("7.0", false),
             ("1e3", false),
@@ -67,7 +73,8 @@ mod tests {
             let number = Number::read(text).unwrap();
             assert_eq!(number.is_integer(), is_integer, "{text}");
             let library: serde_json::Number = serde_json::from_str(text).unwrap();
-            assert_eq!(library.is_u64() || library.is_i64(), is_integer, "{text}");
+            assert!(is_integer || !library.is_u64() && !library.is_i64(), "{text}");
+            assert_eq!(number.is_natural(), is_integer && !text.starts_with('-'), "{text}");
             assert_eq!((number.text(), number.as_u64()), (text, library.as_u64()), "{text}");
             assert_eq!(number.as_f64(), library.as_f64(), "{text}");
         }

@@ -166,6 +166,9 @@ pub struct JoseHeader<'t> {
     pub kid: Option<Cow<'t, str>>,
 }
 
+/// The accepted types: any JWT (RFC 7519 section 5.1), and access tokens in both spellings (RFC 9068 section 2.1).
+const TYPES: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
+
 /// The members that are read.
 const MEMBERS: [&str; 5] = ["alg", "kid", "typ", "crit", "b64"];
 
@@ -210,7 +213,7 @@ impl<'t> JoseHeader<'t> {
             return Err(TokenFault::Malformed("unencoded payloads are not accepted"));
         }
         // RFC 8725 section 3.11: one kind of JWT is not accepted as another.
-        if typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT") && !typ.eq_ignore_ascii_case("at+jwt")) {
+        if typ.is_some_and(|typ| !TYPES.iter().any(|known| typ.eq_ignore_ascii_case(known))) {
             return Err(TokenFault::Malformed("a type that is not accepted"));
         }
         Ok(Self { alg, kid })
@@ -303,6 +306,7 @@ mod tests {
         for good in [
             r#"{"alg":"HS256"}"#,
             r#" {"typ":"at+JWT","alg":"HS256","kid":"a"}"#,
+            r#"{"alg":"HS256","typ":"Application/at+JWT"}"#,
             r#"{"alg":"HS256","typ":"jwt","b64":true,"jku":"https://x/"}"#,
         ] {
             assert!(JoseHeader::read(good.as_bytes()).is_ok(), "{good}");
@@ -315,6 +319,7 @@ mod tests {
             r#"{"alg":"HS256","b64":0}"#,
             r#"{"alg":"HS256","typ":"logout+jwt"}"#,
             r#"{"alg":"HS256","typ":"dpop+jwt"}"#,
+            r#"{"alg":"HS256","typ":"application/jwt"}"#,
             r#"{"alg":"HS256","typ":1}"#,
             r#"{"alg":"HS256","alg":"HS256"}"#,
             r#"{"alg":"HS256","\u0061lg":"none"}"#,

@@ -1,12 +1,12 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
 
-use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, SUB, Slot};
+use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
 use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
 use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::KeyId;
 use super::subject::{self, SubjectFault};
-use super::{KeptClaim, TokenFault, TokenPolicy, Verified};
+use super::{AcceptedValue, KeptClaim, TokenFault, TokenPolicy, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -80,16 +80,17 @@ fn read_claims(
     key: KeyId,
     digest: impl FnOnce() -> SigningDigest,
 ) -> Result<Verified, TokenFault> {
-    if policy.required.iter().any(|(_, slot)| claims.value(*slot).is_none()) {
+    if policy.required.iter().any(|claim| claims.value(claim.slot).is_none()) {
         return Err(missing(policy, claims));
     }
     let expires_at = date(claims, EXP, "exp")?;
     let not_before = date(claims, NBF, "nbf")?;
     let issued_at = date(claims, IAT, "iat")?;
-    let subject = string(claims, SUB, "sub")?.map(good_subject).transpose()?;
+    let subject = read_subject(policy, claims)?;
     let issuer = string(claims, ISS, "iss")?;
     judge_audience(claims)?;
     let jti = string(claims, JTI, "jti")?;
+    judge_values(policy, claims)?;
     let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
@@ -110,8 +111,8 @@ fn read_claims(
 
 #[cold]
 fn missing(policy: &TokenPolicy, claims: &Claims<'_>) -> TokenFault {
-    let missing = policy.required.iter().filter(|(_, slot)| claims.value(*slot).is_none());
-    TokenFault::ClaimMissing(missing.map(|(name, _)| name.clone()).collect())
+    let missing = policy.required.iter().filter(|claim| claims.value(claim.slot).is_none());
+    TokenFault::ClaimMissing(missing.map(|claim| claim.name.clone()).collect())
 }
 
 #[cold]
@@ -137,14 +138,61 @@ fn string<'v>(claims: &'v Claims<'_>, slot: Slot, claim: &str) -> Result<Option<
     }
 }
 
-fn good_subject(subject: &str) -> Result<&str, TokenFault> {
-    let why = match subject::check(subject) {
-        Ok(()) => return Ok(subject),
-        Err(SubjectFault::Empty) => "is empty",
-        Err(SubjectFault::TooLong) => "is longer than 256 bytes",
-        Err(SubjectFault::HasControls) => "has control characters",
+/// Who the caller is: a text, or the digits of an integer from 0.
+fn read_subject<'v>(policy: &TokenPolicy, claims: &'v Claims<'_>) -> Result<Option<&'v str>, TokenFault> {
+    let Some(value) = claims.value(policy.subject.slot) else { return Ok(None) };
+    let why = match value {
+        Json::Text(text) => match subject::check(text) {
+            Ok(()) if policy.subject_is_forwarded && !is_trimmed(text) => {
+                "has a space at its beginning or end"
+            }
+            Ok(()) => return Ok(Some(text)),
+            Err(SubjectFault::Empty) => "is empty",
+            Err(SubjectFault::TooLong) => "is longer than 256 bytes",
+            Err(SubjectFault::HasControls) => "has control characters",
+        },
+        Json::Number(number) if number.is_natural() => match subject::check(number.text()) {
+            Ok(()) => return Ok(Some(number.text())),
+            Err(_) => "is longer than 256 bytes",
+        },
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => {
+            "is neither a text nor an integer from 0"
+        }
     };
-    Err(invalid("sub", why))
+    Err(invalid(&policy.subject.name, why))
+}
+
+/// Whether the upstream gets this text as it is: spaces at either end of a header's value are none of it (RFC 9110
+/// section 5.5).
+fn is_trimmed(text: &str) -> bool {
+    !text.starts_with(' ') && !text.ends_with(' ')
+}
+
+/// Checks that each claim of `required_values` has an accepted value, or is a list that has one.
+fn judge_values(policy: &TokenPolicy, claims: &Claims<'_>) -> Result<(), TokenFault> {
+    for required in &policy.required_values {
+        let accepts = |value: &Json<'_>| required.accepted.iter().any(|accepted| accepted.is(value));
+        let has_one = match claims.value(required.claim.slot) {
+            Some(Json::List(list)) => list.elements().any(|value| accepts(&value)),
+            other => other.is_some_and(accepts),
+        };
+        if !has_one {
+            return Err(invalid(&required.claim.name, "has none of the accepted values"));
+        }
+    }
+    Ok(())
+}
+
+impl AcceptedValue {
+    /// Whether `value` is the same, of the same type. An integer is written in one way only.
+    fn is(&self, value: &Json<'_>) -> bool {
+        match (self, value) {
+            (Self::Text(accepted), Json::Text(text)) => accepted == text,
+            (Self::Integer(accepted), Json::Number(number)) => accepted == number.text(),
+            (Self::Bool(accepted), Json::Bool(value)) => accepted == value,
+            (Self::Text(_) | Self::Integer(_) | Self::Bool(_), _) => false,
+        }
+    }
 }
 
 /// Checks that `aud` is a string or a list of strings (RFC 7519 section 4.1.3).
@@ -187,6 +235,12 @@ impl Grants<'_> {
         self.text.push_str(permission);
     }
 
+    fn grant_once(&mut self, permission: &str) {
+        if !self.holds(permission) {
+            self.grant(permission);
+        }
+    }
+
     fn holds(&self, permission: &str) -> bool {
         self.text.split(' ').any(|held| held == permission)
     }
@@ -198,38 +252,41 @@ fn read_permissions(
     book: &PermissionBook,
 ) -> Result<(PermissionSet, Box<str>), TokenFault> {
     let mut grants = Grants { book, set: PermissionSet::default(), text: String::new() };
-    if let Some(value) = claims.value(policy.permissions) {
+    for (index, slot) in policy.permissions.iter().enumerate() {
+        let Some(value) = claims.value(*slot) else { continue };
         let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
         each_text_or_word(value, wrong, |entry| {
             if !policy.permission_format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
             }
-            grants.grant(entry);
+            // What one claim holds is passed on as it is; a further claim adds what is new.
+            if index == 0 {
+                grants.grant(entry)
+            } else {
+                grants.grant_once(entry)
+            }
             Ok(())
         })?;
     }
-    if let Some(roles) = &policy.roles
-        && let Some(value) = claims.value(roles.slot)
-    {
+    if let Some(roles) = &policy.roles {
         let why = "is neither a list of texts nor a text with spaces between roles";
-        each_text_or_word(
-            value,
-            |_| invalid(&roles.claim, why),
-            |role| {
-                let granted = roles.grants.get(role).and_then(|index| roles.granted.get(index));
-                for permission in granted.into_iter().flatten() {
-                    if !grants.holds(permission) {
-                        grants.grant(permission);
-                    }
-                }
-                Ok(())
-            },
-        )?;
+        for claim in &roles.claims {
+            let Some(value) = claims.value(claim.slot) else { continue };
+            each_text_or_word(
+                value,
+                |_| invalid(&claim.name, why),
+                |role| {
+                    let granted = roles.grants.get(role).and_then(|index| roles.granted.get(index));
+                    granted.into_iter().flatten().for_each(|permission| grants.grant_once(permission));
+                    Ok(())
+                },
+            )?;
+        }
     }
     Ok((grants.set, grants.text.into()))
 }
 
-/// Calls `each` with the entries of a list, or the words of a string. `wrong` gives the fault for anything else.
+/// Calls `each` with the entries of a list, or the words of a string; a run of spaces separates like one. `wrong` gives the fault for anything else.
 fn each_text_or_word(
     value: &Json<'_>,
     wrong: impl Fn(&Json<'_>) -> TokenFault,
@@ -240,8 +297,7 @@ fn each_text_or_word(
             Some(text) => each(text),
             None => Err(wrong(&entry)),
         }),
-        Json::Text(text) if text.is_empty() => Ok(()),
-        Json::Text(text) => text.split(' ').try_for_each(each),
+        Json::Text(text) => text.split(' ').filter(|word| !word.is_empty()).try_for_each(each),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(wrong(value)),
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod claims;
 mod form;
 mod identity;
 mod limits;

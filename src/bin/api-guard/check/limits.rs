@@ -9,7 +9,6 @@ use super::lint::Warnings;
 use crate::limits::all;
 
 /// The claim that says who the caller is.
-const SUBJECT: &str = "sub";
 
 pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     if all(raw).next().is_none() {
@@ -107,13 +106,13 @@ fn without_subject(raw: &RawConfig, route: Option<&RawRoute>) -> Option<&'static
         Some(route) => route.access == access,
         None => raw.unmatched_routes == access || raw.routes.iter().any(|route| route.access == access),
     };
-    let has_subject = raw.tokens.required_claims.iter().any(|claim| claim == SUBJECT);
+    let has_subject = raw.tokens.required_claims.contains(&raw.tokens.subject_claim);
     if any(Access::Public) {
         Some("callers of public routes")
     } else if raw.request.cors_preflight == CorsPreflight::Forward {
         Some("preflights")
     } else if any(Access::Authenticated) && !has_subject {
-        Some("tokens without sub, which required_claims does not ask for,")
+        Some("tokens without a subject, whose claim required_claims does not list,")
     } else {
         None
     }

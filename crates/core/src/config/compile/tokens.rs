@@ -1,11 +1,11 @@
 //! Sections `tokens` (without its sources and keys) and `roles`.
 
 use super::{Parts, Pointer, keys, routes};
-use crate::config::raw::{RawRoles, RawTokens};
+use crate::config::raw::{RawClaimValue, RawClaims, RawRoles, RawTokens};
 use crate::json::text::write_text;
 use crate::token::claim_path::{ClaimPath, ClaimPathFault};
 use crate::token::claims::{SUB, Slot, TextSlot};
-use crate::token::{Roles, TokenPolicy};
+use crate::token::{AcceptedValue, Claim, RequiredValue, Roles, TokenPolicy};
 
 /// The largest `max_token_bytes`. Tokens travel in headers, of which Envoy accepts 60 KiB by default.
 const LARGEST_TOKEN: u64 = 1_048_576;
@@ -15,16 +15,19 @@ const LARGEST_SKEW: u64 = 86_400;
 const LARGEST_AGE_HOURS: u64 = 876_000;
 
 /// Compiles what a token must be like. Runs after all other sections, because the policy takes the claims reader, which
-/// must know every claim that any section asks about.
+/// must know every claim that any section asks about. `subject_is_forwarded`: whether a header carries the subject.
 pub(super) fn compile(
     parts: &mut Parts<'_>,
     raw: RawTokens,
     roles: Option<RawRoles>,
+    subject_is_forwarded: bool,
     root: &Pointer,
 ) -> TokenPolicy {
     let at = root.field("tokens");
     let keys = keys::compile(parts, raw.keys, &at.field("keys"));
-    let required = required_claims(parts, raw.required_claims, &at.field("required_claims"));
+    let subject = claim(parts, raw.subject_claim, at.field("subject_claim"));
+    let required = required_claims(parts, raw.required_claims, &subject, &at.field("required_claims"));
+    let required_values = required_values(parts, raw.required_values, &at.field("required_values"));
     for (name, list) in [("issuers", &raw.issuers), ("audiences", &raw.audiences)] {
         parts.problems.claim_values(&at.field(name), list);
     }
@@ -34,12 +37,16 @@ pub(super) fn compile(
     let clock_skew_seconds = within("clock_skew_seconds", raw.clock_skew_seconds, 0, LARGEST_SKEW, "seconds");
     let max_age_hours = within("max_token_age_hours", raw.max_token_age_hours, 1, LARGEST_AGE_HOURS, "hours");
     let max_token_bytes = within("max_token_bytes", raw.max_token_bytes, 1, LARGEST_TOKEN, "bytes");
-    let permissions = claim_slot(parts, &raw.permissions_claim, at.field("permissions_claim"));
+    let permissions = claims(parts, raw.permissions_claim, &at.field("permissions_claim"));
+    let permissions = permissions.into_iter().map(|claim| claim.slot).collect();
     let roles = roles.map(|roles| compile_roles(parts, roles, &root.field("roles")));
     TokenPolicy {
         keys,
         reader: std::mem::take(&mut parts.reader),
         required,
+        required_values,
+        subject,
+        subject_is_forwarded,
         issuers: raw.issuers,
         audiences: raw.audiences,
         clock_skew_seconds,
@@ -52,13 +59,71 @@ pub(super) fn compile(
     }
 }
 
-fn required_claims(parts: &mut Parts<'_>, claims: Vec<String>, at: &Pointer) -> Vec<(String, Slot)> {
-    parts.problems.unique(at, &claims);
-    let with_slot = claims.into_iter().enumerate().map(|(index, claim)| {
-        let slot = claim_slot(parts, &claim, at.index(index));
-        (claim, slot)
+/// The claims that every token must have. The default names the subject's claim, so whatever is wrong with that name is
+/// told where it was written.
+fn required_claims(parts: &mut Parts<'_>, names: Vec<String>, subject: &Claim, at: &Pointer) -> Vec<Claim> {
+    parts.problems.unique(at, &names);
+    let named = names.into_iter().enumerate().map(|(index, name)| {
+        if name == subject.name {
+            Claim { name, slot: subject.slot }
+        } else {
+            claim(parts, name, at.index(index))
+        }
     });
-    with_slot.collect()
+    named.collect()
+}
+
+fn required_values(
+    parts: &mut Parts<'_>,
+    raw: Vec<(String, Vec<RawClaimValue>)>,
+    at: &Pointer,
+) -> Vec<RequiredValue> {
+    let mut required = Vec::new();
+    for (name, values) in raw {
+        let at = at.field(&name);
+        if values.is_empty() {
+            let instead = r#"name at least one accepted value, such as ["access"], or remove the claim"#;
+            parts.problems.add(at.clone(), "empty list", instead);
+        }
+        let accepted = values.into_iter().map(|value| match value {
+            RawClaimValue::Text(text) => AcceptedValue::Text(text),
+            RawClaimValue::Integer(digits) => AcceptedValue::Integer(digits),
+            RawClaimValue::Bool(value) => AcceptedValue::Bool(value),
+        });
+        let mut all: Vec<AcceptedValue> = Vec::new();
+        for (index, value) in accepted.enumerate() {
+            if all.contains(&value) {
+                parts.problems.add(
+                    at.index(index),
+                    "appears more than once in this list",
+                    "remove the duplicate",
+                );
+            }
+            all.push(value);
+        }
+        required.push(RequiredValue { claim: claim(parts, name, at), accepted: all });
+    }
+    required
+}
+
+/// One claim, or all of a list that must not be empty.
+fn claims(parts: &mut Parts<'_>, raw: RawClaims, at: &Pointer) -> Vec<Claim> {
+    match raw {
+        RawClaims::One(name) => vec![claim(parts, name, at.clone())],
+        RawClaims::Several(names) => {
+            if names.is_empty() {
+                parts.problems.add(at.clone(), "empty list", "name at least one claim");
+            }
+            parts.problems.unique(at, &names);
+            let named = names.into_iter().enumerate();
+            named.map(|(index, name)| claim(parts, name, at.index(index))).collect()
+        }
+    }
+}
+
+fn claim(parts: &mut Parts<'_>, name: String, at: Pointer) -> Claim {
+    let slot = claim_slot(parts, &name, at);
+    Claim { name, slot }
 }
 
 /// The slot of a claim named in the configuration.
@@ -97,7 +162,7 @@ pub(super) fn claim_text(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Tex
 }
 
 fn compile_roles(parts: &mut Parts<'_>, raw: RawRoles, at: &Pointer) -> Roles {
-    let slot = claim_slot(parts, &raw.claim, at.field("claim"));
+    let claims = claims(parts, raw.claim, &at.field("claim"));
     if raw.grants.is_empty() {
         let instead = r#"grant something, such as {"clerk": ["orders:read"]}, or remove "roles""#;
         parts.problems.add(at.field("grants"), "no roles", instead);
@@ -114,5 +179,5 @@ fn compile_roles(parts: &mut Parts<'_>, raw: RawRoles, at: &Pointer) -> Roles {
     }
     let grants = raw.grants.iter().map(|(role, _)| role.as_str()).collect();
     let granted = raw.grants.into_iter().map(|(_, permissions)| permissions).collect();
-    Roles { slot, claim: raw.claim, grants, granted }
+    Roles { claims, grants, granted }
 }

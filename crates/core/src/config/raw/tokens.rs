@@ -1,6 +1,6 @@
 //! Sections `tokens` (without its keys) and `roles`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{RawKey, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
@@ -23,8 +23,13 @@ pub struct RawTokens {
     /// Where a request may carry its token.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub sources: Vec<RawSource>,
-    /// Claims that every token must have.
+    /// Claims that every token must have; by default the subject_claim, exp and iat.
     pub required_claims: Vec<String>,
+    /// Claim to accepted values: a text, an integer or a boolean, or a list that has one of them.
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<RawClaimValue>>", extend("default" = {})))]
+    pub required_values: Named<Vec<RawClaimValue>>,
+    /// The claim that says who the caller is: a text, or an integer, which counts as its digits.
+    pub subject_claim: String,
     /// Accepted iss values; empty = not checked.
     pub issuers: Vec<String>,
     /// Accepted aud values; empty = not checked.
@@ -39,8 +44,9 @@ pub struct RawTokens {
     /// The longest token, bytes; longer ones are refused unread.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_token_bytes: u64,
-    /// The claim with the permissions; dots go into objects.
-    pub permissions_claim: String,
+    /// The claim with the permissions, or a list of claims whose permissions are joined; dots go into objects.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "permissions")))]
+    pub permissions_claim: RawClaims,
     /// The form of every permission.
     pub permission_format: PermissionFormat,
 }
@@ -49,6 +55,8 @@ fields!(RawTokens {
     keys,
     sources,
     required_claims,
+    required_values,
+    subject_claim,
     issuers,
     audiences,
     clock_skew_seconds,
@@ -57,7 +65,18 @@ fields!(RawTokens {
     max_token_bytes,
     permissions_claim,
     permission_format
-});
+} then complete);
+
+impl RawTokens {
+    /// A token is required to have its subject, whichever claim that is.
+    fn complete(&mut self, members: &Map<String, Value>) {
+        if !members.contains_key("required_claims")
+            && let Some(subject) = self.required_claims.first_mut()
+        {
+            subject.clone_from(&self.subject_claim);
+        }
+    }
+}
 
 impl Default for RawTokens {
     fn default() -> Self {
@@ -69,13 +88,15 @@ impl Default for RawTokens {
                 ..RawSource::default()
             }],
             required_claims: texts(&["sub", "exp", "iat"]),
+            required_values: Vec::new(),
+            subject_claim: "sub".to_owned(),
             issuers: Vec::new(),
             audiences: Vec::new(),
             clock_skew_seconds: 0,
             max_token_age_hours: 24,
             token_too_old: TooOld::Warn,
             max_token_bytes: 8192,
-            permissions_claim: "permissions".to_owned(),
+            permissions_claim: RawClaims::One("permissions".to_owned()),
             permission_format: PermissionFormat::ResourceAction,
         }
     }
@@ -84,6 +105,63 @@ impl Default for RawTokens {
 names!(TooOld { "warn" => Warn, "reject" => Reject });
 
 names!(PermissionFormat { "resource_action" => ResourceAction, "scope_token" => ScopeToken });
+
+/// One claim, or several whose values are joined.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub enum RawClaims {
+    /// One claim.
+    One(String),
+    /// Several claims.
+    Several(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] Vec<String>),
+}
+
+impl Shape for RawClaims {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        if value.is_array() {
+            Vec::read(value, at, misfits).map(Self::Several)
+        } else if let Some(claim) = value.as_str() {
+            Some(Self::One(claim.to_owned()))
+        } else {
+            misfits.wrong(at, r#"a claim's name, or a list of names such as ["scope", "permissions"]"#)
+        }
+    }
+}
+
+/// A value that a claim may have.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub enum RawClaimValue {
+    /// A text.
+    Text(String),
+    /// An integer of at most 64 bits, by its digits.
+    Integer(#[cfg_attr(feature = "schema", schemars(with = "i64"))] String),
+    /// true or false.
+    Bool(bool),
+}
+
+impl Default for RawClaimValue {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl Shape for RawClaimValue {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self::Text(text.clone())),
+            Value::Bool(value) => Some(Self::Bool(*value)),
+            Value::Number(number) if number.is_u64() || number.is_i64() => {
+                Some(Self::Integer(number.to_string()))
+            }
+            Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
+                misfits.wrong(at, "a text, an integer, true or false")
+            }
+        }
+    }
+}
 
 /// One source of tokens: exactly one of header, cookie, query.
 #[derive(Debug, Default)]
@@ -107,8 +185,9 @@ fields!(RawSource { header, scheme, cookie, query });
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
 pub struct RawRoles {
-    /// The claim with the roles; dots go into objects.
-    pub claim: String,
+    /// The claim with the roles, or a list of claims whose roles are joined; dots go into objects.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = "roles")))]
+    pub claim: RawClaims,
     /// Role to permissions.
     #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>", extend("default" = {})))]
     pub grants: Named<Vec<String>>,
@@ -118,6 +197,6 @@ fields!(RawRoles { claim, grants });
 
 impl Default for RawRoles {
     fn default() -> Self {
-        Self { claim: "roles".to_owned(), grants: Vec::new() }
+        Self { claim: RawClaims::One("roles".to_owned()), grants: Vec::new() }
     }
 }
