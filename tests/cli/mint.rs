@@ -53,6 +53,30 @@ fn a_minted_token_has_the_claims_of_the_contract() {
 }
 
 #[test]
+fn a_token_is_signed_by_the_algorithm_and_the_secret_that_are_named() {
+    let secret: &str = format!("{}==\n", "+A".repeat(43)).leak();
+    for (algorithm, encoding) in
+        [("HS256", "text"), ("HS384", "text"), ("HS512", "text"), ("HS512", "base64")]
+    {
+        let config = json!({ "tokens": { "keys": [
+            { "algorithm": algorithm, "secret": { "env": "A", "encoding": encoding } },
+        ] } });
+        let policy = parse_with(config.to_string().as_bytes(), |_| Some(secret)).expect("valid");
+        let mut command = command();
+        command.env("A", secret).args(["mint", "--secret-env", "A", "--sub", "a", "--alg", algorithm]);
+        let minted = run(command.args(["--secret-encoding", encoding]));
+        assert_eq!(parts(minted.line()).0["alg"], algorithm);
+        let now = UnixNanos::from_seconds(now());
+        policy.verify(minted.line().as_bytes(), &Seed::from_bytes([0; 16]), now).expect("a good token");
+    }
+    let short = mint(&["--sub", "a", "--alg", "HS512"]);
+    assert_eq!(short.code, 1);
+    assert!(short.err.contains("at least 64 are needed for HS512"), "{}", short.err);
+    assert_eq!(mint(&["--sub", "a", "--alg", "RS256"]).code, 2);
+    assert_eq!(mint(&["--sub", "a", "--secret-encoding", "hex"]).code, 2);
+}
+
+#[test]
 fn a_minted_token_verifies_in_the_core() {
     let config = br#"{"tokens":{"keys":[{"kid":"a","secret":{"env":"API_GUARD_SECRET"}}]}}"#;
     let policy = parse_with(config, |_| Some(SECRET)).expect("valid");

@@ -142,7 +142,7 @@ fn one_of_everything() -> Value {
         "rate_limits": [limit],
         "auth_failure_limit": { "max_failures": 1, "window_seconds": 1 },
         "client_ip": {},
-        "revocation": { "denied": {}, "endpoint": {} },
+        "revocation": { "denied": { "sub": [{ "iss": "a", "sub": "b" }] }, "endpoint": {} },
         "forward": {},
         "replies": {},
     })

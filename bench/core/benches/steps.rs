@@ -141,7 +141,7 @@ fn revocation(criterion: &mut Criterion) {
                 let jti = format!("{number:016}");
                 let identity =
                     token::TokenIdentity::Numbered { issuer: None, subject: Some("user-1"), jti: &jti };
-                revocations.marks(&identity, Some("user-1"))
+                revocations.marks(&identity, None, Some("user-1"))
             })
             .collect();
         let mut marks = marks.iter().cycle();

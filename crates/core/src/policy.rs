@@ -92,7 +92,8 @@ impl Policy {
     /// Whether `revocation.denied` refuses a token that verified.
     pub fn denies(&self, token: &Verified) -> bool {
         let kid = self.tokens.keys.kid(token.key());
-        !self.denied.is_empty() && self.denied.refuses(token.jti(), token.subject(), kid, token.issued_at())
+        !self.denied.is_empty()
+            && self.denied.refuses(token.jti(), token.issuer(), token.subject(), kid, token.issued_at())
     }
 
     /// Verifies a token and judges its times. `token`: the bytes after the scheme. `seed`: the process's seed.

@@ -69,6 +69,8 @@ pub struct Marks {
     token: Mark,
     jti: Option<Mark>,
     subject: Option<Mark>,
+    /// The subject as one of its issuer, whose namesakes at other issuers are others.
+    subject_of_issuer: Option<Mark>,
 }
 
 /// All that was revoked up to some moment.
@@ -106,8 +108,8 @@ impl Revocations {
         self.mirror.capacity()
     }
 
-    /// The marks of a token that verified: up to three keyed digests of short texts.
-    pub fn marks(&self, identity: &TokenIdentity<'_>, subject: Option<&str>) -> Marks {
+    /// The marks of a token that verified: up to four keyed digests of short texts.
+    pub fn marks(&self, identity: &TokenIdentity<'_>, issuer: Option<&str>, subject: Option<&str>) -> Marks {
         let jti = match identity {
             TokenIdentity::Numbered { jti, .. } => Some(self.jti_mark(jti)),
             TokenIdentity::Signed(_) => None,
@@ -115,7 +117,10 @@ impl Revocations {
         Marks {
             token: Mark(identity.digest(&self.seed)),
             jti,
-            subject: subject.map(|subject| self.subject_mark(subject)),
+            subject: subject.map(|subject| self.subject_mark(None, subject)),
+            // Looked for even where there is one issuer now: there may have been several when it was entered.
+            subject_of_issuer: subject
+                .map(|subject| self.subject_mark(Some(issuer.unwrap_or_default()), subject)),
         }
     }
 
@@ -158,7 +163,7 @@ impl Revocations {
 
     /// Whether a token is revoked at `now`. `issued_at` is its `iat`, which only a subject's revocation looks at.
     pub fn is_revoked(&self, marks: &Marks, issued_at: Option<UnixNanos>, now: UnixNanos) -> bool {
-        [Some(marks.token), marks.jti, marks.subject]
+        [Some(marks.token), marks.jti, marks.subject, marks.subject_of_issuer]
             .into_iter()
             .flatten()
             .any(|mark| self.mirror.any_live(mark, now, |entry| entry.concerns(issued_at)))
@@ -173,8 +178,12 @@ impl Revocations {
         Mark(self.seed.digest("revocation/jti", [jti.as_bytes()]))
     }
 
-    fn subject_mark(&self, sub: &str) -> Mark {
-        Mark(self.seed.digest("revocation/sub", [sub.as_bytes()]))
+    /// `issuer`: the only one whose subject is meant, empty for tokens that name none; `None`: every issuer's.
+    fn subject_mark(&self, issuer: Option<&str>, sub: &str) -> Mark {
+        Mark(match issuer {
+            None => self.seed.digest("revocation/sub", [sub.as_bytes()]),
+            Some(issuer) => self.seed.digest("revocation/iss-sub", [issuer.as_bytes(), sub.as_bytes()]),
+        })
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! jwt-simple computes the MAC over the bytes that were sent, and [`claims`] then reads the same bytes strictly. The
 //! library's own parsing of headers and claims is not used, because its defaults are too lax (DESIGN.md lists them).
-//! The claims are not read before the signature has been verified. This module knows nothing about revocation.
+//! The claims are not read before the signature has been verified, except `iss` where it chooses the keys. This module knows nothing about revocation.
 
 pub mod algorithm;
+mod authenticate;
 pub mod cache;
 pub mod claim_path;
 pub mod claims;
@@ -12,6 +13,7 @@ pub mod compact;
 pub mod date;
 pub mod identity;
 pub mod keys;
+pub mod secret;
 pub mod subject;
 mod verify;
 
@@ -38,6 +40,8 @@ pub struct TokenPolicy {
     pub(crate) subject_is_forwarded: bool,
     pub(crate) issuers: Vec<String>,
     pub(crate) audiences: Vec<String>,
+    /// Whether tokens of several issuers may be accepted, each with subjects of its own.
+    pub(crate) has_several_issuers: bool,
     pub(crate) clock_skew_seconds: u64,
     pub(crate) max_age_seconds: u64,
     pub(crate) too_old: TooOld,
@@ -90,6 +94,8 @@ pub struct Verified {
     issuer: Option<Box<str>>,
     subject: Option<Box<str>>,
     jti: Option<Box<str>>,
+    /// Whether the issuer is part of who the subject is.
+    is_subject_of_issuer: bool,
     /// Only for a token that its `jti` does not identify.
     signing_digest: Option<SigningDigest>,
     expires_at: Option<UnixNanos>,
@@ -134,6 +140,19 @@ impl Verified {
     /// The value of `subject_claim`; absent only where the configuration does not require it.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
+    }
+
+    /// The issuer whose subject this is, where there may be several, at which the same text is another caller. Empty where
+    /// the token names none.
+    pub fn subject_issuer(&self) -> Option<&str> {
+        self.is_subject_of_issuer.then(|| self.issuer().unwrap_or_default())
+    }
+
+    /// Whether this token and `other` are of the same subject.
+    pub fn has_subject_of(&self, other: &Self) -> bool {
+        self.subject.is_some()
+            && self.subject == other.subject
+            && self.subject_issuer() == other.subject_issuer()
     }
 
     /// `jti`.

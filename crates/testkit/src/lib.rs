@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use guarded::{Guarded, code};
 pub use host::{Done, Process, Stream};
-pub use token::{sign, sign_with, token};
+pub use token::{sign, sign_as, sign_with, token};
 pub use watched::{Decided, Watched};
 
 /// The secret of every policy and token that names no other.

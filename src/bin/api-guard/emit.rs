@@ -160,7 +160,7 @@ fn logged_subject(raw: &RawConfig) -> String {
 fn variables(raw: &RawConfig) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for key in &raw.tokens.keys {
-        if let Some(RawSecret::Env(name)) = &key.secret
+        if let Some(RawSecret::Env { env: name, .. }) = &key.secret
             && !names.contains(name)
         {
             names.push(name.clone());

@@ -2,7 +2,7 @@
 
 use api_guard_core::permission::PermissionFormat;
 use api_guard_core::token::algorithm::Algorithm;
-use api_guard_core::token::keys::{LEAST_SECRET_BYTES, Secret};
+use api_guard_core::token::secret::{Secret, SecretEncoding};
 use api_guard_core::token::subject::LONGEST_SUBJECT_BYTES;
 use serde_json::{Map, Value, json};
 
@@ -22,9 +22,15 @@ Examples:
   api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --permission orders:read --ttl 15m
   api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --kid 2026-11 --claim plan=pro --json")]
 pub(crate) struct Mint {
-    /// Environment variable that holds the secret, at least 32 bytes
+    /// Environment variable that holds the secret, at least 32 bytes for HS256, 48 for HS384, 64 for HS512
     #[arg(long, value_name = "NAME", default_value = "API_GUARD_SECRET")]
     secret_env: String,
+    /// How the variable's text stands for the secret, as in the configuration: text or base64
+    #[arg(long, value_name = "ENCODING", default_value = "text", value_parser = secret_encoding)]
+    secret_encoding: SecretEncoding,
+    /// The algorithm, as in tokens.keys of the configuration: HS256, HS384 or HS512
+    #[arg(long, value_name = "A", default_value = "HS256", value_parser = algorithm)]
+    alg: Algorithm,
     /// The subject of the token
     #[arg(long, value_name = "S")]
     sub: String,
@@ -66,7 +72,7 @@ impl Mint {
         claims.insert("permissions".to_owned(), json!(self.permissions));
         claims.insert("jti".to_owned(), json!(jti));
         claims.extend(self.claims.iter().cloned());
-        let token = sign(&secret, self.kid.as_deref(), &Value::Object(claims));
+        let token = sign(&secret, self.alg, self.kid.as_deref(), &Value::Object(claims));
         if self.json {
             print(&json!({ "token": token, "expires_at": expires_at, "jti": jti }).to_string());
         } else {
@@ -104,19 +110,23 @@ impl Mint {
                 "the variable {name} is not set: export {name}=\"$(api-guard keygen)\""
             )));
         };
-        let bytes = text.into_encoded_bytes();
-        Secret::from_bytes(&bytes).ok_or_else(|| {
+        let Some(bytes) = self.secret_encoding.decode(&text.into_encoded_bytes()) else {
+            return Err(Failure::failed(format!("the secret in {name} is not base64")));
+        };
+        Secret::from_bytes(self.alg, &bytes).ok_or_else(|| {
+            let least = self.alg.least_secret_bytes();
             Failure::failed(format!(
-                "the secret in {name} has {} bytes, at least {LEAST_SECRET_BYTES} are needed (RFC 7518 section 3.2): api-guard keygen",
-                bytes.len()
+                "the secret in {name} has {} bytes, at least {least} are needed for {} (RFC 7518 section 3.2): api-guard keygen --bytes {least}",
+                bytes.len(),
+                self.alg.name()
             ))
         })
     }
 }
 
 /// The compact form (RFC 7515 section 7.1).
-fn sign(secret: &Secret, kid: Option<&str>, claims: &Value) -> String {
-    let mut header = json!({ "alg": Algorithm::Hs256.name(), "typ": "JWT" });
+fn sign(secret: &Secret, algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+    let mut header = json!({ "alg": algorithm.name(), "typ": "JWT" });
     if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
         header.insert("kid".to_owned(), json!(kid));
     }
@@ -155,6 +165,19 @@ fn claim(text: &str) -> Result<(String, Value), String> {
         return Err("the claim has no name".to_owned());
     }
     Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+    known.ok_or_else(|| "write HS256, HS384 or HS512".to_owned())
+}
+
+fn secret_encoding(text: &str) -> Result<SecretEncoding, String> {
+    match text {
+        "text" => Ok(SecretEncoding::Text),
+        "base64" => Ok(SecretEncoding::Base64),
+        _ => Err("write text or base64".to_owned()),
+    }
 }
 
 fn permission_format(text: &str) -> Result<PermissionFormat, String> {

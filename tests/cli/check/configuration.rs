@@ -143,13 +143,15 @@ fn a_key_that_signs_for_every_issuer_is_warned_of() {
     let keys = json!([{ "kid": "a", "secret": { "env": "A" } }, { "kid": "b", "secret": { "env": "B" } }]);
     let tokens = |issuers: Value| json!({ "tokens": { "keys": keys, "issuers": issuers } });
     let text = guarded(&tokens(json!(["https://a", "https://b"])));
-    let expected =
-        ("warning", "/tokens/issuers", "\"issuers\"", "write one issuer, and another guard for each");
+    let expected = ("warning", "/tokens/issuers", "\"issuers\"", "name the issuers of each key");
     assert_told(&text, "unbound-keys", expected);
     assert_silent(&guarded(&tokens(json!(["https://a"]))), "unbound-keys");
     assert_silent(&guarded(&tokens(json!([]))), "unbound-keys");
     let one_key = json!({ "tokens": { "issuers": ["https://a", "https://b"] } });
     assert_silent(&guarded(&one_key), "unbound-keys");
+    let mut bound = tokens(json!(["https://a", "https://b"]));
+    bound["tokens"]["keys"][1]["issuers"] = json!(["https://b"]);
+    assert_silent(&guarded(&bound), "unbound-keys");
 }
 
 #[test]

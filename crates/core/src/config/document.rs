@@ -162,7 +162,10 @@ fn is_secret(at: &Pointer) -> bool {
     }
     match field(1) {
         None => true,
-        Some("keys") => !matches!(field(3), Some("kid" | "not_before" | "not_after")),
+        Some("keys") => !matches!(
+            field(3),
+            Some("kid" | "algorithm" | "issuers" | "audiences" | "not_before" | "not_after")
+        ),
         Some(_) => false,
     }
 }

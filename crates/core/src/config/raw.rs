@@ -26,7 +26,7 @@ pub use keys::{RawKey, RawSecret};
 pub use limits::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
 pub use replies::RawReplies;
 pub use request::{MethodOverride, RawRequest};
-pub use revocation::{RawDenied, RawEndpoint, RawRevocation};
+pub use revocation::{RawDenied, RawEndpoint, RawRevocation, RawSubject, RawSubjectOfIssuer};
 pub use routes::RawRoute;
 pub use tokens::{RawClaimValue, RawClaims, RawRoles, RawSource, RawTokens};
 

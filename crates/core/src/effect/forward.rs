@@ -52,11 +52,12 @@ fn identity<'a>(policy: &'a Policy, caller: &'a Caller) -> impl Iterator<Item = 
     let forward = &policy.forward;
     let subject = forward.subject_header.as_deref().zip(caller.token.subject());
     let permissions = forward.permissions_header.as_deref().zip(Some(caller.token.permissions_text()));
+    let issuer = forward.issuer_header.as_deref().zip(caller.token.issuer());
     let claims = forward
         .claims
         .iter()
         .filter_map(|(slot, name)| caller.token.claim(*slot).map(|claim| (name.as_str(), claim.text)));
-    [subject, permissions]
+    [subject, permissions, issuer]
         .into_iter()
         .flatten()
         .chain(claims)

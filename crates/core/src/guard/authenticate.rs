@@ -24,7 +24,7 @@ pub struct Caller {
 
 /// The marks by which a token can be revoked.
 pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
-    revocations.marks(&token.identity(), token.subject())
+    revocations.marks(&token.identity(), token.issuer(), token.subject())
 }
 
 fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {

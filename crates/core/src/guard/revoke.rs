@@ -58,7 +58,7 @@ impl Guard {
                     .policy
                     .verify(token.as_bytes(), &memory.seed, now)
                     .map_err(|_| Denial::CannotRevoke(INVALID_TOKEN.to_owned()))?;
-                if verified.subject().is_none() || verified.subject() != caller.token.subject() {
+                if !verified.has_subject_of(&caller.token) {
                     self.may_revoke_others(caller)?;
                 }
                 let lifetime = outliving(verified.expires_at());
@@ -73,12 +73,13 @@ impl Guard {
                 lifetime
             }
             RevocationRequest::Subject { sub, issued_before } => {
-                let issued_before = match self.may_revoke_others(caller) {
-                    Ok(()) => issued_before,
+                let (issuer, issued_before) = match self.may_revoke_others(caller) {
+                    Ok(()) => (None, issued_before),
                     // Callers may revoke their own tokens issued so far, but not future ones: a stolen token must not
                     // lock its owner out.
                     Err(_) if caller.token.subject() == Some(sub.as_str()) => {
-                        issued_before.min(tokens.latest_issue(now).seconds().saturating_add(1))
+                        let latest = tokens.latest_issue(now).seconds().saturating_add(1);
+                        (caller.token.subject_issuer(), issued_before.min(latest))
                     }
                     Err(denial) => return Err(denial),
                 };
@@ -94,7 +95,7 @@ impl Guard {
                 };
                 memory.revocations.revoke(
                     cells,
-                    Revocable::Subject { sub: &sub, issued_before },
+                    Revocable::Subject { issuer, sub: &sub, issued_before },
                     lifetime,
                     now,
                 )?;

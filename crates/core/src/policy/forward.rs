@@ -10,6 +10,7 @@ use crate::token::claims::TextSlot;
 pub(crate) struct Forward {
     pub(crate) subject_header: Option<String>,
     pub(crate) permissions_header: Option<String>,
+    pub(crate) issuer_header: Option<String>,
     /// Claims, and the headers that carry them.
     pub(crate) claims: Vec<(TextSlot, String)>,
     pub(crate) token: ForwardToken,
@@ -20,7 +21,8 @@ impl Forward {
     /// The names of the headers that are written.
     pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
         let claims = self.claims.iter().map(|(_, name)| name);
-        self.subject_header.iter().chain(&self.permissions_header).chain(claims).map(String::as_str)
+        let own = [&self.subject_header, &self.permissions_header, &self.issuer_header];
+        own.into_iter().flatten().chain(claims).map(String::as_str)
     }
 }
 

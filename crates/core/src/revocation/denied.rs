@@ -12,6 +12,10 @@ pub struct Denied {
     pub(crate) jti: Lookup,
     /// Refused values of `sub`.
     pub(crate) sub: Lookup,
+    /// For a `sub` that is refused at some issuers, an index in `issuers`.
+    pub(crate) sub_of_issuer: Lookup,
+    /// The issuers at which such a subject is refused.
+    pub(crate) issuers: Vec<Vec<String>>,
     /// Refused values of the header's `kid`.
     pub(crate) kid: Lookup,
     /// For a `sub`, an index in `moments`.
@@ -23,13 +27,15 @@ pub struct Denied {
 impl Denied {
     /// Whether nothing is listed.
     pub fn is_empty(&self) -> bool {
-        [&self.jti, &self.sub, &self.kid, &self.sub_issued_before].into_iter().all(Lookup::is_empty)
+        let lists = [&self.jti, &self.sub, &self.sub_of_issuer, &self.kid, &self.sub_issued_before];
+        lists.into_iter().all(Lookup::is_empty)
     }
 
     /// Whether a verified token with these claims is refused. One without `iat` counts as older than any moment.
     pub fn refuses(
         &self,
         jti: Option<&str>,
+        iss: Option<&str>,
         sub: Option<&str>,
         kid: Option<&str>,
         issued_at: Option<UnixNanos>,
@@ -39,7 +45,9 @@ impl Denied {
             || kid.is_some_and(|kid| self.kid.contains(kid))
             || sub.is_some_and(|sub| {
                 let before = || self.moments.get(self.sub_issued_before.get(sub)?);
-                self.sub.contains(sub) || before().is_some_and(is_old)
+                let issuers = || self.issuers.get(self.sub_of_issuer.get(sub)?);
+                let is_at = |issuers: &Vec<String>| issuers.iter().any(|issuer| iss == Some(issuer));
+                self.sub.contains(sub) || issuers().is_some_and(is_at) || before().is_some_and(is_old)
             })
     }
 }
@@ -52,6 +60,8 @@ mod tests {
         Denied {
             jti: Lookup::from_iter(["stolen"]),
             sub: Lookup::from_iter(["mallory"]),
+            sub_of_issuer: Lookup::from_iter(["eve"]),
+            issuers: vec![vec!["https://a".to_owned(), "https://b".to_owned()]],
             kid: Lookup::from_iter(["leaked"]),
             sub_issued_before: Lookup::from_iter(["user-7"]),
             moments: vec![1000],
@@ -61,27 +71,40 @@ mod tests {
     #[test]
     fn each_list_refuses_its_own_claim_only() {
         let denied = denied();
-        assert!(denied.refuses(Some("stolen"), Some("alice"), Some("k1"), None));
-        assert!(denied.refuses(None, Some("mallory"), None, None));
-        assert!(denied.refuses(None, None, Some("leaked"), None));
-        assert!(!denied.refuses(Some("mallory"), Some("leaked"), Some("stolen"), None));
-        assert!(!denied.refuses(Some("Stolen"), Some("mallory "), Some(""), None));
-        assert!(!denied.refuses(None, None, None, None));
+        assert!(denied.refuses(Some("stolen"), None, Some("alice"), Some("k1"), None));
+        assert!(denied.refuses(None, None, Some("mallory"), None, None));
+        assert!(denied.refuses(None, None, None, Some("leaked"), None));
+        assert!(!denied.refuses(Some("mallory"), None, Some("leaked"), Some("stolen"), None));
+        assert!(!denied.refuses(Some("Stolen"), None, Some("mallory "), Some(""), None));
+        assert!(!denied.refuses(None, None, None, None, None));
+    }
+
+    #[test]
+    fn a_subject_of_an_issuer_is_refused_there_alone() {
+        let refuses = |iss, sub| denied().refuses(None, iss, Some(sub), None, None);
+        assert!(refuses(Some("https://a"), "eve") && refuses(Some("https://b"), "eve"));
+        assert!(
+            !refuses(Some("https://c"), "eve")
+                && !refuses(None, "eve")
+                && !refuses(Some("https://a"), "eve2")
+        );
+        assert!(refuses(Some("https://a"), "mallory") && refuses(None, "mallory"));
     }
 
     #[test]
     fn a_subject_is_refused_for_tokens_issued_before_the_moment_and_for_those_that_do_not_say() {
         let denied = denied();
-        let refuses = |nanos| denied.refuses(None, Some("user-7"), None, Some(UnixNanos::from_nanos(nanos)));
+        let refuses =
+            |nanos| denied.refuses(None, None, Some("user-7"), None, Some(UnixNanos::from_nanos(nanos)));
         assert!(refuses(0));
         assert!(refuses(999_999_999_999));
         assert!(!refuses(1_000_000_000_000));
-        assert!(denied.refuses(None, Some("user-7"), None, None));
-        assert!(!denied.refuses(None, Some("user-70"), None, Some(UnixNanos::from_seconds(0))));
+        assert!(denied.refuses(None, None, Some("user-7"), None, None));
+        assert!(!denied.refuses(None, None, Some("user-70"), None, Some(UnixNanos::from_seconds(0))));
     }
 
     #[test]
     fn empty_lists_refuse_nothing() {
-        assert!(!Denied::default().refuses(Some(""), Some(""), Some(""), None));
+        assert!(!Denied::default().refuses(Some(""), None, Some(""), Some(""), None));
     }
 }

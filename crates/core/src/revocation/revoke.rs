@@ -22,6 +22,8 @@ pub enum Revocable<'a> {
     Jti(&'a str),
     /// Every token of this `sub` that was issued before a moment, or that does not say when it was.
     Subject {
+        /// The only issuer whose subject is meant; `None`: every issuer's.
+        issuer: Option<&'a str>,
         /// The claim's value.
         sub: &'a str,
         /// Unix seconds.
@@ -104,7 +106,9 @@ impl Revocations {
         let (mark, issued_before) = match revocable {
             Revocable::Token(marks) => (marks.token, u64::MAX),
             Revocable::Jti(jti) => (self.jti_mark(jti), u64::MAX),
-            Revocable::Subject { sub, issued_before } => (self.subject_mark(sub), issued_before),
+            Revocable::Subject { issuer, sub, issued_before } => {
+                (self.subject_mark(issuer, sub), issued_before)
+            }
         };
         Entry { mark, ends_at: lifetime.ends_at(), issued_before }
     }

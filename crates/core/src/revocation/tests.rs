@@ -32,7 +32,7 @@ fn signed(number: u64) -> TokenIdentity<'static> {
 }
 
 fn token(view: &Revocations, number: u64) -> Marks {
-    view.marks(&signed(number), None)
+    view.marks(&signed(number), None, None)
 }
 
 fn revoke(
@@ -70,12 +70,12 @@ fn token_jti_and_subject_are_matched_each_by_its_own() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 1000);
     view.revoke(&cells, Revocable::Jti("a"), until(HOUR), NOW).unwrap();
-    let subject = Revocable::Subject { sub: "b", issued_before: NOW.seconds() };
+    let subject = Revocable::Subject { issuer: None, sub: "b", issued_before: NOW.seconds() };
     view.revoke(&cells, subject, Lifetime::ForGood, NOW).unwrap();
     view.refresh(&cells).unwrap();
     let is_revoked = |jti: Option<&str>, subject: Option<&str>, issued_at| {
         let numbered = |jti| TokenIdentity::Numbered { issuer: None, subject, jti };
-        let marks = view.marks(&jti.map_or(signed(1), numbered), subject);
+        let marks = view.marks(&jti.map_or(signed(1), numbered), Some("i"), subject);
         view.is_revoked(&marks, issued_at, NOW)
     };
     assert!(is_revoked(Some("a"), None, Some(NOW)));
@@ -84,6 +84,25 @@ fn token_jti_and_subject_are_matched_each_by_its_own() {
     assert!(is_revoked(None, Some("b"), None), "a token without iat counts as older");
     assert!(!is_revoked(None, Some("b"), Some(NOW)));
     assert!(!is_revoked(None, None, None));
+}
+
+#[test]
+fn a_subject_of_one_issuer_is_revoked_there_alone() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1000);
+    let subject = Revocable::Subject { issuer: Some("a"), sub: "b", issued_before: NOW.seconds() };
+    view.revoke(&cells, subject, Lifetime::ForGood, NOW).unwrap();
+    view.refresh(&cells).unwrap();
+    let is_revoked = |issuer, subject| {
+        let marks = view.marks(&signed(1), issuer, Some(subject));
+        view.is_revoked(&marks, None, NOW)
+    };
+    assert!(is_revoked(Some("a"), "b"));
+    for (issuer, subject) in
+        [(Some("c"), "b"), (None, "b"), (Some("a"), "c"), (Some("b"), "a"), (Some("ab"), "")]
+    {
+        assert!(!is_revoked(issuer, subject), "{issuer:?} {subject}");
+    }
 }
 
 #[test]

@@ -1,42 +1,8 @@
-//! Which key may verify which token, and when? Only this module uses jwt-simple.
-
-use std::fmt;
-
-use jwt_simple::algorithms::{HS256Key, MACLike};
+//! Which key may verify which token, and when?
 
 use super::algorithm::Algorithm;
+use super::secret::Secret;
 use crate::time::UnixNanos;
-
-/// The shortest secret that a key can have, in bytes.
-pub const LEAST_SECRET_BYTES: usize = Algorithm::Hs256.least_secret_bytes();
-
-/// A shared secret of at least 32 bytes. Never printed.
-#[derive(Clone)]
-pub struct Secret(HS256Key);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<secret>")
-    }
-}
-
-impl Secret {
-    /// A secret of these bytes; `None` if there are fewer than 32.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() >= LEAST_SECRET_BYTES).then(|| Self(HS256Key::from_bytes(bytes)))
-    }
-
-    /// The MAC over `signing_input`, for signing.
-    pub fn mac(&self, signing_input: &[u8]) -> Vec<u8> {
-        self.0.authentication_tag(signing_input)
-    }
-
-    /// Whether `mac` is the whole MAC over `signing_input`; compared in constant time.
-    pub fn verifies(&self, signing_input: &[u8], mac: &[u8]) -> bool {
-        // The length is public, so a truncated MAC may be refused without a comparison.
-        mac.len() == Algorithm::Hs256.signature_bytes() && ct_codecs::verify(&self.mac(signing_input), mac)
-    }
-}
 
 /// A key of a ring, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,18 +38,19 @@ impl KeySetRevision {
 #[derive(Debug)]
 pub struct Key {
     pub(crate) kid: Option<String>,
+    /// The algorithm of its tokens, and of no others.
+    pub(crate) algorithm: Algorithm,
     /// `None` only if a configuration is checked without its environment. The key then verifies nothing.
     pub(crate) secret: Option<Secret>,
+    /// The issuers that it vouches for; empty: those that no key names.
+    pub(crate) issuers: Vec<String>,
+    /// The audiences that it vouches for; empty: those of the policy.
+    pub(crate) audiences: Vec<String>,
     pub(crate) not_before: UnixNanos,
     pub(crate) not_after: UnixNanos,
 }
 
 impl Key {
-    /// The algorithm of the key. A shared secret is only for HS256.
-    pub const fn algorithm(&self) -> Algorithm {
-        Algorithm::Hs256
-    }
-
     /// Whether `signature` over `signing_input` was made with this key.
     pub fn verifies(&self, signing_input: &[u8], signature: &[u8]) -> bool {
         self.secret.as_ref().is_some_and(|secret| secret.verifies(signing_input, signature))
@@ -92,6 +59,32 @@ impl Key {
     fn valid(&self, now: UnixNanos) -> bool {
         self.not_before <= now && now < self.not_after
     }
+
+    fn names(&self, issuer: &str) -> bool {
+        self.issuers.iter().any(|known| known == issuer)
+    }
+}
+
+/// Which keys vouch for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouching<'t> {
+    /// All: the issuer chooses none.
+    All,
+    /// Those that name this issuer.
+    Naming(&'t str),
+    /// Those that name no issuer.
+    NamingNone,
+}
+
+impl Vouching<'_> {
+    /// Whether this key is one of them.
+    pub fn includes(self, key: &Key) -> bool {
+        match self {
+            Self::All => true,
+            Self::Naming(issuer) => key.names(issuer),
+            Self::NamingNone => key.issuers.is_empty(),
+        }
+    }
 }
 
 /// All keys of one revision of a key set.
@@ -99,14 +92,14 @@ impl Key {
 pub struct KeyRing {
     revision: KeySetRevision,
     keys: Vec<Key>,
-    every_key_has_a_kid: bool,
+    names_issuers: bool,
 }
 
 impl KeyRing {
     /// The ring of these keys.
     pub(crate) fn new(revision: KeySetRevision, keys: Vec<Key>) -> Self {
-        let every_key_has_a_kid = keys.iter().all(|key| key.kid.is_some());
-        Self { revision, keys, every_key_has_a_kid }
+        let names_issuers = keys.iter().any(|key| !key.issuers.is_empty());
+        Self { revision, keys, names_issuers }
     }
 
     /// The revision of the key set.
@@ -114,22 +107,60 @@ impl KeyRing {
         self.revision
     }
 
-    /// Whether any key has the algorithm of this name.
-    pub fn has_algorithm(&self, name: &str) -> bool {
-        self.keys.iter().any(|key| key.algorithm().name() == name)
+    /// Whether any key names issuers, so that a token's issuer chooses its keys.
+    pub const fn names_issuers(&self) -> bool {
+        self.names_issuers
     }
 
-    /// The keys to try for a token. A token with a kid is checked with that key only. A token without one is checked
-    /// with every key without a kid, or with all keys if all have one. Keys without a secret and keys outside their
+    /// Which keys vouch for tokens of this issuer: those that name it, or else those that name none.
+    pub fn vouching<'t>(&self, issuer: Option<&'t str>) -> Vouching<'t> {
+        match issuer {
+            Some(issuer) if self.keys.iter().any(|key| key.names(issuer)) => Vouching::Naming(issuer),
+            Some(_) | None => Vouching::NamingNone,
+        }
+    }
+
+    /// Whether there is such a key.
+    pub fn any_vouches(&self, vouching: Vouching<'_>) -> bool {
+        self.keys.iter().any(|key| vouching.includes(key))
+    }
+
+    /// Whether tokens of more than one issuer may be accepted, so far as the configuration names issuers. `others`: those
+    /// of keys that name none; empty: any.
+    pub(crate) fn vouches_for_several(&self, others: &[String]) -> bool {
+        let mut all = self.keys.iter().flat_map(|key| &key.issuers).chain(others);
+        let first = all.next();
+        let any = others.is_empty() && self.keys.iter().any(|key| key.issuers.is_empty());
+        first.is_some_and(|first| any || all.any(|other| other != first))
+    }
+
+    /// Whether any key has the algorithm of this name.
+    pub fn has_algorithm(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.algorithm.name() == name)
+    }
+
+    /// The keys that a token may mean by its kid. A token with a kid means that key only. A token without one means every
+    /// key without a kid, or every key if all that vouch for it have one. Keys without a secret and keys outside their
     /// validity are left out.
-    pub fn candidates(&self, kid: Option<&str>, now: UnixNanos) -> impl Iterator<Item = (KeyId, &Key)> {
-        let any = kid.is_none() && self.every_key_has_a_kid;
+    pub fn named<'r>(
+        &'r self,
+        kid: Option<&'r str>,
+        vouching: Vouching<'_>,
+        now: UnixNanos,
+    ) -> impl Iterator<Item = (KeyId, &'r Key)> {
+        let any = kid.is_none()
+            && self.keys.iter().filter(|key| vouching.includes(key)).all(|key| key.kid.is_some());
         self.keys
             .iter()
             .enumerate()
             .filter(move |(_, key)| any || key.kid.as_deref() == kid)
             .filter(move |(_, key)| key.secret.is_some() && key.valid(now))
             .map(|(index, key)| (KeyId(index), key))
+    }
+
+    /// This key.
+    pub fn key(&self, key: KeyId) -> Option<&Key> {
+        self.keys.get(key.0)
     }
 
     /// Whether this key is within its validity.
@@ -155,7 +186,10 @@ mod tests {
     fn ring(kids: &[Option<&str>]) -> KeyRing {
         let key = |kid: &Option<&str>| Key {
             kid: kid.map(str::to_owned),
-            secret: Secret::from_bytes(&[1; 32]),
+            algorithm: Algorithm::Hs256,
+            secret: Secret::from_bytes(Algorithm::Hs256, &[1; 32]),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
             not_before: UnixNanos::from_seconds(100),
             not_after: UnixNanos::from_seconds(200),
         };
@@ -163,7 +197,7 @@ mod tests {
     }
 
     fn chosen(ring: &KeyRing, kid: Option<&str>, second: u64) -> Vec<usize> {
-        ring.candidates(kid, UnixNanos::from_seconds(second)).map(|(key, _)| key.index()).collect()
+        ring.named(kid, Vouching::All, UnixNanos::from_seconds(second)).map(|(key, _)| key.index()).collect()
     }
 
     #[test]
@@ -183,11 +217,5 @@ mod tests {
         assert_eq!(chosen(&one, None, 100), [0]);
         assert_eq!(chosen(&one, None, 199), [0]);
         assert!(chosen(&one, None, 200).is_empty());
-    }
-
-    #[test]
-    fn a_short_secret_is_none_and_a_secret_is_never_printed() {
-        assert!(Secret::from_bytes(&[1; 31]).is_none());
-        assert_eq!(format!("{:?}", Secret::from_bytes(&[1; 32]).unwrap()), "<secret>");
     }
 }

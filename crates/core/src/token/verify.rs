@@ -1,10 +1,11 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
 
+use super::authenticate::authenticate;
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
-use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
+use super::compact::{Compact, Decoded, JoseHeader, decode};
 use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
-use super::keys::KeyId;
+use super::keys::{Key, KeyId, Vouching};
 use super::subject::{self, SubjectFault};
 use super::{AcceptedValue, KeptClaim, TokenFault, TokenPolicy, Verified};
 use crate::json::Json;
@@ -24,53 +25,44 @@ pub(super) fn verify(
     let Decoded { payload, signature } = compact.decode()?;
     let header = decode(compact.header)?;
     let header = JoseHeader::read(&header)?;
-    let key = authenticate(policy, &compact, &header, signature, now)?;
+    let read = || {
+        Claims::read(&policy.reader, payload.as_ref().map_err(|why| *why)?).map_err(|problem| match problem {
+            ClaimsProblem::NotAnObject => {
+                TokenFault::Malformed("claims are not a JSON object of the right form")
+            }
+            ClaimsProblem::Repeated(claim) => {
+                TokenFault::ClaimInvalid { claim, why: "stands more than once" }
+            }
+        })
+    };
+    // Claims that cannot be read choose no key. What is wrong with them is told once the signature has been verified.
+    let unverified = policy.keys.names_issuers().then(read);
+    let vouching = match &unverified {
+        None | Some(Err(_)) => Vouching::All,
+        Some(Ok(claims)) => match claims.value(ISS) {
+            None => policy.keys.vouching(None),
+            Some(iss) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
+        },
+    };
+    let key = authenticate(&policy.keys, vouching, &compact, &header, signature, now)?;
     // The signature is valid: the issuer wrote this text, but it may still be wrong.
-    let payload = payload?;
-    let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
-        ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
-        ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
-    })?;
+    let claims = unverified.unwrap_or_else(read)?;
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, &claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
-    if !policy.issuers.is_empty() {
+    let of_key = |list: fn(&Key) -> &[String]| policy.keys.key(key).map(list).filter(|list| !list.is_empty());
+    let issuers = of_key(|key| &key.issuers).unwrap_or(&policy.issuers);
+    if !issuers.is_empty() {
         let named = verified.issuer();
-        if !named.is_some_and(|iss| policy.issuers.iter().any(|known| known == iss)) {
+        if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
             return Err(TokenFault::IssuerRefused);
         }
     }
-    if !policy.audiences.is_empty() && !audience_known(policy, &claims) {
+    let audiences = of_key(|key| &key.audiences).unwrap_or(&policy.audiences);
+    if !audiences.is_empty() && !audience_known(audiences, &claims) {
         return Err(TokenFault::AudienceRefused);
     }
     Ok(verified)
-}
-
-/// The key that verifies the signature.
-fn authenticate(
-    policy: &TokenPolicy,
-    compact: &Compact<'_>,
-    header: &JoseHeader<'_>,
-    signature: Result<Vec<u8>, NotBase64Url>,
-    now: UnixNanos,
-) -> Result<KeyId, TokenFault> {
-    // An algorithm that no key has is refused first, whichever key the token names.
-    if !policy.keys.has_algorithm(&header.alg) {
-        return Err(TokenFault::AlgorithmRefused);
-    }
-    let mut candidates = policy.keys.candidates(header.kid.as_deref(), now).peekable();
-    if candidates.peek().is_none() {
-        return Err(TokenFault::KeyUnknown);
-    }
-    let mut candidates = candidates.filter(|(_, key)| key.algorithm().name() == header.alg).peekable();
-    if candidates.peek().is_none() {
-        return Err(TokenFault::AlgorithmRefused);
-    }
-    let signature = signature?;
-    candidates
-        .find(|(_, key)| key.verifies(compact.signing_input, &signature))
-        .map(|(id, _)| id)
-        .ok_or(TokenFault::SignatureInvalid)
 }
 
 fn read_claims(
@@ -98,6 +90,7 @@ fn read_claims(
         issuer: issuer.map(Box::from),
         subject: subject.map(Box::from),
         jti: jti.map(Box::from),
+        is_subject_of_issuer: policy.has_several_issuers,
         // A token with a jti is identified by its claims.
         signing_digest: jti.is_none_or(str::is_empty).then(digest),
         expires_at,
@@ -204,10 +197,10 @@ fn judge_audience(claims: &Claims<'_>) -> Result<(), TokenFault> {
     }
 }
 
-fn audience_known(policy: &TokenPolicy, claims: &Claims<'_>) -> bool {
+fn audience_known(audiences: &[String], claims: &Claims<'_>) -> bool {
     let is_known = |aud: &Json<'_>| {
         let named = aud.as_text();
-        named.is_some_and(|named| policy.audiences.iter().any(|known| known == named))
+        named.is_some_and(|named| audiences.iter().any(|known| known == named))
     };
     match claims.value(AUD) {
         Some(Json::List(list)) => list.elements().any(|aud| is_known(&aud)),

@@ -83,6 +83,39 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
         (key(json!({ "secret": { "value": "short" } })), "/tokens/keys/0/secret/value"),
         (key(json!({ "secret": { "base64url": "***" } })), "/tokens/keys/0/secret/base64url"),
         (key(json!({ "secret": { "base64url": "c2hvcnQ" } })), "/tokens/keys/0/secret/base64url"),
+        (key(json!({ "secret": { "env": "SECRET", "encoding": "hex" } })), "/tokens/keys/0/secret/encoding"),
+        (key(json!({ "secret": { "env": "SECRET", "encoding": null } })), "/tokens/keys/0/secret/encoding"),
+        (key(json!({ "secret": { "encoding": "text" } })), "/tokens/keys/0/secret"),
+        (key(json!({ "secret": { "env": "SECRET", "value": "b" } })), "/tokens/keys/0/secret"),
+        (
+            key(json!({ "secret": { "base64url": "c2hvcnQ", "encoding": "base64" } })),
+            "/tokens/keys/0/secret/encoding",
+        ),
+        (
+            key(json!({ "secret": { "value": "c2hvcnQ=", "encoding": "base64" } })),
+            "/tokens/keys/0/secret/value",
+        ),
+        (
+            key(json!({ "secret": { "value": "no base64", "encoding": "base64" } })),
+            "/tokens/keys/0/secret/value",
+        ),
+        (key(json!({ "secret": { "env": "SHORT", "encoding": "base64" } })), "/tokens/keys/0/secret/env"),
+        (key(json!({ "secret": secret, "algorithm": "HS512" })), "/tokens/keys/0/secret/env"),
+        (key(json!({ "secret": secret, "algorithm": "hs256" })), "/tokens/keys/0/algorithm"),
+        (key(json!({ "secret": secret, "algorithm": "none" })), "/tokens/keys/0/algorithm"),
+        (key(json!({ "secret": secret, "issuers": [""] })), "/tokens/keys/0/issuers/0"),
+        (key(json!({ "secret": secret, "issuers": ["a", "a"] })), "/tokens/keys/0/issuers/1"),
+        (key(json!({ "secret": secret, "issuers": "a" })), "/tokens/keys/0/issuers"),
+        (key(json!({ "secret": secret, "audiences": [""] })), "/tokens/keys/0/audiences/0"),
+        (json!({ "revocation": { "denied": { "sub": [""] } } }), "/revocation/denied/sub/0"),
+        (json!({ "revocation": { "denied": { "sub": ["a", "b", "a"] } } }), "/revocation/denied/sub/2"),
+        (json!({ "revocation": { "denied": { "sub": [1] } } }), "/revocation/denied/sub/0"),
+        (json!({ "revocation": { "denied": { "sub": [{ "iss": "a" }] } } }), "/revocation/denied/sub/0/sub"),
+        (json!({ "revocation": { "denied": { "sub": [{ "sub": "a" }] } } }), "/revocation/denied/sub/0/iss"),
+        (
+            json!({ "revocation": { "denied": { "sub": [{ "iss": "a", "sub": "b" }, "b", { "iss": "a", "sub": "b" }] } } }),
+            "/revocation/denied/sub/2",
+        ),
         (key(json!({ "secret": secret, "kid": "" })), "/tokens/keys/0/kid"),
         (key(json!({ "secret": secret, "kid": "a\nb" })), "/tokens/keys/0/kid"),
         (key(json!({ "secret": secret, "not_before": "soon" })), "/tokens/keys/0/not_before"),
@@ -217,6 +250,7 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
         (json!({ "forward": { "subject_header": "host" } }), "/forward/subject_header"),
         (json!({ "forward": { "permissions_header": "X-Auth-Subject" } }), "/forward/permissions_header"),
         (json!({ "forward": { "claims": { "a": "x_auth_subject" } } }), "/forward/claims/a"),
+        (json!({ "forward": { "issuer_header": "X_Auth_Subject" } }), "/forward/issuer_header"),
         (json!({ "forward": { "token": "hide" } }), "/forward/token"),
         (json!({ "replies": { "rate_limit_headers": "all" } }), "/replies/rate_limit_headers"),
     ] {
@@ -286,6 +320,34 @@ fn a_claim_is_named_in_one_way_wherever_it_is_named() {
 }
 
 #[test]
+fn a_secret_is_as_long_as_the_hash_of_its_algorithm() {
+    for (algorithm, least) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let key = |bytes: usize| {
+            let secret = json!({ "value": "x".repeat(bytes) });
+            with(json!({ "tokens": { "keys": [{ "algorithm": algorithm, "secret": secret }] } }))
+        };
+        assert_eq!(places(&key(least)), Vec::<String>::new());
+        let told = format!(
+            "a secret of only {} bytes; use at least {least} random bytes for {algorithm} (RFC 7518 section 3.2): \
+             api-guard keygen --bytes {least} prints such a secret",
+            least - 1
+        );
+        let errors = errors(&key(least - 1));
+        assert!(errors.len() == 1 && errors[0].1.ends_with(&told), "{errors:?}");
+    }
+    // In base64 it is the bytes that count.
+    let base64 = |text: &str| {
+        let secret = json!({ "value": text, "encoding": "base64" });
+        with(json!({ "tokens": { "keys": [{ "secret": secret }] } }))
+    };
+    assert_eq!(
+        places(&base64(&format!(" {}\n", "+/-_".replace("-_", "+/").repeat(11)))),
+        Vec::<String>::new()
+    );
+    assert_eq!(places(&base64(&"-_AA".repeat(10))), ["/tokens/keys/0/secret/value"]);
+}
+
+#[test]
 fn all_errors_are_told_at_once_in_the_order_of_the_document() {
     let config = json!({
         "tokens": { "keys": [{ "secret": { "env": "UNSET" } }], "max_token_bytes": 0 },
@@ -325,6 +387,8 @@ fn no_message_shows_a_secret_not_even_one_in_a_wrong_place() {
         json!({ "tokens": { "keys": [{ "secret": { "plain": leak } }] } }),
         json!({ "tokens": { "keys": [{ "secret": { "env": format!("{leak}!") } }] } }),
         json!({ "tokens": { "keys": [{ "secret": { "base64url": format!("{leak}!") } }] } }),
+        json!({ "tokens": { "keys": [{ "secret": { "value": format!("{leak}!"), "encoding": "base64" } }] } }),
+        json!({ "tokens": { "keys": [{ "secret": { "value": leak, "encoding": leak } }] } }),
         json!({ "tokens": { "keys": [{ "value": leak }] } }),
         json!({ "tokens": { "keys": [leak] } }),
         json!({ "tokens": { "keys": leak } }),

@@ -12,6 +12,7 @@ mod cache;
 mod claims;
 mod form;
 mod identity;
+mod issuers;
 mod limits;
 mod token;
 mod trail;

@@ -178,7 +178,7 @@ pub(super) fn secrets(
     findings: &mut Findings,
 ) {
     for key in &raw.tokens.keys {
-        let Some(RawSecret::Env(name)) = &key.secret else { continue };
+        let Some(RawSecret::Env { env: name, .. }) = &key.secret else { continue };
         if variables.values.contains_key(name) {
             let text = format!("the secret in {name} is in this file; take it from Envoy's own environment");
             findings.warn("inline-secret", part, list, text);

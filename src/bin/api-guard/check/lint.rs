@@ -94,7 +94,7 @@ fn tokens(raw: &RawConfig, out: &mut Warnings) {
     let unbound = tokens.keys.iter().filter(|key| vouches_for_all(key)).count();
     if tokens.issuers.len() > 1 && unbound > 1 {
         let text = "each key verifies tokens of every issuer, so whoever has the key of one can sign as the others; \
-                    write one issuer, and another guard for each other issuer";
+                    name the issuers of each key in its \"issuers\"";
         out.add("unbound-keys", "/tokens/issuers", text);
     }
     if !tokens.required_claims.iter().any(|claim| claim == "exp") {
@@ -108,9 +108,9 @@ fn tokens(raw: &RawConfig, out: &mut Warnings) {
     }
 }
 
-/// Whether a key verifies the tokens of every issuer, as each does while keys cannot name theirs.
-const fn vouches_for_all(_: &RawKey) -> bool {
-    true
+/// Whether a key verifies the tokens of every issuer that no key names.
+const fn vouches_for_all(key: &RawKey) -> bool {
+    key.issuers.is_empty()
 }
 
 /// Whether any decision depends on the path.

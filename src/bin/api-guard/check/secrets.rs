@@ -36,10 +36,10 @@ pub(super) fn check(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>, o
         let Some(secret) = &key.secret else { continue };
         let at = format!("/tokens/keys/{index}/secret");
         let (field, bytes) = match secret {
-            RawSecret::Env(name) => ("env", lookup(name)),
-            RawSecret::Value(text) => ("value", Some(text.clone().into_bytes())),
-            RawSecret::Base64url(text) => {
-                ("base64url", Base64UrlSafeNoPadding::decode_to_vec(text, None).ok())
+            RawSecret::Env { env, encoding } => ("env", lookup(env).and_then(|text| encoding.decode(&text))),
+            RawSecret::Value { value, encoding } => ("value", encoding.decode(value.as_bytes())),
+            RawSecret::Base64url { base64url } => {
+                ("base64url", Base64UrlSafeNoPadding::decode_to_vec(base64url, None).ok())
             }
         };
         let at = format!("{at}/{field}");

@@ -34,6 +34,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
     let mut headers = Headers { sources, seen: Lookup::default() };
     let subject_header = headers.add(parts, raw.subject_header, at.field("subject_header"));
     let permissions_header = headers.add(parts, raw.permissions_header, at.field("permissions_header"));
+    let issuer_header = headers.add(parts, raw.issuer_header, at.field("issuer_header"));
     let mut claims = Vec::new();
     for (claim, header) in raw.claims {
         let at = at.field("claims").field(&claim);
@@ -42,7 +43,14 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
             claims.push((slot, header));
         }
     }
-    Forward { subject_header, permissions_header, claims, token: raw.token, filter_state: raw.filter_state }
+    Forward {
+        subject_header,
+        permissions_header,
+        issuer_header,
+        claims,
+        token: raw.token,
+        filter_state: raw.filter_state,
+    }
 }
 
 /// The headers that are written; no two settings may name the same one.

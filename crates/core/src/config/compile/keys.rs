@@ -8,7 +8,9 @@ use crate::config::raw::{RawKey, RawSecret};
 use crate::config::rfc3339;
 use crate::lookup::Lookup;
 use crate::time::UnixNanos;
-use crate::token::keys::{Key, KeyRing, KeySetRevision, LEAST_SECRET_BYTES, Secret};
+use crate::token::algorithm::Algorithm;
+use crate::token::keys::{Key, KeyRing, KeySetRevision};
+use crate::token::secret::{Secret, SecretEncoding};
 
 const SECRET_FORMS: &str = r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#;
 /// The longest kid, bytes.
@@ -42,8 +44,18 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> 
         if not_after <= not_before {
             parts.problems.add(at.field("not_after"), "not later than not_before", "write a later date");
         }
-        let secret = secret(parts, key.secret, &at.field("secret"));
-        keys.push(Key { kid: key.kid, secret, not_before, not_after });
+        let secret = secret(parts, key.secret, key.algorithm, &at.field("secret"));
+        parts.problems.claim_values(&at.field("issuers"), &key.issuers);
+        parts.problems.claim_values(&at.field("audiences"), &key.audiences);
+        keys.push(Key {
+            kid: key.kid,
+            algorithm: key.algorithm,
+            secret,
+            issuers: key.issuers,
+            audiences: key.audiences,
+            not_before,
+            not_after,
+        });
     }
     KeyRing::new(KeySetRevision::CONFIGURED, keys)
 }
@@ -56,33 +68,44 @@ fn date(problems: &mut Problems, text: Option<String>, at: Pointer, absent: Unix
     })
 }
 
-fn secret(parts: &mut Parts<'_>, raw: Option<RawSecret>, at: &Pointer) -> Option<Secret> {
-    let (bytes, at) = match raw {
+fn secret(
+    parts: &mut Parts<'_>,
+    raw: Option<RawSecret>,
+    algorithm: Algorithm,
+    at: &Pointer,
+) -> Option<Secret> {
+    let (text, encoding, at) = match raw {
         None => {
             parts.problems.add(at.clone(), "missing", SECRET_FORMS);
             return None;
         }
-        Some(RawSecret::Value(text)) => (text.into_bytes(), at.field("value")),
-        Some(RawSecret::Base64url(text)) => {
+        Some(RawSecret::Value { value, encoding }) => (value.into_bytes(), encoding, at.field("value")),
+        Some(RawSecret::Base64url { base64url }) => {
             let at = at.field("base64url");
-            let Ok(bytes) = Base64UrlSafeNoPadding::decode_to_vec(&text, None) else {
+            let Ok(bytes) = Base64UrlSafeNoPadding::decode_to_vec(&base64url, None) else {
                 let instead =
                     "write base64url without padding (RFC 4648 section 5), as api-guard keygen prints it";
                 parts.problems.add(at, "not base64url", instead);
                 return None;
             };
-            (bytes, at)
+            (bytes, SecretEncoding::Text, at)
         }
-        Some(RawSecret::Env(name)) => {
+        Some(RawSecret::Env { env, encoding }) => {
             let at = at.field("env");
-            (variable(parts, &name, &at)?, at)
+            (variable(parts, &env, &at)?, encoding, at)
         }
     };
-    let secret = Secret::from_bytes(&bytes);
+    let Some(bytes) = encoding.decode(&text) else {
+        let instead = "write base64 on one line (RFC 4648 section 4 or 5), or \"encoding\": \"text\"";
+        parts.problems.add(at, "the secret is not base64", instead);
+        return None;
+    };
+    let secret = Secret::from_bytes(algorithm, &bytes);
     if secret.is_none() {
         let problem = format!("a secret of only {} bytes", bytes.len());
+        let (name, least) = (algorithm.name(), algorithm.least_secret_bytes());
         let instead = format!(
-            "use at least {LEAST_SECRET_BYTES} random bytes (RFC 7518 section 3.2): api-guard keygen prints such a secret"
+            "use at least {least} random bytes for {name} (RFC 7518 section 3.2): api-guard keygen --bytes {least} prints such a secret"
         );
         parts.problems.add(at, problem, instead);
     }

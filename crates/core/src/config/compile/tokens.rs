@@ -28,6 +28,7 @@ pub(super) fn compile(
     let subject = claim(parts, raw.subject_claim, at.field("subject_claim"));
     let required = required_claims(parts, raw.required_claims, &subject, &at.field("required_claims"));
     let required_values = required_values(parts, raw.required_values, &at.field("required_values"));
+    let has_several_issuers = keys.vouches_for_several(&raw.issuers);
     for (name, list) in [("issuers", &raw.issuers), ("audiences", &raw.audiences)] {
         parts.problems.claim_values(&at.field(name), list);
     }
@@ -49,6 +50,7 @@ pub(super) fn compile(
         subject_is_forwarded,
         issuers: raw.issuers,
         audiences: raw.audiences,
+        has_several_issuers,
         clock_skew_seconds,
         max_age_seconds: max_age_hours.saturating_mul(3600),
         too_old: raw.token_too_old,

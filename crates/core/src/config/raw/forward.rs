@@ -18,6 +18,8 @@ pub struct RawForward {
     pub subject_header: Option<String>,
     /// Header for the permissions, space-separated; null = off.
     pub permissions_header: Option<String>,
+    /// Header for the verified issuer; null = off.
+    pub issuer_header: Option<String>,
     /// Claim to header.
     #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Option<String>>", extend("default" = {})))]
     pub claims: Named<Option<String>>,
@@ -27,13 +29,14 @@ pub struct RawForward {
     pub filter_state: SubjectState,
 }
 
-fields!(RawForward { subject_header, permissions_header, claims, token, filter_state });
+fields!(RawForward { subject_header, permissions_header, issuer_header, claims, token, filter_state });
 
 impl Default for RawForward {
     fn default() -> Self {
         Self {
             subject_header: Some("x-auth-subject".to_owned()),
             permissions_header: Some("x-auth-permissions".to_owned()),
+            issuer_header: None,
             claims: Vec::new(),
             token: ForwardToken::Keep,
             filter_state: SubjectState::Refusals,

@@ -38,8 +38,9 @@ impl Default for RawRevocation {
 pub struct RawDenied {
     /// Token identifiers.
     pub jti: Vec<String>,
-    /// Subjects.
-    pub sub: Vec<String>,
+    /// Subjects: a text is every issuer's, {"iss", "sub"} one issuer's.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
+    pub sub: Vec<RawSubject>,
     /// Key identifiers.
     pub kid: Vec<String>,
     /// Subject to Unix time: tokens issued before it are refused.
@@ -48,6 +49,51 @@ pub struct RawDenied {
 }
 
 fields!(RawDenied { jti, sub, kid, sub_issued_before });
+
+/// A subject.
+#[derive(Debug)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub enum RawSubject {
+    /// The subject of this name, whoever issued the token.
+    OfAny(String),
+    /// The subject of one issuer.
+    OfIssuer(RawSubjectOfIssuer),
+}
+
+impl Default for RawSubject {
+    fn default() -> Self {
+        Self::OfAny(String::new())
+    }
+}
+
+impl Shape for RawSubject {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        if value.is_object() {
+            RawSubjectOfIssuer::read(value, at, misfits).map(Self::OfIssuer)
+        } else if let Some(sub) = value.as_str() {
+            Some(Self::OfAny(sub.to_owned()))
+        } else {
+            misfits.wrong(at, r#"a subject, or {"iss": ..., "sub": ...}"#)
+        }
+    }
+}
+
+/// A subject of one issuer.
+#[derive(Debug, Default)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["iss", "sub"])))]
+pub struct RawSubjectOfIssuer {
+    /// The issuer.
+    #[cfg_attr(feature = "schema", schemars(required))]
+    pub iss: Option<String>,
+    /// Its subject.
+    #[cfg_attr(feature = "schema", schemars(required))]
+    pub sub: Option<String>,
+}
+
+fields!(RawSubjectOfIssuer { iss, sub });
 
 /// Section revocation.endpoint.
 #[derive(Debug)]

@@ -22,7 +22,12 @@ impl<H: Host> Visit<'_, '_, H> {
             match part {
                 KeyPart::ClientIp => add_address(digest, self.address()),
                 KeyPart::Subject => match caller.and_then(|caller| caller.token.subject()) {
-                    Some(subject) => digest.add_tagged(tag::SUBJECT, subject.as_bytes()),
+                    Some(subject) => {
+                        digest.add_tagged(tag::SUBJECT, subject.as_bytes());
+                        if let Some(issuer) = caller.and_then(|caller| caller.token.subject_issuer()) {
+                            digest.add_tagged(tag::ISSUER, issuer.as_bytes());
+                        }
+                    }
                     None => digest.add_tagged(tag::ANONYMOUS, b""),
                 },
                 KeyPart::Route => {
@@ -77,4 +82,5 @@ mod tag {
     pub(super) const CLAIM: u8 = 7;
     pub(super) const NO_CLAIM: u8 = 8;
     pub(super) const HEADER: u8 = 9;
+    pub(super) const ISSUER: u8 = 10;
 }

@@ -50,6 +50,7 @@ fn sixty_thousand_revocations_refuse_nobody_else_and_one_more_costs_one_page() {
             token,
             jti: Some(Mark(token.0.rotate_left(40))),
             subject: Some(Mark(token.0.rotate_left(80))),
+            subject_of_issuer: Some(Mark(token.0.rotate_left(100))),
         }
     };
     for number in 0..60_000 {
