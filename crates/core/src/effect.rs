@@ -13,7 +13,7 @@ use crate::code::Code;
 use crate::denial::{Denial, FormFault};
 use crate::guard::Revoked;
 use crate::json::text::Object;
-use crate::policy::{Detail, Policy};
+use crate::policy::{Detail, Policy, Replies};
 
 pub use words::cut;
 
@@ -57,7 +57,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     problem.text_if_any("limit", denial.over_limit().map(|over| over.name.as_str()));
     problem.text_if_any("request_id", request_id.as_deref().map(cut));
     let mut headers = json_headers("application/problem+json");
-    add_headers(&mut headers, denial, full);
+    add_headers(&mut headers, &policy.replies, denial);
     headers.extend(rate_headers::of_refusal(policy, denial));
     Reply {
         status: code.status(),
@@ -94,7 +94,7 @@ fn json_headers(content_type: &'static str) -> Vec<Header> {
     vec![("content-type", content_type.into()), ("cache-control", "no-store".into())]
 }
 
-fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
+fn add_headers(headers: &mut Vec<Header>, replies: &Replies, denial: &Denial) {
     if let Denial::Form(faults) = denial
         && let Some(fault) = faults.iter().next()
     {
@@ -113,29 +113,35 @@ fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
             | FormFault::TooLarge { .. } => {}
         }
     }
-    if let Some(challenge) = challenge(denial, full) {
+    if let Some(challenge) = challenge(replies, denial) {
         headers.push(("www-authenticate", challenge.into()));
     }
 }
 
-/// The `WWW-Authenticate` of a refusal (RFC 6750 section 3). Without a credential the challenge has no error code.
-fn challenge(denial: &Denial, full: bool) -> Option<String> {
-    const REALM: &str = r#"Bearer realm="api-guard""#;
-    let description = |code: Code| words::challenge_description(code).filter(|_| full);
+/// The `WWW-Authenticate` of a refusal (RFC 6750 section 3, RFC 9728 section 5.1). Without a credential the challenge has
+/// no error code.
+fn challenge(replies: &Replies, denial: &Denial) -> Option<String> {
     let code = denial.code();
-    if let Denial::PermissionMissing { needed, .. } = denial {
-        let scope = needed.join(" ");
-        let error = r#"error="insufficient_scope""#;
-        return Some(match description(code) {
-            Some(text) => format!(r#"{REALM}, {error}, error_description="{text}", scope="{scope}""#),
-            None => format!(r#"{REALM}, {error}, scope="{scope}""#),
-        });
+    let scope =
+        if let Denial::PermissionMissing { needed, .. } = denial { Some(needed.join(" ")) } else { None };
+    if scope.is_none() && code.status() != 401 {
+        return None;
     }
-    if code == Code::TokenMissing {
-        return Some(REALM.to_owned());
+    let error = match scope {
+        Some(_) => Some("insufficient_scope"),
+        None => (code != Code::TokenMissing).then_some("invalid_token"),
+    };
+    let description = words::challenge_description(code).filter(|_| replies.detail == Detail::Full);
+    let mut challenge = format!(r#"Bearer realm="{}""#, replies.realm);
+    for (name, value) in [
+        ("error", error),
+        ("error_description", description),
+        ("scope", scope.as_deref()),
+        ("resource_metadata", replies.resource_metadata.as_deref()),
+    ] {
+        if let Some(value) = value {
+            challenge.extend([", ", name, "=\"", value, "\""]);
+        }
     }
-    (code.status() == 401).then(|| match description(code) {
-        Some(text) => format!(r#"{REALM}, error="invalid_token", error_description="{text}""#),
-        None => format!(r#"{REALM}, error="invalid_token""#),
-    })
+    Some(challenge)
 }

@@ -9,6 +9,7 @@ mod grammar;
 mod keys;
 mod limits;
 mod problems;
+mod replies;
 mod routes;
 mod sources;
 mod tokens;
@@ -20,7 +21,7 @@ use super::raw::RawConfig;
 use crate::cells::MAX_TABLE_CAPACITY;
 use crate::json::Pointer;
 use crate::permission::{PermissionBook, PermissionFormat};
-use crate::policy::{Policy, Replies};
+use crate::policy::Policy;
 use crate::request::plan::HeaderPlan;
 use crate::token::claims::ClaimsReader;
 use limits::Limits;
@@ -83,6 +84,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         root.field("limiter_capacity"),
     );
     let forward = forward::compile(&mut parts, raw.forward, &sources, &root.field("forward"));
+    let replies = replies::compile(&mut parts.problems, raw.replies, &root.field("replies"));
     let tokens = tokens::compile(&mut parts, raw.tokens, raw.roles, forward.subject_header.is_some(), &root);
 
     let Parts { problems, plan, book, .. } = parts;
@@ -106,7 +108,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         endpoint,
         revocation_capacity,
         forward,
-        replies: Replies { detail: raw.replies.detail, rate_limit_headers: raw.replies.rate_limit_headers },
+        replies,
     });
     (policy, problems.0)
 }

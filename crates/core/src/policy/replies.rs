@@ -4,10 +4,14 @@
 use schemars::JsonSchema;
 
 /// How much replies tell.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Replies {
     pub(crate) detail: Detail,
     pub(crate) rate_limit_headers: RateLimitHeaders,
+    /// The realm of every challenge; can stand between quotes as it is.
+    pub(crate) realm: String,
+    /// The URL of the metadata that every challenge names (RFC 9728); can stand between quotes as it is.
+    pub(crate) resource_metadata: Option<String>,
 }
 
 /// How much the body of a refusal explains.

@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod challenge;
 mod claims;
 mod form;
 mod identity;

@@ -18,13 +18,22 @@ pub struct RawReplies {
     pub detail: Detail,
     /// Which header families tell clients about limits.
     pub rate_limit_headers: RateLimitHeaders,
+    /// The realm of every challenge (RFC 9110 section 11.5): 1 to 64 printable ASCII characters, no quote, no backslash.
+    pub realm: String,
+    /// An https URL that every challenge names, where clients learn how to get a token (RFC 9728); null = none.
+    pub resource_metadata: Option<String>,
 }
 
-fields!(RawReplies { detail, rate_limit_headers });
+fields!(RawReplies { detail, rate_limit_headers, realm, resource_metadata });
 
 impl Default for RawReplies {
     fn default() -> Self {
-        Self { detail: Detail::Full, rate_limit_headers: RateLimitHeaders::Draft }
+        Self {
+            detail: Detail::Full,
+            rate_limit_headers: RateLimitHeaders::Draft,
+            realm: "api-guard".to_owned(),
+            resource_metadata: None,
+        }
     }
 }
 
