@@ -70,6 +70,8 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "revocation": { "endpoint": { "path": "/out" } } }),
         json!({ "forward": { "subject_header": null, "permissions_header": "x-p", "claims": { "a": "x-a", "b": null }, "token": "strip" } }),
         json!({ "replies": { "detail": "code", "rate_limit_headers": "none" } }),
+        json!({ "replies": { "realm": "orders", "resource_metadata": "https://a/b" } }),
+        json!({ "tokens": { "sources": [{ "websocket_protocol": "bearer" }] } }),
     ];
     let bad = [
         json!({ "mod": "report" }),
@@ -172,6 +174,8 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "forward": { "token": "hide" } }),
         json!({ "replies": { "rate_limit_headers": "all" } }),
         json!({ "replies": { "detail": null } }),
+        json!({ "replies": { "realm": null } }),
+        json!({ "replies": { "resource_metadata": 1 } }),
     ];
     let judged = |ok| move |changes: Value| (config(changes), ok);
     let whole = [json!({}), json!([]), json!(null), json!("x"), json!(1), json!({ "tokens": {} })];

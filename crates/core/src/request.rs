@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub(crate) token_headers: SmallVec<[(usize, &'a [u8]); 1]>,
     /// All values of `cookie`, if a source is a cookie.
     pub(crate) cookies: Vec<&'a [u8]>,
+    /// All values of `sec-websocket-protocol`, if a source is one of its subprotocols.
+    pub(crate) websocket_protocols: Vec<&'a [u8]>,
     /// The names, as sent, of headers that the upstream must not see.
     pub(crate) removals: SmallVec<[&'a [u8]; 1]>,
     /// Headers that limits are keyed by.
@@ -98,6 +100,7 @@ impl<'a> Request<'a> {
             Purpose::PreflightMethod => self.preflight_method = Some(value),
             Purpose::Upgrade => self.upgrade = true,
             Purpose::Cookie => self.cookies.push(value),
+            Purpose::WebSocketProtocol => self.websocket_protocols.push(value),
             Purpose::Token(source) => self.token_headers.push((source, value)),
             Purpose::Removed => self.removals.push(name),
             Purpose::Key(index) => self.key_headers.push((index, value)),

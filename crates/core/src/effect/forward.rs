@@ -4,7 +4,7 @@
 use crate::guard::Caller;
 use crate::policy::{ForwardToken, Policy};
 use crate::request::Request;
-use crate::request::credential::{self, Source};
+use crate::request::credential::{self, Source, WEBSOCKET_PROTOCOL};
 use crate::verdict::Grant;
 
 /// One change of the request's headers. Removing and setting act on all entries of the name.
@@ -44,7 +44,27 @@ pub fn each_edit<E>(
             edit(Edit::Remove(sent))?;
         }
     }
+    hide_protocol_tokens(policy, request, &mut edit)?;
     if policy.forward.token == ForwardToken::Strip { strip(policy, request, &mut edit) } else { Ok(()) }
+}
+
+/// Removes tokens from among the WebSocket subprotocols, where the upstream would take them for protocols to choose from.
+fn hide_protocol_tokens<E>(
+    policy: &Policy,
+    request: &Request<'_>,
+    edit: &mut impl FnMut(Edit<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    if request.websocket_protocols.is_empty() {
+        return Ok(());
+    }
+    for source in &policy.sources {
+        if let Source::WebSocketProtocol(name) = source
+            && let Some(rest) = credential::protocols_without_token(&request.websocket_protocols, name)
+        {
+            return edit(Edit::Set(WEBSOCKET_PROTOCOL, &rest));
+        }
+    }
+    Ok(())
 }
 
 /// The caller's identity as names and values of headers.
@@ -92,6 +112,7 @@ fn strip<E>(
             }
             Source::Cookie(name) => cookies.push(name.as_str()),
             Source::Query(name) => parameters.push(name.as_str()),
+            Source::WebSocketProtocol(_) => {}
         }
     }
     match credential::cookies_without(&request.cookies, &cookies) {

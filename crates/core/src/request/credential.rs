@@ -1,7 +1,7 @@
 //! Where does a request carry its token, and does it carry exactly one (RFC 6750 section 2)?
 //!
-//! Knows nothing about tokens themselves. Two credentials are an error, whatever their sources, because the upstream
-//! might use the other one.
+//! Knows nothing about tokens themselves. Two different credentials are an error, whatever their sources, because the
+//! upstream might use the other one. The same bytes sent twice are one credential.
 
 use super::{Request, trim};
 
@@ -19,7 +19,13 @@ pub enum Source {
     Cookie(String),
     /// A query parameter.
     Query(String),
+    /// The WebSocket subprotocol that stands before the token in `sec-websocket-protocol` (RFC 6455 section 11.3.4), the
+    /// only header that a browser lets a page write when it opens a WebSocket.
+    WebSocketProtocol(String),
 }
+
+/// The header of [`Source::WebSocketProtocol`].
+pub(crate) const WEBSOCKET_PROTOCOL: &str = "sec-websocket-protocol";
 
 /// The credentials that were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +34,7 @@ pub enum Presented<'a> {
     Nothing,
     /// Exactly one.
     Token(&'a [u8]),
-    /// More than one.
+    /// More than one, and not the same.
     Ambiguous,
 }
 
@@ -36,6 +42,7 @@ impl<'a> Presented<'a> {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Nothing, found) | (found, Self::Nothing) => found,
+            (Self::Token(one), Self::Token(other)) if one == other => self,
             _ => Self::Ambiguous,
         }
     }
@@ -52,6 +59,13 @@ pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option
     for source in sources {
         match source {
             Source::Header { .. } => {}
+            Source::WebSocketProtocol(name) => {
+                for (protocol, is_token) in protocols(&request.websocket_protocols, name) {
+                    if is_token {
+                        found = found.and(one(protocol));
+                    }
+                }
+            }
             Source::Cookie(name) => {
                 for (_, value) in
                     request.cookies.iter().flat_map(|line| pairs(line)).filter(|pair| is_cookie(pair, name))
@@ -76,7 +90,7 @@ fn one(value: &[u8]) -> Presented<'_> {
 }
 
 /// The credential in a header's value. Envoy joins repeated lines of a known header with a comma, which no token
-/// contains.
+/// contains. Beside anything else a credential is ambiguous; beside itself it is one.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
     if !value.contains(&b',') {
@@ -85,8 +99,17 @@ fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
             Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),
         };
     }
-    let ours = |part: &[u8]| scheme.is_none_or(|scheme| after_scheme(part, scheme).is_some());
-    if value.split(|&byte| byte == b',').any(ours) { Presented::Ambiguous } else { Presented::Nothing }
+    let mut parts = value.split(|&byte| byte == b',').map(|part| match scheme {
+        None => Some(trim(part)),
+        Some(scheme) => after_scheme(part, scheme),
+    });
+    let first = parts.next().flatten().filter(|token| !token.is_empty());
+    match first {
+        Some(token) if parts.all(|part| part == first) => Presented::Token(token),
+        Some(_) => Presented::Ambiguous,
+        None if scheme.is_none() || parts.any(|part| part.is_some()) => Presented::Ambiguous,
+        None => Presented::Nothing,
+    }
 }
 
 /// The text after the scheme and at least one space (RFC 6750 section 2.1: `1*SP`).
@@ -97,6 +120,26 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     }
     let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
     rest.get(spaces..)
+}
+
+/// Each subprotocol of a list in its order, and whether it is a token: whatever comes after `name`.
+fn protocols<'a>(lines: &[&'a [u8]], name: &str) -> Vec<(&'a [u8], bool)> {
+    let all = lines.iter().flat_map(|line| line.split(|&byte| byte == b','));
+    let mut is_token = false;
+    let named = all.map(trim).filter(|protocol| !protocol.is_empty()).map(|protocol| {
+        let found = (protocol, is_token);
+        is_token = !is_token && protocol == name.as_bytes();
+        found
+    });
+    named.collect()
+}
+
+/// The list of subprotocols without the token after `name`; `None` if there is none.
+pub(crate) fn protocols_without_token(lines: &[&[u8]], name: &str) -> Option<Vec<u8>> {
+    let all = protocols(lines, name);
+    let kept: Vec<&[u8]> =
+        all.iter().filter(|(_, is_token)| !is_token).map(|(protocol, _)| *protocol).collect();
+    (kept.len() < all.len()).then(|| kept.join(&b", "[..]))
 }
 
 /// Whether a header's value carries a credential of this source, so that it must not reach the upstream.
@@ -201,6 +244,7 @@ mod tests {
             Source::Header { name: "x-token".to_owned(), scheme: None },
             Source::Cookie("session".to_owned()),
             Source::Query("access_token".to_owned()),
+            Source::WebSocketProtocol("bearer".to_owned()),
         ]
     }
 
@@ -209,6 +253,7 @@ mod tests {
         plan.token("authorization", 0);
         plan.token("x-token", 1);
         plan.cookies();
+        plan.websocket_protocols();
         let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         find(&sources(), &Request::read(&plan, pairs, false), Some(query.as_bytes()))
     }
@@ -239,21 +284,81 @@ mod tests {
         let bearer = ("authorization", "Bearer A");
         for headers in [
             vec![("authorization", "Bearer A,Bearer B")],
-            vec![("authorization", "Bearer A,Bearer A")],
+            vec![("authorization", "Bearer A,Bearer A,Bearer B")],
+            vec![("authorization", "Bearer A,")],
+            vec![("authorization", ",Bearer A")],
+            vec![("authorization", "Bearer A, Basic A")],
             vec![("authorization", "Basic x, bearer B")],
             vec![("authorization", "Bearer A,x")],
-            vec![bearer, bearer],
+            vec![bearer, ("authorization", "Bearer B")],
             vec![bearer, ("x-token", "B")],
             vec![bearer, ("cookie", "session=B")],
-            vec![("x-token", "A"), ("x-token", "A")],
+            vec![("x-token", "A"), ("x-token", "B")],
+            vec![("x-token", "A"), ("x-token", "A"), ("cookie", "session=B")],
             vec![("x-token", "A,B")],
+            vec![("x-token", "A,")],
+            vec![("x-token", ",")],
+            vec![("sec-websocket-protocol", "bearer, A, bearer, B")],
+            vec![("sec-websocket-protocol", "bearer, A"), ("sec-websocket-protocol", "bearer, B")],
+            vec![bearer, ("sec-websocket-protocol", "bearer, B")],
             vec![("cookie", "session=A"), ("cookie", "session=B")],
-            vec![("cookie", "session=A; session=A")],
+            vec![("cookie", "session=A; session=B")],
         ] {
             assert_eq!(found(&headers, ""), Presented::Ambiguous, "{headers:?}");
         }
         assert_eq!(found(&[bearer], "access_token=B"), Presented::Ambiguous);
         assert_eq!(found(&[], "access_token=A&access%5ftoken=B"), Presented::Ambiguous);
+    }
+
+    #[test]
+    fn the_same_credential_twice_is_one_wherever_it_stands() {
+        let bearer = ("authorization", "Bearer A");
+        for headers in [
+            vec![("authorization", "Bearer A,Bearer A")],
+            vec![("authorization", "Bearer A, bearer  A ,BEARER A")],
+            vec![bearer, bearer],
+            vec![bearer, ("x-token", "A"), ("cookie", "session=A; a=b; session=\"A\"")],
+            vec![("x-token", "A, A")],
+            vec![("cookie", "session=A"), ("cookie", "session=A")],
+            vec![bearer, ("sec-websocket-protocol", "bearer, A, bearer, A")],
+        ] {
+            assert_eq!(found(&headers, ""), Presented::Token(b"A"), "{headers:?}");
+        }
+        assert_eq!(found(&[bearer], "access_token=A&access%5ftoken=A"), Presented::Token(b"A"));
+        assert_eq!(found(&[bearer], "access_token=%41"), Presented::Ambiguous, "its bytes are others");
+    }
+
+    #[test]
+    fn a_websocket_carries_its_token_after_the_name_of_the_protocol() {
+        let token = Presented::Token(b"T");
+        let name = "sec-websocket-protocol";
+        for lines in [
+            &["bearer, T"][..],
+            &["bearer,T"],
+            &["chat, bearer , T, superchat"],
+            &["bearer", "T"],
+            &["chat,bearer", "T,x"],
+            &[", bearer,, T,"],
+        ] {
+            let headers: Vec<_> = lines.iter().map(|line| (name, *line)).collect();
+            assert_eq!(found(&headers, ""), token, "{lines:?}");
+        }
+        for line in ["bearer", "bearer,", "chat, T", "Bearer, T", "bearers, T", "T", "", "T, bearer"] {
+            assert_eq!(found(&[(name, line)], ""), Presented::Nothing, "{line:?}");
+        }
+        // The name may itself be sent as a token, which is then no name.
+        assert_eq!(found(&[(name, "bearer, bearer, T")], ""), Presented::Token(b"bearer"));
+        for (lines, rest) in [
+            (&["bearer, T"][..], Some("bearer")),
+            (&["chat,bearer", "T,x"], Some("chat, bearer, x")),
+            (&["bearer, A, bearer, B"], Some("bearer, bearer")),
+            (&["bearer"], None),
+            (&["chat, T"], None),
+        ] {
+            let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+            let kept = protocols_without_token(&lines, "bearer");
+            assert_eq!(kept.as_deref(), rest.map(str::as_bytes), "{lines:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub struct OwnedRequest {
     preflight_method: Option<Vec<u8>>,
     token_headers: Vec<(usize, Vec<u8>)>,
     cookies: Vec<Vec<u8>>,
+    websocket_protocols: Vec<Vec<u8>>,
     removals: Vec<Vec<u8>>,
     key_headers: Vec<(KeyHeaderIndex, Vec<u8>)>,
 }
@@ -50,6 +51,7 @@ impl Request<'_> {
             preflight_method,
             token_headers,
             cookies,
+            websocket_protocols,
             removals,
             key_headers,
         } = self;
@@ -69,6 +71,7 @@ impl Request<'_> {
             preflight_method: copy(preflight_method),
             token_headers: copy_all(token_headers),
             cookies: cookies.iter().map(|cookie| cookie.to_vec()).collect(),
+            websocket_protocols: websocket_protocols.iter().map(|line| line.to_vec()).collect(),
             removals: removals.iter().map(|name| name.to_vec()).collect(),
             key_headers: copy_all(key_headers),
         }
@@ -93,6 +96,7 @@ impl OwnedRequest {
             preflight_method: self.preflight_method.as_deref(),
             token_headers: indexed(&self.token_headers).collect(),
             cookies: self.cookies.iter().map(Vec::as_slice).collect(),
+            websocket_protocols: self.websocket_protocols.iter().map(Vec::as_slice).collect(),
             removals: self.removals.iter().map(Vec::as_slice).collect(),
             key_headers: indexed(&self.key_headers).collect(),
         }
@@ -135,6 +139,7 @@ mod tests {
         let mut plan = HeaderPlan::default();
         plan.token("authorization", 0);
         plan.cookies();
+        plan.websocket_protocols();
         plan.removed("x-auth-subject");
         let headers: Vec<(&[u8], &[u8])> = vec![
             (b":method", b"OPTIONS"),

@@ -1,5 +1,6 @@
 //! Which header names matter under a configuration, and for what?
 
+use super::credential::WEBSOCKET_PROTOCOL;
 use crate::index::KeyHeaderIndex;
 
 /// What a header is used for. One header may have several purposes.
@@ -17,6 +18,7 @@ pub(crate) enum Purpose {
     PreflightMethod,
     Upgrade,
     Cookie,
+    WebSocketProtocol,
     /// May carry a token: the source's index in `tokens.sources`.
     Token(usize),
     /// Must not reach the upstream as the client sent it.
@@ -85,6 +87,11 @@ impl HeaderPlan {
     /// Notes that cookies may carry a token.
     pub(crate) fn cookies(&mut self) {
         self.add("cookie", Purpose::Cookie, false);
+    }
+
+    /// Notes that WebSocket subprotocols may carry a token.
+    pub(crate) fn websocket_protocols(&mut self) {
+        self.add(WEBSOCKET_PROTOCOL, Purpose::WebSocketProtocol, false);
     }
 
     /// Notes that the client's copies of the header are removed, whether spelled with `-` or `_`.

@@ -138,6 +138,26 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
         (json!({ "tokens": { "sources": [{ "cookie": "a", "query": "b" }] } }), "/tokens/sources/0"),
         (json!({ "tokens": { "sources": [{ "cookie": "a", "scheme": "Bearer" }] } }), "/tokens/sources/0"),
         (json!({ "tokens": { "sources": [{ "header": "x-a" }, { "header": "X-A" }] } }), "/tokens/sources/1"),
+        (
+            json!({ "tokens": { "sources": [{ "websocket_protocol": "bearer," }] } }),
+            "/tokens/sources/0/websocket_protocol",
+        ),
+        (
+            json!({ "tokens": { "sources": [{ "websocket_protocol": "a", "scheme": "Bearer" }] } }),
+            "/tokens/sources/0",
+        ),
+        (
+            json!({ "tokens": { "sources": [{ "websocket_protocol": "a", "cookie": "b" }] } }),
+            "/tokens/sources/0",
+        ),
+        (
+            json!({ "tokens": { "sources": [{ "websocket_protocol": "a" }, { "websocket_protocol": "b" }] } }),
+            "/tokens/sources/1",
+        ),
+        (
+            json!({ "tokens": { "sources": [{ "websocket_protocol": "a" }, { "header": "Sec-WebSocket-Protocol" }] } }),
+            "/tokens/sources/1",
+        ),
         (json!({ "tokens": { "required_claims": ["sub", "sub"] } }), "/tokens/required_claims/1"),
         (json!({ "tokens": { "required_claims": [""] } }), "/tokens/required_claims/0"),
         (json!({ "tokens": { "subject_claim": "a..b" } }), "/tokens/subject_claim"),
@@ -253,6 +273,12 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
         (json!({ "forward": { "issuer_header": "X_Auth_Subject" } }), "/forward/issuer_header"),
         (json!({ "forward": { "token": "hide" } }), "/forward/token"),
         (json!({ "replies": { "rate_limit_headers": "all" } }), "/replies/rate_limit_headers"),
+        (json!({ "replies": { "realm": "" } }), "/replies/realm"),
+        (json!({ "replies": { "realm": "a\"b" } }), "/replies/realm"),
+        (json!({ "replies": { "realm": "x".repeat(65) } }), "/replies/realm"),
+        (json!({ "replies": { "realm": null } }), "/replies/realm"),
+        (json!({ "replies": { "resource_metadata": "http://a" } }), "/replies/resource_metadata"),
+        (json!({ "replies": { "resource_metadata": "https://a/\"" } }), "/replies/resource_metadata"),
     ] {
         let found = errors(&with(changes.clone()));
         assert!(found.iter().any(|(place, _)| place == at), "{changes} should be wrong at {at}: {found:?}");

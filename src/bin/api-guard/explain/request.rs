@@ -24,7 +24,10 @@ impl Sent {
                     let mark = if path.contains('?') { '&' } else { '?' };
                     path = format!("{path}{mark}{name}={token}");
                 }
-                RawSource { header: None, cookie: None, query: None, .. } => {}
+                RawSource { websocket_protocol: Some(name), .. } => {
+                    headers.push(("sec-websocket-protocol".to_owned(), format!("{name}, {token}")));
+                }
+                RawSource { header: None, cookie: None, query: None, websocket_protocol: None, .. } => {}
             }
         }
         let mut pairs = vec![(":method".to_owned(), explain.method.clone()), (":path".to_owned(), path)];

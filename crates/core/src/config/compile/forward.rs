@@ -6,7 +6,7 @@ use super::{Parts, Pointer};
 use crate::config::raw::RawForward;
 use crate::lookup::Lookup;
 use crate::policy::Forward;
-use crate::request::credential::Source;
+use crate::request::credential::{Source, WEBSOCKET_PROTOCOL};
 
 /// Headers that control the proxy or the message framing. Claims must not be written into them.
 const RESERVED: [&str; 14] = [
@@ -82,6 +82,7 @@ impl Headers<'_> {
     fn carries_tokens(&self, header: &str) -> bool {
         self.sources.iter().any(|source| match source {
             Source::Header { name, .. } => name == header,
+            Source::WebSocketProtocol(_) => header == WEBSOCKET_PROTOCOL,
             Source::Cookie(_) | Source::Query(_) => false,
         })
     }

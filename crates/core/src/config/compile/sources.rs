@@ -4,7 +4,7 @@ use super::grammar::is_token;
 use super::problems::Problems;
 use super::{Parts, Pointer};
 use crate::config::raw::RawSource;
-use crate::request::credential::Source;
+use crate::request::credential::{Source, WEBSOCKET_PROTOCOL};
 
 /// Where a request may carry its token.
 pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawSource>, at: &Pointer) -> Vec<Source> {
@@ -23,6 +23,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawSource>, at: &Pointer) 
             Source::Header { name, .. } => parts.plan.token(name, sources.len()),
             Source::Cookie(_) => parts.plan.cookies(),
             Source::Query(_) => {}
+            Source::WebSocketProtocol(_) => parts.plan.websocket_protocols(),
         }
         sources.push(source);
     }
@@ -30,24 +31,31 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawSource>, at: &Pointer) 
 }
 
 fn compile_source(problems: &mut Problems, raw: RawSource, at: &Pointer) -> Option<Source> {
-    match (raw.header, raw.cookie, raw.query) {
-        (Some(header), None, None) => Some(compile_header(problems, &header, raw.scheme, at)),
-        (None, Some(cookie), None) if raw.scheme.is_none() => {
+    match (raw.header, raw.cookie, raw.query, raw.websocket_protocol) {
+        (Some(header), None, None, None) => Some(compile_header(problems, &header, raw.scheme, at)),
+        (None, Some(cookie), None, None) if raw.scheme.is_none() => {
             if !is_token(&cookie) {
                 let instead = r#"write a name such as "session""#;
                 problems.add(at.field("cookie"), "not a cookie name", instead);
             }
             Some(Source::Cookie(cookie))
         }
-        (None, None, Some(query)) if raw.scheme.is_none() => {
+        (None, None, Some(query), None) if raw.scheme.is_none() => {
             if !is_query_name(&query) {
                 let instead = r#"write a name such as "access_token""#;
                 problems.add(at.field("query"), "not a parameter name", instead);
             }
             Some(Source::Query(query))
         }
-        (_, _, _) => {
-            let instead = r#"write one of {"header": ..., "scheme": ...}, {"cookie": ...}, {"query": ...}"#;
+        (None, None, None, Some(protocol)) if raw.scheme.is_none() => {
+            if !is_token(&protocol) {
+                let instead = r#"write one word, such as "bearer""#;
+                problems.add(at.field("websocket_protocol"), "not a WebSocket subprotocol", instead);
+            }
+            Some(Source::WebSocketProtocol(protocol))
+        }
+        (_, _, _, _) => {
+            let instead = r#"write one of {"header": ..., "scheme": ...}, {"cookie": ...}, {"query": ...}, {"websocket_protocol": ...}"#;
             problems.add(at.clone(), "not exactly one source of tokens", instead);
             None
         }
@@ -79,6 +87,9 @@ fn is_query_name(text: &str) -> bool {
 fn is_same(one: &Source, other: &Source) -> bool {
     match (one, other) {
         (Source::Header { name, .. }, Source::Header { name: other, .. }) => name == other,
+        (Source::Header { name, .. }, Source::WebSocketProtocol(_))
+        | (Source::WebSocketProtocol(_), Source::Header { name, .. }) => name == WEBSOCKET_PROTOCOL,
+        (Source::WebSocketProtocol(_), Source::WebSocketProtocol(_)) => true,
         (_, _) => one == other,
     }
 }

@@ -163,7 +163,7 @@ impl Shape for RawClaimValue {
     }
 }
 
-/// One source of tokens: exactly one of header, cookie, query.
+/// One source of tokens: exactly one of header, cookie, query, websocket_protocol.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
@@ -176,9 +176,11 @@ pub struct RawSource {
     pub cookie: Option<String>,
     /// A query parameter.
     pub query: Option<String>,
+    /// The WebSocket subprotocol before the token, as in `Sec-WebSocket-Protocol: bearer, TOKEN`.
+    pub websocket_protocol: Option<String>,
 }
 
-fields!(RawSource { header, scheme, cookie, query });
+fields!(RawSource { header, scheme, cookie, query, websocket_protocol });
 
 /// Section roles.
 #[derive(Debug)]
