@@ -127,10 +127,17 @@ fn headers() -> Vec<(String, Ask, &'static str)> {
     let bearer = format!("Bearer {good}");
     let get = || Ask::get("/x");
     let rows: Vec<(&str, Ask, &'static str)> = vec![
-        ("5 two headers", get().token(&good).token(&good), "400 credentials_ambiguous"),
+        ("5 two headers", get().token(&good).token("x"), "400 credentials_ambiguous"),
         (
             "5 two in one",
-            get().header("authorization", format!("{bearer}, {bearer}")),
+            get().header("authorization", format!("{bearer}, Bearer x")),
+            "400 credentials_ambiguous",
+        ),
+        ("5 the same twice", get().token(&good).token(&good), "200"),
+        ("5 the same twice in one", get().header("authorization", format!("{bearer}, {bearer}")), "200"),
+        (
+            "5 beside another scheme",
+            get().header("authorization", format!("{bearer}, Basic x")),
             "400 credentials_ambiguous",
         ),
         (
@@ -140,7 +147,7 @@ fn headers() -> Vec<(String, Ask, &'static str)> {
         ),
         (
             "5 header and cookie",
-            get().token(&good).header("cookie", format!("session={good}")),
+            get().token(&good).header("cookie", "session=x"),
             "400 credentials_ambiguous",
         ),
         (

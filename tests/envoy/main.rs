@@ -35,6 +35,7 @@ mod upstream;
 
 mod bodies;
 mod bytes;
+mod claims;
 mod configuration;
 mod faults;
 mod form;

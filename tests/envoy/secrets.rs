@@ -37,7 +37,7 @@ fn hostile_tokens() -> Vec<String> {
     vec![
         token(json!({})),
         token(json!({ "exp": 1000 })),
-        token(json!({ "sub": 7 })),
+        token(json!({ "sub": true })),
         token(json!({ "permissions": ["a:b", "not one"] })),
         token(json!({ "sub": "gone" })),
         sign(r#"{"alg":"HS256","kid":"unknown"}"#, &body),

@@ -52,9 +52,32 @@ fn sign(header: &Value, payload: &Value, secret: &str) -> String {
     sign_with(secret.as_bytes(), header.to_string().as_bytes(), payload.to_string().as_bytes())
 }
 
+fn changed(mut claims: Value, changes: Value) -> Value {
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+}
+
 /// The token that a credential stands for.
 fn token(credential: &Credential, now: u64) -> String {
-    let good = |sub: &str, permissions: &[String]| json!({ "sub": sub, "iat": now - 10, "exp": now + 100, "permissions": permissions });
+    // A subject that is a number may be written as one, a list as words, and what is absent as null.
+    let good = |sub: &str, permissions: &[String]| {
+        let number: Option<u64> = sub.parse().ok().filter(|_| now.is_multiple_of(2));
+        let kinds = [json!("access"), json!(1), json!(["refresh", "access"])];
+        let kind = &kinds[usize::try_from(now % 3).unwrap()];
+        let words = format!(" {} ", permissions.join("  "));
+        json!({
+            "sub": number.map_or(json!(sub), |number| json!(number)),
+            "user_id": number.map_or(json!(sub), |number| json!(number)),
+            "iat": now - 10,
+            "exp": now + 100,
+            "permissions": if now.is_multiple_of(3) { json!(words) } else { json!(permissions) },
+            "scope": if now.is_multiple_of(5) { json!(null) } else { json!(words) },
+            "roles": null,
+            "kind": { "of": kind },
+        })
+    };
     let header = json!({ "alg": "HS256" });
     let newer = json!({ "alg": "HS256", "kid": "new" });
     match credential {
@@ -67,10 +90,10 @@ fn token(credential: &Credential, now: u64) -> String {
             if *new_key { sign(&newer, &claims, NEW_SECRET) } else { sign(&header, &claims, SECRET) }
         }
         Credential::Bad("token_expired") => {
-            sign(&header, &json!({ "sub": "u1", "iat": 1, "exp": now }), SECRET)
+            sign(&header, &changed(good("u1", &[]), json!({ "iat": 1, "exp": now })), SECRET)
         }
         Credential::Bad("token_not_yet_valid") => {
-            sign(&header, &json!({ "sub": "u1", "iat": now, "exp": now + 9, "nbf": now + 1 }), SECRET)
+            sign(&header, &changed(good("u1", &[]), json!({ "nbf": now + 1 })), SECRET)
         }
         Credential::Bad("token_signature_invalid") => match now % 3 {
             0 => sign(&header, &good("u1", &[]), NEW_SECRET),
@@ -85,10 +108,16 @@ fn token(credential: &Credential, now: u64) -> String {
         }
         Credential::Bad("claim_missing") => sign(&header, &json!({ "iat": now, "exp": now + 9 }), SECRET),
         Credential::Bad("claim_invalid") => {
-            sign(&header, &json!({ "sub": "u1", "iat": now, "exp": "9" }), SECRET)
+            let kind = [json!("refresh"), json!("1"), json!(null)][usize::try_from(now % 3).unwrap()].clone();
+            let mut claims = good("u1", &[]);
+            match now % 2 {
+                0 => claims["kind"]["of"] = kind,
+                _ => claims["exp"] = json!("9"),
+            }
+            sign(&header, &claims, SECRET)
         }
         Credential::Bad("permissions_malformed") => {
-            sign(&header, &json!({ "sub": "u1", "iat": now, "exp": now + 9, "permissions": ["X"] }), SECRET)
+            sign(&header, &changed(good("u1", &[]), json!({ "permissions": ["X"] })), SECRET)
         }
         Credential::Bad("token_malformed") => "a.b".to_owned(),
         Credential::Bad(other) => panic!("no token for {other}"),
@@ -117,7 +146,12 @@ fn guard_says(guarded: &mut Guarded, asked: &Asked, now: u64) -> Said {
         Credential::None => {}
         Credential::Two => headers.push(("authorization", "Bearer a.b.c,Bearer d.e.f".to_owned())),
         one @ (Credential::Good { .. } | Credential::Bad(_)) => {
-            headers.push(("authorization", format!("Bearer {}", token(one, now))));
+            // Sent twice it is one.
+            let bearer = format!("Bearer {}", token(one, now));
+            headers.extend(std::iter::repeat_n(
+                ("authorization", bearer),
+                if now.is_multiple_of(4) { 2 } else { 1 },
+            ));
         }
     }
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -140,7 +174,7 @@ fn ask(dice: &mut Dice) -> Asked {
                 reference::PERMISSIONS.iter().filter(|_| dice.chance(5)).map(|&name| name.to_owned());
             Credential::Good {
                 permissions: permissions.collect(),
-                sub: dice.pick(&["u1", "u2", "denied"]).to_owned(),
+                sub: dice.pick(&["u1", "u2", "7", "denied"]).to_owned(),
                 clerk: dice.chance(3),
                 new_key: dice.chance(3),
             }

@@ -125,6 +125,8 @@ pub(crate) struct Rules {
     https_only: bool,
     /// Clerks may `a:read`, by the claim `roles`.
     roles: bool,
+    /// The subject is in `user_id`, and permissions are in `scope` too. Good tokens say the same in both.
+    elsewhere: bool,
 }
 
 impl Rules {
@@ -175,6 +177,7 @@ impl Rules {
             failures: number(dice, 8),
             https_only: dice.chance(2),
             roles: dice.chance(5),
+            elsewhere: dice.chance(5),
         }
     }
 
@@ -220,7 +223,12 @@ impl Rules {
                 .collect();
         let roles = json!({ "claim": "roles", "grants": { "clerk": ["a:read"] } });
         json!({
-            "tokens": { "keys": [{ "secret": { "env": "SECRET" } }, { "kid": "new", "secret": { "env": "NEW" } }] },
+            "tokens": {
+                "keys": [{ "secret": { "env": "SECRET" } }, { "kid": "new", "secret": { "env": "NEW" } }],
+                "subject_claim": if self.elsewhere { "user_id" } else { "sub" },
+                "permissions_claim": if self.elsewhere { json!(["scope", "permissions"]) } else { json!("permissions") },
+                "required_values": { "kind.of": ["access", 1] },
+            },
             "roles": if self.roles { roles } else { Value::Null },
             "request": {
                 "allowed_methods": self.allowed, "max_request_size_bytes": 1000, "https_only": self.https_only,

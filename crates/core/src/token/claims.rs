@@ -165,10 +165,8 @@ impl<'c> Claims<'c> {
     /// The value of a claim, if the token has it. Null counts as no value, as many issuers write it for a claim that a
     /// user does not have; but a date that is null is told, because without it a token might live for ever.
     pub fn value(&self, slot: Slot) -> Option<&Json<'c>> {
-        match self.values.get(slot.0)?.as_ref()? {
-            Json::Null if !DATES.contains(&slot) => None,
-            value => Some(value),
-        }
+        let value = self.values.get(slot.0)?.as_ref()?;
+        (*value != Json::Null || DATES.contains(&slot)).then_some(value)
     }
 }
 

@@ -8,8 +8,6 @@ use api_guard_core::policy::{Access, CorsPreflight, Mode};
 use super::lint::Warnings;
 use crate::limits::all;
 
-/// The claim that says who the caller is.
-
 pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     if all(raw).next().is_none() {
         out.add("no-limits", "/rate_limits", "nothing limits how many requests clients send; add a limit");
