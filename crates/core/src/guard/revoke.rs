@@ -25,6 +25,7 @@ const INVALID_TOKEN: &str = "Cannot revoke invalid token";
 
 impl Guard {
     /// Handles the body of a request that was admitted to the endpoint: revokes what `body` asks for, if `caller` may.
+    /// `headers_at`: when the request's headers came, however long its body took since.
     ///
     /// # Errors
     ///
@@ -35,6 +36,7 @@ impl Guard {
         memory: &mut Memory,
         caller: &Caller,
         body: &[u8],
+        headers_at: UnixNanos,
         host: &impl Host,
         now: UnixNanos,
     ) -> Result<Revoked, Denial> {
@@ -76,9 +78,10 @@ impl Guard {
                 let issued_before = match self.may_revoke_others(caller) {
                     Ok(()) => issued_before,
                     // Callers may revoke their own tokens issued so far, but not future ones: a stolen token must not
-                    // lock its owner out.
+                    // lock its owner out. So far is when the headers came: a request whose body is still to come
+                    // must not reach tokens that its owner was issued meanwhile.
                     Err(_) if caller.token.subject() == Some(sub.as_str()) => {
-                        issued_before.min(tokens.latest_issue(now).seconds().saturating_add(1))
+                        issued_before.min(tokens.latest_issue(headers_at).seconds().saturating_add(1))
                     }
                     Err(denial) => return Err(denial),
                 };

@@ -135,6 +135,16 @@ fn a_stolen_token_cannot_lock_its_owner_out_for_good() {
 }
 
 #[test]
+fn a_body_that_comes_late_reaches_no_token_issued_since_its_headers() {
+    let mut guarded = Guarded::new(json!({}), endpoint());
+    let of = |iat: u64| token(&json!({ "sub": "u1", "iat": iat, "exp": iat + 24 * HOUR }));
+    let never = json!({ "sub": "u1", "issued_before": 253_402_300_799_u64 }).to_string();
+    assert_eq!(guarded.revoke_slowly(&of(START), &never, START, START + 300), Ok(None));
+    assert_eq!(guarded.get(&of(START + 60), START + 300), "token_revoked");
+    assert_eq!(guarded.get(&of(START + 61), START + 300), "ok");
+}
+
+#[test]
 fn only_one_s_own_tokens_are_revoked_without_the_permission_for_it() {
     let mut guarded = Guarded::new(json!({ "required_claims": ["exp", "iat"] }), endpoint());
     let of = |sub: Option<&str>, jti: &str, permissions: &[&str]| {
