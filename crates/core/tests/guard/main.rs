@@ -12,6 +12,7 @@ mod cache;
 mod form;
 mod identity;
 mod limits;
+mod revoke;
 mod token;
 mod trail;
 
