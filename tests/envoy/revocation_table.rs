@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, Body, Protocol};
-use crate::process::Envoy;
+use crate::process::{Envoy, eventually};
 use crate::reply::Reply;
 use crate::setup::{Setup, policy};
 use crate::token::{now, token};
@@ -87,5 +87,24 @@ fn one_subject_with_many_tokens_takes_no_more_than_its_share() {
     done(&log_out(&envoy, &of(101)));
     assert_eq!(meets(&envoy, &of(100)), "401 token_revoked", "issued before the newest that was folded");
     assert_eq!(meets(&envoy, &of(102)), "200");
+    envoy.assert_healthy();
+}
+
+#[test]
+fn a_logout_does_not_wear_off_where_a_jti_is_used_again() {
+    let envoy = envoy(64);
+    let ends = now() + 4;
+    let session = |exp: i64| token(json!({ "jti": "session", "iat": now() - 9, "exp": exp }));
+    let (brief, long) = (session(ends), session(now() + 3600));
+    assert_eq!(meets(&envoy, &long), "200");
+    done(&log_out(&envoy, &brief));
+    let refused = meets(&envoy, &long);
+    assert!(now() < ends, "the machine was too slow for this test: raise `ends`");
+    assert_eq!(refused, "401 token_revoked");
+    eventually("it never expires", || {
+        let reply = Ask::get("/x").token(&brief).send(&envoy, Protocol::Http1);
+        (reply.verdict() == "401 token_expired").then_some(())
+    });
+    assert_eq!(meets(&envoy, &long), "401 token_revoked");
     envoy.assert_healthy();
 }

@@ -112,6 +112,12 @@ pub(super) fn replace(
     }
 }
 
+/// Makes the live entry of the same mark at least as strict as `longer`, whoever owns it. Nothing changes if there is none.
+pub(super) fn lengthen(page: &mut [Entry], longer: Entry, now: UnixNanos) -> Admission {
+    live_of(page, longer.mark, now)
+        .map_or(Admission::Full, |entry| absorb(entry, &Entry { owner: entry.owner, ..longer }))
+}
+
 /// The number of entries that are live at `now`.
 pub(super) fn live(page: &[Entry], now: UnixNanos) -> usize {
     page.iter().filter(|entry| !entry.has_lapsed(now)).count()
@@ -273,5 +279,17 @@ mod tests {
         }
         assert_eq!(replace(&mut page, Mark::new(2), mine, fold, at(200)), Admission::Entered);
         assert_eq!(page, [before[0], owned(9, 301, 50, 7), before[2]]);
+    }
+
+    #[test]
+    fn a_live_entry_is_lengthened_whoever_owns_it_and_never_shortened() {
+        let mut page = vec![owned(1, 300, 50, 7), entry(2, 100, 50)];
+        assert_eq!(lengthen(&mut page, entry(1, 250, 50), at(200)), Admission::Present);
+        assert_eq!(lengthen(&mut page, entry(1, 400, 60), at(200)), Admission::Entered);
+        assert_eq!(page[0], owned(1, 400, 60, 7));
+        for mark in [2, 3] {
+            assert_eq!(lengthen(&mut page, entry(mark, 400, 60), at(200)), Admission::Full, "{mark}");
+        }
+        assert_eq!(page, [owned(1, 400, 60, 7), entry(2, 100, 50)]);
     }
 }

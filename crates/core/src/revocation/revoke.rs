@@ -126,6 +126,39 @@ impl Revocations {
         Err(RevokeError::Contended)
     }
 
+    /// Makes the entry that names a revoked token or its `jti` last as long as this very token, whose issuer may have used
+    /// an earlier one's `jti` again. To be called after [`Revocations::is_revoked`]; stores nothing where such an
+    /// entry lasts as long already, or where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Revocations::revoke`]. What was revoked before still is.
+    pub fn outlast(
+        &mut self,
+        cells: &impl Cells,
+        marks: &Marks,
+        issued_at: Option<UnixNanos>,
+        lifetime: Lifetime,
+        now: UnixNanos,
+    ) -> Result<(), RevokeError> {
+        let token = self.entry(Revocable::Token { marks, issued_at }, lifetime);
+        let mut named = [Some(marks.token), marks.jti]
+            .into_iter()
+            .flatten()
+            .flat_map(|mark| self.mirror.live_of(mark, now))
+            .peekable();
+        let Some((page, Entry { mark, .. })) = named.peek().copied() else { return Ok(()) };
+        if named
+            .any(|(_, entry)| entry.ends_at >= token.ends_at && entry.issued_before >= token.issued_before)
+        {
+            return Ok(());
+        }
+        let (capacity, longer) = (self.mirror.page_capacity(page), Entry { mark: *mark, ..token });
+        let changed = change(cells, page, capacity, |entries| page::lengthen(entries, longer, now))?;
+        // It is announced also where another worker was faster, which may not have come to announce it.
+        changed.map_or(Ok(()), |()| self.announce(cells, page))
+    }
+
     fn share(&self, authority: Authority<'_>) -> Option<Share> {
         match authority {
             Authority::Holder | Authority::Owner { subject: None, .. } => None,

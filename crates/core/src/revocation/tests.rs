@@ -1,6 +1,7 @@
 //! What is refused once it is revoked, for how long, and how much there is room for.
 
 mod cells;
+mod reuse;
 mod shares;
 
 use std::collections::HashSet;

@@ -186,6 +186,25 @@ fn a_holder_of_the_permissions_has_no_share() {
 }
 
 #[test]
+fn a_jti_that_is_used_again_stays_revoked_as_long_as_its_longest_token_that_was_refused() {
+    let session = |exp: u64| token(&json!({ "sub": "u1", "jti": "session", "iat": START, "exp": exp }));
+    let (brief, long) = (session(START + 4), session(START + HOUR));
+    let by_jti = json!({ "jti": "session", "expires_at": START + 4 }).to_string();
+    for (caller, body) in [(&brief, ""), (&officer(), &by_jti)] {
+        let mut guarded = Guarded::new(json!({ "clock_skew_seconds": 2 }), table(8));
+        let mut other = Other::of(&guarded);
+        assert_eq!(guarded.get(&long, START), "ok");
+        assert_eq!(guarded.revoke(caller, body, START), Ok(Some(START + 6)));
+        assert_eq!(guarded.get(&long, START + 5), "token_revoked");
+        for second in [6, 7, HOUR, HOUR + 1] {
+            assert_eq!(guarded.get(&long, START + second), "token_revoked", "{second}");
+            other.takes_over(&mut guarded);
+        }
+        assert_eq!(guarded.get(&long, START + HOUR + 2), "token_expired");
+    }
+}
+
+#[test]
 fn an_earlier_end_shortens_no_revocation_of_a_jti() {
     let mut guarded = Guarded::new(json!({}), table(1));
     let by_jti = |expires_at: u64| json!({ "jti": "a", "expires_at": expires_at }).to_string();
