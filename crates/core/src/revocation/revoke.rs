@@ -198,6 +198,9 @@ impl Revocations {
     /// The owner's entry that stands for the oldest tokens, and its page, if the owner holds all of a share.
     fn oldest_if_all_is_used(&self, owner: OwnerMark, now: UnixNanos) -> Option<(usize, &Entry)> {
         let share = authority::share(self.mirror.capacity());
+        if !self.mirror.can_own(owner, share) {
+            return None;
+        }
         let owned = || self.mirror.owned(owner, now);
         if owned().take(share).count() < share {
             return None;
