@@ -107,7 +107,7 @@ fn revoke(guarded: &mut Guarded, caller: &str, other: &str, now: u64) -> bool {
     let body = format!(r#"{{"token":"{other}"}}"#);
     let moment = UnixNanos::from_seconds(now);
     let revoked =
-        guarded.guard.revoke(&mut guarded.memory, caller, body.as_bytes(), &guarded.process, moment);
+        guarded.guard.revoke(&mut guarded.memory, caller, body.as_bytes(), moment, &guarded.process, moment);
     if let Err(denial) = &revoked {
         check_reply(&guarded.guard, denial, None);
     }

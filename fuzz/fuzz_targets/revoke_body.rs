@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
             let caller = verdict.trail.caller().expect("a good token");
             let before = guarded.process.cells.bytes_held();
             let now = UnixNanos::from_seconds(NOW);
-            match guarded.guard.revoke(&mut guarded.memory, caller, &text, &guarded.process, now) {
+            match guarded.guard.revoke(&mut guarded.memory, caller, &text, now, &guarded.process, now) {
                 Ok(_) => {
                     let lone = text.iter().all(u8::is_ascii_whitespace);
                     let value = if lone { Value::Null } else { serde_json::from_slice(&text).expect("JSON") };

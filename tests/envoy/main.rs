@@ -53,6 +53,7 @@ mod paths;
 mod report;
 mod revocation;
 mod revocation_endpoint;
+mod revocation_table;
 mod revocation_workers;
 mod rotation;
 mod routes;

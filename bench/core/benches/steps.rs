@@ -17,7 +17,7 @@ use api_guard_core::index::RouteIndex;
 use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Quota};
 use api_guard_core::request::host::Host;
 use api_guard_core::request::target::Target;
-use api_guard_core::revocation::{Lifetime, Revocable, Revocations};
+use api_guard_core::revocation::{Aging, Authority, Lifetime, Revocable, Revocations};
 use api_guard_core::route::template::Template;
 use api_guard_core::route::{Found, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
@@ -130,8 +130,9 @@ fn revocation(criterion: &mut Criterion) {
         let mut revocations = revocations(&cells);
         for number in 0..count {
             let jti = format!("revoked-{number}");
-            let lifetime = Lifetime::UntilSecond(NOW.seconds() + 3600);
-            revocations.revoke(&cells, Revocable::Jti(&jti), lifetime, NOW).expect("room");
+            revocations
+                .revoke(&cells, Revocable::Jti(&jti), Lifetime::ForGood, Authority::Holder, NOW)
+                .expect("room");
         }
         revocations.refresh(&cells).expect("no fault");
         assert_eq!(revocations.live(NOW), count);
@@ -150,6 +151,35 @@ fn revocation(criterion: &mut Criterion) {
                 revocations.is_revoked(marks.next().expect("a cycle has no end"), Some(NOW), NOW)
             });
         });
+    }
+}
+
+/// One logout after the other, each of another subject and long after the last one has lapsed.
+fn logout(criterion: &mut Criterion) {
+    for count in [0, 60_000] {
+        let cells = MemoryCells::new();
+        let mut revocations = revocations(&cells);
+        for number in 0..count {
+            let jti = format!("revoked-{number}");
+            revocations
+                .revoke(&cells, Revocable::Jti(&jti), Lifetime::ForGood, Authority::Holder, NOW)
+                .expect("room");
+        }
+        let mut now = NOW;
+        criterion.bench_function(&format!("revocation/logout among {count}"), |bencher| {
+            bencher.iter(|| {
+                now = now.plus_seconds(7200);
+                let subject = now.seconds().to_string();
+                let identity =
+                    token::TokenIdentity::Numbered { issuer: None, subject: Some(&subject), jti: "session" };
+                let marks = revocations.marks(&identity, Some(&subject));
+                let revocable = Revocable::Token { marks: &marks, issued_at: Some(now) };
+                let lifetime = Lifetime::UntilSecond(now.seconds().saturating_add(60));
+                let authority = Authority::Owner { subject: Some(&subject), aging: Aging::Never };
+                revocations.revoke(&cells, revocable, lifetime, authority, now)
+            });
+        });
+        assert!(revocations.live(NOW) >= count);
     }
 }
 
@@ -239,5 +269,5 @@ fn configure(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = benches; config = settings(); targets = request, route, tokens, revocation, limit, configure }
+criterion_group! { name = benches; config = settings(); targets = request, route, tokens, revocation, logout, limit, configure }
 criterion_main!(benches);

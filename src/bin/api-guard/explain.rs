@@ -162,7 +162,7 @@ impl Explain {
             return None;
         }
         let body = self.body.as_deref().unwrap_or_default();
-        Some(guard.revoke(memory, grant.identity()?, body.as_bytes(), machine, now))
+        Some(guard.revoke(memory, grant.identity()?, body.as_bytes(), now, machine, now))
     }
 }
 

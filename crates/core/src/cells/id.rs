@@ -1,7 +1,8 @@
 //! Which shared cells are there, and under which key does a host keep each one?
 //!
 //! A process keeps its cells while a new module takes the place of the old one, so neither a key nor what stands under
-//! it may change its meaning: another layout needs another key.
+//! it may change its meaning: another layout needs another key. The number in front of a key is that of the layout of
+//! its table, as far as it is not common to all of them.
 
 /// Names one shared cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,10 +44,10 @@ impl CellId {
                 key.push_hex(index, 5);
             }
             Self::RevocationGeometry => key.push_all("ag1/rgeo"),
-            Self::RevocationDirectory => key.push_all("ag1/rdir"),
-            Self::RevocationStamp => key.push_all("ag1/rstamp"),
+            Self::RevocationDirectory => key.push_all("ag2/rdir"),
+            Self::RevocationStamp => key.push_all("ag2/rstamp"),
             Self::RevocationPage(index) => {
-                key.push_all("ag1/r/");
+                key.push_all("ag2/r/");
                 key.push_hex(index, 1);
             }
         }
@@ -105,11 +106,11 @@ mod tests {
             (CellId::LimitSlot(0x1a2), "ag1/l/001a2"),
             (CellId::LimitSlot((1 << 20) - 1), "ag1/l/fffff"),
             (CellId::RevocationGeometry, "ag1/rgeo"),
-            (CellId::RevocationDirectory, "ag1/rdir"),
-            (CellId::RevocationStamp, "ag1/rstamp"),
-            (CellId::RevocationPage(0), "ag1/r/0"),
-            (CellId::RevocationPage(0x10), "ag1/r/10"),
-            (CellId::RevocationPage(65_535), "ag1/r/ffff"),
+            (CellId::RevocationDirectory, "ag2/rdir"),
+            (CellId::RevocationStamp, "ag2/rstamp"),
+            (CellId::RevocationPage(0), "ag2/r/0"),
+            (CellId::RevocationPage(0x10), "ag2/r/10"),
+            (CellId::RevocationPage(65_535), "ag2/r/ffff"),
         ];
         for (id, key) in keys {
             assert_eq!(id.key().as_str(), key);

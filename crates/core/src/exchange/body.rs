@@ -232,7 +232,7 @@ fn revoke(engine: &Engine, kept: &Kept, body: &[u8], host: &mut impl StreamHost,
         Some(caller) => engine
             .memory(host)
             .map_err(Denial::Fault)
-            .and_then(|mut memory| engine.guard.revoke(&mut memory, caller, body, host, now)),
+            .and_then(|mut memory| engine.guard.revoke(&mut memory, caller, body, now, host, now)),
     };
     let counter = engine.counters.revoked(result.as_ref().map(drop));
     let _ = host.act(Action::Count(counter));

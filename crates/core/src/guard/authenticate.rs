@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use super::form::Form;
 use super::{Memory, Visit};
+use crate::cells::Cells;
 use crate::denial::Denial;
 use crate::host::Host;
 use crate::request::credential::{self, Presented};
-use crate::revocation::{Marks, Revision, Revocations};
+use crate::revocation::{Lifetime, Marks, Revision, Revocations};
 use crate::time::UnixNanos;
 use crate::token::{TokenFault, Verified};
 use crate::verdict::{Stage, TokenFacts};
@@ -27,8 +28,26 @@ pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
     revocations.marks(&token.identity(), token.subject())
 }
 
-fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
-    !revocations.are_none() && revocations.is_revoked(&marks(revocations, token), token.issued_at(), now)
+/// Whether the table refuses a token. What refuses it lasts as long as the token then: its issuer may have used the `jti` of
+/// a shorter-lived one again.
+fn is_revoked(
+    revocations: &mut Revocations,
+    token: &Verified,
+    skew_seconds: u64,
+    cells: &impl Cells,
+    now: UnixNanos,
+) -> bool {
+    if revocations.are_none() {
+        return false;
+    }
+    let (marks, issued_at) = (marks(revocations, token), token.issued_at());
+    if !revocations.is_revoked(&marks, issued_at, now) {
+        return false;
+    }
+    let lifetime = Lifetime::of_token(token.expires_at(), skew_seconds);
+    // This request is refused either way, and the next one with this token tries again.
+    let _ = revocations.outlast(cells, &marks, issued_at, lifetime, now);
+    true
 }
 
 impl<H: Host> Visit<'_, '_, H> {
@@ -87,12 +106,16 @@ impl<H: Host> Visit<'_, '_, H> {
 
     fn check_revocation(&self, memory: &mut Memory, caller: &Caller) -> Result<(), Denial> {
         let token = &caller.token;
-        memory.revocations.refresh(self.host.cells())?;
+        let cells = self.host.cells();
+        memory.revocations.refresh(cells)?;
         let revision = Some(memory.revocations.revision());
         if caller.checked.get() == revision {
             return Ok(());
         }
-        if self.policy.denies(token) || is_revoked(&memory.revocations, token, self.now) {
+        let skew_seconds = self.policy.tokens.clock_skew_seconds;
+        if self.policy.denies(token)
+            || is_revoked(&mut memory.revocations, token, skew_seconds, cells, self.now)
+        {
             return Err(Denial::TokenRevoked);
         }
         caller.checked.set(revision);
