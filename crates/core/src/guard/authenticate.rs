@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::form::Form;
-use super::{Memory, Visit};
+use super::{Guard, Memory, Visit};
+use crate::cells::Cells;
 use crate::denial::Denial;
 use crate::host::Host;
+use crate::policy::Policy;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Marks, Revision, Revocations};
 use crate::time::UnixNanos;
@@ -29,6 +31,46 @@ pub(super) fn marks(revocations: &Revocations, token: &Verified) -> Marks {
 
 fn is_revoked(revocations: &Revocations, token: &Verified, now: UnixNanos) -> bool {
     !revocations.are_none() && revocations.is_revoked(&marks(revocations, token), token.issued_at(), now)
+}
+
+impl Guard {
+    /// Judges a caller's token once more, for a request that goes on later than its headers came: its times, its key and
+    /// its revocation as of `now`. What it says stays as it was judged.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the token by now, as at the headers.
+    pub fn judge_again(
+        &self,
+        memory: &mut Memory,
+        caller: &Caller,
+        host: &impl Host,
+        now: UnixNanos,
+    ) -> Result<(), Denial> {
+        self.policy.tokens.judge_times(&caller.token, now)?;
+        check_revocation(&self.policy, memory, caller, host.cells(), now)
+    }
+}
+
+/// Whether a caller's token is still wanted. A caller who was checked costs one load while nothing is revoked.
+fn check_revocation(
+    policy: &Policy,
+    memory: &mut Memory,
+    caller: &Caller,
+    cells: &impl Cells,
+    now: UnixNanos,
+) -> Result<(), Denial> {
+    let token = &caller.token;
+    memory.revocations.refresh(cells)?;
+    let revision = Some(memory.revocations.revision());
+    if caller.checked.get() == revision {
+        return Ok(());
+    }
+    if policy.denies(token) || is_revoked(&memory.revocations, token, now) {
+        return Err(Denial::TokenRevoked);
+    }
+    caller.checked.set(revision);
+    Ok(())
 }
 
 impl<H: Host> Visit<'_, '_, H> {
@@ -63,7 +105,7 @@ impl<H: Host> Visit<'_, '_, H> {
             Ok(age) => facts.age = age,
             Err(fault) => return (facts, Some((Stage::Token, fault.into()))),
         }
-        let refusal = self.check_revocation(memory, &caller).err();
+        let refusal = check_revocation(self.policy, memory, &caller, self.host.cells(), self.now).err();
         facts.is_alive = refusal.is_none();
         facts.caller = Some(caller);
         (facts, refusal.map(|denial| (Stage::Revocation, denial)))
@@ -83,19 +125,5 @@ impl<H: Host> Visit<'_, '_, H> {
         let keys = &self.policy.tokens.keys;
         let caller = memory.cache.find(token, keys.revision())?;
         keys.valid(caller.token.key(), self.now).then_some(caller)
-    }
-
-    fn check_revocation(&self, memory: &mut Memory, caller: &Caller) -> Result<(), Denial> {
-        let token = &caller.token;
-        memory.revocations.refresh(self.host.cells())?;
-        let revision = Some(memory.revocations.revision());
-        if caller.checked.get() == revision {
-            return Ok(());
-        }
-        if self.policy.denies(token) || is_revoked(&memory.revocations, token, self.now) {
-            return Err(Denial::TokenRevoked);
-        }
-        caller.checked.set(revision);
-        Ok(())
     }
 }
