@@ -6,7 +6,7 @@ const BOUND: u64 = 1_048_576;
 const STEP: u64 = 4096;
 
 fn at(milliseconds: u64) -> UnixNanos {
-    UnixNanos::from_nanos(1_000_000_000_000 + milliseconds * 1_000_000)
+    UnixNanos::from_nanos(milliseconds.saturating_mul(1_000_000).saturating_add(1_000_000_000_000))
 }
 
 /// Cells that count the stores.
@@ -22,7 +22,7 @@ impl Cells for Counted {
     }
 
     fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        self.stores.set(self.stores.get() + 1);
+        self.stores.set(self.stores.get().saturating_add(1));
         self.cells.store(id, bytes, expected)
     }
 }
@@ -39,8 +39,8 @@ fn grow(body: &mut HeldBody, bytes: u64, cells: &impl Cells, now: UnixNanos) -> 
 fn room(cells: &impl Cells, now: UnixNanos) -> u64 {
     let other = worker();
     let mut body = HeldBody::new(&other);
-    let steps = (1..=BOUND / STEP).filter(|steps| grow(&mut body, steps * STEP, cells, now).is_ok());
-    let room = steps.last().unwrap_or(0) * STEP;
+    let sizes = (STEP..=BOUND).step_by(4096);
+    let room = sizes.filter(|size| grow(&mut body, *size, cells, now).is_ok()).last().unwrap_or(0);
     drop(body);
     other.settle(BOUND, cells, now);
     room
@@ -78,7 +78,7 @@ fn all_workers_together_stay_within_the_bound() {
         bodies.push(body);
     }
     let held: u64 = workers.iter().map(|worker| worker.held()).sum();
-    assert_eq!(held, bodies.len() as u64 * 1000);
+    assert_eq!(held, u64::try_from(bodies.len()).unwrap() * 1000);
     assert!(held <= BOUND && held > BOUND - 3 * STEP - 1000, "{held}");
 }
 
