@@ -62,6 +62,7 @@ impl StreamHost for Envoy<'_> {
             }
             Action::FilterState { name, value } => abi::set_filter_state(name, value),
             Action::Count(counter) => self.metrics.add(counter),
+            Action::Gauge { gauge, value } => self.metrics.show(gauge, value),
             Action::Log(line) => log::log!(line.level, "{}", line.text),
             Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
             // No configuration asks questions yet.

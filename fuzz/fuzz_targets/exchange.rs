@@ -1,13 +1,14 @@
 //! Streams of one worker under any events in any order. The input is a list of steps: headers, pieces of a body, trailers,
 //! responses, answers, ticks of any clock, and what the host, the process and its shared cells do meanwhile. What holds
-//! for every stream is checked after each step by [`Watched`]. A worker that was fed all of this still serves.
+//! for every stream is checked after each step by [`Watched`]: also that no held request goes on whose token was revoked or
+//! has expired meanwhile. A worker that was fed all of this still serves.
 #![no_main]
 
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::Flow;
 use api_guard_core::guard::Answer;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Process, Watched, bytes, parse, request, sign};
+use api_guard_testkit::{Process, Stream, Watched, bytes, parse, request, sign};
 use libfuzzer_sys::fuzz_target;
 
 /// 21 September 2026, 14:13:20 in Greenwich, Unix seconds.
@@ -22,7 +23,7 @@ const POLICY: &str = r#"{
         ],
         "required_claims": ["sub", "exp"]
     },
-    "request": { "max_request_size_bytes": 100, "cors_preflight": "forward" },
+    "request": { "max_request_size_bytes": 100, "max_held_bytes": 150, "cors_preflight": "forward" },
     "routes": [
         { "path": "/public", "access": "public" },
         { "path": "/large", "max_request_size_bytes": 2000000 },
@@ -94,7 +95,12 @@ fuzz_target!(|data: &[u8]| {
                 let answer = if argument & 0x80 == 0 { Answer::Ready } else { Answer::Unavailable };
                 stream.answer(u32::from(argument % 4), answer, moment);
             }
-            9 => stream.tick(moment),
+            9 => {
+                stream.tick(moment);
+                if argument % 4 == 0 {
+                    engine.on_tick(&mut Stream::new(&process), moment);
+                }
+            }
             10 | 11 => now = later(now, *argument),
             12 => stream.host.received = (*argument != 0).then(|| u64::from(*argument)),
             13 => stream.host.is_answered = argument % 2 == 0,

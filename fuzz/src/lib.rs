@@ -83,7 +83,7 @@ pub fn check_effects(guard: &Guard, request: &Request<'_>, verdict: &Verdict) {
 /// A refusal has a status of the contract, headers without control characters, and a body that is JSON.
 pub fn check_reply(guard: &Guard, denial: &Denial, request_id: Option<&[u8]>) {
     let reply = effect::refuse(guard.policy(), denial, request_id);
-    assert!([400, 401, 403, 405, 413, 415, 429, 500, 503].contains(&reply.status), "{reply:?}");
+    assert!([400, 401, 403, 405, 408, 413, 415, 429, 500, 503].contains(&reply.status), "{reply:?}");
     for (name, value) in &reply.headers {
         assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name}: {value:?}");
     }

@@ -98,7 +98,8 @@ impl Connection {
         self.frame(DATA, END_STREAM, id, &[]);
     }
 
-    fn read(&mut self, id: u32) -> Result<Reply, Cut> {
+    /// Reads until a stream has ended.
+    pub(crate) fn read(&mut self, id: u32) -> Result<Reply, Cut> {
         let mut reply = Reply::default();
         let mut block = Vec::new();
         let mut ends = false;

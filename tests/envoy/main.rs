@@ -40,6 +40,7 @@ mod faults;
 mod form;
 mod forwarding;
 mod grpc;
+mod held_bodies;
 mod hostile;
 mod keys;
 mod limits;

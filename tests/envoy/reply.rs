@@ -164,6 +164,7 @@ fn titles(status: u16) -> &'static [&'static str] {
         401 => &["Unauthorized"],
         403 => &["Forbidden"],
         405 => &["Method Not Allowed"],
+        408 => &["Request Timeout"],
         413 => &["Content Too Large", "Payload Too Large"],
         415 => &["Unsupported Media Type"],
         429 => &["Too Many Requests"],

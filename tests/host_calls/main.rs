@@ -191,6 +191,25 @@ fn requests_that_wait_cost_a_tick_nothing() {
 }
 
 #[test]
+fn held_requests_cost_a_tick_no_host_call_until_their_time_has_come() {
+    let Some(mut envoy) = start(&posting("none")) else { return };
+    let mut held = post(&token("a", "orders:read"));
+    held.retain(|(name, _)| name != b"content-length");
+    // The first shows that this host delivers bodies of held requests.
+    assert_eq!(envoy.exchange(held.clone(), Ending::WithBody(10)).reply, None);
+    envoy.tick();
+    let idle = envoy.tick();
+    for _ in 0..50 {
+        assert_eq!(envoy.exchange(held.clone(), Ending::Waiting).reply, None);
+    }
+    // Hands over what was counted.
+    envoy.tick();
+    let waiting = envoy.tick();
+    assert_eq!(waiting.calls, idle.calls);
+    println!("50 held requests cost a tick {:?} of {:?}", waiting.fuel.last(), idle.fuel.last());
+}
+
+#[test]
 fn a_request_that_ends_early_leaves_nothing() {
     let Some(mut envoy) =
         start(&posting("draft").replace(r#""max_requests": 100"#, r#""max_requests": 1000000"#))

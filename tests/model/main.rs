@@ -257,7 +257,7 @@ fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
     };
     let (mut enforcing, mut reporting) = (guarded("enforce"), guarded("report"));
     let verdict = judge(&mut enforcing, "/x", "u1", None);
-    assert!(verdict.grant().is_some_and(Grant::enforces_size));
+    assert!(verdict.grant().is_some_and(Grant::enforces));
     assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Hold(1000)), "its size is not known");
     assert_eq!(verdict.trail.identity().and_then(|caller| caller.token.subject()), Some("u1"));
     assert_eq!(
@@ -272,7 +272,7 @@ fn a_verdict_says_how_to_treat_the_body_and_whose_request_it_is() {
     let verdict = judge(&mut enforcing, "/x", "denied", None);
     assert!(verdict.denial().is_some() && verdict.trail.identity().is_none(), "a revoked token is nobody's");
     let verdict = judge(&mut reporting, "/x", "u1", Some("5"));
-    assert!(verdict.reported.is_none() && !verdict.grant().is_some_and(Grant::enforces_size));
+    assert!(verdict.reported.is_none() && !verdict.grant().is_some_and(Grant::enforces));
     assert_eq!(verdict.grant().map(Grant::body), Some(BodyPlan::Count(1000)), "to be reported if it grows");
     let verdict = judge(&mut reporting, "/x", "denied", Some("5"));
     assert!(verdict.reported.is_some() && verdict.trail.identity().is_none());

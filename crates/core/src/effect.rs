@@ -17,6 +17,9 @@ use crate::policy::{Detail, Policy};
 
 pub use words::cut;
 
+/// When a client may try again for which there was no room, seconds: bodies that are held back come and go quickly.
+const BUSY_RETRY_AFTER_SECONDS: &str = "1";
+
 /// A response header: its name in lower case, and its value.
 pub type Header = (&'static str, Cow<'static, str>);
 
@@ -112,6 +115,9 @@ fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
             | FormFault::HttpsRequired
             | FormFault::TooLarge { .. } => {}
         }
+    }
+    if let Denial::Busy(_) = denial {
+        headers.push(("retry-after", BUSY_RETRY_AFTER_SECONDS.into()));
     }
     if let Some(challenge) = challenge(denial, full) {
         headers.push(("www-authenticate", challenge.into()));

@@ -1,9 +1,10 @@
 //! May this request pass? One straight line of steps answers that.
 //!
 //! [`Guard::begin`] judges the headers of a request. [`Guard::resume`] continues where a step had to wait for an answer
-//! from outside. [`Guard::revoke`] handles the body of a request to the revocation endpoint. All of them get everything
-//! they need as arguments: the request, this worker's memory, the host's shared cells and the time. They decide and
-//! spend; [`crate::effect`] turns the decision into what the client and the upstream see.
+//! from outside. [`Guard::judge_again`] judges the token of a request that was held once more when it goes on.
+//! [`Guard::revoke`] handles the body of a request to the revocation endpoint. All of them get everything they need as
+//! arguments: the request, this worker's memory, the host's shared cells and the time. They decide and spend;
+//! [`crate::effect`] turns the decision into what the client and the upstream see.
 //!
 //! A new step is a line in `Line::run`, a [`crate::verdict::Stage`], and a file beside this one that takes values and returns
 //! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
@@ -190,7 +191,7 @@ impl Form<'_> {
                 Destination::Upstream
             },
             body: if is_reported && mode == Mode::Report { BodyPlan::Pass } else { self.body },
-            enforces_size: mode == Mode::Enforce,
+            enforces: mode == Mode::Enforce,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::effect::forward::Edit;
 use crate::fault::Fault;
 use crate::guard::Question;
 use crate::telemetry::counters::CounterIndex;
+use crate::telemetry::gauges::Gauge;
 use crate::telemetry::line::Line;
 
 /// What the guard asks of the host, and only when a step needs it.
@@ -79,6 +80,13 @@ pub enum Action<'a> {
     },
     /// Add one to a counter.
     Count(CounterIndex),
+    /// Set a gauge.
+    Gauge {
+        /// Which one.
+        gauge: Gauge,
+        /// What it shows from now on.
+        value: u64,
+    },
     /// Write a line to the log.
     Log(&'a Line),
     /// Answer the request instead of the upstream. Nothing of the request goes on.

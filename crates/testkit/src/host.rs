@@ -8,6 +8,7 @@ use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
 use api_guard_core::guard::Question;
 use api_guard_core::host::{Action, Host, NotDone, StreamHost};
+use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::line::Line;
 
 /// A process whose every client has one address.
@@ -63,6 +64,8 @@ pub enum Done {
     FilterState(&'static str, Vec<u8>),
     /// [`Action::Count`], by the counter's number.
     Counted(usize),
+    /// [`Action::Gauge`].
+    Gauged(Gauge, u64),
     /// [`Action::Log`].
     Logged(Line),
     /// [`Action::Reply`].
@@ -172,6 +175,7 @@ impl StreamHost for Stream<'_> {
             Action::MarkResponse { name, value } => Done::Marked(name, value.to_owned()),
             Action::FilterState { name, value } => Done::FilterState(name, value.to_vec()),
             Action::Count(counter) => Done::Counted(counter.get()),
+            Action::Gauge { gauge, value } => Done::Gauged(gauge, value),
             Action::Log(line) => Done::Logged(line.clone()),
             Action::Reply { reply, is_grpc } => Done::Replied(reply.clone(), is_grpc),
             Action::Ask { number, question } => Done::Asked(number, question),

@@ -142,14 +142,14 @@ impl<'e> Both<'e> {
 
     fn body(&mut self, size: u64, end: bool, shared: &mut Shared, now: i64) {
         self.story.push(Event::Body { now, size, end });
-        let expected = self.life.body(size, end, shared);
+        let expected = self.life.body(size, end, shared, now);
         let flow = self.real.body(size, end, at(now));
         self.compare(Some((flow, expected)));
     }
 
     fn trailers(&mut self, shared: &mut Shared, now: i64) {
         self.story.push(Event::Trailers { now });
-        let expected = self.life.trailers(shared);
+        let expected = self.life.trailers(shared, now);
         let flow = self.real.trailers(at(now));
         self.compare(Some((flow, expected)));
     }

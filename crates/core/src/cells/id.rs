@@ -21,6 +21,8 @@ pub enum CellId {
     RevocationStamp,
     /// A page of revocations, by its index.
     RevocationPage(u32),
+    /// What each worker may hold back of request bodies.
+    HeldBytes,
 }
 
 /// The key of a cell for hosts that name cells by text: ASCII, at most [`CellKey::MAX_BYTES`] long.
@@ -50,6 +52,7 @@ impl CellId {
                 key.push_all("ag2/r/");
                 key.push_hex(index, 1);
             }
+            Self::HeldBytes => key.push_all("ag1/held"),
         }
         key
     }
@@ -111,6 +114,7 @@ mod tests {
             (CellId::RevocationPage(0), "ag2/r/0"),
             (CellId::RevocationPage(0x10), "ag2/r/10"),
             (CellId::RevocationPage(65_535), "ag2/r/ffff"),
+            (CellId::HeldBytes, "ag1/held"),
         ];
         for (id, key) in keys {
             assert_eq!(id.key().as_str(), key);

@@ -43,6 +43,8 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
         ),
         Denial::CannotRevoke(text) => text.clone(),
         Denial::RevocationFull => "No place for another revocation".to_owned(),
+        Denial::BodyTimeout => "Request body did not arrive in time".to_owned(),
+        Denial::Busy(_) => "No room for another request body at present".to_owned(),
         Denial::Fault(_) => "Internal fault".to_owned(),
     };
     vec![text]
@@ -106,12 +108,14 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::RouteDenied
         | Code::HttpsRequired
         | Code::MethodNotAllowed
+        | Code::BodyTimeout
         | Code::RequestTooLarge
         | Code::UnsupportedMediaType
         | Code::RateLimited
         | Code::AuthFailuresLimited
         | Code::InternalFault
-        | Code::RevocationFull => None,
+        | Code::RevocationFull
+        | Code::Busy => None,
     }
 }
 

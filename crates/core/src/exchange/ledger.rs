@@ -21,6 +21,8 @@ use crate::verdict::{Decision, Grant, Trail, Verdict};
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) grant: Grant,
+    /// When the headers came.
+    pub(super) headers_at: UnixNanos,
     reported: Option<Denial>,
     trail: Trail,
     request: LoggedRequest,
@@ -34,12 +36,14 @@ impl Kept {
         host: &impl StreamHost,
         request: &Request<'_>,
         verdict: Verdict,
+        headers_at: UnixNanos,
     ) -> Option<Box<Self>> {
         let Verdict { decision, reported, trail } = verdict;
         let Decision::Admit(grant) = decision else { return None };
         let source = Source::Headers(request);
         let logged = source.logged(source.client_ip(engine, host, &trail));
-        Some(Box::new(Self { grant, reported, trail, request: logged, is_grpc: request.is_grpc() }))
+        let is_grpc = request.is_grpc();
+        Some(Box::new(Self { grant, headers_at, reported, trail, request: logged, is_grpc }))
     }
 
     pub(super) fn about(&self) -> About<'_, '_> {
@@ -49,6 +53,24 @@ impl Kept {
     /// Counts a request that passes: as allowed, or as one that would have been refused.
     pub(super) fn pass(&self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         pass(engine, host, self.reported.as_ref(), &self.about(), now);
+    }
+
+    /// Refuses the request for what turned out later, or reports it in report mode. Returns whether it is refused. Our own
+    /// faults refuse in any mode.
+    pub(super) fn carry_out(
+        &self,
+        engine: &Engine,
+        denial: &Denial,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> bool {
+        let refuses = self.grant.enforces() || matches!(denial, Denial::Fault(_));
+        if refuses {
+            refuse(engine, host, denial, &self.about(), now);
+        } else {
+            would_refuse(engine, host, denial, &self.about(), now);
+        }
+        refuses
     }
 }
 

@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::form::Form;
-use super::{Memory, Visit};
+use super::{Guard, Memory, Visit};
 use crate::cells::Cells;
 use crate::denial::Denial;
 use crate::host::Host;
+use crate::policy::Policy;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Lifetime, Marks, Revision, Revocations};
 use crate::time::UnixNanos;
@@ -50,6 +51,47 @@ fn is_revoked(
     true
 }
 
+impl Guard {
+    /// Judges a caller's token once more, for a request that goes on later than its headers came: its times, its key and
+    /// its revocation as of `now`. What it says stays as it was judged.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the token by now, as at the headers.
+    pub fn judge_again(
+        &self,
+        memory: &mut Memory,
+        caller: &Caller,
+        host: &impl Host,
+        now: UnixNanos,
+    ) -> Result<(), Denial> {
+        self.policy.tokens.judge_times(&caller.token, now)?;
+        check_revocation(&self.policy, memory, caller, host.cells(), now)
+    }
+}
+
+/// Whether a caller's token is still wanted. A caller who was checked costs one load while nothing is revoked.
+fn check_revocation(
+    policy: &Policy,
+    memory: &mut Memory,
+    caller: &Caller,
+    cells: &impl Cells,
+    now: UnixNanos,
+) -> Result<(), Denial> {
+    let token = &caller.token;
+    memory.revocations.refresh(cells)?;
+    let revision = Some(memory.revocations.revision());
+    if caller.checked.get() == revision {
+        return Ok(());
+    }
+    let skew_seconds = policy.tokens.clock_skew_seconds;
+    if policy.denies(token) || is_revoked(&mut memory.revocations, token, skew_seconds, cells, now) {
+        return Err(Denial::TokenRevoked);
+    }
+    caller.checked.set(revision);
+    Ok(())
+}
+
 impl<H: Host> Visit<'_, '_, H> {
     /// The one credential of the request; `None` if it has none.
     pub(super) fn credential<'a>(&'a self, form: &'a Form<'_>) -> Result<Option<&'a [u8]>, Denial> {
@@ -82,7 +124,7 @@ impl<H: Host> Visit<'_, '_, H> {
             Ok(age) => facts.age = age,
             Err(fault) => return (facts, Some((Stage::Token, fault.into()))),
         }
-        let refusal = self.check_revocation(memory, &caller).err();
+        let refusal = check_revocation(self.policy, memory, &caller, self.host.cells(), self.now).err();
         facts.is_alive = refusal.is_none();
         facts.caller = Some(caller);
         (facts, refusal.map(|denial| (Stage::Revocation, denial)))
@@ -102,23 +144,5 @@ impl<H: Host> Visit<'_, '_, H> {
         let keys = &self.policy.tokens.keys;
         let caller = memory.cache.find(token, keys.revision())?;
         keys.valid(caller.token.key(), self.now).then_some(caller)
-    }
-
-    fn check_revocation(&self, memory: &mut Memory, caller: &Caller) -> Result<(), Denial> {
-        let token = &caller.token;
-        let cells = self.host.cells();
-        memory.revocations.refresh(cells)?;
-        let revision = Some(memory.revocations.revision());
-        if caller.checked.get() == revision {
-            return Ok(());
-        }
-        let skew_seconds = self.policy.tokens.clock_skew_seconds;
-        if self.policy.denies(token)
-            || is_revoked(&mut memory.revocations, token, skew_seconds, cells, self.now)
-        {
-            return Err(Denial::TokenRevoked);
-        }
-        caller.checked.set(revision);
-        Ok(())
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct FormPolicy {
     pub(crate) content_types: Vec<String>,
     /// The largest body, bytes.
     pub(crate) max_bytes: u64,
+    /// The largest sum of all bodies that the process holds back at a time, bytes.
+    pub(crate) max_held_bytes: u64,
     pub(crate) https_only: bool,
     pub(crate) cors_preflight: CorsPreflight,
 }

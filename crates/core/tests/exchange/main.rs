@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod again;
 mod body;
 mod endpoint;
 mod faults;
@@ -17,6 +18,7 @@ mod hold;
 mod order;
 mod pause;
 mod pause_body;
+mod room;
 mod telling;
 
 use api_guard_core::engine::Engine;

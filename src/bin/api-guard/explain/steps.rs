@@ -202,6 +202,8 @@ impl Explained<'_, '_> {
             Denial::BindingMismatch => format!("{}/bind", self.pointer()),
             Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
             Denial::RevocationFull => "/revocation/capacity".to_owned(),
+            Denial::BodyTimeout => "the time that a body has to come".to_owned(),
+            Denial::Busy(_) => "/request/max_held_bytes".to_owned(),
             Denial::Fault(_) => "a fault of api-guard itself".to_owned(),
         }
     }

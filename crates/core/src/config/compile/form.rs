@@ -9,12 +9,17 @@ use crate::policy::FormPolicy;
 /// Headers with which some frameworks let a client override the request's method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
+/// The largest `max_held_bytes`: 1 TiB, more than any process has.
+const MOST_HELD_BYTES: u64 = 1 << 40;
+
 /// The form that every request must have.
 pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> FormPolicy {
     methods(&mut parts.problems, &raw.allowed_methods, &at.field("allowed_methods"));
     media_types(&mut parts.problems, &raw.content_types, &at.field("content_types"));
     let max_bytes = raw.max_request_size_bytes;
     parts.problems.within(at.field("max_request_size_bytes"), max_bytes, 1, u64::MAX, "bytes");
+    let at = at.field("max_held_bytes");
+    parts.problems.within(at, raw.max_held_bytes, 1, MOST_HELD_BYTES, "bytes");
     match raw.method_override {
         MethodOverride::Strip => METHOD_OVERRIDES.iter().for_each(|name| parts.plan.removed(name)),
         MethodOverride::Keep => {}
@@ -23,6 +28,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> F
         allowed_methods: raw.allowed_methods,
         content_types: raw.content_types,
         max_bytes,
+        max_held_bytes: raw.max_held_bytes,
         https_only: raw.https_only,
         cors_preflight: raw.cors_preflight,
     }

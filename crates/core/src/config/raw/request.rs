@@ -27,6 +27,9 @@ pub struct RawRequest {
     pub https_only: bool,
     /// What happens to x-http-method-override, x-http-method and x-method-override.
     pub method_override: MethodOverride,
+    /// The largest sum of all bodies that one process holds back at a time, bytes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_099_511_627_776_u64)))]
+    pub max_held_bytes: u64,
     /// Whether a true CORS preflight passes without a token.
     pub cors_preflight: CorsPreflight,
 }
@@ -37,6 +40,7 @@ fields!(RawRequest {
     max_request_size_bytes,
     https_only,
     method_override,
+    max_held_bytes,
     cors_preflight
 });
 
@@ -48,6 +52,7 @@ impl Default for RawRequest {
             max_request_size_bytes: 1_048_576,
             https_only: false,
             method_override: MethodOverride::Strip,
+            max_held_bytes: 67_108_864,
             cors_preflight: CorsPreflight::Reject,
         }
     }
