@@ -27,9 +27,11 @@ pub struct Request<'a> {
     pub forwarded_proto: Option<&'a [u8]>,
     /// `x-request-id`.
     pub request_id: Option<&'a [u8]>,
-    /// `x-envoy-external-address`.
+    /// `x-envoy-external-address`, where the configuration asks for it.
     pub external_address: Option<&'a [u8]>,
     /// Whether anything follows the headers.
+    /// Whether there is an `x-envoy-internal`, where the configuration asks for it.
+    pub is_internal: bool,
     pub has_body: bool,
     /// Whether the request asks for another protocol (`upgrade`), so that what follows is not a body.
     pub upgrade: bool,
@@ -95,6 +97,7 @@ impl<'a> Request<'a> {
             Purpose::ContentType => self.content_type.add(value),
             Purpose::ContentLength => self.content_length.add(value),
             Purpose::Origin => self.origin = true,
+            Purpose::Internal => self.is_internal = true,
             Purpose::PreflightMethod => self.preflight_method = Some(value),
             Purpose::Upgrade => self.upgrade = true,
             Purpose::Cookie => self.cookies.push(value),

@@ -12,6 +12,7 @@ pub struct OwnedRequest {
     forwarded_proto: Option<Vec<u8>>,
     request_id: Option<Vec<u8>>,
     external_address: Option<Vec<u8>>,
+    is_internal: bool,
     has_body: bool,
     upgrade: bool,
     content_type: OwnedSingle,
@@ -42,6 +43,7 @@ impl Request<'_> {
             forwarded_proto,
             request_id,
             external_address,
+            is_internal,
             has_body,
             upgrade,
             content_type,
@@ -61,6 +63,7 @@ impl Request<'_> {
             forwarded_proto: copy(forwarded_proto),
             request_id: copy(request_id),
             external_address: copy(external_address),
+            is_internal: *is_internal,
             has_body: *has_body,
             upgrade: *upgrade,
             content_type: OwnedSingle::of(*content_type),
@@ -85,6 +88,7 @@ impl OwnedRequest {
             forwarded_proto: self.forwarded_proto.as_deref(),
             request_id: self.request_id.as_deref(),
             external_address: self.external_address.as_deref(),
+            is_internal: self.is_internal,
             has_body: self.has_body,
             upgrade: self.upgrade,
             content_type: self.content_type.as_single(),
@@ -136,6 +140,7 @@ mod tests {
         plan.token("authorization", 0);
         plan.cookies();
         plan.removed("x-auth-subject");
+        plan.external_address();
         let headers: Vec<(&[u8], &[u8])> = vec![
             (b":method", b"OPTIONS"),
             (b":path", b"/a?b"),
@@ -143,6 +148,7 @@ mod tests {
             (b"x-forwarded-proto", b"https"),
             (b"x-request-id", b"1"),
             (b"x-envoy-external-address", b"192.0.2.1"),
+            (b"x-envoy-internal", b"true"),
             (b"content-type", b"a/b"),
             (b"content-length", b"1"),
             (b"content-length", b"2"),

@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     ForwardedProto,
     RequestId,
     ExternalAddress,
+    /// Envoy takes the client for an internal one, and sets no external address.
+    Internal,
     ContentType,
     ContentLength,
     Origin,
@@ -51,7 +53,6 @@ impl Default for HeaderPlan {
             (":authority", Purpose::Authority),
             ("x-forwarded-proto", Purpose::ForwardedProto),
             ("x-request-id", Purpose::RequestId),
-            ("x-envoy-external-address", Purpose::ExternalAddress),
             ("content-type", Purpose::ContentType),
             ("content-length", Purpose::ContentLength),
             ("origin", Purpose::Origin),
@@ -85,6 +86,12 @@ impl HeaderPlan {
     /// Notes that cookies may carry a token.
     pub(crate) fn cookies(&mut self) {
         self.add("cookie", Purpose::Cookie, false);
+    }
+
+    /// Notes that the client's address is read from Envoy's header.
+    pub(crate) fn external_address(&mut self) {
+        self.add("x-envoy-external-address", Purpose::ExternalAddress, false);
+        self.add("x-envoy-internal", Purpose::Internal, false);
     }
 
     /// Notes that the client's copies of the header are removed, whether spelled with `-` or `_`.

@@ -90,6 +90,22 @@ fn what_is_refused_late_is_told_as_what_is_refused_at_once() {
 }
 
 #[test]
+fn an_address_that_an_internal_client_names_is_not_believed() {
+    let world = World::with(json!({ "client_ip": { "from": "x-envoy-external-address" } }));
+    let named = ("x-envoy-external-address", "198.51.100.7");
+    let address = |more: &[(&str, &str)]| {
+        let (stream, _) = world.get("/x", &[&[("authorization", "none")], more].concat());
+        lines(&stream)[0]["client_ip"].clone()
+    };
+    assert_eq!(address(&[named]), "198.51.100.7");
+    assert_eq!(address(&[]), "192.0.2.1");
+    for internal in ["true", "false", ""] {
+        assert_eq!(address(&[named, ("x-envoy-internal", internal)]), "192.0.2.1", "{internal:?}");
+        assert_eq!(address(&[("x-envoy-internal", internal), named]), "192.0.2.1", "{internal:?}");
+    }
+}
+
+#[test]
 fn a_reply_is_one_for_grpc_where_the_request_was() {
     let world = World::new();
     for (content_type, expected) in [("application/grpc", true), ("application/json", false)] {
