@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 
-use crate::code::Code;
 use crate::denial::Denial;
 use crate::effect::{self, Reply};
 use crate::engine::Engine;
@@ -11,6 +10,7 @@ use crate::host::{Action, StreamHost};
 use crate::limit::Standing;
 use crate::request::Request;
 use crate::telemetry::line::{self, Line, LoggedRequest};
+use crate::telemetry::sampler::Topic;
 use crate::time::UnixNanos;
 use crate::token::Age;
 use crate::verdict::{Decision, Grant, Trail, Verdict};
@@ -153,7 +153,7 @@ pub(super) fn report(
     if let Some(over) = denial.over_limit() {
         tell("api_guard.limit", &over.name);
     }
-    if let Some(request) = sampled(engine, host, about, code, now) {
+    if let Some(request) = sampled(engine, host, about, Topic::Refusal(code), now) {
         let line = line::refused(policy, denial, about.trail, &request, carried_out);
         act(host, Action::Log(&line));
     }
@@ -188,13 +188,14 @@ pub(super) fn passed_through(
         act(host, Action::FilterState { name: "api_guard.subject", value: subject.as_bytes() });
     }
     if trail.token.as_ref().is_some_and(|token| token.age == Age::Old)
-        && let Some(request) = sampled(engine, host, about, Code::TokenTooOld, now)
+        && let Some(request) = sampled(engine, host, about, Topic::OldToken, now)
     {
         act(host, Action::Log(&line::old_token(policy, trail, &request)));
     }
     for judged in trail.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
-        let request = about.source.logged(about.source.client_ip(engine, host, trail));
-        act(host, Action::Log(&line::near_limit(policy, judged, trail, &request)));
+        if let Some(request) = sampled(engine, host, about, Topic::NearLimit, now) {
+            act(host, Action::Log(&line::near_limit(policy, judged, trail, &request)));
+        }
     }
 }
 
@@ -203,15 +204,15 @@ pub(super) fn advise(host: &mut impl StreamHost, text: &str) {
     act(host, Action::Log(&Line { level: log::Level::Error, text: text.to_owned() }));
 }
 
-/// The request for a log line about this client and code; `None` if the sampler leaves the line out.
+/// The request for a log line about this client and topic; `None` if the sampler leaves the line out.
 fn sampled(
     engine: &Engine,
     host: &impl StreamHost,
     about: &About<'_, '_>,
-    code: Code,
+    topic: Topic,
     now: UnixNanos,
 ) -> Option<LoggedRequest> {
     let client_ip = about.source.client_ip(engine, host, about.trail);
     let mut sampler = engine.sampler.try_borrow_mut().ok()?;
-    sampler.admits(code, client_ip, now).then(|| about.source.logged(client_ip))
+    sampler.admits(topic, client_ip, now).then(|| about.source.logged(client_ip))
 }
