@@ -114,15 +114,14 @@ impl<'a> Request<'a> {
         String::from_utf8_lossy(cut).into_owned()
     }
 
-    /// Whether this is a gRPC request: its content type is `application/grpc` or starts with `application/grpc+`.
+    /// Whether Envoy takes this for a gRPC request and answers it as one: it has a path, and its content type is
+    /// `application/grpc` or starts with `application/grpc+`, byte for byte.
     pub fn is_grpc(&self) -> bool {
-        match self.content_type {
-            Single::Once(value) => {
-                let media_type = media_type(value);
-                media_type == b"application/grpc" || media_type.starts_with(b"application/grpc+")
-            }
-            Single::Absent | Single::Repeated => false,
-        }
+        let subtype = match self.content_type {
+            Single::Once(value) => value.strip_prefix(b"application/grpc"),
+            Single::Absent | Single::Repeated => None,
+        };
+        self.path.is_some() && subtype.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
     }
 
     /// The media type in lower case without parameters; `None` unless there is exactly one content type.
@@ -249,8 +248,29 @@ mod tests {
 
     #[test]
     fn only_grpc_is_grpc() {
-        let of = |value: &'static str| read(&[("content-type", value)]).is_grpc();
-        assert!(of("application/grpc") && of("application/grpc+proto") && of("Application/gRPC; x=1"));
-        assert!(!of("application/grpc-web") && !of("application/grpcx") && !of("text/application/grpc"));
+        let of = |value: &'static str| read(&[(":path", "/"), ("content-type", value)]).is_grpc();
+        for value in
+            ["application/grpc", "application/grpc+proto", "application/grpc+", "application/grpc+a;x=1"]
+        {
+            assert!(of(value), "{value}");
+        }
+        for value in [
+            "application/grpc;x=1",
+            "application/grpc ",
+            " application/grpc",
+            "Application/gRPC",
+            "application/gRPC",
+            "application/grpc, application/grpc",
+            "application/grpc-web",
+            "application/grpcx",
+            "application/grp",
+            "text/application/grpc",
+            "",
+        ] {
+            assert!(!of(value), "{value:?}");
+        }
+        let types = [("content-type", "application/grpc"), ("content-type", "application/grpc")];
+        assert!(!read(&[&[(":path", "/")][..], &types].concat()).is_grpc());
+        assert!(!read(&types[..1]).is_grpc(), "Envoy answers no CONNECT in gRPC");
     }
 }
