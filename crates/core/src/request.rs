@@ -42,6 +42,8 @@ pub struct Request<'a> {
     /// Headers that may carry a token: the source's index in `tokens.sources`, and the value.
     pub(crate) token_headers: SmallVec<[(usize, &'a [u8]); 1]>,
     /// All values of `cookie`, if a source is a cookie.
+    /// All values of `connection`, which Envoy leaves only to requests that ask for another protocol.
+    pub(crate) connections: Vec<&'a [u8]>,
     pub(crate) cookies: Vec<&'a [u8]>,
     /// The names, as sent, of headers that the upstream must not see.
     pub(crate) removals: SmallVec<[&'a [u8]; 1]>,
@@ -101,6 +103,7 @@ impl<'a> Request<'a> {
             Purpose::PreflightMethod => self.preflight_method = Some(value),
             Purpose::Upgrade => self.upgrade = true,
             Purpose::Cookie => self.cookies.push(value),
+            Purpose::Connection => self.connections.push(value),
             Purpose::Token(source) => self.token_headers.push((source, value)),
             Purpose::Removed => self.removals.push(name),
             Purpose::Key(index) => self.key_headers.push((index, value)),
