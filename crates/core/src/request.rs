@@ -5,6 +5,7 @@
 
 pub mod credential;
 pub mod host;
+pub(crate) mod method_parameter;
 pub mod owned;
 pub mod plan;
 pub mod target;
@@ -29,9 +30,9 @@ pub struct Request<'a> {
     pub request_id: Option<&'a [u8]>,
     /// `x-envoy-external-address`, where the configuration asks for it.
     pub external_address: Option<&'a [u8]>,
-    /// Whether anything follows the headers.
     /// Whether there is an `x-envoy-internal`, where the configuration asks for it.
     pub is_internal: bool,
+    /// Whether anything follows the headers.
     pub has_body: bool,
     /// Whether the request asks for another protocol (`upgrade`), so that what follows is not a body.
     pub upgrade: bool,
@@ -41,9 +42,9 @@ pub struct Request<'a> {
     pub(crate) preflight_method: Option<&'a [u8]>,
     /// Headers that may carry a token: the source's index in `tokens.sources`, and the value.
     pub(crate) token_headers: SmallVec<[(usize, &'a [u8]); 1]>,
-    /// All values of `cookie`, if a source is a cookie.
     /// All values of `connection`, which Envoy leaves only to requests that ask for another protocol.
     pub(crate) connections: Vec<&'a [u8]>,
+    /// All values of `cookie`, if a source is a cookie.
     pub(crate) cookies: Vec<&'a [u8]>,
     /// The names, as sent, of headers that the upstream must not see.
     pub(crate) removals: SmallVec<[&'a [u8]; 1]>,
@@ -96,14 +97,14 @@ impl<'a> Request<'a> {
             Purpose::ForwardedProto => self.forwarded_proto = Some(value),
             Purpose::RequestId => self.request_id = Some(value),
             Purpose::ExternalAddress => self.external_address = Some(value),
+            Purpose::Internal => self.is_internal = true,
             Purpose::ContentType => self.content_type.add(value),
             Purpose::ContentLength => self.content_length.add(value),
             Purpose::Origin => self.origin = true,
-            Purpose::Internal => self.is_internal = true,
             Purpose::PreflightMethod => self.preflight_method = Some(value),
             Purpose::Upgrade => self.upgrade = true,
-            Purpose::Cookie => self.cookies.push(value),
             Purpose::Connection => self.connections.push(value),
+            Purpose::Cookie => self.cookies.push(value),
             Purpose::Token(source) => self.token_headers.push((source, value)),
             Purpose::Removed => self.removals.push(name),
             Purpose::Key(index) => self.key_headers.push((index, value)),

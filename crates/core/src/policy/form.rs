@@ -12,6 +12,8 @@ pub(crate) struct FormPolicy {
     /// The largest body, bytes.
     pub(crate) max_bytes: u64,
     pub(crate) https_only: bool,
+    /// Whether a query parameter `_method`, by which some frameworks let a client override the method, is refused.
+    pub(crate) refuses_method_parameter: bool,
     pub(crate) cors_preflight: CorsPreflight,
 }
 
