@@ -12,6 +12,7 @@ mod body;
 pub(crate) mod hold;
 mod ledger;
 mod patience;
+mod trailers;
 
 use crate::denial::Denial;
 use crate::effect::forward::each_edit;

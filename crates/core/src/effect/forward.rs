@@ -62,6 +62,14 @@ fn options_left(plan: &HeaderPlan, lines: &[&[u8]]) -> Option<Vec<u8>> {
     options().any(|option| is_ours(&option)).then(|| rest().collect::<Vec<_>>().join(&b", "[..]))
 }
 
+/// The trailers (RFC 9110 section 6.5) that must not reach the upstream, which may merge them into the headers.
+pub(crate) fn forged_trailers<'a>(
+    policy: &Policy,
+    trailers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> impl Iterator<Item = &'a [u8]> {
+    trailers.into_iter().map(|(name, _)| name).filter(|name| policy.plan.is_reserved(name))
+}
+
 /// The caller's identity as names and values of headers.
 fn identity<'a>(policy: &'a Policy, caller: &'a Caller) -> impl Iterator<Item = (&'a str, &'a [u8])> {
     let forward = &policy.forward;

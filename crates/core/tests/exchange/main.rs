@@ -13,11 +13,13 @@
 mod body;
 mod endpoint;
 mod faults;
+mod forward;
 mod hold;
 mod order;
 mod pause;
 mod pause_body;
 mod telling;
+mod trailers;
 
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::Flow;
