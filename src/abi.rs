@@ -19,6 +19,7 @@ const CAS_MISMATCH: u32 = 8;
 
 /// ABI 0.2.1: `proxy_map_type_t`, `proxy_buffer_type_t`, `proxy_stream_type_t`, `proxy_metric_type_t`.
 const REQUEST_HEADERS: u32 = 0;
+const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
 const REQUEST_BODY: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -82,10 +83,19 @@ unsafe extern "C" {
 }
 
 /// The request's headers, in the form that [`block::Block`] reads.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
 pub(crate) fn request_headers() -> Option<Received> {
+    pairs(REQUEST_HEADERS)
+}
+
+/// The request's trailers, in the form that [`block::Block`] reads.
+pub(crate) fn request_trailers() -> Option<Received> {
+    pairs(REQUEST_TRAILERS)
+}
+
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+fn pairs(map: u32) -> Option<Received> {
     // SAFETY: both pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).ok()
+    receive(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) }).ok()
 }
 
 /// Adds a request header that the request does not have yet.
@@ -118,10 +128,19 @@ fn set_header(map: u32, name: &[u8], value: &[u8]) -> Result<(), NotDone> {
 }
 
 /// Removes all request headers of this name.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), NotDone> {
+    remove(REQUEST_HEADERS, name)
+}
+
+/// Removes all request trailers of this name.
+pub(crate) fn remove_request_trailer(name: &[u8]) -> Result<(), NotDone> {
+    remove(REQUEST_TRAILERS, name)
+}
+
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+fn remove(map: u32, name: &[u8]) -> Result<(), NotDone> {
     // SAFETY: pointer and length are those of a live slice; the host copies it.
-    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     if status == OK { Ok(()) } else { Err(NotDone) }
 }
 

@@ -57,6 +57,7 @@ impl StreamHost for Envoy<'_> {
             Action::Edit(Edit::Remove(name)) => return abi::remove_request_header(name),
             Action::Edit(Edit::Add(name, value)) => return abi::add_request_header(name.as_bytes(), value),
             Action::Edit(Edit::Set(name, value)) => return abi::set_request_header(name.as_bytes(), value),
+            Action::RemoveTrailer(name) => return abi::remove_request_trailer(name),
             Action::MarkResponse { name, value } => {
                 return abi::set_response_header(name.as_bytes(), value.as_bytes());
             }

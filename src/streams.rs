@@ -209,7 +209,10 @@ pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) ->
 pub(crate) fn on_request_trailers(context: u32) -> Flow {
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
-            exchange.on_request_trailers(&plugin.engine, &mut Envoy::new(&plugin.metrics), abi::now())
+            let bytes = abi::request_trailers();
+            let trailers = bytes.as_deref().and_then(Block::read).map(Block::pairs);
+            let mut envoy = Envoy::new(&plugin.metrics);
+            exchange.on_request_trailers(&plugin.engine, trailers, &mut envoy, abi::now())
         };
         streams.go_on(context, Flow::Pause, step, Exchange::is_over)
     }))

@@ -89,7 +89,11 @@ fuzz_target!(|data: &[u8]| {
                 headers(stream, *argument, *more, value, moment);
             }
             2..5 => drop(stream.body(size(*argument), step & 0x40 != 0, moment)),
-            5 => drop(stream.trailers(moment)),
+            5 => {
+                let trailers = [("x_auth.subject", "a"), ("authorization", "Bearer a"), ("x-checksum", "1")];
+                let given = trailers.get(..usize::from(argument % 4)).filter(|_| argument & 0x80 == 0);
+                let _ = stream.trailers_of(given, moment);
+            }
             6 => drop(stream.response()),
             7 | 8 => {
                 let answer = if argument & 0x80 == 0 { Answer::Ready } else { Answer::Unavailable };

@@ -42,7 +42,7 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "tokens": { "sources": [{ "header": "x-a" }, { "cookie": "a", "header": null }, { "query": "q" }] } }),
         json!({ "tokens": { "issuers": ["a"], "audiences": ["b"], "clock_skew_seconds": 5, "token_too_old": "reject" } }),
         json!({ "tokens": { "permission_format": "scope_token", "permissions_claim": "scope" } }),
-        json!({ "request": { "content_types": [], "https_only": true, "method_override": "keep", "cors_preflight": "forward" } }),
+        json!({ "request": { "content_types": [], "https_only": true, "method_override": "keep", "rewrite_headers": "keep", "cors_preflight": "forward" } }),
         route(json!({ "name": null, "methods": null, "hosts": null, "mode": null, "content_types": null })),
         route(
             json!({ "bind": { "id": "sub" }, "required_permissions": ["a:b"], "max_request_size_bytes": 5 }),
@@ -97,6 +97,7 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "request": { "https_only": 1 } }),
         json!({ "request": { "max_request_size_bytes": 0 } }),
         json!({ "request": { "method_override": true } }),
+        json!({ "request": { "rewrite_headers": "remove" } }),
         json!({ "request": [] }),
         json!({ "routes": {} }),
         json!({ "routes": [{}] }),

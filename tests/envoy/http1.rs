@@ -38,10 +38,10 @@ impl Connection {
 
     fn read(&mut self, head: bool) -> Result<Reply, Cut> {
         let mut reply = self.read_head()?;
-        while reply.status / 100 == 1 {
+        while reply.status / 100 == 1 && reply.status != 101 {
             reply = self.read_head()?;
         }
-        if head || reply.status == 204 || reply.status == 304 {
+        if head || [101, 204, 304].contains(&reply.status) {
             return Ok(reply);
         }
         if reply.all("transfer-encoding").iter().any(|value| value == "chunked") {

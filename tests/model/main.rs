@@ -156,6 +156,7 @@ fn ask(dice: &mut Dice) -> Asked {
             Some("Application/JSON; a=b"),
             Some("text/plain"),
             Some("application/grpc+proto"),
+            Some("application/grpc;a=b"),
         ]),
         length: dice.pick(&[None, Some(1), Some(500), Some(501), Some(1000), Some(1001)]),
         credential,

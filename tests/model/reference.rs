@@ -340,9 +340,10 @@ impl Model {
             _ => ("application/json", 1000),
         };
         let typed = ["POST", "PUT", "PATCH"].contains(&asked.method) && asked.length.is_some();
-        let media_type = asked.content_type.unwrap_or_default().to_lowercase();
+        let content_type = asked.content_type.unwrap_or_default();
+        let is_grpc = content_type == "application/grpc" || content_type.starts_with("application/grpc+");
+        let media_type = content_type.to_lowercase();
         let media_type = media_type.split(';').next().unwrap_or_default();
-        let is_grpc = media_type.starts_with("application/grpc");
         if typed && media_type != right_type && !is_grpc {
             return Err("unsupported_media_type");
         }

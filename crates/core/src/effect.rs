@@ -1,7 +1,7 @@
 //! What do the client and the upstream see of a decision? Replies, headers, and edits of the request.
 //!
 //! Reply headers contain only constants, numbers and configured names, never text from a client. In a body such text is
-//! escaped and cut.
+//! escaped and cut. Envoy sends a gRPC client's message in a header.
 
 pub mod forward;
 pub mod rate_headers;
@@ -36,7 +36,7 @@ pub struct Reply {
     pub body: String,
     /// The status that a gRPC client gets (gRPC status codes, grpc/status.md).
     pub grpc_status: i32,
-    /// The message that a gRPC client gets instead of the body.
+    /// The message that a gRPC client gets instead of the body, in a header or trailer: no text from the client.
     pub grpc_message: String,
 }
 
@@ -68,10 +68,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         headers,
         body: problem.end(),
         grpc_status: code.grpc_status(),
-        grpc_message: match errors.into_iter().next() {
-            Some(first) if full => first,
-            Some(_) | None => code.as_str().to_owned(),
-        },
+        grpc_message: if full { words::message(denial) } else { code.as_str().to_owned() },
     }
 }
 

@@ -12,6 +12,7 @@ mod body;
 pub(crate) mod hold;
 mod ledger;
 mod patience;
+mod trailers;
 
 use crate::denial::Denial;
 use crate::effect::forward::each_edit;
@@ -199,8 +200,7 @@ impl Exchange {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
-        let about = About { trail: &Trail::default(), source: Source::Unread };
-        ledger::refuse(engine, host, &Denial::Fault(fault), &about, now);
+        ledger::refuse_unread(engine, host, fault, now);
         self.state = State::Stopped;
         Flow::Pause
     }

@@ -5,7 +5,7 @@
 /// A fault that is not the caller's. It refuses the request and is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The proxy did not hand over the request's headers, or not in the expected form.
+    /// The proxy did not hand over the request's headers or trailers, or not in the expected form.
     Headers,
     /// Shared data could not be read or written, or was not written by api-guard.
     SharedData,

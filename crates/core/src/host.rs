@@ -50,8 +50,8 @@ pub trait StreamHost: Host {
     ///
     /// # Errors
     ///
-    /// [`NotDone`] if an [`Action::Edit`] or an [`Action::Ask`] could not be carried out. The result of other actions
-    /// is ignored: a log line that cannot be written is no reason to refuse.
+    /// [`NotDone`] if an [`Action::Edit`], an [`Action::RemoveTrailer`] or an [`Action::Ask`] could not be carried out.
+    /// The result of other actions is ignored: a log line that cannot be written is no reason to refuse.
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone>;
 }
 
@@ -64,6 +64,8 @@ pub struct NotDone;
 pub enum Action<'a> {
     /// Change the request's headers.
     Edit(Edit<'a>),
+    /// Remove all of the request's trailers of this name. Only while its trailers are handled.
+    RemoveTrailer(&'a [u8]),
     /// Set a response header to this value alone.
     MarkResponse {
         /// The name, in lower case.

@@ -58,6 +58,8 @@ pub enum Done {
     Added(String, Vec<u8>),
     /// [`Edit::Set`].
     Set(String, Vec<u8>),
+    /// [`Action::RemoveTrailer`].
+    TrailerRemoved(Vec<u8>),
     /// [`Action::MarkResponse`].
     Marked(&'static str, String),
     /// [`Action::FilterState`].
@@ -167,11 +169,12 @@ impl StreamHost for Stream<'_> {
 
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone> {
         let done = match action {
-            Action::Edit(_) if self.refuses_edits => return Err(NotDone),
+            Action::Edit(_) | Action::RemoveTrailer(_) if self.refuses_edits => return Err(NotDone),
             Action::Ask { .. } if self.cannot_ask => return Err(NotDone),
             Action::Edit(Edit::Remove(name)) => Done::Removed(name.to_vec()),
             Action::Edit(Edit::Add(name, value)) => Done::Added(name.to_owned(), value.to_vec()),
             Action::Edit(Edit::Set(name, value)) => Done::Set(name.to_owned(), value.to_vec()),
+            Action::RemoveTrailer(name) => Done::TrailerRemoved(name.to_vec()),
             Action::MarkResponse { name, value } => Done::Marked(name, value.to_owned()),
             Action::FilterState { name, value } => Done::FilterState(name, value.to_vec()),
             Action::Count(counter) => Done::Counted(counter.get()),

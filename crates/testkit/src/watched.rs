@@ -42,6 +42,8 @@ pub struct Watched<'e> {
     was_replied: bool,
     was_resumed: bool,
     was_over: bool,
+    /// Whether the trailers could not be read or changed, for which a request that passed may still be refused.
+    trailers_failed: bool,
     questions: u32,
     /// The token of a request that was not decided with its headers.
     bearer: Option<Vec<u8>>,
@@ -55,6 +57,7 @@ pub struct Watched<'e> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Request,
+    Trailers,
     Response,
     Other,
 }
@@ -73,6 +76,7 @@ impl<'e> Watched<'e> {
             was_replied: false,
             was_resumed: false,
             was_over: false,
+            trailers_failed: false,
             questions: 0,
             bearer: None,
             names_caller: false,
@@ -113,11 +117,17 @@ impl<'e> Watched<'e> {
         self.check(Event::Request, flow)
     }
 
-    /// Trailers come.
+    /// Trailers come that are nobody's business.
     pub fn trailers(&mut self, now: UnixNanos) -> Flow {
+        self.trailers_of(Some(&[("x-checksum", "1")]), now)
+    }
+
+    /// Trailers come, or the host cannot give them.
+    pub fn trailers_of(&mut self, trailers: Option<&[(&str, &str)]>, now: UnixNanos) -> Flow {
         self.look_at_token(now);
-        let flow = self.exchange.on_request_trailers(self.engine, &mut self.host, now);
-        self.check(Event::Request, flow)
+        self.trailers_failed = trailers.is_none() || self.host.refuses_edits;
+        let flow = self.exchange.on_request_trailers(self.engine, trailers.map(bytes), &mut self.host, now);
+        self.check(Event::Trailers, flow)
     }
 
     /// The response's headers come.
@@ -211,6 +221,7 @@ impl<'e> Watched<'e> {
                     self.names_caller |=
                         matches!(done, Done::Added(name, _) | Done::Set(name, _) if name == "x-auth-subject");
                 }
+                Done::TrailerRemoved(_) => assert_eq!(event, Event::Trailers, "{done:?}"),
                 Done::Asked(number, _) => {
                     assert!(self.decided.is_empty(), "asked after the decision");
                     assert!(self.questions < *number, "question {number} for the second time");
@@ -223,7 +234,7 @@ impl<'e> Watched<'e> {
         }
         self.host.done = done;
         match event {
-            Event::Request => {
+            Event::Request | Event::Trailers => {
                 if flow == Flow::Continue {
                     assert!(!self.was_replied, "goes on after its answer");
                     assert!(!self.decided.is_empty(), "goes on unjudged");
@@ -253,18 +264,24 @@ impl<'e> Watched<'e> {
         assert!(!self.names_caller || self.was_good != Some(false), "goes on with a bad token");
     }
 
-    /// A stream is decided once. What passes may turn out too large, which is counted too.
+    /// A stream is decided once. What passes may turn out too large, or have trailers that
+    /// cannot be read, which is counted too.
     fn count(&mut self, decided: Decided, gone_on_before: bool, rest: &[Done]) {
-        match self.decided.as_slice() {
-            [] => {}
-            [Decided::Allowed | Decided::WouldRefuse(_)] => {
-                let late =
-                    [Decided::Refused(Code::RequestTooLarge), Decided::WouldRefuse(Code::RequestTooLarge)];
-                assert!(late.contains(&decided), "{decided:?} after {:?}", self.decided);
-                // What was asked about may have been too large already when it was admitted.
-                assert!(gone_on_before || self.questions > 0, "too large, and it had not gone on");
-            }
-            [Decided::Refused(_), ..] | [_, _, ..] => panic!("{decided:?} after {:?}", self.decided),
+        let is_late = match self.decided.as_slice() {
+            [] => false,
+            [.., Decided::Refused(_)] => panic!("{decided:?} after {:?}", self.decided),
+            [.., Decided::Allowed | Decided::WouldRefuse(_)] => true,
+        };
+        if is_late {
+            let too_large = self.decided.len() == 1
+                && matches!(
+                    decided,
+                    Decided::Refused(Code::RequestTooLarge) | Decided::WouldRefuse(Code::RequestTooLarge)
+                );
+            let by_fault = self.trailers_failed && decided == Decided::Refused(Code::InternalFault);
+            assert!(too_large || by_fault, "{decided:?} after {:?}", self.decided);
+            // What was asked about may have been too large already when it was admitted.
+            assert!(gone_on_before || self.questions > 0, "decided late, and it had not gone on");
         }
         self.decided.push(decided);
         let (code, carried_out) = match decided {

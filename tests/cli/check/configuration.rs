@@ -16,6 +16,7 @@ fn what_is_legal_but_dangerous_in_a_configuration_is_warned_of() {
         (routes(json!([{ "path": "/a", "mode": "report" }])), "report-mode", "/routes/0/mode"),
         (json!({ "unmatched_routes": "public" }), "unmatched-public", "/unmatched_routes"),
         (json!({ "request": { "method_override": "keep" } }), "method-override", "/request/method_override"),
+        (json!({ "request": { "rewrite_headers": "keep" } }), "rewrite-headers", "/request/rewrite_headers"),
         (json!({ "client_ip": { "ipv6_prefix": 128 } }), "ipv6-prefix", "/client_ip/ipv6_prefix"),
         (json!({ "rate_limits": [] }), "no-limits", "/rate_limits"),
         (

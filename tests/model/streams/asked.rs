@@ -34,6 +34,17 @@ pub(super) enum Credential {
     },
 }
 
+/// The trailers behind a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trailers {
+    /// Nobody minds them.
+    Plain,
+    /// They say who the caller is.
+    Forged,
+    /// The host cannot give them.
+    Unread,
+}
+
 /// What a client asks for, and what its host is like.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {

@@ -4,7 +4,7 @@ use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_testkit::Decided;
 
-use super::asked::{Asked, Credential, Judged, Path, Plan, ROOM, Shared};
+use super::asked::{Asked, Credential, Judged, Path, Plan, ROOM, Shared, Trailers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -168,8 +168,18 @@ impl Life {
         Flow::Pause
     }
 
-    pub(super) fn trailers(&mut self, shared: &mut Shared, now: i64) -> Flow {
+    pub(super) fn trailers(&mut self, sent: Trailers, shared: &mut Shared, now: i64) -> Flow {
         self.ended = true;
+        let may_go_on = match self.phase {
+            Phase::New | Phase::Over | Phase::HostAnswers { .. } => false,
+            Phase::Held { .. } => self.asked.path != Path::Endpoint,
+            Phase::Flows { .. } | Phase::Waits { .. } => true,
+        };
+        if may_go_on && (sent == Trailers::Unread || sent == Trailers::Forged && self.asked.refuses_edits) {
+            self.let_go(shared);
+            self.refuse(Code::InternalFault);
+            return Flow::Pause;
+        }
         match self.phase {
             Phase::New => self.phase = Phase::Over,
             Phase::Over | Phase::HostAnswers { .. } | Phase::Waits { .. } => {}

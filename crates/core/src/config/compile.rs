@@ -20,7 +20,7 @@ use super::raw::RawConfig;
 use crate::cells::MAX_TABLE_CAPACITY;
 use crate::json::Pointer;
 use crate::permission::{PermissionBook, PermissionFormat};
-use crate::policy::{Policy, Replies};
+use crate::policy::{AddressFrom, Policy, Replies};
 use crate::request::plan::HeaderPlan;
 use crate::token::claims::ClaimsReader;
 use limits::Limits;
@@ -60,6 +60,9 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     let auth_failures =
         raw.auth_failure_limit.and_then(|raw| limits::auth_failures(&mut parts.problems, raw, &at));
     let client_ip = limits::client_ip(&mut parts.problems, raw.client_ip, &root.field("client_ip"));
+    if client_ip.from == AddressFrom::ExternalAddress {
+        parts.plan.external_address();
+    }
 
     let mut routes = Routes::new(&form, raw.mode);
     let at = root.field("routes");

@@ -25,7 +25,7 @@ pub use forward::RawForward;
 pub use keys::{RawKey, RawSecret};
 pub use limits::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
 pub use replies::RawReplies;
-pub use request::{MethodOverride, RawRequest};
+pub use request::{MethodOverride, RawRequest, RewriteHeaders};
 pub use revocation::{RawDenied, RawEndpoint, RawRevocation};
 pub use routes::RawRoute;
 pub use tokens::{RawRoles, RawSource, RawTokens};

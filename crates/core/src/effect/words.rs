@@ -50,6 +50,61 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
     vec![text]
 }
 
+/// The deciding fault in words that may stand in a header: nothing in them is from the client.
+pub(super) fn message(denial: &Denial) -> String {
+    match denial {
+        Denial::Form(faults) => match faults.iter().next() {
+            Some(FormFault::MethodNotAllowed { method, .. }) => match standard_method(method) {
+                Some(method) => format!("Method {method} not allowed"),
+                None => "Method not allowed".to_owned(),
+            },
+            Some(
+                fault @ (FormFault::Malformed(_)
+                | FormFault::PathAmbiguous(_)
+                | FormFault::HttpsRequired
+                | FormFault::UnsupportedMediaType { .. }
+                | FormFault::TooLarge { .. }),
+            ) => form_fault(fault),
+            None => Code::RequestMalformed.title().to_owned(),
+        },
+        Denial::Token(TokenFault::PermissionsMalformed(_)) => "Invalid permission format".to_owned(),
+        Denial::CredentialsAmbiguous
+        | Denial::TokenMissing
+        | Denial::Token(
+            TokenFault::Malformed(_)
+            | TokenFault::AlgorithmRefused
+            | TokenFault::KeyUnknown
+            | TokenFault::SignatureInvalid
+            | TokenFault::Expired
+            | TokenFault::NotYetValid
+            | TokenFault::IssuedInFuture
+            | TokenFault::TooOld
+            | TokenFault::ClaimMissing(_)
+            | TokenFault::ClaimInvalid { .. }
+            | TokenFault::IssuerRefused
+            | TokenFault::AudienceRefused,
+        )
+        | Denial::TokenRevoked
+        | Denial::PermissionMissing { .. }
+        | Denial::BindingMismatch
+        | Denial::RouteDenied
+        | Denial::RateLimited(_)
+        | Denial::AuthFailuresLimited(_)
+        | Denial::CannotRevoke(_)
+        | Denial::RevocationFull
+        | Denial::BodyTimeout
+        | Denial::Busy(_)
+        | Denial::Fault(_) => errors(denial).into_iter().next().unwrap_or_default(),
+    }
+}
+
+/// A method of RFC 9110 section 9.1 or RFC 5789, as our own constant.
+fn standard_method(method: &str) -> Option<&'static str> {
+    const METHODS: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    METHODS.into_iter().find(|known| *known == method)
+}
+
 fn form_fault(fault: &FormFault) -> String {
     match fault {
         FormFault::Malformed(why) => format!("Malformed request: {why}"),

@@ -100,14 +100,19 @@ impl Exchange {
         }
     }
 
-    /// Handles trailers, which end the body.
-    pub fn on_request_trailers(
+    /// Handles trailers, which end the body. `trailers`: names and values in their order; `None` if the host's block of
+    /// them could not be read.
+    pub fn on_request_trailers<'r>(
         &mut self,
         engine: &Engine,
+        trailers: Option<impl IntoIterator<Item = (&'r [u8], &'r [u8])>>,
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
         self.has_ended = true;
+        if let Err(fault) = self.clean_trailers(engine, trailers, host) {
+            return self.refuse_trailers(engine, fault, host, now);
+        }
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::New | State::Stopped => Flow::Pause,
             overtaken @ State::Overtaken { .. } => {

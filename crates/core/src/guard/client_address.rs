@@ -11,6 +11,8 @@ use crate::request::Request;
 pub(super) fn client_address(rule: ClientIp, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
     let external = match rule.from {
         AddressFrom::SourceAddress => None,
+        // Envoy leaves an internal client's own copy of the header in place.
+        AddressFrom::ExternalAddress if request.is_internal => None,
         AddressFrom::ExternalAddress => request.external_address.and_then(parse_address),
     };
     let address = external.or_else(|| parse_address(&host.peer_address()?))?;

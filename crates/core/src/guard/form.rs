@@ -5,6 +5,7 @@ use crate::denial::{FormFault, FormFaults};
 use crate::host::Host;
 use crate::index::RouteIndex;
 use crate::policy::{Access, CorsPreflight, Mode, Route};
+use crate::request::method_parameter;
 use crate::request::target::{Target, TargetProblem};
 use crate::route::template::Template;
 use crate::route::{self, Covering, Found};
@@ -42,6 +43,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         let mut faults = Vec::new();
         let method = std::str::from_utf8(request.method).unwrap_or(NO_METHOD);
         let target = self.target(&mut faults);
+        faults.extend(self.method_parameter(&target));
         let covering = memory.hosts.covering(request.authority, &self.policy.table);
         if covering.is_none() {
             faults.push(FormFault::Malformed("Host is missing or malformed"));
@@ -174,6 +176,15 @@ impl<'v, H: Host> Visit<'v, '_, H> {
                 None
             }
         }
+    }
+
+    /// The fault of a query that names another method than the one that is judged. Nobody obeys it on GET and HEAD.
+    fn method_parameter(&self, target: &Option<Target<'_>>) -> Option<FormFault> {
+        if matches!(self.request.method, b"GET" | b"HEAD") || !self.policy.form.refuses_method_parameter {
+            return None;
+        }
+        method_parameter::is_in(target.as_ref()?.query()?)
+            .then_some(FormFault::Malformed("The query parameter _method is not accepted"))
     }
 
     fn check_body(&self, route: Option<&Route>, mode: Mode, faults: &mut Vec<FormFault>) -> BodyPlan {

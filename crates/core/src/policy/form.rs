@@ -14,6 +14,8 @@ pub(crate) struct FormPolicy {
     /// The largest sum of all bodies that the process holds back at a time, bytes.
     pub(crate) max_held_bytes: u64,
     pub(crate) https_only: bool,
+    /// Whether a query parameter `_method`, by which some frameworks let a client override the method, is refused.
+    pub(crate) refuses_method_parameter: bool,
     pub(crate) cors_preflight: CorsPreflight,
 }
 

@@ -1,6 +1,6 @@
 //! What in a plugin configuration is legal but dangerous?
 
-use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey};
+use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey, RewriteHeaders};
 use api_guard_core::policy::{Access, AddressFrom, Mode};
 
 use super::{limits, routes, secrets};
@@ -47,6 +47,11 @@ pub(crate) fn warnings(
         let text = "a backend that obeys these headers runs a different method than the one allowed; \
                     write \"strip\"";
         out.add("method-override", "/request/method_override", text);
+    }
+    if raw.request.rewrite_headers == RewriteHeaders::Keep {
+        let text = "a backend that obeys these headers serves a different path than the one that was judged; \
+                    write \"strip\"";
+        out.add("rewrite-headers", "/request/rewrite_headers", text);
     }
     routes::check(raw, domains, &mut out);
     limits::check(raw, &mut out);

@@ -25,8 +25,10 @@ pub struct RawRequest {
     pub max_request_size_bytes: u64,
     /// Refuse requests that did not come over https, according to x-forwarded-proto.
     pub https_only: bool,
-    /// What happens to x-http-method-override, x-http-method and x-method-override.
+    /// What happens to x-http-method-override, x-http-method and x-method-override, and to a query parameter _method.
     pub method_override: MethodOverride,
+    /// What happens to x-original-url and x-rewrite-url, by which some services take another path than the one judged.
+    pub rewrite_headers: RewriteHeaders,
     /// The largest sum of all bodies that one process holds back at a time, bytes.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_099_511_627_776_u64)))]
     pub max_held_bytes: u64,
@@ -41,6 +43,7 @@ fields!(RawRequest {
     https_only,
     method_override,
     max_held_bytes,
+    rewrite_headers,
     cors_preflight
 });
 
@@ -53,16 +56,28 @@ impl Default for RawRequest {
             https_only: false,
             method_override: MethodOverride::Strip,
             max_held_bytes: 67_108_864,
+            rewrite_headers: RewriteHeaders::Strip,
             cors_preflight: CorsPreflight::Reject,
         }
     }
 }
 
-/// What happens to headers that override the method.
+/// What happens to what overrides the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum MethodOverride {
+    /// The headers are removed, and the parameter is refused on anything but GET and HEAD.
+    Strip,
+    /// Both stay.
+    Keep,
+}
+
+/// What happens to headers that override the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum RewriteHeaders {
     /// The headers are removed.
     Strip,
     /// The headers stay.
@@ -70,5 +85,7 @@ pub enum MethodOverride {
 }
 
 names!(MethodOverride { "strip" => Strip, "keep" => Keep });
+
+names!(RewriteHeaders { "strip" => Strip, "keep" => Keep });
 
 names!(CorsPreflight { "reject" => Reject, "forward" => Forward });
