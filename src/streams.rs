@@ -150,7 +150,10 @@ impl Streams {
         waiting.retain(|context| {
             let Some(Stream { plugin, exchange, is_waiting }) = begun.get_mut(context) else { return false };
             // Many may wait, and nearly always for nothing: Envoy is told of a stream only when its time has come.
-            if exchange.is_due(now) && abi::enter(*context) {
+            if exchange.is_due(now) {
+                if !abi::enter(*context) {
+                    return false;
+                }
                 exchange.on_tick(&plugin.engine, &mut Envoy::new(&plugin.metrics), now);
             }
             *is_waiting = exchange.wants_ticks();

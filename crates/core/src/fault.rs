@@ -11,7 +11,7 @@ pub enum Fault {
     SharedData,
     /// Shared data stayed contended.
     Contended,
-    /// The body of a revocation request never came.
+    /// The proxy did not deliver the body of a revocation request, or did not hand it over.
     Body,
     /// The proxy did not accept a change of the request.
     Edit,
