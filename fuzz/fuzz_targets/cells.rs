@@ -10,10 +10,11 @@ use api_guard_fuzz::{NOW, check_reply, get, token};
 use api_guard_testkit::{Guarded, parse};
 use libfuzzer_sys::fuzz_target;
 
-const IDS: [CellId; 7] = [
+const IDS: [CellId; 8] = [
     CellId::Seed,
     CellId::LimitGeometry,
     CellId::LimitSlot(0),
+    CellId::FailureSlot(0),
     CellId::RevocationGeometry,
     CellId::RevocationDirectory,
     CellId::RevocationStamp,

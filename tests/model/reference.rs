@@ -250,6 +250,10 @@ pub(crate) struct Model {
     failures: Log,
 }
 
+/// What is said of tokens that nobody of ours signed: only these count as failures.
+const UNSIGNED: [&str; 4] =
+    ["token_malformed", "token_algorithm_refused", "token_key_unknown", "token_signature_invalid"];
+
 /// Or the code of the refusal.
 type Step<T> = Result<T, &'static str>;
 
@@ -369,7 +373,9 @@ impl Model {
             }
         };
         let address = asked.address.to_string();
-        if self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) < most) {
+        if UNSIGNED.contains(&code)
+            && self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) < most)
+        {
             self.failures.push((address, now));
         }
         Err(code)

@@ -209,14 +209,14 @@ fn limit(criterion: &mut Criterion) {
     };
     let charge = |digest| Charge {
         identity: Identity::from_digest(digest),
-        overflow: Identity::from_digest(u128::MAX),
+        overflow: Some(Identity::from_digest(u128::MAX)),
         quota,
         enforced: true,
     };
     let seed = Seed::from_bytes(RANDOM);
 
     let cells = MemoryCells::new();
-    let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
+    let limiter = Limiter::open(&cells, seed, 16, 1).expect("fresh cells");
     let first = charge(0);
     let leases = RefCell::new(Leases::new());
     let spend_shared =
@@ -245,7 +245,7 @@ fn limit(criterion: &mut Criterion) {
     for identities in IN_A_SLOT {
         let cells = MemoryCells::new();
         // One slot, which is everybody's.
-        let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
+        let limiter = Limiter::open(&cells, seed, 16, 1).expect("fresh cells");
         let spend = |digest| {
             let outcome = limiter.admit_one(&cells, &mut Leases::none(), &charge(digest), NOW);
             assert!(outcome.is_ok_and(|outcome| outcome.admits()));

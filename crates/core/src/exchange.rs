@@ -23,7 +23,7 @@ use crate::guard::Step;
 use crate::host::{Action, StreamHost};
 use crate::request::Request;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Judged, Trail, Verdict};
+use crate::verdict::{BodyPlan, Decision, Destination, Judged, Verdict};
 use await_answer::Awaiting;
 use body::Undecided;
 use hold::{Found, Hold};

@@ -23,7 +23,7 @@ use crate::route::RouteTable;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::keys::KeyId;
-use crate::token::{TokenFault, TokenPolicy, Verified};
+use crate::token::{TokenPolicy, TokenRefusal, Verified};
 
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
@@ -100,7 +100,7 @@ impl Policy {
     /// # Errors
     ///
     /// The first rule of the configuration that the token breaks.
-    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenFault> {
+    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenRefusal> {
         self.tokens.verify(token, &self.book, seed, now)
     }
 

@@ -174,6 +174,15 @@ pub enum TokenFault {
     PermissionsMalformed(String),
 }
 
+/// A token that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRefusal {
+    /// Why.
+    pub fault: TokenFault,
+    /// Whether its signature verified: one of our issuers made it, so that nobody tries to guess or to forge.
+    pub is_signed: bool,
+}
+
 /// The age of a token that verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Age {
@@ -193,7 +202,7 @@ impl TokenPolicy {
         book: &PermissionBook,
         seed: &Seed,
         now: UnixNanos,
-    ) -> Result<Verified, TokenFault> {
+    ) -> Result<Verified, TokenRefusal> {
         verify::verify(self, token, book, seed, now)
     }
 

@@ -13,6 +13,8 @@ pub enum CellId {
     LimitGeometry,
     /// A slot of the table of limits, by its index.
     LimitSlot(u32),
+    /// A slot of the table of failed authentications, by its index.
+    FailureSlot(u32),
     /// The capacity of the table of revocations.
     RevocationGeometry,
     /// The generation of each page of revocations.
@@ -43,6 +45,10 @@ impl CellId {
             Self::LimitGeometry => key.push_all("ag1/limit"),
             Self::LimitSlot(index) => {
                 key.push_all("ag1/l/");
+                key.push_hex(index, 5);
+            }
+            Self::FailureSlot(index) => {
+                key.push_all("ag1/f/");
                 key.push_hex(index, 5);
             }
             Self::RevocationGeometry => key.push_all("ag1/rgeo"),
@@ -108,6 +114,8 @@ mod tests {
             (CellId::LimitSlot(0), "ag1/l/00000"),
             (CellId::LimitSlot(0x1a2), "ag1/l/001a2"),
             (CellId::LimitSlot((1 << 20) - 1), "ag1/l/fffff"),
+            (CellId::FailureSlot(0), "ag1/f/00000"),
+            (CellId::FailureSlot(0x1a2), "ag1/f/001a2"),
             (CellId::RevocationGeometry, "ag1/rgeo"),
             (CellId::RevocationDirectory, "ag2/rdir"),
             (CellId::RevocationStamp, "ag2/rstamp"),
@@ -124,8 +132,9 @@ mod tests {
     #[test]
     fn no_two_cells_have_one_key_and_none_is_cut() {
         let indexes = (0..300).chain((0..32).map(|bit| 1 << bit)).chain([u32::MAX]);
-        let numbered: HashSet<_> =
-            indexes.flat_map(|index| [CellId::LimitSlot(index), CellId::RevocationPage(index)]).collect();
+        let of_index =
+            |index| [CellId::LimitSlot(index), CellId::FailureSlot(index), CellId::RevocationPage(index)];
+        let numbered: HashSet<_> = indexes.flat_map(of_index).collect();
         let keys: HashSet<_> = numbered.iter().map(|id| id.key().as_str().to_owned()).collect();
         assert_eq!(keys.len(), numbered.len());
         assert_eq!(CellId::LimitSlot(u32::MAX).key().as_str(), "ag1/l/ffffffff");

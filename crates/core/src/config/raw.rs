@@ -54,7 +54,7 @@ pub struct RawConfig {
     pub roles: Option<RawRoles>,
     /// Limits for all routes; all that apply must admit.
     pub rate_limits: Vec<RawLimit>,
-    /// Limits failed authentications of one client address.
+    /// Limits how many tokens that nobody of ours signed one client address may send.
     pub auth_failure_limit: Option<RawAuthFailureLimit>,
     /// What counts as the client's address.
     pub client_ip: RawClientIp,

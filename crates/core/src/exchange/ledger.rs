@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::host::{Action, StreamHost};
 use crate::limit::Standing;
-use crate::policy::{Policy, SubjectState};
+use crate::policy::SubjectState;
 use crate::request::Request;
 use crate::telemetry::line::{self, Line, LoggedRequest};
 use crate::telemetry::sampler::Topic;

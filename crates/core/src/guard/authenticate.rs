@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Lifetime, Marks, Revision, Revocations};
 use crate::time::UnixNanos;
-use crate::token::{TokenFault, Verified};
+use crate::token::{TokenRefusal, Verified};
 use crate::verdict::{Stage, TokenFacts};
 
 /// A caller whose token verified.
@@ -117,9 +117,13 @@ impl<H: Host> Visit<'_, '_, H> {
             }
             None => match self.verify(memory, token) {
                 Ok(caller) => caller,
-                Err(fault) => return (facts, Some((Stage::Token, fault.into()))),
+                Err(TokenRefusal { fault, is_signed }) => {
+                    facts.is_signed = is_signed;
+                    return (facts, Some((Stage::Token, fault.into())));
+                }
             },
         };
+        facts.is_signed = true;
         match self.policy.tokens.judge_times(&caller.token, self.now) {
             Ok(age) => facts.age = age,
             Err(fault) => return (facts, Some((Stage::Token, fault.into()))),
@@ -131,7 +135,7 @@ impl<H: Host> Visit<'_, '_, H> {
     }
 
     /// Verifies a token that the cache does not hold.
-    fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, TokenFault> {
+    fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, TokenRefusal> {
         let verified = self.policy.verify(token, &memory.seed, self.now)?;
         let caller = Rc::new(Caller { token: verified, checked: Cell::default() });
         memory.cache.remember(token, self.policy.tokens.keys.revision(), &caller);

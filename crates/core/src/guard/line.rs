@@ -152,7 +152,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
         let refuse = |denial| Stop::Refuse(Stage::Token, denial);
         let token = self.visit.credential(self.form).map_err(refuse)?.ok_or(refuse(Denial::TokenMissing))?;
         let (facts, refusal) = self.visit.judge_token(self.memory, token);
-        let caller = facts.caller.clone();
+        let (caller, is_signed) = (facts.caller.clone(), facts.is_signed);
         self.note_token(facts);
         match refusal {
             None => caller.ok_or(refuse(Denial::TokenMissing)),
@@ -162,9 +162,12 @@ impl<H: Host> Line<'_, '_, '_, H> {
                 Err(Stop::Ask(Question::Keys))
             }
             Some((stage, denial)) => {
-                if let Denial::Token(_) | Denial::TokenRevoked = denial {
+                if let Denial::Token(_) = denial
+                    && !is_signed
+                {
                     let recorded = self.visit.record_auth_failure(self.memory);
-                    recorded.map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+                    let counted = recorded.map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+                    self.trail.failure_overflowed = counted.is_some_and(|outcome| outcome.overflow);
                 }
                 Err(Stop::Refuse(stage, denial))
             }

@@ -181,6 +181,9 @@ impl Counters {
                 add(outcomes.plus(LimitOutcome::Overflow.position()));
             }
         }
+        if trail.failure_overflowed {
+            add(self.auth_failures.plus(LimitOutcome::Overflow.position()));
+        }
         let Some(token) = &trail.token else { return };
         let outcome = if token.remembered { CacheOutcome::Hit } else { CacheOutcome::Miss };
         add(self.cache.plus(outcome.position()));

@@ -6,7 +6,7 @@ use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::KeyId;
 use super::subject::{self, SubjectFault};
-use super::{KeptClaim, TokenFault, TokenPolicy, Verified};
+use super::{KeptClaim, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -19,13 +19,41 @@ pub(super) fn verify(
     book: &PermissionBook,
     seed: &Seed,
     now: UnixNanos,
-) -> Result<Verified, TokenFault> {
+) -> Result<Verified, TokenRefusal> {
+    let signed =
+        verify_signature(policy, token, now).map_err(|fault| TokenRefusal { fault, is_signed: false })?;
+    // The issuer wrote this text, but it may still be wrong.
+    read_signed(policy, signed, book, seed, now).map_err(|fault| TokenRefusal { fault, is_signed: true })
+}
+
+/// A token whose signature is valid. Nothing of its claims has been read.
+struct Signed<'t> {
+    compact: Compact<'t>,
+    payload: Result<Vec<u8>, NotBase64Url>,
+    key: KeyId,
+}
+
+fn verify_signature<'t>(
+    policy: &TokenPolicy,
+    token: &'t [u8],
+    now: UnixNanos,
+) -> Result<Signed<'t>, TokenFault> {
     let compact = Compact::read(token, policy.max_token_bytes)?;
     let Decoded { payload, signature } = compact.decode()?;
     let header = decode(compact.header)?;
     let header = JoseHeader::read(&header)?;
     let key = authenticate(policy, &compact, &header, signature, now)?;
-    // The signature is valid: the issuer wrote this text, but it may still be wrong.
+    Ok(Signed { compact, payload, key })
+}
+
+fn read_signed(
+    policy: &TokenPolicy,
+    signed: Signed<'_>,
+    book: &PermissionBook,
+    seed: &Seed,
+    now: UnixNanos,
+) -> Result<Verified, TokenFault> {
+    let Signed { compact, payload, key } = signed;
     let payload = payload?;
     let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
         ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),

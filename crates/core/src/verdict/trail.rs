@@ -56,6 +56,9 @@ pub struct Trail {
     pub address: Option<Option<IpAddr>>,
     /// Whether the limit on failed authentications was judged.
     pub failures_judged: bool,
+    /// Whether this request failed to authenticate and its address had no room in the table of failures: then only the
+    /// metric says so.
+    pub failure_overflowed: bool,
     /// The limits that were judged, early ones first.
     pub limits: SmallVec<[Judged; 1]>,
     /// What the token step found; `None` if it judged no token.
@@ -103,6 +106,9 @@ pub struct Judged {
 pub struct TokenFacts {
     /// Whether it was remembered from an earlier request.
     pub remembered: bool,
+    /// Whether its signature verified, whatever else is wrong with it. Only tokens that nobody of ours signed count
+    /// as failed authentications.
+    pub is_signed: bool,
     /// The caller, if the token verified and is within its times.
     pub caller: Option<Rc<Caller>>,
     /// Whether the token is older than `max_token_age_hours`.

@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod failures;
 mod form;
 mod identity;
 mod limits;

@@ -125,7 +125,7 @@ impl Explained<'_, '_> {
             && let (Some(failures), Some(seconds)) = (limit.max_failures, limit.window_seconds)
         {
             lines.push(format!(
-                "at most {failures} refused tokens in {seconds} seconds (/auth_failure_limit)"
+                "at most {failures} tokens that nobody signed in {seconds} seconds (/auth_failure_limit)"
             ));
         }
         lines
