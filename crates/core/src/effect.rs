@@ -19,6 +19,8 @@ pub use words::cut;
 
 /// When a client may try again for which there was no room, seconds: bodies that are held back come and go quickly.
 const BUSY_RETRY_AFTER_SECONDS: &str = "1";
+/// When a caller may try again whose revocation found no room, seconds: room comes as revoked tokens expire.
+const FULL_RETRY_AFTER_SECONDS: &str = "60";
 
 /// A response header: its name in lower case, and its value.
 pub type Header = (&'static str, Cow<'static, str>);
@@ -115,6 +117,9 @@ fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
     }
     if let Denial::Busy(_) = denial {
         headers.push(("retry-after", BUSY_RETRY_AFTER_SECONDS.into()));
+    }
+    if let Denial::RevocationFull = denial {
+        headers.push(("retry-after", FULL_RETRY_AFTER_SECONDS.into()));
     }
     if let Some(challenge) = challenge(denial, full) {
         headers.push(("www-authenticate", challenge.into()));
