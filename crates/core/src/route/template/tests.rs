@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
+use super::segment::encode;
 use super::*;
+use crate::request::target::{Reason, Target};
 
 fn parse(text: &str) -> Template {
     Template::parse(text).unwrap_or_else(|problem| panic!("{text} {problem}"))
@@ -21,6 +23,10 @@ fn literals_mean_the_same_however_they_are_written() {
     }
     assert_eq!(parse("/").segments(), []);
     assert_eq!(parse("/%7Bid%7D").segments(), [Segment::Literal("{id}".into())]);
+    assert_eq!(
+        parse("/%2A/a:b/%5B%28%7C").segments(),
+        ["*", "a:b", "[(|"].map(|text| Segment::Literal(text.into()))
+    );
     assert_eq!(parse("/a%3Fb").segments(), [Segment::Literal("a?b".into())]);
     assert_eq!(parse("/.../.a").segments().len(), 2);
     assert_eq!(parse("/caf%C3%A9/{x}/").to_string(), "/caf%C3%A9/{x}/");
@@ -54,6 +60,25 @@ fn a_refused_template_says_what_to_write() {
         ("/{a}/b/{*a}", DuplicateParameter),
         ("/{*a}/b", RestNotLast),
         ("/{*a}/{*b}", RestNotLast),
+        ("/admin/*", Star),
+        ("/admin/**", Star),
+        ("/*", Star),
+        ("/files/*.json", Star),
+        ("/a*b/c", Star),
+        ("/things/:id", Colon),
+        ("/:id/parts", Colon),
+        ("/:", Colon),
+        ("/{id:[0-9]+}", ParameterPattern),
+        ("/{id:int}", ParameterPattern),
+        ("/{rest:.*}", ParameterPattern),
+        ("/{id:[^/]+}/x", ParameterPattern),
+        ("/orders/[0-9]+", Expression),
+        ("/orders/(a)", Expression),
+        ("/a|b", Expression),
+        ("/^a", Expression),
+        ("/a$", Expression),
+        ("/<int:id>", Expression),
+        ("/orders/:id?", QueryOrFragment),
         ("/a?b", QueryOrFragment),
         ("/a#b", QueryOrFragment),
         ("/.", NeverRequested(Reason::DotSegment)),
