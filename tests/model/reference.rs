@@ -380,7 +380,13 @@ impl Model {
             let hosted = host.strip_suffix(".example.org").is_some_and(|front| !front.is_empty());
             score(route.template, segments).is_some() && (!route.hosted || hosted)
         };
-        let best = self.rules.routes.iter().filter(fits).min_by_key(|route| score(route.template, segments));
+        // The host's own routes come first.
+        let best = self
+            .rules
+            .routes
+            .iter()
+            .filter(fits)
+            .min_by_key(|route| (!route.hosted, score(route.template, segments)));
         let Some(best) = best else { return (None, true) };
         let has = |method: &str| best.methods.contains(&method);
         if has(method) || (method == "HEAD" && has("GET")) {
@@ -407,11 +413,15 @@ fn score(template: &str, segments: &[&str]) -> Option<Vec<u8>> {
     let mut score = Vec::new();
     let mut rest = segments.iter();
     for part in template.split('/').skip(1) {
-        let segment = rest.next()?;
         if part.starts_with("{*") {
-            score.push(2);
+            match rest.next() {
+                Some(_) => score.push(4),
+                // Its root: behind all that end there, before a rest that begins there.
+                None => score.insert(score.len().saturating_sub(1), 3),
+            }
             return Some(score);
         }
+        let segment = rest.next()?;
         if part.starts_with('{') {
             score.push(1);
         } else if part == *segment {

@@ -1,11 +1,11 @@
 //! Which route does a request belong to?
 //!
-//! The most specific path wins, whatever the order in the file. Among routes of one path shape the most specific host
-//! wins, method by method. The table knows nothing about tokens or permissions: it answers with the route's index.
+//! The host comes first: the routes of the most specific configured host that has any for the path decide, and those
+//! without hosts come last. Among them the most specific path wins, whatever the order in the file. The table knows
+//! nothing about tokens or permissions: it answers with the route's index.
 //!
-//! One tree holds the routes of all hosts, and each leaf lists them by host. A tree for each host would repeat every
-//! route without hosts, so that memory would grow with hosts times routes. (The `matchit` crate was tried for the tree;
-//! it refuses `/{a}/b` next to `/{*rest}`.)
+//! Each configured host has a tree of its own routes. (The `matchit` crate was tried for the tree; it refuses `/{a}/b`
+//! next to `/{*rest}`.)
 
 mod hosts;
 pub mod template;
@@ -66,21 +66,21 @@ pub enum Found<'t> {
 /// All routes.
 #[derive(Debug)]
 pub struct RouteTable {
-    tree: Tree<Leaf>,
+    /// By [`HostId`].
+    trees: Vec<Tree<Leaf>>,
     hosts: Hosts,
     routes: Vec<(RouteIndex, Template)>,
     list_head: bool,
 }
 
-/// The routes of one path shape.
-// INVARIANT: sorted by host and method; no two entries agree in both.
+/// The routes of one path shape on one host.
+// INVARIANT: sorted by method; no two entries agree in it.
 #[derive(Debug, Default)]
 struct Leaf(Vec<MethodRoute>);
 
-/// One method of one route on one host.
+/// One method of one route.
 #[derive(Debug)]
 struct MethodRoute {
-    host: HostId,
     method: String,
     /// The index in [`RouteTable::routes`].
     route: usize,
@@ -95,19 +95,21 @@ impl RouteTable {
     /// Every pair of routes that claim one method on the same path shape and host.
     pub fn build(specs: Vec<RouteSpec>, list_head: bool) -> Result<Self, Vec<Conflict>> {
         let hosts = Hosts::new(specs.iter().flat_map(|spec| &spec.hosts));
-        let mut tree: Tree<Leaf> = Tree::new();
+        let mut trees: Vec<Tree<Leaf>> = std::iter::repeat_with(Tree::new).take(hosts.count()).collect();
         let mut routes: Vec<(RouteIndex, Template)> = Vec::with_capacity(specs.len());
         let mut conflicts = Vec::new();
         for spec in specs {
-            let leaf = tree.leaf(&spec.template);
             let mut patterns: Vec<_> = spec.hosts.into_iter().map(Some).collect();
             if patterns.is_empty() {
                 patterns.push(None);
             }
             for pattern in patterns {
                 let host = pattern.as_ref().and_then(|pattern| hosts.id(pattern)).unwrap_or(ANY);
+                // Every id has a tree.
+                let Some(tree) = trees.get_mut(host.get()) else { continue };
+                let leaf = tree.leaf(&spec.template);
                 for method in &spec.methods {
-                    match leaf.claim(host, method, routes.len()) {
+                    match leaf.claim(method, routes.len()) {
                         None => {}
                         // A route that names a method or a host twice does not conflict with itself.
                         Some(taken) if taken == routes.len() => {}
@@ -122,38 +124,33 @@ impl RouteTable {
             }
             routes.push((spec.index, spec.template));
         }
-        if conflicts.is_empty() { Ok(Self { tree, hosts, routes, list_head }) } else { Err(conflicts) }
+        if conflicts.is_empty() { Ok(Self { trees, hosts, routes, list_head }) } else { Err(conflicts) }
     }
 
     /// Finds the route of a request. `path` is canonical: [`Target::path`](crate::request::target::Target::path).
     ///
-    /// First the most specific path among the routes that cover the host is chosen, then on that path shape the most
-    /// specific host that has the method. A host without its own route for HEAD treats HEAD as GET, before any wider
-    /// host is tried, because HEAD reveals what GET reveals.
+    /// The most specific host that has routes for the path decides, its most specific path and the methods of that. HEAD
+    /// follows GET, because it reveals what GET reveals.
     pub fn find(&self, host: &Host<'_>, path: &str, method: &str) -> Found<'_> {
         self.find_covered(self.hosts.covering(host), path, method)
     }
 
     /// The same as [`RouteTable::find`], for a host that has been looked up already.
     pub(crate) fn find_covered(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
-        let covering = self.hosts.patterns(covering);
-        let covered = |leaf: &Leaf| leaf.0.iter().any(|entry| covering.contains(&entry.host));
-        let Some(leaf) = self.tree.find(path, &covered) else { return Found::NoRoute };
-        let chosen = covering.iter().find_map(|host| {
-            let follower = || if method == "HEAD" { leaf.named(*host, "GET") } else { None };
-            leaf.named(*host, method).or_else(follower)
-        });
+        let mut trees = self.hosts.patterns(covering).iter().filter_map(|host| self.trees.get(host.get()));
+        let Some(leaf) = trees.find_map(|tree| tree.find(path)) else { return Found::NoRoute };
+        let follower = || if method == "HEAD" { leaf.named("GET") } else { None };
+        let chosen = leaf.named(method).or_else(follower);
         if let Some((index, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
             return Found::Route { index: *index, template };
         }
-        self.other_methods(covering, leaf)
+        self.other_methods(leaf)
     }
 
     #[cold]
     #[inline(never)]
-    fn other_methods<'t>(&'t self, covering: &[HostId], leaf: &'t Leaf) -> Found<'t> {
-        let entries = covering.iter().flat_map(|host| leaf.on(*host));
-        let mut allowed = sorted(entries.map(|entry| entry.method.as_str()));
+    fn other_methods<'t>(&self, leaf: &'t Leaf) -> Found<'t> {
+        let mut allowed: Vec<&str> = leaf.0.iter().map(|entry| entry.method.as_str()).collect();
         if self.list_head && allowed.contains(&"GET") {
             allowed = sorted(allowed.into_iter().chain(["HEAD"]));
         }
@@ -163,7 +160,9 @@ impl RouteTable {
     /// The largest number of tree nodes that any path visits: a handful for usual routes, and never more than the tree
     /// has. Thousands mean that literals and parameters alternate in the same segments of many routes.
     pub fn most_steps(&self) -> usize {
-        self.tree.most_steps()
+        let steps = |host: &HostId| self.trees.get(host.get()).map_or(0, Tree::most_steps);
+        let of_host = |list: &[HostId]| list.iter().map(steps).fold(0, usize::saturating_add);
+        self.hosts.lists().map(of_host).max().unwrap_or(0)
     }
 }
 
@@ -179,30 +178,20 @@ pub(crate) fn sorted<'m>(methods: impl Iterator<Item = &'m str>) -> Vec<&'m str>
 }
 
 impl Leaf {
-    /// The methods of one host, sorted.
-    fn on(&self, host: HostId) -> impl Iterator<Item = &MethodRoute> {
-        let start = self.0.partition_point(|entry| entry.host < host);
-        self.0.iter().skip(start).take_while(move |entry| entry.host == host)
-    }
-
-    fn named(&self, host: HostId, method: &str) -> Option<&MethodRoute> {
+    fn named(&self, method: &str) -> Option<&MethodRoute> {
         // There are only a few, so a linear search beats a binary one.
-        self.0.iter().find(|entry| entry.host == host && entry.method == method)
+        self.0.iter().find(|entry| entry.method == method)
     }
 
     /// Enters a method of a route. If a route has it already, changes nothing and returns the index of that route.
-    fn claim(&mut self, host: HostId, method: &str, route: usize) -> Option<usize> {
-        match self.position(host, method) {
+    fn claim(&mut self, method: &str, route: usize) -> Option<usize> {
+        match self.0.binary_search_by(|entry| entry.method.as_str().cmp(method)) {
             Ok(position) => self.0.get(position).map(|entry| entry.route),
             Err(position) => {
-                self.0.insert(position, MethodRoute { host, method: method.to_owned(), route });
+                self.0.insert(position, MethodRoute { method: method.to_owned(), route });
                 None
             }
         }
-    }
-
-    fn position(&self, host: HostId, method: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|entry| (entry.host, entry.method.as_str()).cmp(&(host, method)))
     }
 }
 

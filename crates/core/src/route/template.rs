@@ -66,7 +66,7 @@ impl Template {
     }
 
     /// The value of the parameter `name` in `path`, a canonical path that matches this template: a decoded segment, or
-    /// for `{*name}` the rest of the path. `None` if there is no such parameter, or the path is shorter.
+    /// for `{*name}` the rest of the path. `None` if there is no such parameter, or nothing is left for it.
     pub fn parameter<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let mut rest = path.strip_prefix('/').filter(|rest| !rest.is_empty());
         for segment in &self.segments {

@@ -67,7 +67,7 @@ fn the_most_specific_path_wins_whatever_the_order() {
 #[test]
 fn whole_segments_are_matched_with_case() {
     let table = table(&["GET /admin", "GET /caf%C3%A9", "GET /a/{*rest}"]);
-    for path in ["/administrator", "/Admin", "/admin/x", "/adm", "/", "/a"] {
+    for path in ["/administrator", "/Admin", "/admin/x", "/adm", "/", "/aa"] {
         assert_eq!(find(&table, "a", path, "GET"), Found::NoRoute, "{path}");
     }
     assert_eq!(id(&find(&table, "a", "/caf%c3%a9", "GET")), Some(1));
@@ -101,7 +101,48 @@ fn head_follows_get_unless_a_route_names_it() {
 }
 
 #[test]
-fn on_one_path_the_more_specific_host_wins_method_by_method() {
+fn a_rest_covers_its_root_behind_every_route_that_ends_there() {
+    let mut lines = vec![
+        "GET /admin/{*rest}",
+        "GET /{tenant}/{*rest}",
+        "GET /{*all}",
+        "GET /orders",
+        "GET /orders/{*rest}",
+        "GET /shops/{id}",
+        "GET /shops/mine/{*rest}",
+        "GET /shops/{id}/{*rest}",
+        "GET /{x}/mine",
+    ];
+    for _ in 0..lines.len() {
+        lines.rotate_left(1);
+        let table = table(&lines);
+        for (path, line) in [
+            ("/admin", "GET /admin/{*rest}"),
+            ("/admin/", "GET /admin/{*rest}"),
+            ("/admin/a/b", "GET /admin/{*rest}"),
+            ("/else", "GET /{tenant}/{*rest}"),
+            ("/", "GET /{*all}"),
+            ("/orders", "GET /orders"),
+            ("/orders/1", "GET /orders/{*rest}"),
+            ("/shops/mine", "GET /shops/{id}"),
+            ("/shops/mine/1", "GET /shops/mine/{*rest}"),
+            ("/shops/7", "GET /shops/{id}"),
+            ("/admin/mine", "GET /admin/{*rest}"),
+            ("/b/mine", "GET /{x}/mine"),
+        ] {
+            let found = find(&table, "a", path, "GET");
+            assert_eq!(id(&found).map(|id| lines[id]), Some(line), "{path}");
+        }
+    }
+    let table = table(&["GET /admin", "POST /admin/{*rest}", "GET /{x}", "POST /b/{*rest}"]);
+    for path in ["/admin", "/b"] {
+        let allowed = vec!["GET"];
+        assert_eq!(find(&table, "a", path, "POST"), Found::MethodNotAllowed { allowed }, "{path}");
+    }
+}
+
+#[test]
+fn the_first_host_that_has_a_route_for_the_path_decides() {
     let table = table(&[
         "GET,POST,PUT /a",
         "GET,POST /a *.example.org",
@@ -110,34 +151,52 @@ fn on_one_path_the_more_specific_host_wins_method_by_method() {
         "GET /only here.org",
         "GET /{x}",
     ]);
+    let methods = |methods: &'static str| Err(methods.split(',').collect::<Vec<_>>());
     for (host, method, expected) in [
-        ("x.b.example.org", "DELETE", Some(3)),
-        ("x.b.example.org", "GET", Some(2)),
-        ("x.b.example.org", "POST", Some(1)),
-        ("x.b.example.org", "PUT", Some(0)),
-        ("y.b.example.org", "GET", Some(2)),
-        ("y.b.example.org", "DELETE", None),
-        ("b.example.org", "GET", Some(1)),
-        ("example.org", "GET", Some(0)),
-        ("OTHER.org.:80", "DELETE", Some(3)),
-        ("other.org", "GET", Some(0)),
-        ("[::1]", "PUT", Some(0)),
+        ("x.b.example.org", "DELETE", Ok(3)),
+        ("x.b.example.org", "GET", methods("DELETE")),
+        ("y.b.example.org", "GET", Ok(2)),
+        ("y.b.example.org", "POST", methods("GET")),
+        ("b.example.org", "GET", Ok(1)),
+        ("a.b.c.example.org", "POST", Ok(1)),
+        ("b.example.org", "PUT", methods("GET,POST")),
+        ("example.org", "PUT", Ok(0)),
+        ("OTHER.org.:80", "DELETE", Ok(3)),
+        ("other.org", "GET", methods("DELETE")),
+        ("[::1]", "PUT", Ok(0)),
     ] {
-        assert_eq!(id(&find(&table, host, "/a", method)), expected, "{host} {method}");
+        let found = match find(&table, host, "/a", method) {
+            Found::Route { index, .. } => Ok(index.get()),
+            Found::MethodNotAllowed { allowed } => Err(allowed),
+            Found::NoRoute => panic!("{host} {method}"),
+        };
+        assert_eq!(found, expected, "{host} {method}");
     }
-    let allowed = vec!["DELETE", "GET", "POST", "PUT"];
-    assert_eq!(find(&table, "x.b.example.org", "/a", "PATCH"), Found::MethodNotAllowed { allowed });
     // A path that only another host has is no path here.
     assert_eq!(id(&find(&table, "here.org", "/only", "GET")), Some(4));
     assert_eq!(id(&find(&table, "x.org", "/only", "GET")), Some(5));
+    // A path that the narrower hosts do not have is left to the wider ones.
+    assert_eq!(id(&find(&table, "y.b.example.org", "/b", "GET")), Some(5));
 }
 
 #[test]
-fn the_more_specific_path_wins_over_the_more_specific_host() {
-    let table = table(&["GET /a/b", "GET /a/{x} h.org", "GET /{*all} h.org"]);
-    assert_eq!(id(&find(&table, "h.org", "/a/b", "GET")), Some(0));
-    assert_eq!(id(&find(&table, "h.org", "/a/c", "GET")), Some(1));
-    assert_eq!(find(&table, "g.org", "/a/c", "GET"), Found::NoRoute);
+fn a_route_for_all_paths_shuts_its_host_whatever_else_there_is() {
+    let table = table(&[
+        "GET,POST /{*all} shut.org *.shut.org",
+        "GET /a",
+        "GET /",
+        "GET /{x}/b",
+        "GET /a/b *.org",
+        "GET /open x.shut.org",
+    ]);
+    for host in ["shut.org", "SHUT.org:8080", "x.shut.org", "y.x.shut.org"] {
+        for path in ["/", "/a", "/a/b", "/c"] {
+            assert_eq!(id(&find(&table, host, path, "GET")), Some(0), "{host} {path}");
+        }
+    }
+    assert_eq!(id(&find(&table, "x.shut.org", "/open", "GET")), Some(5));
+    assert_eq!(id(&find(&table, "g.org", "/a/b", "GET")), Some(4));
+    assert_eq!(id(&find(&table, "g.org", "/a", "GET")), Some(1));
 }
 
 #[test]
@@ -224,7 +283,12 @@ fn model(
             match (segment, segments.get(index)) {
                 (Segment::Literal(text), Some(sent)) if text == sent => kinds.push(0),
                 (Segment::Parameter(_), Some(_)) => kinds.push(1),
-                (Segment::Rest(_), Some(_)) => return Some([kinds, vec![2]].concat()),
+                (Segment::Rest(_), Some(_)) => return Some([kinds, vec![4]].concat()),
+                // The rest's root: behind all that end in this segment, before a rest that takes it.
+                (Segment::Rest(_), None) if index == segments.len() => {
+                    kinds.insert(kinds.len().saturating_sub(1), 3);
+                    return Some(kinds);
+                }
                 _ => return None,
             }
         }
@@ -243,16 +307,15 @@ fn model(
     };
     let mut fitting: Vec<_> =
         specs.iter().filter_map(|spec| Some((score(&spec.template)?, width(spec)?, spec))).collect();
-    fitting.sort_by_key(|(score, width, _)| (score.clone(), *width));
-    let Some(best) = fitting.first().map(|(score, _, _)| score.clone()) else { return Err(None) };
-    fitting.retain(|(score, _, _)| *score == best);
-    let widths: BTreeSet<usize> = fitting.iter().map(|(_, width, _)| *width).collect();
-    for width in widths {
-        for wanted in [method, if method == "HEAD" { "GET" } else { method }] {
-            let named = |spec: &RouteSpec| spec.methods.iter().any(|own| own == wanted);
-            if let Some((_, _, spec)) = fitting.iter().find(|(_, own, spec)| *own == width && named(spec)) {
-                return Ok(spec.index.get());
-            }
+    fitting.sort_by_key(|(score, width, _)| (*width, score.clone()));
+    let Some(best) = fitting.first().map(|(score, width, _)| (score.clone(), *width)) else {
+        return Err(None);
+    };
+    fitting.retain(|(score, width, _)| (score, *width) == (&best.0, best.1));
+    for wanted in [method, if method == "HEAD" { "GET" } else { method }] {
+        let named = |spec: &RouteSpec| spec.methods.iter().any(|own| own == wanted);
+        if let Some((_, _, spec)) = fitting.iter().find(|(_, _, spec)| named(spec)) {
+            return Ok(spec.index.get());
         }
     }
     Err(Some(fitting.iter().flat_map(|(_, _, spec)| spec.methods.clone()).collect()))

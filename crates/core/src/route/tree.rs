@@ -1,7 +1,8 @@
 //! Which of many templates is the most specific one for a path?
 //!
 //! A tree of segments. At each node a literal precedes `{name}`, and `{name}` precedes `{*name}`; if the better branch
-//! leads nowhere, the next one is tried. Parameter names do not matter: templates that differ only in them have the
+//! leads nowhere, the next one is tried. `{*name}` also takes no segment at all: `/a/{*rest}` covers `/a`, behind all
+//! templates that take the segment `a` as their last one. Parameter names do not matter: templates that differ only in them have the
 //! same shape and share one leaf.
 //!
 //! Cost: every node has one parent, so no request visits a node twice. At each depth a request visits at most one node
@@ -67,10 +68,13 @@ impl<T: Default> Tree<T> {
 }
 
 impl<T> Tree<T> {
-    /// The leaf of the most specific shape that matches `path` and that `accepts` accepts. `path` is canonical:
+    /// The leaf of the most specific shape that matches `path`, which is canonical:
     /// [`Target::path`](crate::request::target::Target::path).
-    pub(crate) fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
-        self.root.find(path.strip_prefix('/')?, accepts)
+    pub(crate) fn find(&self, path: &str) -> Option<&T> {
+        match path.strip_prefix('/')? {
+            "" => self.root.end.as_ref().or(self.root.rest.as_ref()),
+            path => self.root.find(path),
+        }
     }
 
     /// The largest number of nodes that [`Tree::find`] visits for any path.
@@ -91,22 +95,26 @@ impl<T> Node<T> {
         }
     }
 
-    fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
-        // A canonical path has no empty segment, so an empty rest is the end.
-        if path.is_empty() {
-            return self.end.as_ref().filter(|leaf| accepts(leaf));
-        }
+    /// `path`: one segment or more.
+    fn find(&self, path: &str) -> Option<&T> {
         let end = path.bytes().position(|byte| byte == b'/');
-        let (segment, behind) = match end.and_then(|end| path.split_at_checked(end)) {
-            Some((segment, behind)) => (segment, behind.get(1..).unwrap_or_default()),
-            None => (path, ""),
+        let found = match end.and_then(|end| path.split_at_checked(end)) {
+            Some((segment, behind)) => {
+                let behind = behind.get(1..).unwrap_or_default();
+                self.first(segment, |node| node.find(behind))
+            }
+            None => self
+                .first(path, |node| node.end.as_ref())
+                .or_else(|| self.first(path, |node| node.rest.as_ref())),
         };
+        found.or(self.rest.as_ref())
+    }
+
+    /// The answer of the most specific branch for `segment` that has one.
+    fn first<'n>(&'n self, segment: &str, ask: impl Fn(&'n Self) -> Option<&'n T>) -> Option<&'n T> {
         let literal = if segment.len() <= self.longest { self.literals.get(segment) } else { None };
         let literal = literal.and_then(|index| self.children.get(index));
-        literal
-            .and_then(|node| node.find(behind, accepts))
-            .or_else(|| self.parameter.as_ref().and_then(|node| node.find(behind, accepts)))
-            .or_else(|| self.rest.as_ref().filter(|leaf| accepts(leaf)))
+        literal.and_then(&ask).or_else(|| self.parameter.as_deref().and_then(&ask))
     }
 
     fn most_steps(&self) -> usize {

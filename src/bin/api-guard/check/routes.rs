@@ -3,6 +3,8 @@
 
 mod beside;
 
+use std::collections::BTreeSet;
+
 use api_guard_core::config::raw::{RawConfig, RawRoute};
 use api_guard_core::index::RouteIndex;
 use api_guard_core::policy::Access;
@@ -28,6 +30,7 @@ pub(super) fn check(raw: &RawConfig, domains: Option<&[&str]>, out: &mut Warning
         };
         table.check(index, route, &template, out);
         beside::other_hosts(&table, (index, route, &template), &beside, out);
+        beside::narrower_hosts(&table, (index, route, &template), out);
     }
 }
 
@@ -36,6 +39,8 @@ struct Table<'r> {
     table: RouteTable,
     /// The number of segments to try for `{*rest}`: one more than any route has.
     depth: usize,
+    /// A host for each pattern that some route names.
+    hosts: Vec<String>,
 }
 
 /// The table's answer to a request that was invented for a route.
@@ -63,7 +68,9 @@ impl<'r> Table<'r> {
             specs.push(RouteSpec { hosts: hosts?, template, methods, index: RouteIndex::new(number) });
         }
         let table = RouteTable::build(specs, false).ok()?;
-        Some(Self { raw, table, depth })
+        let named: BTreeSet<String> =
+            raw.routes.iter().filter(|route| route.hosts.is_some()).flat_map(hosts).collect();
+        Some(Self { raw, table, depth, hosts: named.into_iter().collect() })
     }
 
     fn check(&self, own: usize, route: &RawRoute, template: &Template, out: &mut Warnings) {
@@ -90,6 +97,20 @@ impl<'r> Table<'r> {
                     }
                 }
             }
+        }
+        if let (None, Some(root)) = (&opened, root(template)) {
+            let hosts = hosts(route);
+            let mut asked = hosts
+                .iter()
+                .flat_map(|host| methods(self.raw, route).iter().map(move |method| (host, method)));
+            opened = asked.find_map(|(host, method)| match self.ask(own, host, &root, method) {
+                // A route for the root alone is meant to differ.
+                Some(Answer::Other(other)) if self.asks_less(other, route) && self.is_open_ended(other) => {
+                    Some((other, root.clone()))
+                }
+                Some(Answer::Itself | Answer::Other(_) | Answer::Unmatched | Answer::NotAllowed(_))
+                | None => None,
+            });
         }
         let at = format!("/routes/{own}/path");
         if let (false, Some(other)) = (reached, hiding) {
@@ -137,6 +158,18 @@ impl<'r> Table<'r> {
         }
     }
 
+    fn has_hosts(&self, index: usize) -> bool {
+        self.raw.routes.get(index).is_some_and(|route| route.hosts.is_some())
+    }
+
+    /// Whether the last segment of a route is a parameter.
+    fn is_open_ended(&self, index: usize) -> bool {
+        let path = self.raw.routes.get(index).and_then(|route| route.path.as_deref());
+        let template = path.and_then(|path| Template::parse(path).ok());
+        template
+            .is_some_and(|template| !matches!(template.segments().last(), None | Some(Segment::Literal(_))))
+    }
+
     /// Paths that match a template, with segments that no other route names.
     fn paths(&self, template: &Template) -> Vec<String> {
         let mut paths = vec![String::new()];
@@ -157,6 +190,19 @@ impl<'r> Table<'r> {
         }
         paths.into_iter().map(|path| if path.is_empty() { "/".to_owned() } else { path }).collect()
     }
+}
+
+/// The path before `{*rest}`, which that covers too.
+fn root(template: &Template) -> Option<String> {
+    let (Segment::Rest(_), before) = template.segments().split_last()? else { return None };
+    let mut path = String::new();
+    for segment in before {
+        match segment {
+            Segment::Literal(text) => add(&mut path, &encoded(text)),
+            Segment::Parameter(_) | Segment::Rest(_) => add(&mut path, SEGMENT),
+        }
+    }
+    (!path.is_empty()).then_some(path)
 }
 
 /// Whether a good token alone does not open the route.

@@ -18,10 +18,10 @@ use schemars::JsonSchema;
 pub struct RawRoute {
     /// The name in logs, metrics and filter state; default: the path.
     pub name: Option<String>,
-    /// Literal segments, {name} for one segment, {*name} for the rest.
+    /// Literal segments, {name} for one segment, {*name} for the rest, none included.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub path: Option<String>,
-    /// Hosts of the route, such as "api.example.com" or "*.example.org"; absent = any.
+    /// Hosts of the route, such as "api.example.com" or "*.example.org"; absent = any. A host's own routes come first.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub hosts: Option<Vec<String>>,
     /// Methods of the route; absent = all of request.allowed_methods.

@@ -10,7 +10,7 @@ pub enum Segment {
     Literal(String),
     /// `{name}`: any one segment.
     Parameter(String),
-    /// `{*name}`: one or more segments, to the end of the path.
+    /// `{*name}`: all segments to the end of the path, which may be none.
     Rest(String),
 }
 
