@@ -7,6 +7,7 @@ pub mod credential;
 pub mod host;
 pub mod owned;
 pub mod plan;
+pub(crate) mod query;
 pub mod target;
 
 use smallvec::SmallVec;

@@ -7,12 +7,19 @@
 //! Each configured host has a tree of its own routes. (The `matchit` crate was tried for the tree; it refuses `/{a}/b`
 //! next to `/{*rest}`.)
 
+mod affixes;
 mod hosts;
 pub mod template;
 mod tree;
 
+use std::borrow::Cow;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
 use crate::index::RouteIndex;
 use crate::request::host::{Host, HostPattern};
+use crate::request::target::Target;
 use hosts::{ANY, HostId, Hosts};
 pub use hosts::{Covering, LastHost};
 use template::Template;
@@ -61,6 +68,21 @@ pub enum Found<'t> {
     },
     /// No route has this path.
     NoRoute,
+    /// Only the decoded path has a route, because a literal beside a parameter was sent percent-encoded: who takes the
+    /// segment apart before decoding it finds another route.
+    Ambiguous,
+}
+
+/// Whether the letters of literals match in either case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum PathCase {
+    /// `/admin` is another path than `/Admin`.
+    #[default]
+    Sensitive,
+    /// ASCII letters of literals match in either case; parameters keep theirs.
+    Insensitive,
 }
 
 /// All routes.
@@ -71,6 +93,9 @@ pub struct RouteTable {
     hosts: Hosts,
     routes: Vec<(RouteIndex, Template)>,
     list_head: bool,
+    case: PathCase,
+    /// Whether any route has a parameter with literals beside it.
+    has_affixes: bool,
 }
 
 /// The routes of one path shape on one host.
@@ -88,16 +113,17 @@ struct MethodRoute {
 
 impl RouteTable {
     /// Builds the table. `list_head`: whether the configuration allows HEAD, so that [`Found::MethodNotAllowed`] lists
-    /// it wherever it lists GET. [`RouteTable::find`] lets HEAD follow GET in any case.
+    /// it wherever it lists GET. [`RouteTable::find`] lets HEAD follow GET in any case. `case`: how literals match.
     ///
     /// # Errors
     ///
     /// Every pair of routes that claim one method on the same path shape and host.
-    pub fn build(specs: Vec<RouteSpec>, list_head: bool) -> Result<Self, Vec<Conflict>> {
+    pub fn build(specs: Vec<RouteSpec>, list_head: bool, case: PathCase) -> Result<Self, Vec<Conflict>> {
         let hosts = Hosts::new(specs.iter().flat_map(|spec| &spec.hosts));
         let mut trees: Vec<Tree<Leaf>> = std::iter::repeat_with(Tree::new).take(hosts.count()).collect();
         let mut routes: Vec<(RouteIndex, Template)> = Vec::with_capacity(specs.len());
         let mut conflicts = Vec::new();
+        let has_affixes = specs.iter().any(|spec| spec.template.has_affixes());
         for spec in specs {
             let mut patterns: Vec<_> = spec.hosts.into_iter().map(Some).collect();
             if patterns.is_empty() {
@@ -107,7 +133,7 @@ impl RouteTable {
                 let host = pattern.as_ref().and_then(|pattern| hosts.id(pattern)).unwrap_or(ANY);
                 // Every id has a tree.
                 let Some(tree) = trees.get_mut(host.get()) else { continue };
-                let leaf = tree.leaf(&spec.template);
+                let leaf = tree.leaf(&spec.template, |literal| case.spelled(literal).into_owned());
                 for method in &spec.methods {
                     match leaf.claim(method, routes.len()) {
                         None => {}
@@ -124,27 +150,55 @@ impl RouteTable {
             }
             routes.push((spec.index, spec.template));
         }
-        if conflicts.is_empty() { Ok(Self { trees, hosts, routes, list_head }) } else { Err(conflicts) }
+        if conflicts.is_empty() {
+            Ok(Self { trees, hosts, routes, list_head, case, has_affixes })
+        } else {
+            Err(conflicts)
+        }
     }
 
-    /// Finds the route of a request. `path` is canonical: [`Target::path`](crate::request::target::Target::path).
+    /// Finds the route of a request.
     ///
     /// The most specific host that has routes for the path decides, its most specific path and the methods of that. HEAD
     /// follows GET, because it reveals what GET reveals.
-    pub fn find(&self, host: &Host<'_>, path: &str, method: &str) -> Found<'_> {
-        self.find_covered(self.hosts.covering(host), path, method)
+    pub fn find(&self, host: &Host<'_>, target: &Target<'_>, method: &str) -> Found<'_> {
+        self.find_covered(self.hosts.covering(host), target, method)
     }
 
     /// The same as [`RouteTable::find`], for a host that has been looked up already.
-    pub(crate) fn find_covered(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
+    pub(crate) fn find_covered(&self, covering: Covering, target: &Target<'_>, method: &str) -> Found<'_> {
+        let Some(leaf) = self.leaf(covering, target.path()) else { return Found::NoRoute };
+        if self.has_affixes && target.is_encoded() && self.is_misspelt(leaf, target.raw_path()) {
+            return Found::Ambiguous;
+        }
+        self.named(leaf, method)
+    }
+
+    /// Finds the route of one reading of a path.
+    pub(crate) fn find_reading(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
+        self.leaf(covering, path).map_or(Found::NoRoute, |leaf| self.named(leaf, method))
+    }
+
+    /// The routes of the first host that has the path.
+    fn leaf(&self, covering: Covering, path: &str) -> Option<&Leaf> {
+        let path = self.case.spelled(path);
         let mut trees = self.hosts.patterns(covering).iter().filter_map(|host| self.trees.get(host.get()));
-        let Some(leaf) = trees.find_map(|tree| tree.find(path)) else { return Found::NoRoute };
+        trees.find_map(|tree| tree.find(&path))
+    }
+
+    fn named<'t>(&'t self, leaf: &'t Leaf, method: &str) -> Found<'t> {
         let follower = || if method == "HEAD" { leaf.named("GET") } else { None };
         let chosen = leaf.named(method).or_else(follower);
         if let Some((index, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
             return Found::Route { index: *index, template };
         }
         self.other_methods(leaf)
+    }
+
+    /// Whether the path as sent has a literal of the leaf's shape percent-encoded.
+    fn is_misspelt(&self, leaf: &Leaf, sent: &str) -> bool {
+        let first = leaf.0.first().and_then(|entry| self.routes.get(entry.route));
+        first.is_some_and(|(_, template)| template.is_misspelt(sent))
     }
 
     #[cold]
@@ -175,6 +229,18 @@ pub(crate) fn sorted<'m>(methods: impl Iterator<Item = &'m str>) -> Vec<&'m str>
         }
     }
     sorted
+}
+
+impl PathCase {
+    /// A path or a literal as the trees spell it. ASCII letters change, and no length does.
+    pub(crate) fn spelled(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Insensitive if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                Cow::Owned(text.to_ascii_lowercase())
+            }
+            Self::Insensitive | Self::Sensitive => Cow::Borrowed(text),
+        }
+    }
 }
 
 impl Leaf {

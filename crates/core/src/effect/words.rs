@@ -32,6 +32,8 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
             format!("Missing required permissions: one of {}", needed.join(", "))
         }
         Denial::BindingMismatch => "Path does not belong to the token's owner".to_owned(),
+        Denial::ConditionFailed(claim) => format!("Claim does not meet the required condition: {claim}"),
+        Denial::AddressRefused => "Access from this address is denied".to_owned(),
         Denial::RouteDenied => "Access to this path is denied".to_owned(),
         Denial::RateLimited(over) => format!(
             "Rate limit exceeded: {}/{} requests in {} seconds",
@@ -51,6 +53,9 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
 fn form_fault(fault: &FormFault) -> String {
     match fault {
         FormFault::Malformed(why) => format!("Malformed request: {why}"),
+        FormFault::MethodParameter => {
+            "Malformed request: the query parameter _method would override the method".to_owned()
+        }
         FormFault::PathAmbiguous(why) => format!("Ambiguous path: {why}"),
         FormFault::HttpsRequired => "HTTPS is required".to_owned(),
         FormFault::MethodNotAllowed { method, .. } => format!("Method {} not allowed", cut(method)),
@@ -103,6 +108,8 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::TokenMissing
         | Code::PermissionMissing
         | Code::BindingMismatch
+        | Code::ConditionFailed
+        | Code::AddressRefused
         | Code::RouteDenied
         | Code::HttpsRequired
         | Code::MethodNotAllowed

@@ -3,6 +3,8 @@
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
+use crate::route::PathCase;
+
 /// The form that requests must have unless a route says otherwise.
 #[derive(Debug)]
 pub(crate) struct FormPolicy {
@@ -13,6 +15,9 @@ pub(crate) struct FormPolicy {
     pub(crate) max_bytes: u64,
     pub(crate) https_only: bool,
     pub(crate) cors_preflight: CorsPreflight,
+    pub(crate) path_case: PathCase,
+    /// Whether a query parameter that overrides the method is refused.
+    pub(crate) refuses_method_parameter: bool,
 }
 
 /// Whether a CORS preflight (Fetch standard, section 3.2.2) passes without a token.

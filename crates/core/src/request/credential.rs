@@ -139,7 +139,7 @@ fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
 }
 
 /// Percent-decodes as leniently as any reader might: invalid encodings stay as they are.
-fn decode(text: &[u8]) -> Vec<u8> {
+pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

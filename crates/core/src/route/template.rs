@@ -1,4 +1,4 @@
-//! The path of a route: literal segments, `{name}` for one segment, `{*name}` for the rest.
+//! The path of a route: literal segments, `{name}` for one segment or a part of one, `{*name}` for the rest.
 //!
 //! A template is compared with canonical paths ([`Target::path`]), so its literals are stored decoded: `/café` and
 //! `/caf%C3%A9` are the same. A literal that no accepted request can contain is an error, because its route would
@@ -9,8 +9,10 @@ mod segment;
 
 use std::fmt;
 
+use crate::request::target::Lifts;
+
 pub use error::TemplateError;
-pub use segment::Segment;
+pub use segment::{Affixed, Segment};
 
 /// A route's path, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,11 +78,58 @@ impl Template {
             };
             match segment {
                 Segment::Parameter(own) if own == name => return Some(head),
+                Segment::Affixed(affixed) if segment.name() == Some(name) => return affixed.value(head),
                 Segment::Rest(own) if own == name => return rest,
-                Segment::Literal(_) | Segment::Parameter(_) | Segment::Rest(_) => rest = tail,
+                Segment::Literal(_) | Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_) => {
+                    rest = tail;
+                }
             }
         }
         None
+    }
+
+    /// Whether only parameters take segments of a path that need something, and `allowed` has all of it. `lifts`: what
+    /// each segment of a path that matches this template needs.
+    pub(crate) fn permits(&self, lifts: &[Lifts], allowed: Lifts) -> bool {
+        lifts.iter().enumerate().all(|(index, lifts)| match self.segments.get(index) {
+            Some(Segment::Literal(_)) => lifts.is_none(),
+            // Behind the last segment there is only what a rest takes.
+            Some(Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_)) | None => {
+                lifts.are_within(allowed)
+            }
+        })
+    }
+
+    /// `path`, which matches this template whatever the case of literals, with its literals in lower case.
+    pub(crate) fn with_lower_literals(&self, path: &str) -> String {
+        let mut lowered = String::with_capacity(path.len());
+        for (index, sent) in path.split('/').skip(1).enumerate() {
+            lowered.push('/');
+            match self.segments.get(index) {
+                Some(Segment::Literal(_)) => lowered.push_str(&sent.to_ascii_lowercase()),
+                Some(Segment::Affixed(affixed)) => {
+                    let value = affixed.value(sent).unwrap_or(sent);
+                    let [before, behind] = [affixed.before(), affixed.behind()].map(str::to_ascii_lowercase);
+                    lowered.push_str(&[before.as_str(), value, behind.as_str()].concat());
+                }
+                Some(Segment::Parameter(_) | Segment::Rest(_)) | None => lowered.push_str(sent),
+            }
+        }
+        lowered
+    }
+
+    /// Whether a parameter has a literal beside it.
+    pub(super) fn has_affixes(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Affixed(_)))
+    }
+
+    /// Whether `sent`, a path as it was sent that matches this template once it is decoded, matches it only then: it has
+    /// a literal beside a parameter percent-encoded.
+    pub(super) fn is_misspelt(&self, sent: &str) -> bool {
+        self.segments.iter().zip(sent.split('/').skip(1)).any(|(segment, sent)| match segment {
+            Segment::Affixed(affixed) => affixed.is_misspelt(sent),
+            Segment::Literal(_) | Segment::Parameter(_) | Segment::Rest(_) => false,
+        })
     }
 }
 

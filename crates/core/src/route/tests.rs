@@ -18,18 +18,18 @@ fn spec(id: usize, line: &str) -> RouteSpec {
 /// Lines `METHOD,METHOD /path host host`; the id is the index.
 fn table(lines: &[&str]) -> RouteTable {
     let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
-    RouteTable::build(specs, false).unwrap()
+    RouteTable::build(specs, false, PathCase::Sensitive).unwrap()
 }
 
 fn find<'t>(table: &'t RouteTable, host: &str, path: &str, method: &str) -> Found<'t> {
     let target = Target::read(path.as_bytes()).unwrap();
-    table.find(&Host::read(host.as_bytes()).unwrap(), target.path(), method)
+    table.find(&Host::read(host.as_bytes()).unwrap(), &target, method)
 }
 
 fn id(found: &Found<'_>) -> Option<usize> {
     match found {
         Found::Route { index, .. } => Some(index.get()),
-        Found::MethodNotAllowed { .. } | Found::NoRoute => None,
+        Found::MethodNotAllowed { .. } | Found::NoRoute | Found::Ambiguous => None,
     }
 }
 
@@ -95,7 +95,7 @@ fn head_follows_get_unless_a_route_names_it() {
     assert_eq!(id(&find(&table, "a", "/d", "HEAD")), Some(5));
     assert_eq!(find(&table, "a", "/a", "PUT"), Found::MethodNotAllowed { allowed: vec!["GET"] });
     let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
-    let listing = RouteTable::build(specs, true).unwrap();
+    let listing = RouteTable::build(specs, true, PathCase::Sensitive).unwrap();
     assert_eq!(find(&listing, "a", "/a", "PUT"), Found::MethodNotAllowed { allowed: vec!["GET", "HEAD"] });
     assert_eq!(find(&listing, "a", "/b", "PUT"), Found::MethodNotAllowed { allowed: vec!["POST"] });
 }
@@ -168,7 +168,7 @@ fn the_first_host_that_has_a_route_for_the_path_decides() {
         let found = match find(&table, host, "/a", method) {
             Found::Route { index, .. } => Ok(index.get()),
             Found::MethodNotAllowed { allowed } => Err(allowed),
-            Found::NoRoute => panic!("{host} {method}"),
+            Found::NoRoute | Found::Ambiguous => panic!("{host} {method}"),
         };
         assert_eq!(found, expected, "{host} {method}");
     }
@@ -197,6 +197,96 @@ fn a_route_for_all_paths_shuts_its_host_whatever_else_there_is() {
     assert_eq!(id(&find(&table, "x.shut.org", "/open", "GET")), Some(5));
     assert_eq!(id(&find(&table, "g.org", "/a/b", "GET")), Some(4));
     assert_eq!(id(&find(&table, "g.org", "/a", "GET")), Some(1));
+}
+
+#[test]
+fn literals_beside_a_parameter_come_between_a_literal_and_a_parameter() {
+    let mut lines = vec![
+        "GET /v1/{id}",
+        "GET /v1/{id}:cancel",
+        "POST /v1/{id}:cancel",
+        "GET /v1/{id}:bulk:cancel",
+        "GET /v1/x{id}",
+        "GET /v1/xy{id}",
+        "GET /v1/x{id}:cancel",
+        "GET /v1/1:cancel",
+        "GET /v1/{id}:cancel/parts",
+        "GET /v1/{id}.json",
+        "GET /{*rest}",
+    ];
+    for _ in 0..lines.len() {
+        lines.rotate_left(1);
+        let table = table(&lines);
+        for (path, line) in [
+            ("/v1/1", "GET /v1/{id}"),
+            ("/v1/1:cancel", "GET /v1/1:cancel"),
+            ("/v1/2:cancel", "GET /v1/{id}:cancel"),
+            ("/v1/2:bulk:cancel", "GET /v1/{id}:bulk:cancel"),
+            ("/v1/:cancel", "GET /v1/{id}"),
+            ("/v1/x:cancel", "GET /v1/{id}:cancel"),
+            ("/v1/x1:cancel", "GET /v1/x{id}:cancel"),
+            ("/v1/xy", "GET /v1/x{id}"),
+            ("/v1/xyz", "GET /v1/xy{id}"),
+            ("/v1/1:cancel/parts", "GET /v1/{id}:cancel/parts"),
+            ("/v1/1:cancel/other", "GET /{*rest}"),
+            ("/v1/1:Cancel", "GET /v1/{id}"),
+            ("/v1/.json", "GET /v1/{id}"),
+            ("/v1/a.json.json", "GET /v1/{id}.json"),
+            ("/v1/1%3Acance", "GET /v1/{id}"),
+            ("/v1/%C3%A9.json", "GET /v1/{id}.json"),
+        ] {
+            let found = find(&table, "a", path, "GET");
+            assert_eq!(id(&found).map(|id| lines[id]), Some(line), "{path}");
+        }
+        for path in ["/v1/2%3Acancel", "/v1/2%3acancel/", "/v1/2%3Abulk%3Acancel", "/v1/1%3Acancel/parts"] {
+            for method in ["GET", "POST", "PUT"] {
+                assert_eq!(find(&table, "a", path, method), Found::Ambiguous, "{method} {path}");
+            }
+        }
+    }
+    // Where a literal takes the segment, it is taken decoded.
+    assert_eq!(id(&find(&table(&["GET /1:cancel", "GET /{id}:cancel"]), "a", "/1%3Acancel", "GET")), Some(0));
+    let collides = ["GET /v1/{id}:cancel", "GET /v1/{name}:cancel"];
+    let specs = collides.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
+    assert_eq!(RouteTable::build(specs, false, PathCase::Sensitive).unwrap_err().len(), 1);
+}
+
+#[test]
+fn ten_thousand_verbs_need_no_more_steps_than_ten() {
+    let build = |count: usize| {
+        let lines: Vec<String> = (0..count).map(|n| format!("GET /v1/{{id}}:verb{n:04}")).collect();
+        table(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert_eq!(build(10).most_steps(), build(10_000).most_steps());
+    assert_eq!(id(&find(&build(10_000), "a", "/v1/7:verb9999", "GET")), Some(9999));
+}
+
+#[test]
+fn letters_of_literals_match_in_either_case_where_the_configuration_says_so() {
+    let build = |lines: &[&str]| {
+        let specs = lines.iter().enumerate().map(|(id, line)| spec(id, line)).collect();
+        RouteTable::build(specs, false, PathCase::Insensitive)
+    };
+    let table = build(&["GET /Admin/{id}", "GET /caf%C3%A9", "GET /v{n}:Cancel", "GET /x/{*rest}"]).unwrap();
+    for (path, expected) in [
+        ("/admin/A", Some(0)),
+        ("/ADMIN/a", Some(0)),
+        ("/CAF%C3%A9", Some(1)),
+        ("/caf%C3%89", None),
+        ("/V1:cANCEL", Some(2)),
+        ("/X", Some(3)),
+        ("/X/Y/z", Some(3)),
+    ] {
+        assert_eq!(id(&find(&table, "a", path, "GET")), expected, "{path}");
+    }
+    let target = Target::read(b"/ADMIN/AbC").unwrap();
+    let Found::Route { template, .. } = table.find(&Host::read(b"a").unwrap(), &target, "GET") else {
+        panic!("no route")
+    };
+    assert_eq!(template.parameter(target.path(), "id"), Some("AbC"));
+    for pair in [["GET /a", "GET /A"], ["GET /{x}:a", "GET /{y}:A"], ["GET /v{x}/b", "GET /V{y}/B"]] {
+        assert_eq!(build(&pair).unwrap_err().len(), 1, "{pair:?}");
+    }
 }
 
 #[test]
@@ -230,7 +320,7 @@ fn all_conflicts_are_told_at_once() {
         host: host.map(|host| HostPattern::parse(host).unwrap()),
     };
     assert_eq!(
-        RouteTable::build(specs, false).unwrap_err(),
+        RouteTable::build(specs, false, PathCase::Sensitive).unwrap_err(),
         [conflict(0, 2, "POST", Some("h.org")), conflict(1, 4, "GET", None), conflict(5, 6, "GET", None)]
     );
 }
@@ -279,20 +369,38 @@ fn model(
     let segments: Vec<&str> = path.split('/').skip(1).filter(|segment| !segment.is_empty()).collect();
     let score = |template: &Template| {
         let mut kinds = Vec::new();
+        // How many numbers the segment before took.
+        let mut last = 1;
         for (index, segment) in template.segments().iter().enumerate() {
+            if segments.get(index).is_some() {
+                last = 1;
+            }
             match (segment, segments.get(index)) {
                 (Segment::Literal(text), Some(sent)) if text == sent => kinds.push(0),
-                (Segment::Parameter(_), Some(_)) => kinds.push(1),
+                (Segment::Affixed(affixed), Some(sent)) => {
+                    let (before, behind) = (affixed.before(), affixed.behind());
+                    let inner = sent.strip_prefix(before).and_then(|sent| sent.strip_suffix(behind));
+                    inner.filter(|inner| !inner.is_empty())?;
+                    let length = before.len().saturating_add(behind.len());
+                    // Longer literals first, then more of them before.
+                    kinds.extend([
+                        1,
+                        usize::MAX.saturating_sub(length),
+                        usize::MAX.saturating_sub(before.len()),
+                    ]);
+                    last = 3;
+                }
+                (Segment::Parameter(_), Some(_)) => kinds.push(2),
                 (Segment::Rest(_), Some(_)) => return Some([kinds, vec![4]].concat()),
                 // The rest's root: behind all that end in this segment, before a rest that takes it.
                 (Segment::Rest(_), None) if index == segments.len() => {
-                    kinds.insert(kinds.len().saturating_sub(1), 3);
+                    kinds.insert(kinds.len().saturating_sub(last), 3);
                     return Some(kinds);
                 }
                 _ => return None,
             }
         }
-        (kinds.len() == segments.len()).then_some(kinds)
+        (template.segments().len() == segments.len()).then_some(kinds)
     };
     // Exact hosts first, then longer domains, then any.
     let width = |spec: &RouteSpec| {
@@ -322,7 +430,8 @@ fn model(
 }
 
 fn specs() -> impl Strategy<Value = Vec<RouteSpec>> {
-    let segment = prop::sample::select(vec!["/a", "/b", "/a", "/b", "/{}"]);
+    let segment =
+        prop::sample::select(vec!["/a", "/b", "/a", "/b", "/{}", "/{}:b", "/a{}", "/a{}:b", "/ab{}"]);
     let path = (prop::collection::vec(segment, 0..5), any::<bool>()).prop_map(|(segments, rest)| {
         let named =
             segments.iter().enumerate().map(|(index, text)| text.replace("{}", &format!("{{p{index}}}")));
@@ -352,7 +461,7 @@ proptest! {
     #[test]
     fn the_table_agrees_with_scoring_every_route(
         specs in specs(),
-        paths in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["/a", "/b", "/c"]), 0..6), 20),
+        paths in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["/a", "/b", "/c", "/a:b", "/ab:b", "/aa"]), 0..6), 20),
     ) {
         let mut kept: Vec<RouteSpec> = Vec::new();
         for spec in &specs {
@@ -360,8 +469,8 @@ proptest! {
                 kept.push(spec.clone());
             }
         }
-        prop_assert_eq!(RouteTable::build(specs.clone(), false).is_ok(), kept.len() == specs.len());
-        let table = RouteTable::build(kept.clone(), false).unwrap();
+        prop_assert_eq!(RouteTable::build(specs.clone(), false, PathCase::Sensitive).is_ok(), kept.len() == specs.len());
+        let table = RouteTable::build(kept.clone(), false, PathCase::Sensitive).unwrap();
         for path in paths {
             let path = if path.is_empty() { "/".to_owned() } else { path.concat() };
             for host in ["h.org", "x.h.org", "y.x.h.org", "g.org", "org", "a.com"] {
@@ -374,6 +483,7 @@ proptest! {
                             Err(Some(unique))
                         }
                         Found::NoRoute => Err(None),
+                        Found::Ambiguous => panic!("{path} has no encodings"),
                     };
                     prop_assert_eq!(found, model(&kept, host, &path, method), "{} {} {}", method, host, path);
                 }
@@ -387,7 +497,7 @@ fn leads_to_the_public_prefix(path: &str) -> bool {
     let table = table(&["GET /{*any}", "GET /public/{*rest}"]);
     let Ok(target) = Target::read(path.as_bytes()) else { return false };
     let host = Host::read(b"a").unwrap();
-    assert_eq!(id(&table.find(&host, target.path(), "GET")), Some(1), "{path}");
+    assert_eq!(id(&table.find(&host, &target, "GET")), Some(1), "{path}");
     true
 }
 

@@ -25,6 +25,8 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> F
         max_bytes,
         https_only: raw.https_only,
         cors_preflight: raw.cors_preflight,
+        path_case: raw.path_case,
+        refuses_method_parameter: raw.method_override == MethodOverride::Strip,
     }
 }
 

@@ -6,6 +6,7 @@ use super::texts;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
 use crate::policy::CorsPreflight;
+use crate::route::PathCase;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -25,8 +26,10 @@ pub struct RawRequest {
     pub max_request_size_bytes: u64,
     /// Refuse requests that did not come over https, according to x-forwarded-proto.
     pub https_only: bool,
-    /// What happens to x-http-method-override, x-http-method and x-method-override.
+    /// What happens to x-http-method-override, x-http-method and x-method-override, and to the query parameter _method.
     pub method_override: MethodOverride,
+    /// Whether ASCII letters of route paths match in either case; parameters keep theirs.
+    pub path_case: PathCase,
     /// Whether a true CORS preflight passes without a token.
     pub cors_preflight: CorsPreflight,
 }
@@ -37,6 +40,7 @@ fields!(RawRequest {
     max_request_size_bytes,
     https_only,
     method_override,
+    path_case,
     cors_preflight
 });
 
@@ -48,22 +52,25 @@ impl Default for RawRequest {
             max_request_size_bytes: 1_048_576,
             https_only: false,
             method_override: MethodOverride::Strip,
+            path_case: PathCase::Sensitive,
             cors_preflight: CorsPreflight::Reject,
         }
     }
 }
 
-/// What happens to headers that override the method.
+/// What happens to headers and query parameters that override the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum MethodOverride {
-    /// The headers are removed.
+    /// The headers are removed, and a request with the parameter is refused unless it is GET or HEAD.
     Strip,
-    /// The headers stay.
+    /// Both stay.
     Keep,
 }
 
 names!(MethodOverride { "strip" => Strip, "keep" => Keep });
 
 names!(CorsPreflight { "reject" => Reject, "forward" => Forward });
+
+names!(PathCase { "sensitive" => Sensitive, "insensitive" => Insensitive });

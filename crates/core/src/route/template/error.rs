@@ -19,7 +19,11 @@ pub enum TemplateError {
     Expression,
     /// `{name:pattern}`.
     ParameterPattern,
-    /// A brace in a segment that is not wholly a parameter, such as `/a{b}`.
+    /// Two parameters in one segment.
+    TwoParameters,
+    /// `{*name}` with a literal beside it.
+    RestNotAlone,
+    /// A brace without its counterpart.
     BraceInLiteral,
     /// A parameter without a name, or whose name has other characters than letters, digits and `_`.
     ParameterName,
@@ -57,9 +61,17 @@ impl TemplateError {
                 "has a pattern inside a parameter, which takes any segment: write the name alone, `{id}` instead of \
                  `{id:...}`, or `{*rest}` for several segments"
             }
+            Self::TwoParameters => {
+                "has two parameters in a segment, which can be told apart in several ways: write one, such as \
+                 `{id}:cancel` or `{name}.json`"
+            }
+            Self::RestNotAlone => {
+                "has a literal beside `{*rest}`, which takes whole segments: write it alone, or `{name}` with the \
+                 literal beside it"
+            }
             Self::BraceInLiteral => {
-                "has a brace inside a segment: a parameter is a whole segment, as in `/orders/{id}`; \
-                 write a literal brace as `%7B` or `%7D`"
+                "has a brace without its counterpart: write a parameter as `{id}`, \
+                 or a literal brace as `%7B` or `%7D`"
             }
             Self::ParameterName => {
                 "has a parameter without a proper name: write `{id}` or `{*rest}`, \
@@ -92,7 +104,12 @@ impl TemplateError {
                 }
                 Reason::Control => "has a control character, which is refused in requests: leave it out",
                 Reason::NotUtf8 => "has encoded bytes that are not UTF-8: write the characters themselves",
-                Reason::Fragment | Reason::EncodedUnreserved | Reason::Space | Reason::NonAscii => {
+                Reason::Fragment
+                | Reason::EncodedUnreserved
+                | Reason::Space
+                | Reason::NonAscii
+                | Reason::EncodedLiteral
+                | Reason::OtherRoute => {
                     "has a segment that is refused in requests: write another one or `{name}`"
                 }
             },

@@ -1,17 +1,27 @@
 //! What does one segment of a route's path take?
 
 use super::TemplateError;
-use crate::request::target::{Target, TargetProblem, decode};
+use crate::request::target::{Target, TargetProblem, decode, units};
 
 /// One segment of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
     /// Exactly this text, decoded.
     Literal(String),
+    /// `{name}` with a literal before or behind it, such as `{id}:cancel` or `v{n}`.
+    Affixed(Affixed),
     /// `{name}`: any one segment.
     Parameter(String),
     /// `{*name}`: all segments to the end of the path, which may be none.
     Rest(String),
+}
+
+/// A parameter with a literal before it, behind it, or both. It is never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affixed {
+    before: String,
+    name: String,
+    behind: String,
 }
 
 impl Segment {
@@ -22,28 +32,63 @@ impl Segment {
         if let Some(error) = foreign(text) {
             return Err(error);
         }
-        let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-            return literal(text).map(Self::Literal);
-        };
-        if inner.contains(['{', '}']) {
+        let Some((before, name)) = text.split_once('{') else { return literal(text).map(Self::Literal) };
+        let (name, behind) = name.split_once('}').ok_or(TemplateError::BraceInLiteral)?;
+        if behind.contains('{') && behind.contains('}') {
+            return Err(TemplateError::TwoParameters);
+        }
+        if [before, name, behind].iter().any(|part| part.contains(['{', '}'])) {
             return Err(TemplateError::BraceInLiteral);
         }
-        let (rest, name) = match inner.strip_prefix('*') {
-            Some(name) => (true, name),
-            None => (false, inner),
-        };
-        let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        if !starts_well || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(TemplateError::ParameterName);
+        let is_alone = before.is_empty() && behind.is_empty();
+        match (name.strip_prefix('*'), is_alone) {
+            (Some(name), true) => parameter_name(name).map(Self::Rest),
+            (Some(_), false) => Err(TemplateError::RestNotAlone),
+            (None, true) => parameter_name(name).map(Self::Parameter),
+            (None, false) => {
+                let name = parameter_name(name)?;
+                let [before, behind] = [before, behind].map(decode);
+                let before = before.map_err(TemplateError::NeverRequested)?;
+                let behind = behind.map_err(TemplateError::NeverRequested)?;
+                // A request has some text for the parameter.
+                requested(&[before.as_str(), "x", behind.as_str()].concat())?;
+                Ok(Self::Affixed(Affixed { before, name, behind }))
+            }
         }
-        Ok(if rest { Self::Rest(name.to_owned()) } else { Self::Parameter(name.to_owned()) })
     }
 
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,
-            Self::Parameter(name) | Self::Rest(name) => Some(name),
+            Self::Parameter(name) | Self::Rest(name) | Self::Affixed(Affixed { name, .. }) => Some(name),
         }
+    }
+}
+
+impl Affixed {
+    /// The literal before the parameter, decoded.
+    pub fn before(&self) -> &str {
+        &self.before
+    }
+
+    /// The literal behind the parameter, decoded.
+    pub fn behind(&self) -> &str {
+        &self.behind
+    }
+
+    /// The parameter's value in a decoded segment that fits.
+    pub(super) fn value<'s>(&self, segment: &'s str) -> Option<&'s str> {
+        segment.get(self.before.len()..segment.len().checked_sub(self.behind.len())?)
+    }
+
+    /// Whether `sent`, which fits once it is decoded, has a character of a literal percent-encoded that a path can have
+    /// as it is (RFC 3986 section 3.3). Whoever takes the segment apart before decoding it finds no literal there.
+    pub(super) fn is_misspelt(&self, sent: &str) -> bool {
+        let behind_from = units(sent).count().saturating_sub(self.behind.len());
+        units(sent)
+            .enumerate()
+            .filter(|(index, _)| *index < self.before.len() || *index >= behind_from)
+            .any(|(_, unit)| unit.is_encoded && unit.is_pchar())
     }
 }
 
@@ -67,14 +112,28 @@ fn foreign(text: &str) -> Option<TemplateError> {
     })
 }
 
-/// Decodes a literal segment. [`Target::read`] itself decides whether a request can contain it.
+fn parameter_name(name: &str) -> Result<String, TemplateError> {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        Ok(name.to_owned())
+    } else {
+        Err(TemplateError::ParameterName)
+    }
+}
+
+/// Decodes a literal segment.
 fn literal(text: &str) -> Result<String, TemplateError> {
-    if text.contains(['{', '}']) {
+    if text.contains('}') {
         return Err(TemplateError::BraceInLiteral);
     }
     let decoded = decode(text).map_err(TemplateError::NeverRequested)?;
-    match Target::read(encode(&decoded).as_bytes()) {
-        Ok(_) => Ok(decoded),
+    requested(&decoded).map(|()| decoded)
+}
+
+/// Whether a request can have this segment: [`Target::read`] itself decides.
+fn requested(segment: &str) -> Result<(), TemplateError> {
+    match Target::read(encode(segment).as_bytes()) {
+        Ok(_) => Ok(()),
         Err(TargetProblem::Ambiguous(reason)) => Err(TemplateError::NeverRequested(reason)),
         Err(TargetProblem::Malformed) => Err(TemplateError::NoLeadingSlash),
     }

@@ -1,7 +1,8 @@
 //! What is open beside the routes that ask for something: at paths that no route has, and at other hosts?
 
 use api_guard_core::config::raw::{RawConfig, RawRoute};
-use api_guard_core::policy::Access;
+use api_guard_core::policy::{Access, Unmatched};
+use api_guard_core::route::PathCase;
 use api_guard_core::route::template::{Segment, Template};
 
 use super::{Answer, HOST, SEGMENT, Table, demands, methods, shown};
@@ -11,11 +12,17 @@ use crate::check::lint::Warnings;
 pub(super) fn unmatched(table: &Table<'_>, out: &mut Warnings) {
     let raw = table.raw;
     let asks = |route: &RawRoute| demands(route) || route.access == Access::Deny;
-    if raw.unmatched_routes != Access::Authenticated || !raw.routes.iter().any(asks) || !decides(table) {
+    if raw.unmatched_routes != Unmatched::Authenticated || !raw.routes.iter().any(asks) || !decides(table) {
         return;
     }
-    let text = "any token opens every path that no route has, and every other spelling of those that have one, such as \
-                capitals; write \"deny\", and a route for each path that a token alone is to open";
+    let spelling = match raw.request.path_case {
+        PathCase::Sensitive => ", and every other spelling of those that have one, such as capitals",
+        PathCase::Insensitive => "",
+    };
+    let text = format!(
+        "any token opens every path that no route has{spelling}; write \"deny\", and a route for each path that a token \
+         alone is to open"
+    );
     out.add("unmatched-authenticated", "/unmatched_routes", text);
 }
 
@@ -80,7 +87,7 @@ pub(super) fn other_hosts(
     let raw: &RawConfig = table.raw;
     // A route that closes a whole host says nothing about a path.
     let closes = route.access == Access::Deny && !matches!(template.segments(), [Segment::Rest(_)]);
-    if route.hosts.is_none() || raw.unmatched_routes == Access::Deny || !(demands(route) || closes) {
+    if route.hosts.is_none() || raw.unmatched_routes == Unmatched::Deny || !(demands(route) || closes) {
         return;
     }
     let paths = table.paths(template);
