@@ -56,14 +56,14 @@ fn route(criterion: &mut Criterion) {
             methods: vec!["GET".to_owned()],
             index: RouteIndex::new(id),
         };
-        let table = RouteTable::build((0..count).map(spec).collect(), false, PathCase::Sensitive).expect("no conflict");
+        let table = RouteTable::build((0..count).map(spec).collect(), false, PathCase::Sensitive)
+            .expect("no conflict");
         // Out of order, each as often as any other. As many paths for few routes as for many: reading them costs alike.
         let paths: Vec<String> =
             (0..LOOKUPS).map(|number| format!("{}17", numbered_path(number * 7919 % count))).collect();
         let targets: Vec<Target<'_>> =
             paths.iter().map(|path| Target::read(path.as_bytes()).expect("a good path")).collect();
-        let is_route =
-            |target: &Target<'_>| matches!(table.find(&host, target, "GET"), Found::Route { .. });
+        let is_route = |target: &Target<'_>| matches!(table.find(&host, target, "GET"), Found::Route { .. });
         assert!(targets.iter().all(is_route));
         let mut targets = targets.iter().cycle();
         criterion.bench_function(&format!("route/among {count}"), |bencher| {
