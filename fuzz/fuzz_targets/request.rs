@@ -46,19 +46,89 @@ fn judge(guarded: &mut Guarded, pairs: &[(&[u8], &[u8])]) {
         let first = api_guard_fuzz::judge(guarded, pairs, has_body, NOW);
         let path = pairs.iter().rfind(|(name, _)| *name == b":path").map_or(&b""[..], |(_, value)| *value);
         if first.denial().is_none() && first.trail.caller().is_none() {
+            // A preflight passes wherever a route admits it.
             let preflight = pairs.iter().any(|(_, value)| *value == b"OPTIONS");
             let plain = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-            assert!(preflight || plain.starts_with(b"/public/"), "{path:?} passed without a token");
-            for other_reading in [&b".."[..], b"//", b"\\", b";", b"%2e", b"%2E", b"%2f", b"%2F", b"%00"] {
-                let found = plain.windows(other_reading.len()).any(|part| part == other_reading);
-                let harmless =
-                    other_reading == b".." && !plain.split(|byte| *byte == b'/').any(|part| part == b"..");
-                assert!(!found || harmless, "{path:?} passed");
+            let lower = plain.to_ascii_lowercase();
+            let is_below = |prefix: &[u8]| lower.starts_with(prefix);
+            if !preflight && is_below(b"/projects/") {
+                check_lifted(&lower);
+            } else {
+                let is_open = lower == b"/public" || is_below(b"/public/") || is_below(b"/feed/");
+                assert!(preflight || is_open, "{path:?} passed without a token");
+                for other_reading in [&b".."[..], b"//", b"\\", b";", b"%2e", b"%2E", b"%2f", b"%2F", b"%00"]
+                {
+                    let found = plain.windows(other_reading.len()).any(|part| part == other_reading);
+                    let harmless = other_reading == b".."
+                        && !plain.split(|byte| *byte == b'/').any(|part| part == b"..");
+                    // Of what a preflight is for, a route may allow it.
+                    assert!(preflight || !found || harmless, "{path:?} passed");
+                }
+                let hides = |path: &[u8]| path.ends_with(b":hide") && !path.ends_with(b"/:hide");
+                let decoded = decode(&lower);
+                let decoded = decoded.strip_suffix(b"/").unwrap_or(&decoded);
+                assert!(
+                    preflight || !is_below(b"/feed/") || !hides(decoded),
+                    "{path:?} passed without a token"
+                );
             }
         }
         let second = api_guard_fuzz::judge(guarded, pairs, has_body, NOW);
         assert_eq!(code(&first), code(&second), "{pairs:?}");
     }
+}
+
+/// However a path below `/projects/` is read, it is not one of those that are closed. `path`: in lower case.
+fn check_lifted(path: &[u8]) {
+    let cut = |path: &[u8]| {
+        let segments = path.split(|byte| *byte == b'/');
+        let cut: Vec<&[u8]> =
+            segments.map(|part| part.split(|byte| *byte == b';').next().unwrap_or_default()).collect();
+        cut.join(&b'/')
+    };
+    let all = |path: &[u8]| path.split(|byte| *byte == b';').next().unwrap_or_default().to_vec();
+    let decoded = decode(path);
+    for reading in [
+        path.to_vec(),
+        decoded.clone(),
+        cut(path),
+        cut(&decoded),
+        decode(&cut(path)),
+        cut(&decode(&cut(path))),
+        all(path),
+        all(&decoded),
+        decode(&all(path)),
+    ] {
+        let segments: Vec<&[u8]> =
+            reading.strip_suffix(b"/").unwrap_or(&reading).split(|byte| *byte == b'/').collect();
+        let is_closed =
+            matches!(segments.as_slice(), [b"", b"projects", _, b"secrets"] | [b"", b"projects", b"closed"]);
+        let is_bad = segments.iter().skip(1).any(|part| matches!(*part, b"" | b"." | b".."));
+        assert!(
+            !is_closed && !is_bad && !reading.contains(&b'\\'),
+            "{path:?} passed, and may be {reading:?}"
+        );
+    }
+}
+
+/// Every percent-encoding decoded once.
+fn decode(path: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |index: usize| after.get(index).and_then(|&digit| char::from(digit).to_digit(16));
+        match (byte, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).expect("two digits"));
+                rest = &after[2..];
+            }
+            _ => {
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
 }
 
 fn code(verdict: &Verdict) -> Option<&'static str> {

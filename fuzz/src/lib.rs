@@ -19,12 +19,18 @@ pub const POLICY: &str = r#"{
         "keys": [{ "secret": { "env": "SECRET" } }, { "kid": "two", "secret": { "env": "SECRET" } }],
         "sources": [{ "header": "authorization", "scheme": "Bearer" }, { "header": "x-token" }, { "cookie": "session" }, { "query": "access_token" }]
     },
-    "request": { "cors_preflight": "forward" },
+    "request": { "cors_preflight": "forward", "path_case": "insensitive" },
     "routes": [
         { "path": "/public/{*rest}", "access": "public" },
         { "path": "/orders/{id}", "required_permissions": ["orders:read"], "hosts": ["*.example.com", "api.example.org"] },
         { "path": "/users/{id}", "bind": { "id": "sub" } },
         { "path": "/denied", "access": "deny" },
+        { "path": "/feed/{id}", "access": "optional" },
+        { "path": "/feed/{id}:hide", "access": "optional", "require": [{ "claim": "groups", "any": ["staff", 7] }] },
+        { "path": "/projects/{id}", "access": "public", "allow_in_path": ["encoded_slash", "semicolon", "encoded_unreserved"], "deny_from": ["10.0.0.0/8"] },
+        { "path": "/projects/{id}/secrets", "required_permissions": ["projects:admin"] },
+        { "path": "/projects/closed", "access": "deny" },
+        { "path": "/tenants/{id}", "bind": { "id": "tenant" }, "bind_unless": ["tenants:admin"], "require": [{ "claim": "tenant", "equals_header": "x-tenant" }] },
         { "path": "/upload", "methods": ["POST"], "content_types": ["image/png"], "max_request_size_bytes": 10 }
     ],
     "roles": { "claim": "realm_access.roles", "grants": { "clerk": ["orders:read"] } },

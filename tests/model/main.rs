@@ -18,7 +18,7 @@ use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::verdict::{BodyPlan, Destination, Grant};
 use api_guard_testkit::{Guarded, SECRET, bytes, parse_with, sign_with};
-use reference::{Asked, Credential, HOSTS, Model, PATHS, Rules};
+use reference::{Asked, Credential, HOSTS, Model, PATHS, PLAIN, Rules};
 use serde_json::{Value, json};
 
 const NEW_SECRET: &str = "the-secret-that-comes-next-is-long-enough-too";
@@ -149,7 +149,7 @@ fn ask(dice: &mut Dice) -> Asked {
     Asked {
         method: dice
             .pick(&["GET", "GET", "GET", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "get"]),
-        path: if dice.chance(8) { dice.pick(&PATHS[..10]) } else { dice.pick(&PATHS) },
+        path: if dice.chance(8) { dice.pick(&PATHS[..PLAIN]) } else { dice.pick(&PATHS) },
         content_type: dice.pick(&[
             None,
             Some("application/json"),
@@ -214,6 +214,8 @@ fn compare(seed: u64, decisions: usize) {
         "rate_limited",
         "permission_missing",
         "binding_mismatch",
+        "condition_failed",
+        "address_refused",
         "route_denied",
         "auth_failures_limited",
         "request_malformed",

@@ -19,7 +19,7 @@ use api_guard_core::request::host::Host;
 use api_guard_core::request::target::Target;
 use api_guard_core::revocation::{Aging, Authority, Lifetime, Revocable, Revocations};
 use api_guard_core::route::template::Template;
-use api_guard_core::route::{Found, RouteSpec, RouteTable};
+use api_guard_core::route::{Found, PathCase, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
 use api_guard_core::token;
 use api_guard_core::token::cache::TokenCache;
@@ -56,19 +56,22 @@ fn route(criterion: &mut Criterion) {
             methods: vec!["GET".to_owned()],
             index: RouteIndex::new(id),
         };
-        let table = RouteTable::build((0..count).map(spec).collect(), false).expect("no conflict");
+        let table = RouteTable::build((0..count).map(spec).collect(), false, PathCase::Sensitive)
+            .expect("no conflict");
         // Out of order, each as often as any other. As many paths for few routes as for many: reading them costs alike.
         let paths: Vec<String> =
             (0..LOOKUPS).map(|number| format!("{}17", numbered_path(number * 7919 % count))).collect();
-        let is_route = |path: &String| matches!(table.find(&host, path, "GET"), Found::Route { .. });
-        assert!(paths.iter().all(is_route));
-        let mut paths = paths.iter().cycle();
+        let targets: Vec<Target<'_>> =
+            paths.iter().map(|path| Target::read(path.as_bytes()).expect("a good path")).collect();
+        let is_route = |target: &Target<'_>| matches!(table.find(&host, target, "GET"), Found::Route { .. });
+        assert!(targets.iter().all(is_route));
+        let mut targets = targets.iter().cycle();
         criterion.bench_function(&format!("route/among {count}"), |bencher| {
-            bencher.iter(|| table.find(&host, paths.next().expect("a cycle has no end"), "GET"));
+            bencher.iter(|| table.find(&host, targets.next().expect("a cycle has no end"), "GET"));
         });
-        let path = paths.next().expect("a cycle has no end");
+        let target = targets.next().expect("a cycle has no end");
         criterion.bench_function(&format!("route/among {count}, the same again"), |bencher| {
-            bencher.iter(|| table.find(&host, black_box(path), "GET"));
+            bencher.iter(|| table.find(&host, black_box(target), "GET"));
         });
     }
 }

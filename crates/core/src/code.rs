@@ -130,6 +130,10 @@ codes! {
     PermissionMissing = "permission_missing", Forbidden;
     /// A path parameter differs from the caller's claim.
     BindingMismatch = "binding_mismatch", Forbidden;
+    /// A claim does not meet a condition of the route.
+    ConditionFailed = "condition_failed", Forbidden;
+    /// The route may not be used from the client's address.
+    AddressRefused = "address_refused", Forbidden;
     /// Nobody may use this path.
     RouteDenied = "route_denied", Forbidden;
     /// The request did not come over https.

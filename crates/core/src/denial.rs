@@ -54,6 +54,10 @@ pub enum Denial {
     },
     /// A path parameter is not the caller's claim.
     BindingMismatch,
+    /// A claim, by its configured name, does not meet a condition of the route.
+    ConditionFailed(String),
+    /// The route may not be used from the client's address.
+    AddressRefused,
     /// The route is closed.
     RouteDenied,
     /// Over a limit.
@@ -98,6 +102,8 @@ impl Denial {
             Self::TokenRevoked => Code::TokenRevoked,
             Self::PermissionMissing { .. } => Code::PermissionMissing,
             Self::BindingMismatch => Code::BindingMismatch,
+            Self::ConditionFailed(_) => Code::ConditionFailed,
+            Self::AddressRefused => Code::AddressRefused,
             Self::RouteDenied => Code::RouteDenied,
             Self::RateLimited(_) => Code::RateLimited,
             Self::AuthFailuresLimited(_) => Code::AuthFailuresLimited,

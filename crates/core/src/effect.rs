@@ -110,6 +110,7 @@ fn add_headers(headers: &mut Vec<Header>, denial: &Denial, full: bool) {
                 }
             }
             FormFault::Malformed(_)
+            | FormFault::MethodParameter
             | FormFault::PathAmbiguous(_)
             | FormFault::HttpsRequired
             | FormFault::TooLarge { .. } => {}

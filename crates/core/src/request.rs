@@ -5,9 +5,9 @@
 
 pub mod credential;
 pub mod host;
-pub(crate) mod method_parameter;
 pub mod owned;
 pub mod plan;
+pub(crate) mod query;
 pub mod target;
 
 use smallvec::SmallVec;

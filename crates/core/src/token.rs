@@ -8,18 +8,21 @@ pub mod algorithm;
 pub mod cache;
 pub mod claims;
 pub mod compact;
+pub(crate) mod condition;
 pub mod date;
 pub mod identity;
 pub mod keys;
 pub mod subject;
 mod verify;
 
+use crate::index::ConditionIndex;
 use crate::lookup::Lookup;
 use crate::permission::{PermissionBook, PermissionFormat, PermissionSet};
 use crate::policy::TooOld;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
+use condition::Condition;
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
 use keys::{KeyId, KeyRing};
@@ -40,6 +43,8 @@ pub struct TokenPolicy {
     pub(crate) permissions: Slot,
     pub(crate) permission_format: PermissionFormat,
     pub(crate) roles: Option<Roles>,
+    /// By [`ConditionIndex`].
+    pub(crate) conditions: Vec<Condition>,
 }
 
 /// Roles that become permissions.
@@ -69,6 +74,8 @@ pub struct Verified {
     permissions_text: Box<str>,
     /// The claims whose text the configuration asks for, by their [`TextSlot`].
     claims: Vec<Option<KeptClaim>>,
+    /// Whether the claims meet each condition, by [`ConditionIndex`].
+    conditions: Box<[bool]>,
 }
 
 /// What [`ClaimText`] borrows from.
@@ -135,6 +142,11 @@ impl Verified {
     pub fn claim(&self, slot: TextSlot) -> Option<ClaimText<'_>> {
         let kept = self.claims.get(slot.0)?.as_ref()?;
         Some(ClaimText { text: &kept.text, exact: kept.exact })
+    }
+
+    /// Whether the claims meet a condition of the configuration.
+    pub fn meets(&self, condition: ConditionIndex) -> bool {
+        self.conditions.get(condition.get()).copied().unwrap_or(false)
     }
 }
 

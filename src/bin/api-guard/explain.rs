@@ -1,5 +1,6 @@
 //! `api-guard explain`: what would Envoy do with a request, and which rule decides?
 
+mod condition;
 mod report;
 mod request;
 mod steps;

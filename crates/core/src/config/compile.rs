@@ -2,6 +2,7 @@
 //!
 //! Each section has its module. [`Parts`] holds what several of them add to.
 
+mod conditions;
 mod denied;
 mod form;
 mod forward;
@@ -23,6 +24,7 @@ use crate::permission::{PermissionBook, PermissionFormat};
 use crate::policy::{AddressFrom, Policy, Replies};
 use crate::request::plan::HeaderPlan;
 use crate::token::claims::ClaimsReader;
+use crate::token::condition::Condition;
 use limits::Limits;
 pub(super) use problems::Problem;
 use problems::Problems;
@@ -37,6 +39,8 @@ struct Parts<'e> {
     environment: &'e Environment<'e>,
     /// The form of every permission.
     format: PermissionFormat,
+    /// The conditions of all routes.
+    conditions: Vec<Condition>,
 }
 
 /// The policy that `raw` describes, and its problems. The policy may be used only if there are none.
@@ -49,6 +53,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         book: PermissionBook::default(),
         environment,
         format: raw.tokens.permission_format,
+        conditions: Vec::new(),
     };
     let at = root.field("tokens").field("sources");
     let sources = sources::compile(&mut parts, std::mem::take(&mut raw.tokens.sources), &at);
@@ -96,9 +101,10 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         asks_for_keys: false,
         plan,
         form,
+        lifts_in_path: routes.iter().any(|route| !route.allowed_in_path.is_none()),
         routes,
         table,
-        unmatched: raw.unmatched_routes,
+        unmatched: raw.unmatched_routes.into(),
         book,
         limits: limits.rules,
         limits_for_all,

@@ -32,6 +32,8 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
             format!("Missing required permissions: one of {}", needed.join(", "))
         }
         Denial::BindingMismatch => "Path does not belong to the token's owner".to_owned(),
+        Denial::ConditionFailed(claim) => format!("Claim does not meet the required condition: {claim}"),
+        Denial::AddressRefused => "Access from this address is denied".to_owned(),
         Denial::RouteDenied => "Access to this path is denied".to_owned(),
         Denial::RateLimited(over) => format!(
             "Rate limit exceeded: {}/{} requests in {} seconds",
@@ -60,6 +62,7 @@ pub(super) fn message(denial: &Denial) -> String {
             },
             Some(
                 fault @ (FormFault::Malformed(_)
+                | FormFault::MethodParameter
                 | FormFault::PathAmbiguous(_)
                 | FormFault::HttpsRequired
                 | FormFault::UnsupportedMediaType { .. }
@@ -87,6 +90,8 @@ pub(super) fn message(denial: &Denial) -> String {
         | Denial::TokenRevoked
         | Denial::PermissionMissing { .. }
         | Denial::BindingMismatch
+        | Denial::ConditionFailed(_)
+        | Denial::AddressRefused
         | Denial::RouteDenied
         | Denial::RateLimited(_)
         | Denial::AuthFailuresLimited(_)
@@ -108,6 +113,9 @@ fn standard_method(method: &str) -> Option<&'static str> {
 fn form_fault(fault: &FormFault) -> String {
     match fault {
         FormFault::Malformed(why) => format!("Malformed request: {why}"),
+        FormFault::MethodParameter => {
+            "Malformed request: the query parameter _method would override the method".to_owned()
+        }
         FormFault::PathAmbiguous(why) => format!("Ambiguous path: {why}"),
         FormFault::HttpsRequired => "HTTPS is required".to_owned(),
         FormFault::MethodNotAllowed { method, .. } => format!("Method {} not allowed", cut(method)),
@@ -160,6 +168,8 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::TokenMissing
         | Code::PermissionMissing
         | Code::BindingMismatch
+        | Code::ConditionFailed
+        | Code::AddressRefused
         | Code::RouteDenied
         | Code::HttpsRequired
         | Code::MethodNotAllowed

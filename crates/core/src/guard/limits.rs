@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::client_address::client_address;
+use super::client_address::counted_address;
 use super::form::Form;
 use super::{Caller, Memory, Visit};
 use crate::cells::CellFault;
@@ -144,7 +144,7 @@ impl<H: Host> Visit<'_, '_, H> {
     }
 
     fn address(&self) -> Option<IpAddr> {
-        *self.address.get_or_init(|| client_address(self.policy.client_ip, self.request, self.host))
+        self.whole_address().map(|address| counted_address(self.policy.client_ip, address))
     }
 }
 

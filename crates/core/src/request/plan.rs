@@ -24,7 +24,7 @@ pub(crate) enum Purpose {
     Token(usize),
     /// Must not reach the upstream as the client sent it.
     Removed,
-    /// A limit is keyed by it.
+    /// A limit is keyed by it, or a claim is compared with it.
     Key(KeyHeaderIndex),
 }
 
@@ -56,8 +56,8 @@ impl Purpose {
 #[derive(Debug)]
 pub struct HeaderPlan {
     by_length: Vec<Vec<PlannedHeader>>,
-    /// By [`KeyHeaderIndex`].
-    key_headers: Vec<String>,
+    /// By [`KeyHeaderIndex`]: the name, and whether it is compared.
+    key_headers: Vec<(String, bool)>,
 }
 
 #[derive(Debug)]
@@ -158,13 +158,23 @@ impl HeaderPlan {
 
     /// Notes that a limit is keyed by the header, and returns the index of its values in a request.
     pub(crate) fn key(&mut self, name: &str) -> KeyHeaderIndex {
-        let name = name.to_ascii_lowercase();
-        if let Some(index) = self.key_headers.iter().position(|known| *known == name) {
+        self.valued(name, false)
+    }
+
+    /// Notes that a claim is compared with the header, spelled with `-` or `_`, and returns the index of its values in a
+    /// request.
+    pub(crate) fn compared(&mut self, name: &str) -> KeyHeaderIndex {
+        self.valued(name, true)
+    }
+
+    fn valued(&mut self, name: &str, is_compared: bool) -> KeyHeaderIndex {
+        let header = (name.to_ascii_lowercase(), is_compared);
+        if let Some(index) = self.key_headers.iter().position(|known| *known == header) {
             return KeyHeaderIndex::new(index);
         }
         let index = KeyHeaderIndex::new(self.key_headers.len());
-        self.add(&name, Purpose::Key(index), Spelling::Exact);
-        self.key_headers.push(name);
+        self.add(name, Purpose::Key(index), if is_compared { Spelling::Any } else { Spelling::Exact });
+        self.key_headers.push(header);
         index
     }
 
@@ -288,6 +298,15 @@ mod tests {
         assert_eq!(purposes(&plan, "x-one"), [Purpose::Removed]);
         assert_eq!(purposes(&plan, "x-two"), [Purpose::Removed, Purpose::Key(index)]);
         assert!(purposes(&plan, "x-six").is_empty());
+    }
+
+    #[test]
+    fn a_compared_header_is_found_in_every_spelling_and_a_key_in_its_own() {
+        let mut plan = HeaderPlan::default();
+        let (key, compared) = (plan.key("x-tenant"), plan.compared("X-Tenant"));
+        assert_eq!(plan.compared("x-tenant"), compared);
+        assert_eq!(purposes(&plan, "x-tenant"), [Purpose::Key(key), Purpose::Key(compared)]);
+        assert_eq!(purposes(&plan, "x_tenant"), [Purpose::Key(compared)]);
     }
 
     #[test]

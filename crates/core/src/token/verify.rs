@@ -119,6 +119,7 @@ fn read_claims(
     judge_audience(claims)?;
     let jti = string(claims, JTI, "jti")?;
     let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
+    let conditions = policy.conditions.iter().map(|condition| condition.holds(claims)).collect();
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
         key,
@@ -133,6 +134,7 @@ fn read_claims(
         permissions,
         permissions_text,
         claims,
+        conditions,
     })
 }
 

@@ -18,6 +18,8 @@ use crate::token::Age;
 pub enum Stage {
     /// The form of the request.
     Form,
+    /// The client's address.
+    Addresses,
     /// Limits whose key needs no token.
     EarlyLimits,
     /// The token.
@@ -26,7 +28,7 @@ pub enum Stage {
     Revocation,
     /// Limits whose key needs the token.
     LateLimits,
-    /// Permissions and bindings of the route.
+    /// Permissions, bindings and conditions of the route.
     Permission,
 }
 
@@ -119,13 +121,21 @@ pub struct TokenFacts {
 
 impl Stage {
     /// Every step, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Form, Self::EarlyLimits, Self::Token, Self::Revocation, Self::LateLimits, Self::Permission];
+    pub const ALL: [Self; 7] = [
+        Self::Form,
+        Self::Addresses,
+        Self::EarlyLimits,
+        Self::Token,
+        Self::Revocation,
+        Self::LateLimits,
+        Self::Permission,
+    ];
 
     /// Its name, as `api-guard explain` prints it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Form => "form",
+            Self::Addresses => "addresses",
             Self::EarlyLimits => "limits before the token",
             Self::Token => "token",
             Self::Revocation => "revocation",
@@ -137,11 +147,12 @@ impl Stage {
     const fn index(self) -> usize {
         match self {
             Self::Form => 0,
-            Self::EarlyLimits => 1,
-            Self::Token => 2,
-            Self::Revocation => 3,
-            Self::LateLimits => 4,
-            Self::Permission => 5,
+            Self::Addresses => 1,
+            Self::EarlyLimits => 2,
+            Self::Token => 3,
+            Self::Revocation => 4,
+            Self::LateLimits => 5,
+            Self::Permission => 6,
         }
     }
 }

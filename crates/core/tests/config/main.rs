@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod routes;
+
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::{Environment, Policy};
 use api_guard_testkit::{SECRET, parse_with};

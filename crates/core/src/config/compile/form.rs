@@ -39,6 +39,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> F
         https_only: raw.https_only,
         refuses_method_parameter: raw.method_override == MethodOverride::Strip,
         cors_preflight: raw.cors_preflight,
+        path_case: raw.path_case,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn compile(
         permissions,
         permission_format: raw.permission_format,
         roles,
+        conditions: std::mem::take(&mut parts.conditions),
     }
 }
 
@@ -60,7 +61,7 @@ fn required_claims(parts: &mut Parts<'_>, claims: Vec<String>, at: &Pointer) -> 
 }
 
 /// The slot of a claim named in the configuration.
-fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
+pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
     // Names appear in reply texts, so they are limited to the characters of an error_description (RFC 6750 section 3).
     let readable = claim.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if claim.split('.').any(str::is_empty) || !readable {

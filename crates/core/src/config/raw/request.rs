@@ -6,6 +6,7 @@ use super::texts;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
 use crate::policy::CorsPreflight;
+use crate::route::PathCase;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -32,6 +33,8 @@ pub struct RawRequest {
     /// The largest sum of all bodies that one process holds back at a time, bytes.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_099_511_627_776_u64)))]
     pub max_held_bytes: u64,
+    /// Whether ASCII letters of route paths match in either case; parameters keep theirs.
+    pub path_case: PathCase,
     /// Whether a true CORS preflight passes without a token.
     pub cors_preflight: CorsPreflight,
 }
@@ -44,6 +47,7 @@ fields!(RawRequest {
     method_override,
     max_held_bytes,
     rewrite_headers,
+    path_case,
     cors_preflight
 });
 
@@ -57,17 +61,18 @@ impl Default for RawRequest {
             method_override: MethodOverride::Strip,
             max_held_bytes: 67_108_864,
             rewrite_headers: RewriteHeaders::Strip,
+            path_case: PathCase::Sensitive,
             cors_preflight: CorsPreflight::Reject,
         }
     }
 }
 
-/// What happens to what overrides the method.
+/// What happens to headers and query parameters that override the method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum MethodOverride {
-    /// The headers are removed, and the parameter is refused on anything but GET and HEAD.
+    /// The headers are removed, and a request with the parameter is refused unless it is GET or HEAD.
     Strip,
     /// Both stay.
     Keep,
@@ -80,7 +85,7 @@ pub enum MethodOverride {
 pub enum RewriteHeaders {
     /// The headers are removed.
     Strip,
-    /// The headers stay.
+    /// Both stay.
     Keep,
 }
 
@@ -89,3 +94,5 @@ names!(MethodOverride { "strip" => Strip, "keep" => Keep });
 names!(RewriteHeaders { "strip" => Strip, "keep" => Keep });
 
 names!(CorsPreflight { "reject" => Reject, "forward" => Forward });
+
+names!(PathCase { "sensitive" => Sensitive, "insensitive" => Insensitive });
