@@ -358,7 +358,7 @@ impl Model {
         }
         let segments = asked.path.segments.unwrap_or_default();
         let bound = segments.get(1).copied().unwrap_or_default();
-        let bound = if route.template.ends_with(":v") { &bound[..bound.len() - 2] } else { bound };
+        let bound = if route.template.ends_with(":v") { bound.split_at(bound.len() - 2).0 } else { bound };
         if route.bind && !route.unless.iter().any(has) && bound != sub {
             return Err("binding_mismatch");
         }
