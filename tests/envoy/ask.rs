@@ -206,7 +206,7 @@ impl Ask {
 }
 
 /// A chunk (RFC 9112, section 7.1); nothing for an empty piece, which would end the body.
-fn chunk(piece: &[u8]) -> Vec<u8> {
+pub(crate) fn chunk(piece: &[u8]) -> Vec<u8> {
     if piece.is_empty() {
         Vec::new()
     } else {

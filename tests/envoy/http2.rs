@@ -100,6 +100,17 @@ impl Connection {
         self.frame(DATA, END_STREAM, id, &[]);
     }
 
+    /// Sends a piece of the body of a request that was sent without an end.
+    pub(crate) fn push(&mut self, id: u32, piece: &[u8]) {
+        self.frame(DATA, 0, id, piece);
+    }
+
+    /// Sends the last piece of such a body, and reads until its stream has ended.
+    pub(crate) fn finish(&mut self, id: u32, piece: &[u8]) -> Result<Reply, Cut> {
+        self.frame(DATA, END_STREAM, id, piece);
+        self.read(id)
+    }
+
     /// Reads until a stream has ended.
     pub(crate) fn read(&mut self, id: u32) -> Result<Reply, Cut> {
         let mut reply = Reply::default();

@@ -64,6 +64,11 @@ impl Upstream {
         heard.iter().filter(|request| request.all("x-test-id").iter().any(|id| id == test)).cloned().collect()
     }
 
+    /// Everything that arrived, in order.
+    pub(crate) fn all(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
     /// Everything that arrived for this path, whatever its query.
     pub(crate) fn heard_for(&self, path: &str) -> usize {
         let heard = self.heard.lock().unwrap();
