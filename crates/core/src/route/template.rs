@@ -1,6 +1,6 @@
 //! The path of a route: literal segments, `{name}` for one segment or a part of one, `{*name}` for the rest.
 //!
-//! A template is compared with canonical paths ([`Target::path`]), so its literals are stored decoded: `/café` and
+//! A template is compared with canonical paths ([`crate::request::target::Target::path`]), so its literals are stored decoded: `/café` and
 //! `/caf%C3%A9` are the same. A literal that no accepted request can contain is an error, because its route would
 //! protect nothing.
 

@@ -33,7 +33,7 @@ pub enum TemplateError {
     RestNotLast,
     /// A `?` or `#`.
     QueryOrFragment,
-    /// More than [`MAX_SEGMENTS`] segments.
+    /// More than [`super::MAX_SEGMENTS`] segments.
     TooManySegments,
     /// A literal that no accepted request contains, and why such a request is refused.
     NeverRequested(Reason),
