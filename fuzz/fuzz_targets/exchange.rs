@@ -1,18 +1,22 @@
 //! Streams of one worker under any events in any order. The input is a list of steps: headers, pieces of a body, trailers,
 //! responses, answers, ticks of any clock, and what the host, the process and its shared cells do meanwhile. What holds
 //! for every stream is checked after each step by [`Watched`]: also that no held request goes on whose token was revoked or
-//! has expired meanwhile. A worker that was fed all of this still serves.
+//! has expired meanwhile. Nothing forged goes on in trailers, and no more is held than there is room for. A worker that was
+//! fed all of this still serves.
 #![no_main]
 
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::Flow;
 use api_guard_core::guard::Answer;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Process, Stream, Watched, bytes, parse, request, sign};
+use api_guard_testkit::{Done, Process, Stream, Watched, bytes, parse, request, sign};
 use libfuzzer_sys::fuzz_target;
 
 /// 21 September 2026, 14:13:20 in Greenwich, Unix seconds.
 const START: u64 = 1_790_000_000;
+
+/// `max_held_bytes`.
+const ROOM: u64 = 150;
 
 /// The second key is known from a second after the start on.
 const POLICY: &str = r#"{
@@ -92,7 +96,12 @@ fuzz_target!(|data: &[u8]| {
             5 => {
                 let trailers = [("x_auth.subject", "a"), ("authorization", "Bearer a"), ("x-checksum", "1")];
                 let given = trailers.get(..usize::from(argument % 4)).filter(|_| argument & 0x80 == 0);
-                let _ = stream.trailers_of(given, moment);
+                let flow = stream.trailers_of(given, moment);
+                let sent = given.unwrap_or_default().iter().map(|(name, _)| name.as_bytes());
+                for forged in sent.filter(|name| flow == Flow::Continue && *name != b"x-checksum") {
+                    let removed = Done::TrailerRemoved(forged.to_vec());
+                    assert!(stream.host.done.contains(&removed), "{removed:?} was not done");
+                }
             }
             6 => drop(stream.response()),
             7 | 8 => {
@@ -102,7 +111,10 @@ fuzz_target!(|data: &[u8]| {
             9 => {
                 stream.tick(moment);
                 if argument % 4 == 0 {
-                    engine.on_tick(&mut Stream::new(&process), moment);
+                    let mut ticked = Stream::new(&process);
+                    engine.on_tick(&mut ticked, moment);
+                    let within = |done: &Done| !matches!(done, Done::Gauged(_, bytes) if *bytes > ROOM);
+                    assert!(ticked.done.iter().all(within), "{:?}", ticked.done);
                 }
             }
             10 | 11 => now = later(now, *argument),

@@ -109,7 +109,10 @@ impl Exchange {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
-        self.has_ended = true;
+        // Nothing follows the end of a request, and an adapter may have forgotten the stream.
+        if std::mem::replace(&mut self.has_ended, true) {
+            return Flow::Pause;
+        }
         if let Err(fault) = self.clean_trailers(engine, trailers, host) {
             return self.refuse_trailers(engine, fault, host, now);
         }
