@@ -16,16 +16,16 @@ pub(crate) fn overrides_method(request: &Request<'_>) -> bool {
     parts.next().is_some_and(|query| query.split(|byte| matches!(byte, b'&' | b';')).any(is_method))
 }
 
-/// Whether a parameter has the name: decoded, with a `+` for a space. PHP reads a space, a dot and a bracket as `_` and
-/// skips spaces before the name; Rack and qs take the name out of brackets.
+/// Whether a parameter has the name: decoded, with a `+` for a space. PHP reads a space, a dot and a bracket as `_`,
+/// skips spaces before the name and ends it at a NUL; Rack and qs take the name out of brackets.
 fn is_method(parameter: &[u8]) -> bool {
     let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
     let name: Vec<u8> = name.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     // A reader behind another one may decode a second time.
     let name = decode(&decode(&name));
-    let name = name.trim_ascii();
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
     let in_php = name.iter().map(|byte| if matches!(byte, b' ' | b'.' | b'[') { b'_' } else { *byte });
-    let without_brackets = name.iter().copied().filter(|byte| !matches!(byte, b'[' | b']' | 0));
+    let without_brackets = name.iter().copied().filter(|byte| !matches!(byte, b'[' | b']'));
     let is = |name: &[u8]| name.eq_ignore_ascii_case(METHOD);
     is(&in_php.collect::<Vec<u8>>()) || is(&without_brackets.collect::<Vec<u8>>())
 }
@@ -58,6 +58,7 @@ mod tests {
             "/a?[_method]=PUT",
             "/a?%5B_method%5D=PUT",
             "/a?_method%00=PUT",
+            "/a?_method%00x=PUT",
             "/a/../b?_method=PUT",
             "?_method=PUT",
             "/a?b?c&_method=PUT",
