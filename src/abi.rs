@@ -17,13 +17,15 @@ pub(crate) const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 
-/// ABI 0.2.1: `proxy_map_type_t`, `proxy_buffer_type_t`, `proxy_stream_type_t`.
+/// ABI 0.2.1: `proxy_map_type_t`, `proxy_buffer_type_t`, `proxy_stream_type_t`, `proxy_metric_type_t`.
 const REQUEST_HEADERS: u32 = 0;
+const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
 const REQUEST_BODY: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST_STREAM: u32 = 0;
 const COUNTER: u32 = 0;
+const GAUGE: u32 = 1;
 
 #[expect(unsafe_code, reason = "the proxy-wasm ABI")]
 #[link(wasm_import_module = "env")]
@@ -64,6 +66,7 @@ unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_set_effective_context(id: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
@@ -80,10 +83,19 @@ unsafe extern "C" {
 }
 
 /// The request's headers, in the form that [`block::Block`] reads.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
 pub(crate) fn request_headers() -> Option<Received> {
+    pairs(REQUEST_HEADERS)
+}
+
+/// The request's trailers, in the form that [`block::Block`] reads.
+pub(crate) fn request_trailers() -> Option<Received> {
+    pairs(REQUEST_TRAILERS)
+}
+
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+fn pairs(map: u32) -> Option<Received> {
     // SAFETY: both pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) }).ok()
+    receive(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) }).ok()
 }
 
 /// Adds a request header that the request does not have yet.
@@ -116,10 +128,19 @@ fn set_header(map: u32, name: &[u8], value: &[u8]) -> Result<(), NotDone> {
 }
 
 /// Removes all request headers of this name.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), NotDone> {
+    remove(REQUEST_HEADERS, name)
+}
+
+/// Removes all request trailers of this name.
+pub(crate) fn remove_request_trailer(name: &[u8]) -> Result<(), NotDone> {
+    remove(REQUEST_TRAILERS, name)
+}
+
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
+fn remove(map: u32, name: &[u8]) -> Result<(), NotDone> {
     // SAFETY: pointer and length are those of a live slice; the host copies it.
-    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     if status == OK { Ok(()) } else { Err(NotDone) }
 }
 
@@ -229,11 +250,20 @@ pub(crate) fn send_reply(reply: &Reply, grpc: bool) {
 }
 
 /// Defines a counter and returns its number; `None` if Envoy accepts no more.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to a slice and a local")]
 pub(crate) fn define_counter(name: &str) -> Option<u32> {
+    define_metric(COUNTER, name)
+}
+
+/// Defines a gauge and returns its number; `None` if Envoy accepts no more.
+pub(crate) fn define_gauge(name: &str) -> Option<u32> {
+    define_metric(GAUGE, name)
+}
+
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to a slice and a local")]
+fn define_metric(kind: u32, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: the name is a live slice; `id` is valid for writing during the call.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
     (status == OK).then_some(id)
 }
 
@@ -242,6 +272,13 @@ pub(crate) fn define_counter(name: &str) -> Option<u32> {
 pub(crate) fn increment(counter: u32, by: u32) {
     // SAFETY: takes numbers only.
     let _ = unsafe { proxy_increment_metric(counter, i64::from(by)) };
+}
+
+/// Sets a gauge.
+#[expect(unsafe_code, reason = "a call of the ABI without pointers")]
+pub(crate) fn record(gauge: u32, value: u64) {
+    // SAFETY: takes numbers only.
+    let _ = unsafe { proxy_record_metric(gauge, value) };
 }
 
 /// Makes a context, a stream or a root, the subject of the next calls; false if Envoy no longer knows it.

@@ -57,11 +57,13 @@ impl StreamHost for Envoy<'_> {
             Action::Edit(Edit::Remove(name)) => return abi::remove_request_header(name),
             Action::Edit(Edit::Add(name, value)) => return abi::add_request_header(name.as_bytes(), value),
             Action::Edit(Edit::Set(name, value)) => return abi::set_request_header(name.as_bytes(), value),
+            Action::RemoveTrailer(name) => return abi::remove_request_trailer(name),
             Action::MarkResponse { name, value } => {
                 return abi::set_response_header(name.as_bytes(), value.as_bytes());
             }
             Action::FilterState { name, value } => abi::set_filter_state(name, value),
             Action::Count(counter) => self.metrics.add(counter),
+            Action::Gauge { gauge, value } => self.metrics.show(gauge, value),
             Action::Log(line) => log::log!(line.level, "{}", line.text),
             Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
             // No configuration asks questions yet.

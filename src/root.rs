@@ -7,6 +7,7 @@ use api_guard_core::config::Environment;
 use api_guard_core::engine::Engine;
 use api_guard_core::policy::Policy;
 use api_guard_core::telemetry::counters::{CounterIndex, Counters};
+use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::tally::Tally;
 use api_guard_core::time::UnixNanos;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -25,24 +26,34 @@ pub(crate) struct Plugin {
     pub(crate) metrics: Metrics,
 }
 
-/// The counters of one configuration as Envoy knows them.
+/// The metrics of one configuration as Envoy knows them.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     /// Envoy's number of each counter, by [`CounterIndex`]; `None`: Envoy accepted no more counters.
     ids: Vec<Option<u32>>,
+    /// Envoy's number of each gauge.
+    gauges: Vec<(Gauge, Option<u32>)>,
     tally: RefCell<Tally>,
 }
 
 impl Metrics {
     fn new(counters: &Counters) -> Self {
         let ids: Vec<Option<u32>> = counters.names().iter().map(|name| abi::define_counter(name)).collect();
+        let gauges = Gauge::ALL.iter().map(|gauge| (*gauge, abi::define_gauge(gauge.name()))).collect();
         let tally = RefCell::new(Tally::new(ids.len()));
-        Self { ids, tally }
+        Self { ids, gauges, tally }
     }
 
     pub(crate) fn add(&self, counter: CounterIndex) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
             tally.add(counter);
+        }
+    }
+
+    /// Sets a gauge, at once.
+    pub(crate) fn show(&self, gauge: Gauge, value: u64) {
+        if let Some((_, Some(id))) = self.gauges.iter().find(|(known, _)| *known == gauge) {
+            abi::record(*id, value);
         }
     }
 
@@ -68,7 +79,7 @@ impl Metrics {
 
 impl Plugin {
     fn new(policy: Policy) -> Self {
-        let engine = Engine::new(policy);
+        let engine = Engine::on_worker(policy, &streams::held_bytes());
         let metrics = Metrics::new(engine.counters());
         // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
         let _ = engine.open(&Envoy::new(&metrics));
@@ -117,9 +128,11 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        streams::tick();
+        let now = abi::now();
+        streams::tick(now);
         abi::enter(self.context);
         if let Some(plugin) = &self.plugin {
+            plugin.engine.on_tick(&mut Envoy::new(&plugin.metrics), now);
             plugin.metrics.hand_over();
         }
     }

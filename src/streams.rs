@@ -11,6 +11,7 @@ use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 use api_guard_core::exchange::{Exchange, Flow};
+use api_guard_core::held::HeldBytes;
 use api_guard_core::lookup::Fnv1a;
 use api_guard_core::time::UnixNanos;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -34,12 +35,16 @@ struct Streams {
     begun: ById<Stream>,
     /// The begun streams that need ticks.
     waiting: Vec<u32>,
+    /// What all of them hold back.
+    held: Rc<HeldBytes>,
 }
 
 /// A stream with a later phase to judge.
 struct Stream {
     plugin: Rc<Plugin>,
     exchange: Exchange,
+    /// Whether it is among those that need ticks.
+    is_waiting: bool,
 }
 
 thread_local! {
@@ -76,6 +81,11 @@ pub(crate) fn configure(root: u32, plugin: &Rc<Plugin>) {
     });
 }
 
+/// What the streams of this VM hold back, under whatever configuration.
+pub(crate) fn held_bytes() -> Rc<HeldBytes> {
+    with(|streams| Rc::clone(&streams.held)).unwrap_or_default()
+}
+
 /// Notes that a stream begins. Its headers come later, or never.
 pub(crate) fn announce(context: u32, root: u32) {
     let _ = with(|streams| streams.announced.push((context, root)));
@@ -102,10 +112,11 @@ impl Streams {
     }
 
     fn keep(&mut self, context: u32, plugin: Rc<Plugin>, exchange: Exchange) {
-        if exchange.wants_ticks() {
+        let is_waiting = exchange.wants_ticks();
+        if is_waiting {
             self.waiting.push(context);
         }
-        self.begun.insert(context, Stream { plugin, exchange });
+        self.begun.insert(context, Stream { plugin, exchange, is_waiting });
     }
 
     /// Takes the next step of a stream, and forgets the stream if `is_last`, so that its memory is reused while it is
@@ -122,8 +133,12 @@ impl Streams {
             return unknown;
         }
         let Entry::Occupied(mut entry) = self.begun.entry(context) else { return unknown };
-        let Stream { plugin, exchange } = entry.get_mut();
+        let Stream { plugin, exchange, is_waiting } = entry.get_mut();
         let flow = step(exchange, plugin);
+        if exchange.wants_ticks() && !*is_waiting {
+            *is_waiting = true;
+            self.waiting.push(context);
+        }
         if is_last(exchange) {
             entry.remove();
         }
@@ -133,12 +148,16 @@ impl Streams {
     fn tick(&mut self, now: UnixNanos) {
         let Self { begun, waiting, .. } = self;
         waiting.retain(|context| {
-            let Some(Stream { plugin, exchange }) = begun.get_mut(context) else { return false };
-            if !abi::enter(*context) {
-                return false;
+            let Some(Stream { plugin, exchange, is_waiting }) = begun.get_mut(context) else { return false };
+            // Many may wait, and nearly always for nothing: Envoy is told of a stream only when its time has come.
+            if exchange.is_due(now) {
+                if !abi::enter(*context) {
+                    return false;
+                }
+                exchange.on_tick(&plugin.engine, &mut Envoy::new(&plugin.metrics), now);
             }
-            exchange.on_tick(&plugin.engine, &mut Envoy::new(&plugin.metrics), now);
-            exchange.wants_ticks()
+            *is_waiting = exchange.wants_ticks();
+            *is_waiting
         });
     }
 }
@@ -149,12 +168,8 @@ fn flow(flow: Option<Flow>) -> Flow {
 }
 
 /// Ticks the streams that need it.
-pub(crate) fn tick() {
-    let _ = with(|streams| {
-        if !streams.waiting.is_empty() {
-            streams.tick(abi::now());
-        }
-    });
+pub(crate) fn tick(now: UnixNanos) {
+    let _ = with(|streams| streams.tick(now));
 }
 
 /// Handles the headers of a request.
@@ -197,7 +212,10 @@ pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) ->
 pub(crate) fn on_request_trailers(context: u32) -> Flow {
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
-            exchange.on_request_trailers(&plugin.engine, &mut Envoy::new(&plugin.metrics), abi::now())
+            let bytes = abi::request_trailers();
+            let trailers = bytes.as_deref().and_then(Block::read).map(Block::pairs);
+            let mut envoy = Envoy::new(&plugin.metrics);
+            exchange.on_request_trailers(&plugin.engine, trailers, &mut envoy, abi::now())
         };
         streams.go_on(context, Flow::Pause, step, Exchange::is_over)
     }))

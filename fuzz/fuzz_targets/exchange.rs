@@ -1,17 +1,22 @@
 //! Streams of one worker under any events in any order. The input is a list of steps: headers, pieces of a body, trailers,
 //! responses, answers, ticks of any clock, and what the host, the process and its shared cells do meanwhile. What holds
-//! for every stream is checked after each step by [`Watched`]. A worker that was fed all of this still serves.
+//! for every stream is checked after each step by [`Watched`]: also that no held request goes on whose token was revoked or
+//! has expired meanwhile. Nothing forged goes on in trailers, and no more is held than there is room for. A worker that was
+//! fed all of this still serves.
 #![no_main]
 
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::Flow;
 use api_guard_core::guard::Answer;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Process, Watched, bytes, parse, request, sign};
+use api_guard_testkit::{Done, Process, Stream, Watched, bytes, parse, request, sign};
 use libfuzzer_sys::fuzz_target;
 
 /// 21 September 2026, 14:13:20 in Greenwich, Unix seconds.
 const START: u64 = 1_790_000_000;
+
+/// `max_held_bytes`.
+const ROOM: u64 = 150;
 
 /// The second key is known from a second after the start on.
 const POLICY: &str = r#"{
@@ -22,7 +27,7 @@ const POLICY: &str = r#"{
         ],
         "required_claims": ["sub", "exp"]
     },
-    "request": { "max_request_size_bytes": 100, "cors_preflight": "forward" },
+    "request": { "max_request_size_bytes": 100, "max_held_bytes": 150, "cors_preflight": "forward" },
     "routes": [
         { "path": "/public", "access": "public" },
         { "path": "/large", "max_request_size_bytes": 2000000 },
@@ -88,13 +93,30 @@ fuzz_target!(|data: &[u8]| {
                 headers(stream, *argument, *more, value, moment);
             }
             2..5 => drop(stream.body(size(*argument), step & 0x40 != 0, moment)),
-            5 => drop(stream.trailers(moment)),
+            5 => {
+                let trailers = [("x_auth.subject", "a"), ("authorization", "Bearer a"), ("x-checksum", "1")];
+                let given = trailers.get(..usize::from(argument % 4)).filter(|_| argument & 0x80 == 0);
+                let flow = stream.trailers_of(given, moment);
+                let sent = given.unwrap_or_default().iter().map(|(name, _)| name.as_bytes());
+                for forged in sent.filter(|name| flow == Flow::Continue && *name != b"x-checksum") {
+                    let removed = Done::TrailerRemoved(forged.to_vec());
+                    assert!(stream.host.done.contains(&removed), "{removed:?} was not done");
+                }
+            }
             6 => drop(stream.response()),
             7 | 8 => {
                 let answer = if argument & 0x80 == 0 { Answer::Ready } else { Answer::Unavailable };
                 stream.answer(u32::from(argument % 4), answer, moment);
             }
-            9 => stream.tick(moment),
+            9 => {
+                stream.tick(moment);
+                if argument % 4 == 0 {
+                    let mut ticked = Stream::new(&process);
+                    engine.on_tick(&mut ticked, moment);
+                    let within = |done: &Done| !matches!(done, Done::Gauged(_, bytes) if *bytes > ROOM);
+                    assert!(ticked.done.iter().all(within), "{:?}", ticked.done);
+                }
+            }
             10 | 11 => now = later(now, *argument),
             12 => stream.host.received = (*argument != 0).then(|| u64::from(*argument)),
             13 => stream.host.is_answered = argument % 2 == 0,

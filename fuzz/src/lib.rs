@@ -10,6 +10,9 @@ use api_guard_core::verdict::{Decision, Verdict};
 use api_guard_testkit::{Guarded, parse};
 use serde_json::json;
 
+/// What a client says, and no policy or token of ours: no header of a reply may repeat it.
+pub const MARK: &str = "Zq7mark";
+
 /// The moment at which everything is judged, Unix seconds.
 pub const NOW: u64 = 1_790_000_000;
 
@@ -19,12 +22,18 @@ pub const POLICY: &str = r#"{
         "keys": [{ "secret": { "env": "SECRET" } }, { "kid": "two", "secret": { "env": "SECRET" } }],
         "sources": [{ "header": "authorization", "scheme": "Bearer" }, { "header": "x-token" }, { "cookie": "session" }, { "query": "access_token" }]
     },
-    "request": { "cors_preflight": "forward" },
+    "request": { "cors_preflight": "forward", "path_case": "insensitive" },
     "routes": [
         { "path": "/public/{*rest}", "access": "public" },
         { "path": "/orders/{id}", "required_permissions": ["orders:read"], "hosts": ["*.example.com", "api.example.org"] },
         { "path": "/users/{id}", "bind": { "id": "sub" } },
         { "path": "/denied", "access": "deny" },
+        { "path": "/feed/{id}", "access": "optional" },
+        { "path": "/feed/{id}:hide", "access": "optional", "require": [{ "claim": "groups", "any": ["staff", 7] }] },
+        { "path": "/projects/{id}", "access": "public", "allow_in_path": ["encoded_slash", "semicolon", "encoded_unreserved"], "deny_from": ["10.0.0.0/8"] },
+        { "path": "/projects/{id}/secrets", "required_permissions": ["projects:admin"] },
+        { "path": "/projects/closed", "access": "deny" },
+        { "path": "/tenants/{id}", "bind": { "id": "tenant" }, "bind_unless": ["tenants:admin"], "require": [{ "claim": "tenant", "equals_header": "x-tenant" }] },
         { "path": "/upload", "methods": ["POST"], "content_types": ["image/png"], "max_request_size_bytes": 10 }
     ],
     "roles": { "claim": "realm_access.roles", "grants": { "clerk": ["orders:read"] } },
@@ -80,11 +89,14 @@ pub fn check_effects(guard: &Guard, request: &Request<'_>, verdict: &Verdict) {
     assert_eq!(edited, Ok(()));
 }
 
-/// A refusal has a status of the contract, headers without control characters, and a body that is JSON.
+/// A refusal has a status of the contract, headers without control characters and without what the client says, and a body
+/// that is JSON.
 pub fn check_reply(guard: &Guard, denial: &Denial, request_id: Option<&[u8]>) {
     let reply = effect::refuse(guard.policy(), denial, request_id);
-    assert!([400, 401, 403, 405, 413, 415, 429, 500, 503].contains(&reply.status), "{reply:?}");
+    assert!([400, 401, 403, 405, 408, 413, 415, 429, 500, 503].contains(&reply.status), "{reply:?}");
+    assert!(!reply.grpc_message.contains(MARK), "{reply:?}");
     for (name, value) in &reply.headers {
+        assert!(!value.contains(MARK), "{name}: {value:?}");
         assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name}: {value:?}");
     }
     let body: serde_json::Value = serde_json::from_str(&reply.body).expect("a body that is JSON");

@@ -98,7 +98,7 @@ fn the_deciding_rule_and_step_are_named() {
         assert_eq!(report["decision"], if code.is_some() { "refused" } else { "allowed" });
         assert_eq!(report["reply"]["body"]["code"].as_str(), code, "{arguments:?}");
         let steps = report["steps"].as_array().expect("steps");
-        assert_eq!(steps.len(), 6);
+        assert_eq!(steps.len(), 7);
         let refused: Vec<&str> = steps
             .iter()
             .filter(|step| step["state"] == "refused")
@@ -117,6 +117,57 @@ fn the_deciding_rule_and_step_are_named() {
 }
 
 #[test]
+fn each_new_step_of_a_route_is_told_with_its_pointer() {
+    let routes = json!([
+        { "path": "/inside", "access": "optional", "allow_from": ["127.0.0.0/8"], "deny_from": ["10.0.0.0/8"] },
+        { "path": "/users/{id}", "bind": { "id": "sub" }, "bind_unless": ["users:admin"], "require": [
+            { "claim": "level", "is": [3, "gold"] }, { "claim": "groups", "any": ["a"] },
+            { "claim": "groups", "all": ["a", "b"] }, { "claim": "tenant", "equals_header": "x-tenant" } ] },
+    ]);
+    let file = File::new(config(json!({ "routes": routes })).to_string());
+    let told = |arguments: &[&str], code: i32, parts: &[&str]| {
+        let run = explain(&file, arguments);
+        assert_eq!(run.code, code, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+    };
+    told(
+        &["--path", "/inside"],
+        0,
+        &[
+            "2 addresses               passed       only from 127.0.0.0/8 (/routes/0/allow_from)",
+            "not from 10.0.0.0/8 (/routes/0/deny_from)",
+            "no token is sent, and /routes/0 does without one",
+            "/routes/0 asks for nothing",
+        ],
+    );
+    told(
+        &["--path", "/inside", "--client-ip", "10.0.0.1"],
+        1,
+        &["403 address_refused", "decided by /routes/0"],
+    );
+    told(
+        &["--path", "/users/user-7", "--token", &minted(&[])],
+        1,
+        &[
+            "403 condition_failed",
+            "decided by /routes/1/require",
+            "unless the caller has users:admin (/routes/1/bind_unless)",
+            "the claim level must be 3 or \"gold\" (/routes/1/require/0)",
+            "the claim groups must have \"a\" (/routes/1/require/1)",
+            "the claim groups must have \"a\" and \"b\" (/routes/1/require/2)",
+            "the claim tenant must be the header x-tenant, which stands once (/routes/1/require/3)",
+        ],
+    );
+    told(
+        &["--path", "/inside?_method=PUT", "--method", "POST"],
+        1,
+        &["400 request_malformed", "decided by /request/method_override"],
+    );
+}
+
+#[test]
 fn people_are_told_the_same() {
     let file = File::new(guarded().to_string());
     let run = explain(&file, &["--path", "/orders/1", "--token", &minted(&[])]);
@@ -124,7 +175,7 @@ fn people_are_told_the_same() {
     for part in [
         "allowed GET /orders/1\ndecided by /routes/1\n",
         "1 form                    passed       route read-order",
-        "3 token                   passed       verifies with /tokens/keys/0",
+        "4 token                   passed       verifies with /tokens/keys/0",
         "caller admits: 1 of 3 requests in 60 seconds for each subject (/rate_limits/1)",
         "needs orders:read (/routes/1/required_permissions)",
         "x-auth-subject: user-7",
@@ -152,15 +203,15 @@ fn report_mode_lets_pass_and_says_what_would_have_been() {
     let report = run.json();
     assert_eq!((run.code, &report["decision"]), (0, &json!("would_refuse")), "{report:#}");
     assert_eq!(report["code"], "permission_missing");
-    assert_eq!(report["steps"][5]["state"], "would refuse");
+    assert_eq!(report["steps"][6]["state"], "would refuse");
     let limit = config(json!({ "rate_limits": [
         { "name": "trial", "max_requests": 1, "window_seconds": 60, "key": ["client_ip"], "mode": "report" } ] }));
     let file = File::new(limit.to_string());
     let run = explain(&file, &["--path", "/a", "--token", &minted(&[]), "--repeat", "2", "--json"]);
     let report = run.json();
     assert_eq!((run.code, &report["decision"]), (0, &json!("would_refuse")), "{report:#}");
-    assert_eq!(report["steps"][1]["state"], "would refuse");
-    assert_eq!(report["steps"][2]["state"], "passed");
+    assert_eq!(report["steps"][2]["state"], "would refuse");
+    assert_eq!(report["steps"][3]["state"], "passed");
 }
 
 #[test]
@@ -177,12 +228,12 @@ fn what_enforces_refuses_in_report_mode_too_and_both_steps_are_told() {
     assert_eq!((run.code, &run.json()["code"]), (0, &json!("method_not_allowed")), "{run:?}");
     assert_eq!(
         states(&run.json()),
-        ["would refuse", "not reached", "passed", "passed", "passed", "not reached"]
+        ["would refuse", "not reached", "not reached", "passed", "passed", "passed", "not reached"]
     );
     let run = explain(&file, &[&arguments[..], &["--repeat", "2"]].concat());
     assert_eq!((run.code, &run.json()["code"]), (1, &json!("rate_limited")), "{run:?}");
     let states = states(&run.json());
-    assert_eq!((states[0].as_str(), states[4].as_str()), ("would refuse", "refused"));
+    assert_eq!((states[0].as_str(), states[5].as_str()), ("would refuse", "refused"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "tokens": { "permissions_claim": ["scope", "permissions"], "subject_claim": "user_id" } }),
         json!({ "tokens": { "required_values": { "token_type": ["access"], "level": [1, -2], "verified": [true] } } }),
         json!({ "roles": { "claim": ["role", "app.roles"], "grants": { "clerk": ["a:b"] } } }),
-        json!({ "request": { "content_types": [], "https_only": true, "method_override": "keep", "cors_preflight": "forward" } }),
+        json!({ "request": { "content_types": [], "https_only": true, "method_override": "keep", "rewrite_headers": "keep", "cors_preflight": "forward" } }),
         route(json!({ "name": null, "methods": null, "hosts": null, "mode": null, "content_types": null })),
         route(
             json!({ "bind": { "id": "sub" }, "required_permissions": ["a:b"], "max_request_size_bytes": 5 }),
@@ -121,6 +121,7 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "request": { "https_only": 1 } }),
         json!({ "request": { "max_request_size_bytes": 0 } }),
         json!({ "request": { "method_override": true } }),
+        json!({ "request": { "rewrite_headers": "remove" } }),
         json!({ "request": [] }),
         json!({ "routes": {} }),
         json!({ "routes": [{}] }),

@@ -1,8 +1,8 @@
 //! Behaviour as data: each file beside this one is a rule, with a configuration and requests. The core and the command
 //! `api-guard explain` are asked alike, and both must answer what the file says.
 //!
-//! A case has `path`, and where it matters `method`, `headers`, `token` (claims, which are signed here), `body` and
-//! `repeat`; and what is expected: `code` (none: allowed), `decision`, `errors`, `route`, `upstream` (changes of the
+//! A case has `path`, and where it matters `method`, `headers`, `token` (claims, which are signed here), `body`,
+//! `client_ip` and `repeat`; and what is expected: `code` (none: allowed), `decision`, `errors`, `route`, `upstream` (changes of the
 //! request's headers; null = removed).
 
 #![allow(
@@ -62,14 +62,15 @@ fn compare(file: &Path, who: &str, case: &Value, answer: &Value) {
 
 fn core(configuration: &Value, case: &Value) -> Value {
     let mut guarded = Guarded::under(policy(configuration));
-    guarded.process.address = Some("127.0.0.1:0");
+    let peer = std::net::SocketAddr::new(text(case, "client_ip", "127.0.0.1").parse().unwrap(), 0);
+    guarded.process.address = Some(peer.to_string().leak());
     let Guarded { guard, memory, process } = &mut guarded;
     let mut pairs = vec![
         (":method".to_owned(), text(case, "method", "GET").to_owned()),
         (":path".to_owned(), text(case, "path", "/").to_owned()),
-        (":authority".to_owned(), "localhost".to_owned()),
+        (":authority".to_owned(), case["headers"]["host"].as_str().unwrap_or("localhost").to_owned()),
     ];
-    pairs.extend(headers(case));
+    pairs.extend(headers(case).into_iter().filter(|(name, _)| name != "host"));
     if !case["token"].is_null() {
         pairs.push(("authorization".to_owned(), format!("Bearer {}", signed(&case["token"]))));
     }
@@ -123,6 +124,9 @@ fn command(configuration: &Path, case: &Value) -> Value {
     if let Some(body) = case["body"].as_str() {
         command.args(["--body", body]);
     }
+    if let Some(address) = case["client_ip"].as_str() {
+        command.args(["--client-ip", address]);
+    }
     if let Some(times) = case["repeat"].as_u64() {
         command.args(["--repeat", &times.to_string()]);
     }
@@ -152,7 +156,17 @@ fn read(file: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     // A misspelt member would expect nothing.
     let known = [
-        "method", "path", "headers", "token", "body", "repeat", "code", "decision", "errors", "route",
+        "method",
+        "path",
+        "headers",
+        "token",
+        "body",
+        "client_ip",
+        "repeat",
+        "code",
+        "decision",
+        "errors",
+        "route",
         "upstream",
     ];
     for case in rule["cases"].as_array().unwrap() {

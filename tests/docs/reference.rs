@@ -137,7 +137,7 @@ fn one_of_everything() -> Value {
     json!({
         "tokens": { "keys": [{ "secret": { "env": "A" } }], "sources": [{ "header": "a", "scheme": "b" }] },
         "request": {},
-        "routes": [{ "path": "/a" }],
+        "routes": [{ "path": "/a", "require": [{ "claim": "a", "is": [1] }] }],
         "roles": {},
         "rate_limits": [limit],
         "auth_failure_limit": { "max_failures": 1, "window_seconds": 1 },

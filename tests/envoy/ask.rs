@@ -26,6 +26,8 @@ pub(crate) enum Body {
     Declared(String),
     /// In pieces and without a declared length: chunked over HTTP/1, plain DATA frames over HTTP/2.
     Streamed(Vec<Vec<u8>>),
+    /// One piece without a declared length, and then trailers.
+    Trailed(Vec<u8>, Vec<(&'static str, &'static str)>),
     /// One piece, without a declared length and without an end.
     Unfinished(Vec<u8>),
 }
@@ -166,6 +168,15 @@ impl Ask {
                 bytes.extend(chunks.iter().flat_map(|piece| chunk(piece)));
                 bytes.extend_from_slice(b"0\r\n\r\n");
             }
+            Body::Trailed(piece, trailers) => {
+                bytes.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+                bytes.extend(chunk(piece));
+                bytes.extend_from_slice(b"0\r\n");
+                for (name, value) in trailers {
+                    bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+                }
+                bytes.extend_from_slice(b"\r\n");
+            }
             Body::Unfinished(piece) => {
                 bytes.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
                 bytes.extend(chunk(piece));
@@ -184,7 +195,7 @@ impl Ask {
             fields.push((name.to_ascii_lowercase().into_bytes(), value.clone()));
         }
         match &self.body {
-            Body::None | Body::Streamed(_) | Body::Unfinished(_) => {}
+            Body::None | Body::Streamed(_) | Body::Trailed(..) | Body::Unfinished(_) => {}
             Body::Sized(body) => {
                 fields.push((b"content-length".to_vec(), body.len().to_string().into_bytes()))
             }
@@ -195,7 +206,7 @@ impl Ask {
 }
 
 /// A chunk (RFC 9112, section 7.1); nothing for an empty piece, which would end the body.
-fn chunk(piece: &[u8]) -> Vec<u8> {
+pub(crate) fn chunk(piece: &[u8]) -> Vec<u8> {
     if piece.is_empty() {
         Vec::new()
     } else {

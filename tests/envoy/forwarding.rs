@@ -1,13 +1,16 @@
 //! What the service behind Envoy is told: the verified identity, and nothing that a client invented.
 
+use std::io::{Read, Write};
 use std::sync::OnceLock;
 
 use serde_json::json;
 
-use crate::ask::{Ask, BOTH, Protocol};
-use crate::process::Envoy;
+use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::http1;
+use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::token;
+use crate::upstream::Heard;
 
 fn envoy() -> &'static Envoy {
     static ENVOY: OnceLock<Envoy> = OnceLock::new();
@@ -78,6 +81,9 @@ fn impostor(path: &str) -> Ask {
         "x-auth-tenant",
         "x_auth_tenant",
         "x-auth_tenant",
+        "x.auth.subject",
+        "x.auth_permissions",
+        "x~auth~tenant",
     ] {
         ask = ask.header(name, "admin").header(name, "root");
     }
@@ -125,7 +131,8 @@ fn a_claim_that_the_token_lacks_is_not_taken_from_the_client() {
 
 /// The name is one of the identity headers, as a CGI-like service would read it.
 fn folded(name: &str) -> bool {
-    ["x-auth-subject", "x-auth-permissions", "x-auth-tenant"].contains(&name.replace('_', "-").as_str())
+    ["x-auth-subject", "x-auth-permissions", "x-auth-tenant"]
+        .contains(&name.replace(['_', '.', '~'], "-").as_str())
 }
 
 #[test]
@@ -144,6 +151,12 @@ fn a_claim_that_cannot_stand_in_a_header_never_reaches_one() {
     }
 }
 
+/// Whether the text stands in what the service heard, its target included.
+fn says(heard: &Heard, text: &str) -> bool {
+    let values = heard.headers.iter().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    values.chain([heard.target.clone()]).any(|value| value.contains(text))
+}
+
 #[test]
 fn a_stripped_token_does_not_reach_the_service() {
     for protocol in BOTH {
@@ -156,11 +169,14 @@ fn a_stripped_token_does_not_reach_the_service() {
         ];
         for ask in cases {
             let heard = ask.send(stripping(), protocol).forwarded(stripping());
-            assert!(!format!("{heard:?}").contains("eyJ"), "{heard:?}");
+            assert!(!says(&heard, "eyJ"), "{heard:?}");
             assert_eq!(heard.target, "/s");
             assert_eq!(heard.one("x-auth-subject"), "user-7");
             assert!(heard.all("x-auth-permissions").is_empty(), "a header set to null is off");
         }
+        let other = Ask::get("/s").token(&token).header("x_token", &token).header("x.token", &token);
+        let heard = other.send(stripping(), protocol).forwarded(stripping());
+        assert!(!says(&heard, "eyJ"), "{heard:?}");
     }
     stripping().assert_healthy();
 }
@@ -176,6 +192,134 @@ fn a_stripped_token_leaves_its_neighbours() {
             let heard = Ask::get(format!("/s?{query}")).send(stripping(), protocol).forwarded(stripping());
             assert_eq!(heard.target, left);
         }
+    }
+}
+
+/// As `envoy`, where trailers are passed on and clients may ask for another protocol.
+fn open() -> &'static Envoy {
+    static ENVOY: OnceLock<Envoy> = OnceLock::new();
+    Envoy::shared(&ENVOY, || Setup {
+        trailers: true,
+        manager: json!({ "upgrade_configs": [{ "upgrade_type": "websocket" }] }),
+        ..Setup::new(&policy(json!({
+            "routes": [
+                { "path": "/public/{*rest}", "access": "public" },
+                { "path": "/tried/{*rest}", "mode": "report" },
+            ],
+        })))
+    })
+}
+
+#[test]
+fn trailers_cannot_tell_what_headers_cannot() {
+    const FORGED: [&str; 7] = [
+        "x-auth-subject",
+        "x_auth_subject",
+        "X.Auth.Permissions",
+        "x-http-method-override",
+        "x-original-url",
+        "x_rewrite_url",
+        "authorization",
+    ];
+    let trailers = || {
+        let forged = FORGED.iter().flat_map(|name| [(*name, "admin"), (*name, "root")]);
+        forged.chain([("x-checksum", "1"), ("x-auth-subjects", "mine")]).collect()
+    };
+    let body = || Body::Trailed(b"{}".to_vec(), trailers());
+    let json = ("content-type", "application/json");
+    for protocol in BOTH {
+        for (path, content_type) in [
+            ("/x", json),
+            ("/x", ("content-type", "application/grpc")),
+            ("/public/x", json),
+            ("/tried/x", json),
+        ] {
+            let mut ask = Ask::new("POST", path).header(content_type.0, content_type.1).body(body());
+            if path == "/x" {
+                ask = ask.token(&token(json!({})));
+            }
+            let heard = ask.send(open(), protocol).forwarded(open());
+            assert_eq!(heard.body, b"{}", "{protocol:?} {path}");
+            let names: Vec<_> = heard.trailers.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["x-checksum", "x-auth-subjects"], "{protocol:?} {path}");
+        }
+    }
+    open().assert_healthy();
+}
+
+#[test]
+fn an_upgrade_cannot_have_the_identity_removed_on_its_way() {
+    let upgrade = |path: &str, connection: &str| {
+        let ask = Ask::get(path).header("upgrade", "websocket").header("connection", connection);
+        let mut client = http1::Connection::open(open().address()).unwrap();
+        let reply = ask.token(&token(json!({}))).send_on(&mut client);
+        assert_eq!(reply.status, 101, "{reply:?}");
+        let mut stream = client.into_stream();
+        stream.write_all(b"hello").unwrap();
+        let mut echo = [0; 5];
+        stream.read_exact(&mut echo).unwrap();
+        assert_eq!(&echo, b"hello");
+        let heard = open().upstream.heard(&reply.test).pop().unwrap();
+        assert_eq!(heard.one("upgrade"), "websocket");
+        heard
+    };
+    for (sent, heard) in [
+        ("Upgrade", "Upgrade"),
+        ("keep-alive, Upgrade", "keep-alive, Upgrade"),
+        ("Upgrade, x-auth-subject", "Upgrade"),
+        ("Upgrade,X_Auth.Subject, x-other", "Upgrade, x-other"),
+        ("Upgrade\r\nconnection: x-auth-subject", "Upgrade"),
+    ] {
+        let service = upgrade("/x", sent);
+        assert_eq!(service.one("connection"), heard, "{sent:?}");
+        assert_eq!(service.one("x-auth-subject"), "user-7");
+        assert_eq!(upgrade("/public/x", sent).one("connection"), heard, "{sent:?}");
+    }
+    open().assert_healthy();
+}
+
+#[test]
+fn headers_that_name_another_path_are_stripped_unless_they_are_to_be_kept() {
+    let keep = Envoy::start(Setup::new(&policy(json!({ "request": { "rewrite_headers": "keep" } }))));
+    let names = ["x-original-url", "x-rewrite-url", "x_original_url", "x.rewrite.url"];
+    for protocol in BOTH {
+        let mut ask = Ask::get("/x").token(&token(json!({})));
+        for name in names {
+            ask = ask.header(name, "/admin");
+        }
+        let stripped = ask.send(envoy(), protocol).forwarded(envoy());
+        let kept = ask.send(&keep, protocol).forwarded(&keep);
+        for name in names {
+            assert!(stripped.all(name).is_empty(), "{stripped:?}");
+            assert_eq!(kept.one(name), "/admin");
+        }
+    }
+}
+
+#[test]
+fn an_internal_client_cannot_choose_its_address() {
+    let ranges = [
+        json!({ "cidr_ranges": [{ "address_prefix": "127.0.0.0", "prefix_len": 8 }] }),
+        json!({ "unix_sockets": true }),
+    ];
+    for internal in ranges {
+        let envoy = Envoy::start(Setup {
+            manager: json!({ "internal_address_config": internal }),
+            ..Setup::new(&policy(json!({
+                "client_ip": { "from": "x-envoy-external-address" },
+                "rate_limits": [{ "name": "ip", "max_requests": 2, "window_seconds": 600, "key": ["client_ip"] }],
+                "unmatched_routes": "public",
+            })))
+        });
+        for (number, expected) in [200, 200, 429, 429].into_iter().enumerate() {
+            let ask = Ask::get("/x").header("x-envoy-external-address", format!("203.0.113.{number}"));
+            let reply = ask.header("x-envoy-internal", "false").send(&envoy, Protocol::Http1);
+            assert_eq!(reply.status, expected, "{internal} {number}");
+        }
+        let refused =
+            eventually("no log line", || envoy.events().into_iter().find(|event| event["status"] == 429));
+        assert_eq!(refused["client_ip"], "127.0.0.1");
+        envoy.assert_healthy();
     }
 }
 

@@ -36,12 +36,19 @@ impl Connection {
         let _ = self.reader.get_mut().write_all(bytes);
     }
 
+    /// Waits until Envoy has begun with a request that expects 100 (RFC 9110, section 10.1.1).
+    pub(crate) fn await_continue(&mut self) -> Result<(), Cut> {
+        let reply = self.read_head()?;
+        assert_eq!(reply.status, 100, "{reply:?}");
+        Ok(())
+    }
+
     fn read(&mut self, head: bool) -> Result<Reply, Cut> {
         let mut reply = self.read_head()?;
-        while reply.status / 100 == 1 {
+        while reply.status / 100 == 1 && reply.status != 101 {
             reply = self.read_head()?;
         }
-        if head || reply.status == 204 || reply.status == 304 {
+        if head || [101, 204, 304].contains(&reply.status) {
             return Ok(reply);
         }
         if reply.all("transfer-encoding").iter().any(|value| value == "chunked") {

@@ -62,16 +62,18 @@ impl Connection {
     pub(crate) fn send(&mut self, fields: &[(Vec<u8>, Vec<u8>)], body: &Body) -> u32 {
         let id = self.next_id;
         self.next_id += 2;
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            block.push(0); // literal without indexing, new name (RFC 7541, section 6.2.2)
-            literal(&mut block, name);
-            literal(&mut block, value);
-        }
-        self.send_headers(id, &block, matches!(body, Body::None));
+        let fields = block(fields.iter().map(|(name, value)| (&name[..], &value[..])));
+        self.send_headers(id, &fields, matches!(body, Body::None));
         match body {
             Body::None | Body::Declared(_) => {}
             Body::Unfinished(piece) => self.frame(DATA, 0, id, piece),
+            Body::Trailed(piece, trailers) => {
+                self.frame(DATA, 0, id, piece);
+                let names = trailers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect::<Vec<_>>();
+                let values = trailers.iter().map(|(_, value)| value.as_bytes());
+                let fields = block(names.iter().map(String::as_bytes).zip(values));
+                self.send_headers(id, &fields, true);
+            }
             Body::Sized(body) => self.send_data(id, std::slice::from_ref(body)),
             Body::Streamed(pieces) => self.send_data(id, pieces),
         }
@@ -98,7 +100,19 @@ impl Connection {
         self.frame(DATA, END_STREAM, id, &[]);
     }
 
-    fn read(&mut self, id: u32) -> Result<Reply, Cut> {
+    /// Sends a piece of the body of a request that was sent without an end.
+    pub(crate) fn push(&mut self, id: u32, piece: &[u8]) {
+        self.frame(DATA, 0, id, piece);
+    }
+
+    /// Sends the last piece of such a body, and reads until its stream has ended.
+    pub(crate) fn finish(&mut self, id: u32, piece: &[u8]) -> Result<Reply, Cut> {
+        self.frame(DATA, END_STREAM, id, piece);
+        self.read(id)
+    }
+
+    /// Reads until a stream has ended.
+    pub(crate) fn read(&mut self, id: u32) -> Result<Reply, Cut> {
         let mut reply = Reply::default();
         let mut block = Vec::new();
         let mut ends = false;
@@ -167,6 +181,17 @@ impl Connection {
         let id = u32::from_be_bytes([head[5] & 0x7F, head[6], head[7], head[8]]);
         Ok(Frame { kind: head[3], flags: head[4], id, payload })
     }
+}
+
+/// Fields as literals without indexing, with new names (RFC 7541, section 6.2.2).
+fn block<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        literal(&mut block, name);
+        literal(&mut block, value);
+    }
+    block
 }
 
 /// A string literal, not Huffman-coded (RFC 7541, sections 5.1 and 5.2).

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::ask::{Ask, BOTH, Protocol};
 use crate::process::{Envoy, Pushed, eventually};
 use crate::setup::{Setup, policy};
-use crate::token::token;
+use crate::token::{forged, token};
 
 fn limit(name: &str, max_requests: u32, key: &[&str]) -> Value {
     json!({ "name": name, "max_requests": max_requests, "window_seconds": 60, "key": key })
@@ -96,10 +96,16 @@ fn failed_authentications_are_limited_by_themselves() {
     for _ in 0..10 {
         ask(json!({})).send(&envoy, Protocol::Http1).forwarded(&envoy);
     }
-    for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Http1] {
-        ask(json!({ "exp": 1000 })).send(&envoy, protocol).refused(&envoy, 401, "token_expired");
+    // Somebody of ours signed these.
+    for _ in 0..10 {
+        ask(json!({ "exp": 1000 })).send(&envoy, Protocol::Http1).refused(&envoy, 401, "token_expired");
     }
-    let reply = ask(json!({ "exp": 1000 })).send(&envoy, Protocol::Http1);
+    ask(json!({})).send(&envoy, Protocol::Http1).forwarded(&envoy);
+    let forged = Ask::get("/x").token(&forged(json!({})));
+    for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Http1] {
+        forged.send(&envoy, protocol).refused(&envoy, 401, "token_signature_invalid");
+    }
+    let reply = forged.send(&envoy, Protocol::Http1);
     reply.refused(&envoy, 429, "auth_failures_limited");
     assert!(reply.one("retry-after").parse::<u64>().unwrap() >= 1);
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ask::{Ask, Protocol};
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
-use crate::token::token;
+use crate::token::{forged, token};
 
 fn limit(name: &str, max_requests: Value, window_seconds: u32, key: &[&str]) -> Value {
     json!({ "name": name, "max_requests": max_requests, "window_seconds": window_seconds, "key": key })
@@ -214,7 +214,10 @@ fn failures_are_counted_for_the_address_that_fails() {
     }));
     let envoy = Envoy::start(Setup { trusted_hops: 1, concurrency: 2, ..Setup::new(&plugin) });
     let of = |ask: Ask, address: &str| ask.header("x-forwarded-for", address).send(&envoy, Protocol::Http1);
-    for bad in ["a.b.c", &token(json!({ "exp": 1000 })), &format!("{}x", token(json!({})))] {
+    for signed in [json!({ "exp": 1000 }), json!({ "iat": 90_000_000_000_u64 }), json!({ "sub": "" })] {
+        assert_eq!(of(ask("/x", signed), "192.0.2.1").status, 401);
+    }
+    for bad in ["a.b.c", &forged(json!({ "exp": 1000 })), &format!("{}x", token(json!({})))] {
         assert_eq!(of(Ask::get("/x").token(bad), "192.0.2.1").status, 401);
     }
     of(Ask::get("/x").token("a.b.c"), "192.0.2.1").refused(&envoy, 429, "auth_failures_limited");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::http1;
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::{HEADER, now, payload, sign, sign_with, token};
@@ -104,6 +105,44 @@ fn a_refusal_is_one_json_line() {
     let line = envoy.written().lines().find(|line| line.contains("\"j-1\"")).unwrap().to_owned();
     assert!(line.starts_with("[warning]"), "{line}");
     assert!(!line.contains("secret_filter"), "no query: {line}");
+    envoy.assert_healthy();
+}
+
+#[test]
+fn a_line_is_printable_ascii_whatever_a_client_sends() {
+    let envoy = start();
+    // A change of direction, a control sequence of terminals, the end of a line.
+    let ask = Ask::get("/a\u{202e}\u{9b}31m\u{2028}\u{1f980}").header("x-request-id", "x");
+    let problem = ask.send(&envoy, Protocol::Http2).refused(&envoy, 400, "path_ambiguous");
+    let event = event(&envoy, problem["request_id"].as_str().unwrap());
+    assert_eq!(event["path"], "/a\u{202e}\u{9b}31m\u{2028}\u{1f980}");
+    let written = envoy.written();
+    let line =
+        written.lines().find(|line| line.contains("path_ambiguous") && line.contains("refused")).unwrap();
+    assert!(line.contains(r"/a\u202e\u009b31m\u2028\ud83e\udd80"), "{line}");
+    assert!(line.bytes().all(|byte| matches!(byte, 0x20..=0x7e)), "{line}");
+    envoy.assert_healthy();
+}
+
+#[test]
+fn a_flood_of_warnings_about_a_limit_is_sampled() {
+    let limit =
+        json!({ "name": "own", "max_requests": 1, "window_seconds": 1, "key": ["client_ip", "path"] });
+    let envoy =
+        Envoy::start(Setup::new(&policy(json!({ "rate_limits": [limit], "unmatched_routes": "public" }))));
+    let mut connection = http1::Connection::open(envoy.address()).unwrap();
+    for number in 0..300 {
+        let reply = Ask::get(format!("/{number}")).send_on(&mut connection);
+        assert_eq!(reply.status, 200);
+    }
+    // Lines come in the order of their requests.
+    let last = Ask::get("/a//b").send(&envoy, Protocol::Http1).refused(&envoy, 400, "path_ambiguous");
+    event(&envoy, last["request_id"].as_str().unwrap());
+    let warned = envoy.events().iter().filter(|event| event["event"] == "limit_warned").count();
+    assert!((20..150).contains(&warned), "{warned}");
+    eventually("not all are counted", || {
+        (envoy.counter("api_guard_rate_limit_total.limit.own.outcome.warned") == 300).then_some(())
+    });
     envoy.assert_healthy();
 }
 

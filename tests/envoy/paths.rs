@@ -130,6 +130,35 @@ fn an_ordinary_path_passes() {
 }
 
 #[test]
+fn a_route_allows_in_its_parameters_what_is_refused_elsewhere() {
+    let envoy = Envoy::start(Setup::new(&policy(json!({
+        "unmatched_routes": "deny",
+        "routes": [
+            { "path": "/projects/{id}", "access": "public",
+              "allow_in_path": ["encoded_slash", "semicolon", "encoded_unreserved"] },
+            { "path": "/projects/{id}/issues", "access": "public" },
+            { "path": "/plain/{id}", "access": "public" },
+        ],
+    }))));
+    let get = |path: &'static str, expected: &'static str| (path, Ask::get(path), expected);
+    judge(
+        &envoy,
+        &BOTH,
+        [
+            get("/projects/group%2Fproj", "200"),
+            get("/projects/a;b=c", "200"),
+            get("/projects/%7Euser", "200"),
+            get("/projects/group%2Fissues", "400 path_ambiguous"),
+            get("/projects/a;/issues", "400 path_ambiguous"),
+            get("/projects/..%2Fplain", "400 path_ambiguous"),
+            get("/projects/%2e%2e", "400 path_ambiguous"),
+            get("/projects/a%5Cb", "400 path_ambiguous"),
+            get("/plain/a%2Fb", "400 path_ambiguous"),
+        ],
+    );
+}
+
+#[test]
 fn raw_bytes_in_a_path_are_refused_over_http2() {
     let paths: [&[u8]; 6] = [
         b"/public/\x80",

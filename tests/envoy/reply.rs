@@ -107,6 +107,8 @@ impl Reply {
         assert_eq!(problem["code"], json!(code), "{problem}");
         assert_eq!(problem["status"], json!(status), "{problem}");
         assert_eq!(problem["type"], json!(format!("urn:api-guard:{code}")), "{problem}");
+        let after = self.all("retry-after").iter().filter_map(|value| value.parse::<u64>().ok()).sum::<u64>();
+        assert_eq!(after > 0, matches!(status, 429 | 503), "{self:?}");
         assert!(titles(status).contains(&problem["title"].as_str().unwrap()), "{problem}");
         let mut names: Vec<_> = problem.as_object().unwrap().keys().map(String::as_str).collect();
         names.sort_unstable();
@@ -164,6 +166,7 @@ fn titles(status: u16) -> &'static [&'static str] {
         401 => &["Unauthorized"],
         403 => &["Forbidden"],
         405 => &["Method Not Allowed"],
+        408 => &["Request Timeout"],
         413 => &["Content Too Large", "Payload Too Large"],
         415 => &["Unsupported Media Type"],
         429 => &["Too Many Requests"],

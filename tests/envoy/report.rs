@@ -6,7 +6,7 @@ use crate::ask::{Ask, BOTH, Body, Protocol};
 use crate::observed::{counted, counts_to};
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
-use crate::token::{HEADER, now, payload, sign, sign_with, token};
+use crate::token::{HEADER, forged, now, payload, sign, sign_with, token};
 
 #[test]
 fn what_would_be_refused_is_forwarded_counted_and_named() {
@@ -295,14 +295,14 @@ fn too_many_failures_are_reported_and_the_next_good_token_is_still_known() {
         "mode": "report",
         "auth_failure_limit": { "max_failures": 2, "window_seconds": 600 },
     }))));
-    let bad = Ask::get("/x").token(&token(json!({ "exp": 1000 })));
+    let bad = Ask::get("/x").token(&forged(json!({})));
     let code = |ask: &Ask| {
         let reply = ask.send(&envoy, Protocol::Http1);
         let heard = reply.forwarded(&envoy);
         (envoy.access(&reply.test)["code"].clone(), heard.all("x-auth-subject"))
     };
     let none = Vec::<String>::new();
-    for expected in ["token_expired", "token_expired", "auth_failures_limited"] {
+    for expected in ["token_signature_invalid", "token_signature_invalid", "auth_failures_limited"] {
         assert_eq!(code(&bad), (json!(expected), none.clone()));
     }
     let good = code(&Ask::get("/x").token(&token(json!({}))));

@@ -31,6 +31,107 @@ fn envoy() -> &'static Envoy {
     })
 }
 
+/// What the field asked for: roots of a rest, verbs, optional tokens, exceptions from bindings, conditions, addresses.
+fn field() -> &'static Envoy {
+    static ENVOY: OnceLock<Envoy> = OnceLock::new();
+    Envoy::shared(&ENVOY, || {
+        Setup::new(&policy(json!({
+            "request": { "path_case": "insensitive", "content_types": [] },
+            "unmatched_routes": "deny",
+            "routes": [
+                { "path": "/admin/{*rest}", "required_permissions": ["admin:all"] },
+                { "path": "/v1/orders/{id}" },
+                { "path": "/v1/orders/{id}:cancel", "methods": ["POST"], "required_permissions": ["orders:cancel"] },
+                { "path": "/feed", "access": "optional" },
+                { "path": "/users/{id}", "bind": { "id": "sub" }, "bind_unless": ["users:admin"] },
+                { "path": "/verified", "require": [{ "claim": "email_verified", "is": [true] }] },
+                { "path": "/tenant", "require": [{ "claim": "tenant", "equals_header": "x-tenant" }] },
+                { "path": "/inside", "access": "public", "allow_from": ["10.0.0.0/8"] },
+                { "path": "/loop", "access": "public", "allow_from": ["127.0.0.0/8"] },
+                { "path": "/{*all}", "hosts": ["shut.example.com"], "access": "deny" },
+            ],
+        })))
+    })
+}
+
+#[test]
+fn a_rest_covers_its_root_in_every_letter_case() {
+    let admin = |path: &str| with(json!({ "permissions": ["admin:all"] }), path);
+    judge(
+        field(),
+        &BOTH,
+        [
+            ("the root", with(json!({}), "/admin"), "403 permission_missing"),
+            ("with a slash", with(json!({}), "/admin/"), "403 permission_missing"),
+            ("in capitals", with(json!({}), "/ADMIN/users"), "403 permission_missing"),
+            ("an administrator", admin("/Admin"), "200"),
+            ("another path", admin("/administrator"), "403 route_denied"),
+            ("a host that is shut", admin("/admin").host("shut.example.com"), "403 route_denied"),
+            ("the root of that host", admin("/").host("shut.example.com"), "403 route_denied"),
+        ],
+    );
+}
+
+#[test]
+fn a_verb_behind_a_parameter_is_a_route_of_its_own() {
+    let post = |path: &str, permissions: Value| {
+        Ask::new("POST", path).token(&token(json!({ "permissions": permissions })))
+    };
+    judge(
+        field(),
+        &BOTH,
+        [
+            ("the order", with(json!({}), "/v1/orders/42"), "200"),
+            ("the verb", post("/v1/orders/42:cancel", json!(["orders:cancel"])), "200"),
+            ("without", post("/v1/orders/42:cancel", json!([])), "403 permission_missing"),
+            ("encoded", post("/v1/orders/42%3Acancel", json!([])), "400 path_ambiguous"),
+            ("another method", with(json!({}), "/v1/orders/42:cancel"), "405 method_not_allowed"),
+        ],
+    );
+}
+
+#[test]
+fn callers_are_told_apart_as_the_route_asks() {
+    let tenant = |claim: Value| with(json!({ "tenant": claim }), "/tenant");
+    judge(
+        field(),
+        &BOTH,
+        [
+            ("optional, none", Ask::get("/feed"), "200"),
+            ("optional, good", with(json!({}), "/feed"), "200"),
+            ("optional, bad", Ask::get("/feed").token("a.b.c"), "401 token_malformed"),
+            ("themselves", with(json!({}), "/users/user-7"), "200"),
+            ("somebody else", with(json!({}), "/users/user-8"), "403 binding_mismatch"),
+            ("an administrator", with(json!({ "permissions": ["users:admin"] }), "/users/user-8"), "200"),
+            ("a condition met", with(json!({ "email_verified": true }), "/verified"), "200"),
+            ("not met", with(json!({ "email_verified": "true" }), "/verified"), "403 condition_failed"),
+            ("the header", tenant(json!("acme")).header("x-tenant", "acme"), "200"),
+            ("another", tenant(json!("acme")).header("x-tenant", "evil"), "403 condition_failed"),
+            (
+                "twice",
+                tenant(json!("acme")).header("x-tenant", "acme").header("x-tenant", "acme"),
+                "403 condition_failed",
+            ),
+            ("another address", Ask::get("/inside"), "403 address_refused"),
+            ("the address", Ask::get("/loop"), "200"),
+        ],
+    );
+}
+
+#[test]
+fn a_query_parameter_does_not_override_the_method() {
+    let post = |path: &str| Ask::new("POST", path).token(&token(json!({})));
+    judge(
+        field(),
+        &BOTH,
+        [
+            ("plain", post("/v1/orders/1?_method=DELETE"), "400 request_malformed"),
+            ("encoded", post("/v1/orders/1?x=1&%5Fm%65thod=DELETE"), "400 request_malformed"),
+            ("another", post("/v1/orders/1?method=DELETE"), "200"),
+        ],
+    );
+}
+
 fn with(claims: Value, path: &str) -> Ask {
     Ask::get(path).token(&token(claims))
 }

@@ -35,6 +35,10 @@ pub(crate) struct Setup {
     pub(crate) loaded: bool,
     /// Nobody listens where the service should be.
     pub(crate) service_gone: bool,
+    /// HTTP/1 trailers are passed on, from clients and to the service.
+    pub(crate) trailers: bool,
+    /// Laid over the connection manager.
+    pub(crate) manager: Value,
     /// The module under test.
     pub(crate) module: PathBuf,
 }
@@ -53,15 +57,25 @@ impl Setup {
             trusted_hops: 0,
             loaded: false,
             service_gone: false,
+            trailers: false,
+            manager: json!({}),
             module: module(),
         }
     }
 
     /// The bootstrap, for an Envoy that keeps its files in `directory` and forwards to `upstream_port`.
     pub(crate) fn bootstrap(&self, directory: &Path, upstream_port: u16) -> Value {
+        let mut cluster = cluster(if self.service_gone { 1 } else { upstream_port });
+        if self.trailers {
+            let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+            cluster["typed_extension_protocol_options"] = json!({ options: {
+                "@type": format!("type.googleapis.com/{options}"),
+                "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } },
+            } });
+        }
         let mut bootstrap = json!({
             "admin": { "address": loopback(0) },
-            "static_resources": { "clusters": [cluster(if self.service_gone { 1 } else { upstream_port })] },
+            "static_resources": { "clusters": [cluster] },
         });
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
@@ -144,6 +158,10 @@ impl Setup {
         if self.loaded {
             manager["access_log"] = json!([]);
         }
+        if self.trailers {
+            manager["http_protocol_options"] = json!({ "enable_trailers": true });
+        }
+        lay_over(&mut manager, self.manager.clone());
         manager
     }
 

@@ -23,6 +23,11 @@ pub(crate) fn token(claims: Value) -> String {
 }
 
 /// The claims of [`token`].
+/// A token of these claims that somebody without our keys signed.
+pub(crate) fn forged(claims: Value) -> String {
+    sign_with(b"a-secret-of-somebody-without-our-keys", HEADER, payload(claims).to_string())
+}
+
 pub(crate) fn payload(claims: Value) -> Value {
     let mut payload = json!({ "sub": "user-7", "iat": now(), "exp": now() + 3600 });
     let all = payload.as_object_mut().unwrap();

@@ -1,4 +1,5 @@
-//! The service behind Envoy: answers 200 to everything and remembers what reached it.
+//! The service behind Envoy: answers 200 to everything, or 101 to what asks for another protocol, and remembers what
+//! reached it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,6 +16,8 @@ pub(crate) struct Heard {
     /// In order, names in lower case, repeats kept.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
+    /// In order, names in lower case, repeats kept.
+    pub(crate) trailers: Vec<(String, Vec<u8>)>,
     /// The body arrived to its end.
     pub(crate) complete: bool,
 }
@@ -61,6 +64,11 @@ impl Upstream {
         heard.iter().filter(|request| request.all("x-test-id").iter().any(|id| id == test)).cloned().collect()
     }
 
+    /// Everything that arrived, in order.
+    pub(crate) fn all(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
     /// Everything that arrived for this path, whatever its query.
     pub(crate) fn heard_for(&self, path: &str) -> usize {
         let heard = self.heard.lock().unwrap();
@@ -76,6 +84,7 @@ fn serve(connection: &TcpStream, heard: &Mutex<Vec<Heard>>) -> Option<()> {
         let chunked =
             request.all("transfer-encoding").iter().any(|value| value.eq_ignore_ascii_case("chunked"));
         let length = request.all("content-length").first().map_or(0, |value| value.parse().unwrap());
+        let upgrades = !request.all("upgrade").is_empty();
         let index = {
             let mut heard = heard.lock().unwrap();
             heard.push(request);
@@ -85,10 +94,15 @@ fn serve(connection: &TcpStream, heard: &Mutex<Vec<Heard>>) -> Option<()> {
         let mut keep = |bytes: &[u8]| heard.lock().unwrap()[index].body.extend_from_slice(bytes);
         if chunked {
             read_chunks(&mut reader, &mut keep)?;
+            let trailers = read_fields(&mut reader)?;
+            heard.lock().unwrap()[index].trailers = trailers;
         } else {
             keep(&read_exactly(&mut reader, length)?);
         }
         heard.lock().unwrap()[index].complete = true;
+        if upgrades {
+            return echo(&mut reader);
+        }
         // In one write: two would wait for each other's acknowledgement.
         let mut answer =
             format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", BODY.len())
@@ -101,23 +115,36 @@ fn serve(connection: &TcpStream, heard: &Mutex<Vec<Heard>>) -> Option<()> {
     }
 }
 
+/// Speaks the other protocol that was asked for, which says back what it hears.
+fn echo(reader: &mut BufReader<&TcpStream>) -> Option<()> {
+    let mut connection = *reader.get_ref();
+    let switching = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+    connection.write_all(switching).ok()?;
+    std::io::copy(reader, &mut connection).ok().map(drop)
+}
+
 fn read_head(reader: &mut impl BufRead) -> Option<Heard> {
     let mut line = Vec::new();
     reader.read_until(b'\n', &mut line).ok()?;
     let first = String::from_utf8_lossy(&line).into_owned();
     let mut parts = first.trim_end().splitn(3, ' ');
-    let mut heard =
-        Heard { method: parts.next()?.to_owned(), target: parts.next()?.to_owned(), ..Heard::default() };
+    let (method, target) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    Some(Heard { method, target, headers: read_fields(reader)?, ..Heard::default() })
+}
+
+/// Headers or trailers, up to the empty line behind them.
+fn read_fields(reader: &mut impl BufRead) -> Option<Vec<(String, Vec<u8>)>> {
+    let mut fields = Vec::new();
     loop {
-        line.clear();
+        let mut line = Vec::new();
         reader.read_until(b'\n', &mut line).ok()?;
         let field = line.trim_ascii_end();
         if field.is_empty() {
-            return Some(heard);
+            return Some(fields);
         }
         let colon = field.iter().position(|byte| *byte == b':')?;
         let name = String::from_utf8_lossy(&field[..colon]).to_ascii_lowercase();
-        heard.headers.push((name, field[colon + 1..].trim_ascii().to_vec()));
+        fields.push((name, field[colon + 1..].trim_ascii().to_vec()));
     }
 }
 
@@ -126,11 +153,11 @@ fn read_chunks(reader: &mut impl BufRead, keep: &mut impl FnMut(&[u8])) -> Optio
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let size = usize::from_str_radix(line.trim(), 16).ok()?;
-        let chunk = read_exactly(reader, size)?;
-        read_exactly(reader, 2)?;
         if size == 0 {
             return Some(());
         }
+        let chunk = read_exactly(reader, size)?;
+        read_exactly(reader, 2)?;
         keep(&chunk);
     }
 }

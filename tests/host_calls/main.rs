@@ -176,18 +176,39 @@ fn posting(told: &str) -> String {
 fn requests_that_wait_cost_a_tick_nothing() {
     for told in ["none", "draft"] {
         let Some(mut envoy) = start(&posting(told)) else { return };
-        let token = token("a", "orders:read");
-        envoy.exchange(order(&token), Ending::WithHeaders);
+        let order = order(&token("a", "orders:read"));
+        envoy.exchange(order.clone(), Ending::WithHeaders);
         envoy.tick();
         let idle = envoy.tick();
+        // Whose body may still come is held; whose length is 0 has gone on.
+        let whole = [order, headers(&[("content-length", "0")])].concat();
         for _ in 0..50 {
-            assert_eq!(envoy.exchange(order(&token), Ending::Waiting).reply, None);
+            assert_eq!(envoy.exchange(whole.clone(), Ending::Waiting).reply, None);
         }
         // Hands over what was counted.
         envoy.tick();
         let waiting = envoy.tick();
         assert_eq!((waiting.calls, waiting.fuel), (idle.calls, idle.fuel), "limits told: {told}");
     }
+}
+
+#[test]
+fn held_requests_cost_a_tick_no_host_call_until_their_time_has_come() {
+    let Some(mut envoy) = start(&posting("none")) else { return };
+    let mut held = post(&token("a", "orders:read"));
+    held.retain(|(name, _)| name != b"content-length");
+    // The first shows that this host delivers bodies of held requests.
+    assert_eq!(envoy.exchange(held.clone(), Ending::WithBody(10)).reply, None);
+    envoy.tick();
+    let idle = envoy.tick();
+    for _ in 0..50 {
+        assert_eq!(envoy.exchange(held.clone(), Ending::Waiting).reply, None);
+    }
+    // Hands over what was counted.
+    envoy.tick();
+    let waiting = envoy.tick();
+    assert_eq!(waiting.calls, idle.calls);
+    println!("50 held requests cost a tick {:?} of {:?}", waiting.fuel.last(), idle.fuel.last());
 }
 
 #[test]

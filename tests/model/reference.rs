@@ -22,17 +22,27 @@ pub(crate) const BAD_TOKENS: [&str; 9] = [
 pub(crate) struct Sent {
     pub(crate) sent: &'static str,
     segments: Option<&'static [&'static str]>,
+    /// Whether `:v` was sent with its colon encoded.
+    hides_verb: bool,
+    /// Whether the query overrides the method.
+    overrides: bool,
 }
 
 const fn path(sent: &'static str, segments: &'static [&'static str]) -> Sent {
-    Sent { sent, segments: Some(segments) }
+    Sent { sent, segments: Some(segments), hides_verb: false, overrides: false }
 }
 
 const fn ambiguous(sent: &'static str) -> Sent {
-    Sent { sent, segments: None }
+    Sent { sent, segments: None, hides_verb: false, overrides: false }
 }
 
-pub(crate) const PATHS: [Sent; 14] = [
+/// How many of [`PATHS`] have one reading under every configuration, and do not override the method.
+pub(crate) const PLAIN: usize = 13;
+
+pub(crate) const PATHS: [Sent; 20] = [
+    path("/a/u1:v", &["a", "u1:v"]),
+    path("/A/u1", &["A", "u1"]),
+    path("/a/U1:V", &["a", "U1:V"]),
     path("/", &[]),
     path("/a", &["a"]),
     path("/a/", &["a"]),
@@ -43,13 +53,16 @@ pub(crate) const PATHS: [Sent; 14] = [
     path("/a/b", &["a", "b"]),
     path("/a/b/c", &["a", "b", "c"]),
     path("/c/d", &["c", "d"]),
+    Sent { hides_verb: true, ..path("/a/u1%3Av", &["a", "u1:v"]) },
+    Sent { overrides: true, ..path("/a/u1?_method=PUT", &["a", "u1"]) },
+    Sent { overrides: true, ..path("/a?x&%5Fmethod=PUT", &["a"]) },
     ambiguous("/a/../c"),
     ambiguous("/a//b"),
     ambiguous("/%61"),
     ambiguous("/a;x"),
 ];
 
-const TEMPLATES: [&str; 6] = ["/a", "/a/{id}", "/a/b", "/a/{*rest}", "/{x}/b", "/c/{id}"];
+const TEMPLATES: [&str; 7] = ["/a", "/a/{id}", "/a/{id}:v", "/a/b", "/a/{*rest}", "/{x}/b", "/c/{id}"];
 
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
@@ -104,6 +117,12 @@ struct Route {
     required: Vec<&'static str>,
     any: Vec<&'static str>,
     bind: bool,
+    /// Permissions, one of which lifts the binding.
+    unless: Vec<&'static str>,
+    /// Whether the claim `roles` must have `clerk`.
+    for_clerks: bool,
+    /// The index of the address from which it may not be used.
+    refuses: Option<usize>,
     /// For `*.example.org` only.
     hosted: bool,
     /// Bodies of `text/plain` of at most 500 bytes, in place of what holds for all routes.
@@ -123,6 +142,8 @@ pub(crate) struct Rules {
     late: Option<usize>,
     failures: Option<usize>,
     https_only: bool,
+    /// Whether letters of literals match in either case.
+    any_case: bool,
     /// Clerks may `a:read`, by the claim `roles`.
     roles: bool,
     /// The subject is in `user_id`, and permissions are in `scope` too. Good tokens say the same in both.
@@ -145,16 +166,21 @@ impl Rules {
             if methods.is_empty() {
                 continue;
             }
-            let access = dice.pick(&["authenticated", "authenticated", "authenticated", "public", "deny"]);
+            let access = dice.pick(&["authenticated", "authenticated", "optional", "public", "deny"]);
+            let asks = ["authenticated", "optional"].contains(&access);
             let some = |dice: &mut Dice| -> Vec<&'static str> {
-                if access == "authenticated" && dice.chance(4) {
+                if asks && dice.chance(3) {
                     PERMISSIONS.iter().copied().filter(|_| dice.chance(4)).collect()
                 } else {
                     Vec::new()
                 }
             };
             let (required, any) = (some(dice), some(dice));
-            let bind = access == "authenticated" && template.contains("{id}") && dice.chance(4);
+            let bind = asks && template.contains("{id}") && dice.chance(4);
+            let mut unless = if bind { some(dice) } else { Vec::new() };
+            if !bind {
+                unless.clear();
+            }
             routes.push(Route {
                 template,
                 methods,
@@ -162,6 +188,9 @@ impl Rules {
                 required,
                 any,
                 bind,
+                unless,
+                for_clerks: asks && dice.chance(2),
+                refuses: if dice.chance(2) { Some(dice.roll(3)) } else { None },
                 hosted: dice.chance(2),
                 own_body: dice.chance(2),
                 own_limit: if dice.chance(2) { Some(1 + dice.roll(10)) } else { None },
@@ -176,6 +205,7 @@ impl Rules {
             late: number(dice, 20),
             failures: number(dice, 8),
             https_only: dice.chance(2),
+            any_case: dice.chance(3),
             roles: dice.chance(5),
             elsewhere: dice.chance(5),
         }
@@ -196,6 +226,16 @@ impl Rules {
                 }
                 if route.bind {
                     value["bind"] = json!({ "id": "sub" });
+                }
+                if !route.unless.is_empty() {
+                    value["bind_unless"] = json!(route.unless);
+                }
+                if route.for_clerks {
+                    value["require"] = json!([{ "claim": "roles", "any": ["clerk"] }]);
+                }
+                if let Some(address) = route.refuses {
+                    value["allow_from"] = json!(["192.0.2.0/24"]);
+                    value["deny_from"] = json!([format!("192.0.2.{address}/32")]);
                 }
                 if route.hosted {
                     value["hosts"] = json!(["*.example.org"]);
@@ -232,6 +272,7 @@ impl Rules {
             "roles": if self.roles { roles } else { Value::Null },
             "request": {
                 "allowed_methods": self.allowed, "max_request_size_bytes": 1000, "https_only": self.https_only,
+                "path_case": if self.any_case { "insensitive" } else { "sensitive" },
             },
             "routes": routes,
             "unmatched_routes": self.unmatched,
@@ -257,6 +298,10 @@ pub(crate) struct Model {
     late: Log,
     failures: Log,
 }
+
+/// What is said of tokens that nobody of ours signed: only these count as failures.
+const UNSIGNED: [&str; 4] =
+    ["token_malformed", "token_algorithm_refused", "token_key_unknown", "token_signature_invalid"];
 
 /// Or the code of the refusal.
 type Step<T> = Result<T, &'static str>;
@@ -285,11 +330,15 @@ impl Model {
     fn steps(&mut self, asked: &Asked, now: u64) -> Step<()> {
         let route = self.form(asked)?;
         let access = route.as_ref().map_or(self.rules.unmatched, |route| route.access);
-        // 2. Limits that need no token.
+        // 2. Addresses, then limits that need no token.
+        if route.as_ref().is_some_and(|route| route.refuses == Some(asked.address)) {
+            return Err("address_refused");
+        }
+        let anonymous = access == "optional" && matches!(asked.credential, Credential::None);
         let address = asked.address.to_string();
         let failed_too_often =
             self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) >= most);
-        if access != "public" && failed_too_often {
+        if access != "public" && !anonymous && failed_too_often {
             return Err("auth_failures_limited");
         }
         let template = route.as_ref().map_or("", |route| route.template);
@@ -297,11 +346,15 @@ impl Model {
         let own = (route.as_ref().and_then(|route| route.own_limit), &mut self.own, template);
         spend(vec![early, own], now)?;
         // 3. Token, 4. revocation. A public route asks for none.
-        let caller = if access == "public" { None } else { Some(self.caller(asked, now)?) };
+        let caller = if access == "public" || anonymous { None } else { Some(self.caller(asked, now)?) };
         // 5. Limits that need the token.
         let who = caller.as_ref().map_or("(nobody)", |(sub, _)| sub.as_str());
         spend(vec![(self.rules.late, &mut self.late, who)], now)?;
-        // 6. Permission and binding.
+        // 6. Permission, binding and conditions.
+        if let (true, Some(route)) = (anonymous, &route) {
+            let asks = route.bind || route.for_clerks || !(route.required.is_empty() && route.any.is_empty());
+            return if asks { Err("token_missing") } else { Ok(()) };
+        }
         let Some((sub, held)) = caller else { return Ok(()) };
         if access == "deny" {
             return Err("route_denied");
@@ -312,8 +365,13 @@ impl Model {
             return Err("permission_missing");
         }
         let segments = asked.path.segments.unwrap_or_default();
-        if route.bind && segments.get(1) != Some(&sub.as_str()) {
+        let bound = segments.get(1).copied().unwrap_or_default();
+        let bound = if route.template.ends_with(":v") { bound.split_at(bound.len() - 2).0 } else { bound };
+        if route.bind && !route.unless.iter().any(has) && bound != sub {
             return Err("binding_mismatch");
+        }
+        if route.for_clerks && !matches!(asked.credential, Credential::Good { clerk: true, .. }) {
+            return Err("condition_failed");
         }
         Ok(())
     }
@@ -321,20 +379,29 @@ impl Model {
     /// The route, if there is one for the method; whether the method is right.
     fn found(&self, asked: &Asked) -> (Option<Route>, bool) {
         let found = match (asked.path.segments, asked.host.name) {
-            (Some(segments), Some(host)) => self.route(segments, host, asked.method),
+            (Some(segments), Some(host)) if !self.is_hidden(asked) => {
+                self.route(segments, host, asked.method)
+            }
             _ => (None, true),
         };
         let allowed = found.1 && self.rules.allowed.contains(&asked.method);
         (found.0.filter(|_| allowed), allowed)
     }
 
+    /// Whether the path has its verb encoded, and would be that of a verb if it had not.
+    fn is_hidden(&self, asked: &Asked) -> bool {
+        let (Some(segments), Some(host)) = (asked.path.segments, asked.host.name) else { return false };
+        asked.path.hides_verb && self.best(segments, host).is_some_and(|best| best.template.ends_with(":v"))
+    }
+
     /// 1. Form: 400, 403, 405, 415, 413. Gives the route, if there is one.
     fn form(&self, asked: &Asked) -> Step<Option<Route>> {
         let (route, allowed) = self.found(asked);
-        if asked.path.segments.is_none() {
+        if asked.path.segments.is_none() || self.is_hidden(asked) {
             return Err("path_ambiguous");
         }
-        if asked.host.name.is_none() {
+        let overrides = asked.path.overrides && !["GET", "HEAD"].contains(&asked.method);
+        if asked.host.name.is_none() || overrides {
             return Err("request_malformed");
         }
         if self.rules.https_only && asked.proto != "https" {
@@ -348,9 +415,10 @@ impl Model {
             _ => ("application/json", 1000),
         };
         let typed = ["POST", "PUT", "PATCH"].contains(&asked.method) && asked.length.is_some();
-        let media_type = asked.content_type.unwrap_or_default().to_lowercase();
+        let content_type = asked.content_type.unwrap_or_default();
+        let is_grpc = content_type == "application/grpc" || content_type.starts_with("application/grpc+");
+        let media_type = content_type.to_lowercase();
         let media_type = media_type.split(';').next().unwrap_or_default();
-        let is_grpc = media_type.starts_with("application/grpc");
         if typed && media_type != right_type && !is_grpc {
             return Err("unsupported_media_type");
         }
@@ -376,19 +444,28 @@ impl Model {
             }
         };
         let address = asked.address.to_string();
-        if self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) < most) {
+        if UNSIGNED.contains(&code)
+            && self.rules.failures.is_some_and(|most| spent(&self.failures, &address, now) < most)
+        {
             self.failures.push((address, now));
         }
         Err(code)
     }
 
-    /// The route of the most specific template that fits, if it has the method; whether the method is right.
-    fn route(&self, segments: &[&str], host: &str, method: &str) -> (Option<Route>, bool) {
+    /// A route of the most specific template that fits.
+    fn best(&self, segments: &[&str], host: &str) -> Option<&Route> {
+        let score = |route: &Route| score(route.template, segments, self.rules.any_case);
         let fits = |route: &&Route| {
             let hosted = host.strip_suffix(".example.org").is_some_and(|front| !front.is_empty());
-            score(route.template, segments).is_some() && (!route.hosted || hosted)
+            score(route).is_some() && (!route.hosted || hosted)
         };
-        let best = self.rules.routes.iter().filter(fits).min_by_key(|route| score(route.template, segments));
+        // The host's own routes come first.
+        self.rules.routes.iter().filter(fits).min_by_key(|route| (!route.hosted, score(route)))
+    }
+
+    /// The route of the most specific template that fits, if it has the method; whether the method is right.
+    fn route(&self, segments: &[&str], host: &str, method: &str) -> (Option<Route>, bool) {
+        let best = self.best(segments, host);
         let Some(best) = best else { return (None, true) };
         let has = |method: &str| best.methods.contains(&method);
         if has(method) || (method == "HEAD" && has("GET")) {
@@ -411,18 +488,28 @@ fn spend(limits: Vec<(Option<usize>, &mut Log, &str)>, now: u64) -> Step<()> {
 }
 
 /// How special a template is for a path, segment by segment from the left; `None` if it does not fit.
-fn score(template: &str, segments: &[&str]) -> Option<Vec<u8>> {
+fn score(template: &str, segments: &[&str], any_case: bool) -> Option<Vec<u8>> {
+    let spelled = |text: &str| if any_case { text.to_lowercase() } else { text.to_owned() };
     let mut score = Vec::new();
     let mut rest = segments.iter();
     for part in template.split('/').skip(1) {
-        let segment = rest.next()?;
         if part.starts_with("{*") {
-            score.push(2);
+            match rest.next() {
+                Some(_) => score.push(4),
+                // Its root: behind all that end there, before a rest that begins there.
+                None => score.insert(score.len().saturating_sub(1), 3),
+            }
             return Some(score);
         }
-        if part.starts_with('{') {
+        let segment = rest.next()?;
+        if let Some(verb) = part.strip_prefix("{id}:") {
+            let verb = format!(":{verb}");
+            let front = spelled(segment).strip_suffix(&verb).map(str::len)?;
+            (front > 0).then_some(())?;
             score.push(1);
-        } else if part == *segment {
+        } else if part.starts_with('{') {
+            score.push(2);
+        } else if part == spelled(segment) {
             score.push(0);
         } else {
             return None;

@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use api_guard_core::engine::Engine;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Process, SECRET, policy, sign};
-use asked::{CALLERS, KNOWN_FROM, MOST, Shared};
+use api_guard_testkit::{Process, SECRET, Stream, policy, sign};
+use asked::{CALLERS, KNOWN_FROM, MOST, ROOM, Shared};
 use both::Both;
 use serde_json::json;
 
@@ -39,7 +39,7 @@ fn engine(tells: bool) -> Engine {
             ],
             "required_claims": ["sub", "exp"],
         },
-        "request": { "max_request_size_bytes": MOST },
+        "request": { "max_request_size_bytes": MOST, "max_held_bytes": ROOM },
         "routes": [
             { "path": "/public", "access": "public" },
             { "path": "/large", "max_request_size_bytes": 2_000_000 },
@@ -111,7 +111,7 @@ fn play(seed: u64, seen: &mut Seen) {
             1 => now - 3_600_000,
             2 => -START * 1000,
             3..6 => -700,
-            6 => now + 5000,
+            6 => now + dice.pick(&[5000, 10_000, 15_000]),
             7..10 => now + 500,
             10..20 => now + 100,
             20..40 => now + 1,
@@ -119,17 +119,22 @@ fn play(seed: u64, seen: &mut Seen) {
         };
         // Neither before 1970 nor past the tokens' end.
         now = now.clamp(-START * 1000, 1_000_000_000);
+        if dice.roll(20) == 0 {
+            engine.on_tick(&mut Stream::new(&process), at(now));
+        }
         let index = dice.roll(streams.len());
         let stream = &mut streams[index];
         stream.step(&mut dice, &mut shared, now);
         let is_done = stream.life.is_over() && dice.chance(4);
         // Clients hang up at any moment.
         if is_done || stream.story.len() > 20 || dice.roll(100) == 0 {
-            let stream = streams.swap_remove(index);
+            let mut stream = streams.swap_remove(index);
+            stream.life.let_go(&mut shared);
             *seen.entry(format!("{:?}", stream.life.decided)).or_default() += 1;
             for (name, happened) in [
                 ("asked", stream.life.questions > 0),
                 ("resumed", stream.life.resumed),
+                ("judged again", stream.life.judged_again),
                 ("told of limits", stream.life.marked),
                 ("revoked", stream.life.reply == Some(200)),
                 ("answered by the host", stream.life.host_answered && stream.life.reply == Some(413)),
@@ -148,6 +153,8 @@ fn check(seen: &Seen, streams: u64) {
         "[Allowed, Refused(RequestTooLarge)]",
         "[Allowed, WouldRefuse(RequestTooLarge)]",
         "[Refused(RequestTooLarge)]",
+        "[Refused(BodyTimeout)]",
+        "[Refused(Busy)]",
         "[Refused(InternalFault)]",
         "[Refused(TokenKeyUnknown)]",
         "[Refused(TokenRevoked)]",
@@ -156,6 +163,7 @@ fn check(seen: &Seen, streams: u64) {
         "[WouldRefuse(RequestTooLarge)]",
         "asked",
         "resumed",
+        "judged again",
         "told of limits",
         "revoked",
         "answered by the host",

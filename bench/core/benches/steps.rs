@@ -17,9 +17,9 @@ use api_guard_core::index::RouteIndex;
 use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Quota};
 use api_guard_core::request::host::Host;
 use api_guard_core::request::target::Target;
-use api_guard_core::revocation::{Lifetime, Revocable, Revocations};
+use api_guard_core::revocation::{Aging, Authority, Lifetime, Revocable, Revocations};
 use api_guard_core::route::template::Template;
-use api_guard_core::route::{Found, RouteSpec, RouteTable};
+use api_guard_core::route::{Found, PathCase, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
 use api_guard_core::token;
 use api_guard_core::token::cache::TokenCache;
@@ -57,19 +57,22 @@ fn route(criterion: &mut Criterion) {
             methods: vec!["GET".to_owned()],
             index: RouteIndex::new(id),
         };
-        let table = RouteTable::build((0..count).map(spec).collect(), false).expect("no conflict");
+        let table = RouteTable::build((0..count).map(spec).collect(), false, PathCase::Sensitive)
+            .expect("no conflict");
         // Out of order, each as often as any other. As many paths for few routes as for many: reading them costs alike.
         let paths: Vec<String> =
             (0..LOOKUPS).map(|number| format!("{}17", numbered_path(number * 7919 % count))).collect();
-        let is_route = |path: &String| matches!(table.find(&host, path, "GET"), Found::Route { .. });
-        assert!(paths.iter().all(is_route));
-        let mut paths = paths.iter().cycle();
+        let targets: Vec<Target<'_>> =
+            paths.iter().map(|path| Target::read(path.as_bytes()).expect("a good path")).collect();
+        let is_route = |target: &Target<'_>| matches!(table.find(&host, target, "GET"), Found::Route { .. });
+        assert!(targets.iter().all(is_route));
+        let mut targets = targets.iter().cycle();
         criterion.bench_function(&format!("route/among {count}"), |bencher| {
-            bencher.iter(|| table.find(&host, paths.next().expect("a cycle has no end"), "GET"));
+            bencher.iter(|| table.find(&host, targets.next().expect("a cycle has no end"), "GET"));
         });
-        let path = paths.next().expect("a cycle has no end");
+        let target = targets.next().expect("a cycle has no end");
         criterion.bench_function(&format!("route/among {count}, the same again"), |bencher| {
-            bencher.iter(|| table.find(&host, black_box(path), "GET"));
+            bencher.iter(|| table.find(&host, black_box(target), "GET"));
         });
     }
 }
@@ -131,8 +134,9 @@ fn revocation(criterion: &mut Criterion) {
         let mut revocations = revocations(&cells);
         for number in 0..count {
             let jti = format!("revoked-{number}");
-            let lifetime = Lifetime::UntilSecond(NOW.seconds() + 3600);
-            revocations.revoke(&cells, Revocable::Jti(&jti), lifetime, NOW).expect("room");
+            revocations
+                .revoke(&cells, Revocable::Jti(&jti), Lifetime::ForGood, Authority::Holder, NOW)
+                .expect("room");
         }
         revocations.refresh(&cells).expect("no fault");
         assert_eq!(revocations.live(NOW), count);
@@ -151,6 +155,35 @@ fn revocation(criterion: &mut Criterion) {
                 revocations.is_revoked(marks.next().expect("a cycle has no end"), Some(NOW), NOW)
             });
         });
+    }
+}
+
+/// One logout after the other, each of another subject and long after the last one has lapsed.
+fn logout(criterion: &mut Criterion) {
+    for count in [0, 60_000] {
+        let cells = MemoryCells::new();
+        let mut revocations = revocations(&cells);
+        for number in 0..count {
+            let jti = format!("revoked-{number}");
+            revocations
+                .revoke(&cells, Revocable::Jti(&jti), Lifetime::ForGood, Authority::Holder, NOW)
+                .expect("room");
+        }
+        let mut now = NOW;
+        criterion.bench_function(&format!("revocation/logout among {count}"), |bencher| {
+            bencher.iter(|| {
+                now = now.plus_seconds(7200);
+                let subject = now.seconds().to_string();
+                let identity =
+                    token::TokenIdentity::Numbered { issuer: None, subject: Some(&subject), jti: "session" };
+                let marks = revocations.marks(&identity, Some(&subject));
+                let revocable = Revocable::Token { marks: &marks, issued_at: Some(now) };
+                let lifetime = Lifetime::UntilSecond(now.seconds().saturating_add(60));
+                let authority = Authority::Owner { subject: Some(&subject), aging: Aging::Never };
+                revocations.revoke(&cells, revocable, lifetime, authority, now)
+            });
+        });
+        assert!(revocations.live(NOW) >= count);
     }
 }
 
@@ -180,14 +213,14 @@ fn limit(criterion: &mut Criterion) {
     };
     let charge = |digest| Charge {
         identity: Identity::from_digest(digest),
-        overflow: Identity::from_digest(u128::MAX),
+        overflow: Some(Identity::from_digest(u128::MAX)),
         quota,
         enforced: true,
     };
     let seed = Seed::from_bytes(RANDOM);
 
     let cells = MemoryCells::new();
-    let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
+    let limiter = Limiter::open(&cells, seed, 16, 1).expect("fresh cells");
     let first = charge(0);
     let leases = RefCell::new(Leases::new());
     let spend_shared =
@@ -216,7 +249,7 @@ fn limit(criterion: &mut Criterion) {
     for identities in IN_A_SLOT {
         let cells = MemoryCells::new();
         // One slot, which is everybody's.
-        let limiter = Limiter::open(&cells, seed, 16).expect("fresh cells");
+        let limiter = Limiter::open(&cells, seed, 16, 1).expect("fresh cells");
         let spend = |digest| {
             let outcome = limiter.admit_one(&cells, &mut Leases::none(), &charge(digest), NOW);
             assert!(outcome.is_ok_and(|outcome| outcome.admits()));
@@ -240,5 +273,5 @@ fn configure(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = benches; config = settings(); targets = request, route, tokens, revocation, limit, configure }
+criterion_group! { name = benches; config = settings(); targets = request, route, tokens, revocation, logout, limit, configure }
 criterion_main!(benches);

@@ -165,6 +165,6 @@ pub fn admit(guarded: &mut Guarded, request: &Request<'_>) -> Verdict {
 pub fn revoke(guarded: &mut Guarded, request: &Request<'_>) {
     let verdict = admit(guarded, request);
     let caller = verdict.trail.caller().expect("a caller");
-    let revoked = guarded.guard.revoke(&mut guarded.memory, caller, b"", &guarded.process, NOW);
+    let revoked = guarded.guard.revoke(&mut guarded.memory, caller, b"", NOW, &guarded.process, NOW);
     assert!(revoked.is_ok(), "{revoked:?}");
 }

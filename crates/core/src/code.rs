@@ -27,12 +27,13 @@ macro_rules! statuses {
 }
 
 // Number, reason phrase, and the matching gRPC status: 16 UNAUTHENTICATED, 7 PERMISSION_DENIED,
-// 8 RESOURCE_EXHAUSTED, 12 UNIMPLEMENTED, 3 INVALID_ARGUMENT, 13 INTERNAL, 14 UNAVAILABLE.
+// 8 RESOURCE_EXHAUSTED, 12 UNIMPLEMENTED, 4 DEADLINE_EXCEEDED, 3 INVALID_ARGUMENT, 13 INTERNAL, 14 UNAVAILABLE.
 statuses! {
     BadRequest = 400, "Bad Request", 3;
     Unauthorized = 401, "Unauthorized", 16;
     Forbidden = 403, "Forbidden", 7;
     MethodNotAllowed = 405, "Method Not Allowed", 12;
+    RequestTimeout = 408, "Request Timeout", 4;
     ContentTooLarge = 413, "Content Too Large", 8;
     UnsupportedMediaType = 415, "Unsupported Media Type", 3;
     TooManyRequests = 429, "Too Many Requests", 8;
@@ -129,12 +130,18 @@ codes! {
     PermissionMissing = "permission_missing", Forbidden;
     /// A path parameter differs from the caller's claim.
     BindingMismatch = "binding_mismatch", Forbidden;
+    /// A claim does not meet a condition of the route.
+    ConditionFailed = "condition_failed", Forbidden;
+    /// The route may not be used from the client's address.
+    AddressRefused = "address_refused", Forbidden;
     /// Nobody may use this path.
     RouteDenied = "route_denied", Forbidden;
     /// The request did not come over https.
     HttpsRequired = "https_required", Forbidden;
     /// The path does not allow the method.
     MethodNotAllowed = "method_not_allowed", MethodNotAllowed;
+    /// The body did not come in time.
+    BodyTimeout = "body_timeout", RequestTimeout;
     /// The body is too large.
     RequestTooLarge = "request_too_large", ContentTooLarge;
     /// The body's media type is not accepted.
@@ -147,4 +154,6 @@ codes! {
     InternalFault = "internal_fault", InternalServerError;
     /// The revocation table is full.
     RevocationFull = "revocation_full", ServiceUnavailable;
+    /// There is no room to hold back another body.
+    Busy = "busy", ServiceUnavailable;
 }

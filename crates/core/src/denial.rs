@@ -7,6 +7,7 @@ mod form_fault;
 
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::held::NoRoom;
 use crate::index::LimitIndex;
 use crate::token::TokenFault;
 
@@ -53,6 +54,10 @@ pub enum Denial {
     },
     /// A path parameter is not the caller's claim.
     BindingMismatch,
+    /// A claim, by its configured name, does not meet a condition of the route.
+    ConditionFailed(String),
+    /// The route may not be used from the client's address.
+    AddressRefused,
     /// The route is closed.
     RouteDenied,
     /// Over a limit.
@@ -64,6 +69,10 @@ pub enum Denial {
     CannotRevoke(String),
     /// The revocation table is full.
     RevocationFull,
+    /// A body that was waited for did not come in time.
+    BodyTimeout,
+    /// There is no room to hold back the body.
+    Busy(NoRoom),
     /// Our own fault, or the proxy's.
     Fault(Fault),
 }
@@ -93,11 +102,15 @@ impl Denial {
             Self::TokenRevoked => Code::TokenRevoked,
             Self::PermissionMissing { .. } => Code::PermissionMissing,
             Self::BindingMismatch => Code::BindingMismatch,
+            Self::ConditionFailed(_) => Code::ConditionFailed,
+            Self::AddressRefused => Code::AddressRefused,
             Self::RouteDenied => Code::RouteDenied,
             Self::RateLimited(_) => Code::RateLimited,
             Self::AuthFailuresLimited(_) => Code::AuthFailuresLimited,
             Self::CannotRevoke(_) => Code::RequestMalformed,
             Self::RevocationFull => Code::RevocationFull,
+            Self::BodyTimeout => Code::BodyTimeout,
+            Self::Busy(_) => Code::Busy,
             Self::Fault(_) => Code::InternalFault,
         }
     }
@@ -107,6 +120,17 @@ impl Denial {
     /// The limit that refused, if one did.
     pub fn over_limit(&self) -> Option<&OverLimit> {
         if let Self::RateLimited(over) | Self::AuthFailuresLimited(over) = self { Some(over) } else { None }
+    }
+
+    /// The fault that refused, if one did.
+    pub fn fault(&self) -> Option<Fault> {
+        if let Self::Fault(fault) = self {
+            Some(*fault)
+        } else if let Self::Busy(NoRoom::Contended) = self {
+            Some(Fault::Contended)
+        } else {
+            None
+        }
     }
 }
 

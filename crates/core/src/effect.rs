@@ -1,7 +1,7 @@
 //! What do the client and the upstream see of a decision? Replies, headers, and edits of the request.
 //!
 //! Reply headers contain only constants, numbers and configured names, never text from a client. In a body such text is
-//! escaped and cut.
+//! escaped and cut. Envoy sends a gRPC client's message in a header.
 
 pub mod forward;
 pub mod rate_headers;
@@ -16,6 +16,11 @@ use crate::json::text::Object;
 use crate::policy::{Detail, Policy, Replies};
 
 pub use words::cut;
+
+/// When a client may try again for which there was no room, seconds: bodies that are held back come and go quickly.
+const BUSY_RETRY_AFTER_SECONDS: &str = "1";
+/// When a caller may try again whose revocation found no room, seconds: room comes as revoked tokens expire.
+const FULL_RETRY_AFTER_SECONDS: &str = "60";
 
 /// A response header: its name in lower case, and its value.
 pub type Header = (&'static str, Cow<'static, str>);
@@ -33,7 +38,7 @@ pub struct Reply {
     pub body: String,
     /// The status that a gRPC client gets (gRPC status codes, grpc/status.md).
     pub grpc_status: i32,
-    /// The message that a gRPC client gets instead of the body.
+    /// The message that a gRPC client gets instead of the body, in a header or trailer: no text from the client.
     pub grpc_message: String,
 }
 
@@ -65,10 +70,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
         headers,
         body: problem.end(),
         grpc_status: code.grpc_status(),
-        grpc_message: match errors.into_iter().next() {
-            Some(first) if full => first,
-            Some(_) | None => code.as_str().to_owned(),
-        },
+        grpc_message: if full { words::message(denial) } else { code.as_str().to_owned() },
     }
 }
 
@@ -108,10 +110,17 @@ fn add_headers(headers: &mut Vec<Header>, replies: &Replies, denial: &Denial) {
                 }
             }
             FormFault::Malformed(_)
+            | FormFault::MethodParameter
             | FormFault::PathAmbiguous(_)
             | FormFault::HttpsRequired
             | FormFault::TooLarge { .. } => {}
         }
+    }
+    if let Denial::Busy(_) = denial {
+        headers.push(("retry-after", BUSY_RETRY_AFTER_SECONDS.into()));
+    }
+    if let Denial::RevocationFull = denial {
+        headers.push(("retry-after", FULL_RETRY_AFTER_SECONDS.into()));
     }
     if let Some(challenge) = challenge(replies, denial) {
         headers.push(("www-authenticate", challenge.into()));

@@ -3,14 +3,18 @@
 //! A pushed configuration gets a new engine; streams in progress keep the one they began with.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::rc::Rc;
 
 use crate::exchange::hold::HostHolds;
 use crate::fault::Fault;
 use crate::guard::{Guard, Memory};
-use crate::host::StreamHost;
+use crate::held::HeldBytes;
+use crate::host::{Action, StreamHost};
 use crate::policy::Policy;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::gauges::Gauge;
 use crate::telemetry::sampler::Sampler;
+use crate::time::UnixNanos;
 
 /// The state that all streams of one configuration on one worker share.
 #[derive(Debug)]
@@ -22,18 +26,40 @@ pub struct Engine {
     pub(crate) sampler: RefCell<Sampler>,
     /// Whether the host delivers the bodies of held requests, as far as is known.
     pub(crate) holds: Cell<HostHolds>,
+    /// What the streams of this worker hold back, those of other configurations included.
+    pub(crate) held: Rc<HeldBytes>,
 }
 
 impl Engine {
-    /// An engine for `policy`. It joins the shared tables in [`Self::open`], or at the first request.
+    /// An engine for `policy` on a worker that has no other. It joins the shared tables in [`Self::open`], or at the first
+    /// request.
     pub fn new(policy: Policy) -> Self {
+        Self::on_worker(policy, &Rc::default())
+    }
+
+    /// An engine for `policy` on a worker whose streams, under whatever configuration, hold back `held`.
+    pub fn on_worker(policy: Policy, held: &Rc<HeldBytes>) -> Self {
         Self {
             counters: Counters::new(&policy),
             guard: Guard::new(policy),
             memory: RefCell::default(),
             sampler: RefCell::default(),
             holds: Cell::default(),
+            held: Rc::clone(held),
         }
+    }
+
+    /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
+    /// and says what the process holds. Call it in each tick.
+    pub fn on_tick(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        if let Some(value) = self.held.settle(self.max_held_bytes(), host.cells(), now) {
+            let _ = host.act(Action::Gauge { gauge: Gauge::HeldBytes, value });
+        }
+    }
+
+    /// The largest sum of all bodies that the process holds back, bytes.
+    pub(crate) fn max_held_bytes(&self) -> u64 {
+        self.guard.policy().form.max_held_bytes
     }
 
     /// Joins the shared tables of the process. A failure is no reason to refuse the configuration, because a worker

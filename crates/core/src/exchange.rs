@@ -12,6 +12,7 @@ mod body;
 pub(crate) mod hold;
 mod ledger;
 mod patience;
+mod trailers;
 
 use crate::denial::Denial;
 use crate::effect::forward::each_edit;
@@ -22,11 +23,10 @@ use crate::guard::Step;
 use crate::host::{Action, StreamHost};
 use crate::request::Request;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Judged, Trail, Verdict};
+use crate::verdict::{BodyPlan, Decision, Destination, Judged, Verdict};
 use await_answer::Awaiting;
 use body::Undecided;
-use body::too_large;
-use hold::Hold;
+use hold::{Found, Hold};
 use ledger::{About, Kept, Source};
 
 /// What the host does with a stream when a callback returns.
@@ -64,18 +64,17 @@ enum State {
     Awaiting(Box<Awaiting>),
     /// The body is counted while it streams.
     Counting { left: u64, max_bytes: u64, kept: Box<Kept> },
-    /// The request is held until its body has ended.
-    Holding { hold: Hold, max_bytes: u64, kept: Box<Kept> },
-    /// The body was also too large for the host's buffer, and the host's own answer is on its way. Only the first
-    /// answer counts, so ours replaces the host's when its headers appear.
-    Overtaken { max_bytes: u64, request: Undecided, since: UnixNanos },
-    /// The body is for the revocation endpoint.
-    Revoking { hold: Option<Hold>, max_bytes: u64, kept: Box<Kept> },
+    /// The request is held until its body has ended, which then goes to the upstream or to the revocation endpoint.
+    Holding { hold: Hold, kept: Box<Kept> },
+    /// The request is refused for its body, which was also too large for the host's buffer, so that the host's own answer
+    /// is on its way. Only the first answer counts, so ours replaces the host's when its headers appear.
+    Overtaken { denial: Denial, request: Undecided, since: UnixNanos },
 }
 
-/// How much of a request's body had arrived when the request was decided.
+/// When a request's headers came, and how much of its body had arrived when the request was decided.
 #[derive(Debug, Clone, Copy)]
 struct Arrived {
+    headers_at: UnixNanos,
     bytes: u64,
     has_ended: bool,
     /// What the host had received when the body was still to come, bytes; `None` if nobody has asked it yet.
@@ -105,7 +104,7 @@ impl Exchange {
         let request = Request::read(policy.header_plan(), headers, !end_of_stream);
         let begun =
             engine.memory(host).map(|mut memory| engine.guard.begin(&mut memory, &request, host, now));
-        let arrived = Arrived { bytes: 0, has_ended: end_of_stream, received_before: None };
+        let arrived = Arrived { headers_at: now, bytes: 0, has_ended: end_of_stream, received_before: None };
         self.proceed(engine, &request, begun, arrived, host, now)
     }
 
@@ -113,10 +112,10 @@ impl Exchange {
     /// answer.
     pub fn on_response_headers(&mut self, engine: &Engine, host: &mut impl StreamHost) -> Flow {
         if let State::Overtaken { .. } = self.state
-            && let State::Overtaken { max_bytes, request, since } =
+            && let State::Overtaken { denial, request, since } =
                 std::mem::replace(&mut self.state, State::Stopped)
         {
-            request.refuse(engine, &too_large(max_bytes), host, since);
+            request.refuse(engine, &denial, host, since);
             return Flow::Pause;
         }
         if let Some(tightest) = self.tightest.take() {
@@ -131,16 +130,11 @@ impl Exchange {
     /// Handles the passing of time. Call it regularly while [`Self::wants_ticks`].
     pub fn on_tick(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         match &mut self.state {
-            State::Holding { hold, .. } => {
-                if hold.is_in_vain(engine, host, now) {
-                    self.release_uncounted(engine, host, now);
-                }
-            }
-            State::Revoking { hold: Some(hold), .. } => {
-                if hold.is_in_vain(engine, host, now) {
-                    self.give_up_revocation(engine, host, now);
-                }
-            }
+            State::Holding { hold, .. } => match hold.look(engine, host, now) {
+                Found::Waits => {}
+                Found::Undelivered => self.stop_holding(engine, host, now),
+                Found::Overdue => self.give_up_body(engine, host, now),
+            },
             State::Awaiting(awaiting) => {
                 if awaiting.is_over(now) {
                     self.stop_waiting(engine, host, now);
@@ -150,22 +144,32 @@ impl Exchange {
             | State::Stopped
             | State::Passing
             | State::Counting { .. }
-            | State::Overtaken { .. }
-            | State::Revoking { hold: None, .. } => {}
+            | State::Overtaken { .. } => {}
+        }
+    }
+
+    /// Whether [`Self::on_tick`] may do something at `now`. Asks nobody, so that an adapter can look after many streams.
+    pub fn is_due(&mut self, now: UnixNanos) -> bool {
+        match &mut self.state {
+            State::Holding { hold, .. } => hold.is_due(now),
+            State::Awaiting(awaiting) => awaiting.is_over(now),
+            State::New
+            | State::Stopped
+            | State::Passing
+            | State::Counting { .. }
+            | State::Overtaken { .. } => false,
         }
     }
 
     /// Whether the stream waits for something that may never come.
     pub fn wants_ticks(&self) -> bool {
         match &self.state {
-            State::Holding { hold, .. } | State::Revoking { hold: Some(hold), .. } => hold.is_watched,
-            State::Awaiting(_) => true,
+            State::Holding { .. } | State::Awaiting(_) => true,
             State::New
             | State::Stopped
             | State::Passing
             | State::Counting { .. }
-            | State::Overtaken { .. }
-            | State::Revoking { hold: None, .. } => false,
+            | State::Overtaken { .. } => false,
         }
     }
 
@@ -184,8 +188,7 @@ impl Exchange {
             | State::Awaiting(_)
             | State::Counting { .. }
             | State::Holding { .. }
-            | State::Overtaken { .. }
-            | State::Revoking { .. } => false,
+            | State::Overtaken { .. } => false,
         }
     }
 
@@ -197,8 +200,7 @@ impl Exchange {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
-        let about = About { trail: &Trail::default(), source: Source::Unread };
-        ledger::refuse(engine, host, &Denial::Fault(fault), &about, now);
+        ledger::refuse_unread(engine, host, fault, now);
         self.state = State::Stopped;
         Flow::Pause
     }
@@ -245,8 +247,13 @@ impl Exchange {
         if grant.destination() == Destination::RevocationEndpoint {
             ledger::stays_here(engine, host, &about);
             self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
-            let Some(kept) = Kept::of(engine, host, request, verdict) else { return Flow::Pause };
-            return self.begin_revocation(engine, request.has_body, kept, arrived, host, now);
+            let kept = Kept::of(engine, host, request, verdict, arrived.headers_at);
+            let Some(kept) = kept else { return Flow::Pause };
+            if !request.has_body {
+                body::revoke(engine, &kept, b"", host, now);
+                return Flow::Pause;
+            }
+            return self.hold_or_count(engine, kept, arrived, host, now);
         }
         if each_edit(policy, grant, request, |edit| host.act(Action::Edit(edit))).is_err() {
             ledger::refuse(engine, host, &Denial::Fault(Fault::Edit), &about, now);
@@ -254,24 +261,38 @@ impl Exchange {
             return Flow::Pause;
         }
         self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
-        let (max_bytes, hold) = match grant.body() {
-            BodyPlan::Pass => {
-                ledger::pass(engine, host, reported, &about, now);
-                self.state = State::Passing;
-                return Flow::Continue;
-            }
-            BodyPlan::Count(max_bytes) => (max_bytes, None),
-            BodyPlan::Hold(max_bytes) => {
-                (max_bytes, Hold::begin(engine, false, false, arrived.received_before, host, now))
-            }
-        };
-        if hold.is_none() {
+        if grant.body() == BodyPlan::Pass {
             ledger::pass(engine, host, reported, &about, now);
+            self.state = State::Passing;
+            return Flow::Continue;
         }
-        let Some(kept) = Kept::of(engine, host, request, verdict) else { return Flow::Pause };
+        let kept = Kept::of(engine, host, request, verdict, arrived.headers_at);
+        let Some(kept) = kept else { return Flow::Pause };
+        self.hold_or_count(engine, kept, arrived, host, now)
+    }
+
+    /// Continues with an admitted request whose body matters. The revocation endpoint holds every body.
+    fn hold_or_count(
+        &mut self,
+        engine: &Engine,
+        kept: Box<Kept>,
+        arrived: Arrived,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        let (max_bytes, counts) = match kept.grant.body() {
+            BodyPlan::Pass => (0, false),
+            BodyPlan::Count(max_bytes) => (max_bytes, kept.grant.destination() == Destination::Upstream),
+            BodyPlan::Hold(max_bytes) => (max_bytes, false),
+        };
+        let hold =
+            if counts { None } else { Hold::begin(engine, &kept, max_bytes, arrived.received_before, host) };
         self.state = match hold {
-            Some(hold) => State::Holding { hold, max_bytes, kept },
-            None => State::Counting { left: max_bytes, max_bytes, kept },
+            Some(hold) => State::Holding { hold, kept },
+            None => {
+                kept.pass(engine, host, now);
+                State::Counting { left: max_bytes, max_bytes, kept }
+            }
         };
         self.go_on_with(engine, arrived, host, now)
     }
@@ -293,8 +314,7 @@ impl Exchange {
             | State::Stopped
             | State::Awaiting(_)
             | State::Holding { .. }
-            | State::Overtaken { .. }
-            | State::Revoking { .. } => Flow::Pause,
+            | State::Overtaken { .. } => Flow::Pause,
         }
     }
 }

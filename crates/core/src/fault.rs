@@ -5,13 +5,13 @@
 /// A fault that is not the caller's. It refuses the request and is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The proxy did not hand over the request's headers, or not in the expected form.
+    /// The proxy did not hand over the request's headers or trailers, or not in the expected form.
     Headers,
     /// Shared data could not be read or written, or was not written by api-guard.
     SharedData,
     /// Shared data stayed contended.
     Contended,
-    /// The body of a revocation request never came.
+    /// The proxy did not deliver the body of a revocation request, or did not hand it over.
     Body,
     /// The proxy did not accept a change of the request.
     Edit,

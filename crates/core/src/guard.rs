@@ -1,9 +1,10 @@
 //! May this request pass? One straight line of steps answers that.
 //!
 //! [`Guard::begin`] judges the headers of a request. [`Guard::resume`] continues where a step had to wait for an answer
-//! from outside. [`Guard::revoke`] handles the body of a request to the revocation endpoint. All of them get everything
-//! they need as arguments: the request, this worker's memory, the host's shared cells and the time. They decide and
-//! spend; [`crate::effect`] turns the decision into what the client and the upstream see.
+//! from outside. [`Guard::judge_again`] judges the token of a request that was held once more when it goes on.
+//! [`Guard::revoke`] handles the body of a request to the revocation endpoint. All of them get everything they need as
+//! arguments: the request, this worker's memory, the host's shared cells and the time. They decide and spend;
+//! [`crate::effect`] turns the decision into what the client and the upstream see.
 //!
 //! A new step is a line in `Line::run`, a [`crate::verdict::Stage`], and a file beside this one that takes values and returns
 //! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
@@ -58,6 +59,7 @@ struct Visit<'v, 'r, H> {
     request: &'v Request<'r>,
     host: &'v H,
     now: UnixNanos,
+    /// The whole address, if a step has asked for it.
     address: OnceCell<Option<IpAddr>>,
     /// The copy of the request that was kept while a step waited.
     kept: Option<Rc<OwnedRequest>>,
@@ -131,11 +133,19 @@ impl Guard {
 
     /// The client's address as limits count it: a whole IPv4 address, or the configured prefix of an IPv6 address.
     pub fn client_address(&self, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
-        client_address::client_address(self.policy.client_ip, request, host)
+        let rule = self.policy.client_ip;
+        let address = client_address::whole_address(rule.from, request, host)?;
+        Some(client_address::counted_address(rule, address))
     }
 }
 
 impl<H: Host> Visit<'_, '_, H> {
+    /// The client's whole address. A resumed judgement has it as limits count it: the step that needs more is behind it.
+    fn whole_address(&self) -> Option<IpAddr> {
+        let from = self.policy.client_ip.from;
+        *self.address.get_or_init(|| client_address::whole_address(from, self.request, self.host))
+    }
+
     /// Takes the steps, and says what came of them. `answer`: the one that a step waited for.
     fn judge(
         self,
@@ -153,7 +163,9 @@ impl<H: Host> Visit<'_, '_, H> {
             Some(Stop::Ask(question)) => (None, Some(question)),
         };
         let Line { mut trail, reported, .. } = line;
-        trail.address = self.address.get().copied();
+        let rule = self.policy.client_ip;
+        let counted = |address| client_address::counted_address(rule, address);
+        trail.address = self.address.get().map(|address| address.map(counted));
         if let Some(question) = question {
             let max_body_bytes = form.max_body_bytes();
             let request = self.kept.unwrap_or_else(|| Rc::new(self.request.to_owned()));
@@ -190,7 +202,7 @@ impl Form<'_> {
                 Destination::Upstream
             },
             body: if is_reported && mode == Mode::Report { BodyPlan::Pass } else { self.body },
-            enforces_size: mode == Mode::Enforce,
+            enforces: mode == Mode::Enforce,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::effect::forward::Edit;
 use crate::fault::Fault;
 use crate::guard::Question;
 use crate::telemetry::counters::CounterIndex;
+use crate::telemetry::gauges::Gauge;
 use crate::telemetry::line::Line;
 
 /// What the guard asks of the host, and only when a step needs it.
@@ -49,8 +50,8 @@ pub trait StreamHost: Host {
     ///
     /// # Errors
     ///
-    /// [`NotDone`] if an [`Action::Edit`] or an [`Action::Ask`] could not be carried out. The result of other actions
-    /// is ignored: a log line that cannot be written is no reason to refuse.
+    /// [`NotDone`] if an [`Action::Edit`], an [`Action::RemoveTrailer`] or an [`Action::Ask`] could not be carried out.
+    /// The result of other actions is ignored: a log line that cannot be written is no reason to refuse.
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone>;
 }
 
@@ -63,6 +64,8 @@ pub struct NotDone;
 pub enum Action<'a> {
     /// Change the request's headers.
     Edit(Edit<'a>),
+    /// Remove all of the request's trailers of this name. Only while its trailers are handled.
+    RemoveTrailer(&'a [u8]),
     /// Set a response header to this value alone.
     MarkResponse {
         /// The name, in lower case.
@@ -79,6 +82,13 @@ pub enum Action<'a> {
     },
     /// Add one to a counter.
     Count(CounterIndex),
+    /// Set a gauge.
+    Gauge {
+        /// Which one.
+        gauge: Gauge,
+        /// What it shows from now on.
+        value: u64,
+    },
     /// Write a line to the log.
     Log(&'a Line),
     /// Answer the request instead of the upstream. Nothing of the request goes on.

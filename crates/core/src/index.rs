@@ -41,3 +41,7 @@ index! {
     /// [`PermissionBook`](crate::permission::PermissionBook).
     PermissionIndex
 }
+index! {
+    /// A condition on claims that the configuration names: its index among all of them.
+    ConditionIndex
+}

@@ -25,6 +25,7 @@
 //! | Is the token genuine, and what may its owner do? | [`token`], [`permission`] |
 //! | Has this caller asked too often? | [`limit`] |
 //! | Was this token revoked? | [`revocation`] |
+//! | Is there room to hold back another body? | [`held`] |
 //! | What do all workers of a process share? | [`cells`], under the process's [`seed`] |
 //! | What must an adapter bring? | [`host`] |
 //!
@@ -53,6 +54,7 @@ pub mod engine;
 pub mod exchange;
 pub mod fault;
 pub mod guard;
+pub mod held;
 pub mod host;
 pub mod index;
 pub mod json;

@@ -43,15 +43,16 @@ use table::Table;
 pub struct Charge {
     /// Who is counted, from [`Identities::of_key`].
     pub identity: Identity,
-    /// What newcomers of this limit share where the table is full, from [`Identities::overflow`].
-    pub overflow: Identity,
+    /// What newcomers of this limit share where the table is full, from [`Identities::overflow`]. `None`: they are not
+    /// counted then, and always admitted.
+    pub overflow: Option<Identity>,
     /// How much may be spent.
     pub quota: Quota,
     /// False in report mode: a refusal is reported and blocks nothing.
     pub enforced: bool,
 }
 
-/// The limits of one process.
+/// The limits of one process, or its failed authentications.
 #[derive(Debug, Clone, Copy)]
 pub struct Limiter {
     seed: Seed,
@@ -61,13 +62,23 @@ pub struct Limiter {
 impl Limiter {
     /// The process's limits, counted for `capacity` identities exactly, from 1 to
     /// [`MAX_TABLE_CAPACITY`](crate::cells::MAX_TABLE_CAPACITY). The first capacity that is opened in a process stays
-    /// until it restarts.
+    /// until it restarts. `limits`: how many there are, of which each can always have an equal part of half the table.
     ///
     /// # Errors
     ///
     /// [`CellFault`] if the host does not answer, or if the capacity that the process keeps cannot be one.
-    pub fn open(cells: &impl Cells, seed: Seed, capacity: u32) -> Result<Self, CellFault> {
-        Ok(Self { seed, table: Table::open(cells, capacity)? })
+    pub fn open(cells: &impl Cells, seed: Seed, capacity: u32, limits: usize) -> Result<Self, CellFault> {
+        Ok(Self { seed, table: Table::of_limits(cells, capacity, limits)? })
+    }
+
+    /// The process's failed authentications, in a table of their own: a quarter of `capacity` addresses are counted
+    /// exactly, but 16 at least.
+    ///
+    /// # Errors
+    ///
+    /// As [`Limiter::open`].
+    pub fn open_failures(cells: &impl Cells, seed: Seed, capacity: u32) -> Result<Self, CellFault> {
+        Ok(Self { seed, table: Table::of_failures(cells, capacity)? })
     }
 
     /// The identities of the limit called `limit`: to be made once for each limit.

@@ -5,6 +5,7 @@
 mod form;
 mod forward;
 mod limits;
+mod networks;
 mod replies;
 mod revocation;
 mod routes;
@@ -23,7 +24,7 @@ use crate::route::RouteTable;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::keys::KeyId;
-use crate::token::{TokenFault, TokenPolicy, Verified};
+use crate::token::{TokenPolicy, TokenRefusal, Verified};
 
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
@@ -31,10 +32,12 @@ pub(crate) use forward::Forward;
 pub use forward::{ForwardToken, SubjectState};
 pub use limits::AddressFrom;
 pub(crate) use limits::{AUTH_FAILURES, ClientIp, KeyPart, LONGEST_WINDOW_SECONDS, LimitRule, MaxRequests};
+pub(crate) use networks::{Network, NetworkProblem, Networks, cut};
 pub(crate) use replies::Replies;
 pub use replies::{Detail, RateLimitHeaders};
 pub(crate) use revocation::Endpoint;
-pub use routes::{Access, Route};
+pub(crate) use routes::Demand;
+pub use routes::{Access, Route, Unmatched};
 pub use tokens::TooOld;
 
 /// A valid configuration, ready to judge requests.
@@ -51,6 +54,8 @@ pub struct Policy {
     /// By [`RouteIndex`]. The revocation endpoint, if there is one, is the last.
     pub(crate) routes: Vec<Route>,
     pub(crate) table: RouteTable,
+    /// Whether any route allows in its paths what is refused elsewhere.
+    pub(crate) lifts_in_path: bool,
     pub(crate) unmatched: Access,
     pub(crate) book: PermissionBook,
     /// By [`LimitIndex`].
@@ -101,7 +106,7 @@ impl Policy {
     /// # Errors
     ///
     /// The first rule of the configuration that the token breaks.
-    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenFault> {
+    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenRefusal> {
         self.tokens.verify(token, &self.book, seed, now)
     }
 

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod host;
 pub mod owned;
 pub mod plan;
+pub(crate) mod query;
 pub mod target;
 
 use smallvec::SmallVec;
@@ -27,8 +28,10 @@ pub struct Request<'a> {
     pub forwarded_proto: Option<&'a [u8]>,
     /// `x-request-id`.
     pub request_id: Option<&'a [u8]>,
-    /// `x-envoy-external-address`.
+    /// `x-envoy-external-address`, where the configuration asks for it.
     pub external_address: Option<&'a [u8]>,
+    /// Whether there is an `x-envoy-internal`, where the configuration asks for it.
+    pub is_internal: bool,
     /// Whether anything follows the headers.
     pub has_body: bool,
     /// Whether the request asks for another protocol (`upgrade`), so that what follows is not a body.
@@ -39,6 +42,8 @@ pub struct Request<'a> {
     pub(crate) preflight_method: Option<&'a [u8]>,
     /// Headers that may carry a token: the source's index in `tokens.sources`, and the value.
     pub(crate) token_headers: SmallVec<[(usize, &'a [u8]); 1]>,
+    /// All values of `connection`, which Envoy leaves only to requests that ask for another protocol.
+    pub(crate) connections: Vec<&'a [u8]>,
     /// All values of `cookie`, if a source is a cookie.
     pub(crate) cookies: Vec<&'a [u8]>,
     /// All values of `sec-websocket-protocol`, if a source is one of its subprotocols.
@@ -94,11 +99,13 @@ impl<'a> Request<'a> {
             Purpose::ForwardedProto => self.forwarded_proto = Some(value),
             Purpose::RequestId => self.request_id = Some(value),
             Purpose::ExternalAddress => self.external_address = Some(value),
+            Purpose::Internal => self.is_internal = true,
             Purpose::ContentType => self.content_type.add(value),
             Purpose::ContentLength => self.content_length.add(value),
             Purpose::Origin => self.origin = true,
             Purpose::PreflightMethod => self.preflight_method = Some(value),
             Purpose::Upgrade => self.upgrade = true,
+            Purpose::Connection => self.connections.push(value),
             Purpose::Cookie => self.cookies.push(value),
             Purpose::WebSocketProtocol => self.websocket_protocols.push(value),
             Purpose::Token(source) => self.token_headers.push((source, value)),
@@ -114,15 +121,14 @@ impl<'a> Request<'a> {
         String::from_utf8_lossy(cut).into_owned()
     }
 
-    /// Whether this is a gRPC request: its content type is `application/grpc` or starts with `application/grpc+`.
+    /// Whether Envoy takes this for a gRPC request and answers it as one: it has a path, and its content type is
+    /// `application/grpc` or starts with `application/grpc+`, byte for byte.
     pub fn is_grpc(&self) -> bool {
-        match self.content_type {
-            Single::Once(value) => {
-                let media_type = media_type(value);
-                media_type == b"application/grpc" || media_type.starts_with(b"application/grpc+")
-            }
-            Single::Absent | Single::Repeated => false,
-        }
+        let subtype = match self.content_type {
+            Single::Once(value) => value.strip_prefix(b"application/grpc"),
+            Single::Absent | Single::Repeated => None,
+        };
+        self.path.is_some() && subtype.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
     }
 
     /// The media type in lower case without parameters; `None` unless there is exactly one content type.
@@ -249,8 +255,29 @@ mod tests {
 
     #[test]
     fn only_grpc_is_grpc() {
-        let of = |value: &'static str| read(&[("content-type", value)]).is_grpc();
-        assert!(of("application/grpc") && of("application/grpc+proto") && of("Application/gRPC; x=1"));
-        assert!(!of("application/grpc-web") && !of("application/grpcx") && !of("text/application/grpc"));
+        let of = |value: &'static str| read(&[(":path", "/"), ("content-type", value)]).is_grpc();
+        for value in
+            ["application/grpc", "application/grpc+proto", "application/grpc+", "application/grpc+a;x=1"]
+        {
+            assert!(of(value), "{value}");
+        }
+        for value in [
+            "application/grpc;x=1",
+            "application/grpc ",
+            " application/grpc",
+            "Application/gRPC",
+            "application/gRPC",
+            "application/grpc, application/grpc",
+            "application/grpc-web",
+            "application/grpcx",
+            "application/grp",
+            "text/application/grpc",
+            "",
+        ] {
+            assert!(!of(value), "{value:?}");
+        }
+        let types = [("content-type", "application/grpc"), ("content-type", "application/grpc")];
+        assert!(!read(&[&[(":path", "/")][..], &types].concat()).is_grpc());
+        assert!(!read(&types[..1]).is_grpc(), "Envoy answers no CONNECT in gRPC");
     }
 }

@@ -27,18 +27,30 @@
 //! An entry is never dropped while it is live. A lapsed one is replaced only by a writer, and one that lapsed within
 //! the last hour only when there is no other room, so a clock that ran ahead for a moment loses nothing.
 //!
-//! Shared memory: 32 bytes for each entry, up to the capacity; each worker's mirror: at most 48.
+//! # How it is shared out
+//!
+//! A sixteenth of each page is the reserve: only holders of the endpoint's permissions may fill it. Of the rest, one
+//! subject may hold a sixty-fourth of the capacity by its own revocations. What it revokes beyond that is folded into
+//! its subject's entry. If there is none yet, that entry takes the place of the oldest one that it covers, in one store of one
+//! page: every reader sees the one or the other. The count is taken from the mirror, so workers that enter one
+//! subject's tokens at the same moment may each enter one too many.
+//!
+//! Shared memory: 40 bytes for each entry, up to the capacity; each worker's mirror: at most 56.
 //!
 //! - `revoke.rs`: how a revocation is entered and announced.
+//! - `authority.rs`: on whose behalf, and so with how much room.
 //! - `page.rs`, `directory.rs`: what the cells hold.
 //! - `mirror.rs`, `index.rs`: a worker's copy, and how a mark is found in it.
 //! - `lifetime.rs`: how long a revocation lasts.
+
+use std::num::NonZeroU64;
 
 use crate::cells::{CellFault, CellId, Cells, MAX_TABLE_CAPACITY, Version, open_once};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::TokenIdentity;
 
+mod authority;
 pub mod denied;
 mod directory;
 mod index;
@@ -48,20 +60,33 @@ mod page;
 pub mod request;
 mod revoke;
 
-pub use lifetime::Lifetime;
+pub use authority::Authority;
+pub use lifetime::{Aging, Lifetime};
 pub use revoke::{Revocable, RevokeError};
 
 use mirror::Mirror;
 
-/// The keyed digest under which a revocation is kept.
+/// The keyed digest under which a revocation is kept, its low half first: a `u128` would be aligned to 16 bytes, and an
+/// entry that holds one would take 48 bytes in place of 40.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Mark(u128);
+struct Mark([u64; 2]);
 
 impl Mark {
-    fn from_halves(low: u64, high: u64) -> Self {
-        Self(u128::from(low) | (u128::from(high) << 64))
+    fn new(digest: u128) -> Self {
+        let half = |half: u128| u64::try_from(half & u128::from(u64::MAX)).unwrap_or_default();
+        Self([half(digest), half(digest >> 64)])
+    }
+
+    /// The mark of whom an entry belongs to, if this is the mark of a subject.
+    fn owner(self) -> OwnerMark {
+        let Self([_, high]) = self;
+        OwnerMark(NonZeroU64::new(high).unwrap_or(NonZeroU64::MIN))
     }
 }
+
+/// Whose own revocation an entry is: half of the keyed digest of the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OwnerMark(NonZeroU64);
 
 /// What a token can be revoked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +140,7 @@ impl Revocations {
             TokenIdentity::Signed(_) => None,
         };
         Marks {
-            token: Mark(identity.digest(&self.seed)),
+            token: Mark::new(identity.digest(&self.seed)),
             jti,
             subject: subject.map(|subject| self.subject_mark(None, subject)),
             // Looked for even where there is one issuer now: there may have been several when it was entered.
@@ -163,10 +188,12 @@ impl Revocations {
 
     /// Whether a token is revoked at `now`. `issued_at` is its `iat`, which only a subject's revocation looks at.
     pub fn is_revoked(&self, marks: &Marks, issued_at: Option<UnixNanos>, now: UnixNanos) -> bool {
-        [Some(marks.token), marks.jti, marks.subject, marks.subject_of_issuer]
-            .into_iter()
-            .flatten()
-            .any(|mark| self.mirror.any_live(mark, now, |entry| entry.concerns(issued_at)))
+        let is_named = || {
+            let by_name = [Some(marks.token), marks.jti];
+            by_name.into_iter().flatten().any(|mark| self.mirror.live_of(mark, now).next().is_some())
+        };
+        let is_subject_s = |subject| self.mirror.live_of(subject, now).any(|(_, it)| it.concerns(issued_at));
+        is_named() || [marks.subject, marks.subject_of_issuer].into_iter().flatten().any(is_subject_s)
     }
 
     /// The number of entries live at `now`, as of the last refresh. Looks at every entry.
@@ -175,12 +202,12 @@ impl Revocations {
     }
 
     fn jti_mark(&self, jti: &str) -> Mark {
-        Mark(self.seed.digest("revocation/jti", [jti.as_bytes()]))
+        Mark::new(self.seed.digest("revocation/jti", [jti.as_bytes()]))
     }
 
     /// `issuer`: the only one whose subject is meant, empty for tokens that name none; `None`: every issuer's.
     fn subject_mark(&self, issuer: Option<&str>, sub: &str) -> Mark {
-        Mark(match issuer {
+        Mark::new(match issuer {
             None => self.seed.digest("revocation/sub", [sub.as_bytes()]),
             Some(issuer) => self.seed.digest("revocation/iss-sub", [issuer.as_bytes(), sub.as_bytes()]),
         })

@@ -1,18 +1,25 @@
 //! Which route does a request belong to?
 //!
-//! The most specific path wins, whatever the order in the file. Among routes of one path shape the most specific host
-//! wins, method by method. The table knows nothing about tokens or permissions: it answers with the route's index.
+//! The host comes first: the routes of the most specific configured host that has any for the path decide, and those
+//! without hosts come last. Among them the most specific path wins, whatever the order in the file. The table knows
+//! nothing about tokens or permissions: it answers with the route's index.
 //!
-//! One tree holds the routes of all hosts, and each leaf lists them by host. A tree for each host would repeat every
-//! route without hosts, so that memory would grow with hosts times routes. (The `matchit` crate was tried for the tree;
-//! it refuses `/{a}/b` next to `/{*rest}`.)
+//! Each configured host has a tree of its own routes. (The `matchit` crate was tried for the tree; it refuses `/{a}/b`
+//! next to `/{*rest}`.)
 
+mod affixes;
 mod hosts;
 pub mod template;
 mod tree;
 
+use std::borrow::Cow;
+
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
+
 use crate::index::RouteIndex;
 use crate::request::host::{Host, HostPattern};
+use crate::request::target::Target;
 use hosts::{ANY, HostId, Hosts};
 pub use hosts::{Covering, LastHost};
 use template::Template;
@@ -61,26 +68,44 @@ pub enum Found<'t> {
     },
     /// No route has this path.
     NoRoute,
+    /// Only the decoded path has a route, because a literal beside a parameter was sent percent-encoded: who takes the
+    /// segment apart before decoding it finds another route.
+    Ambiguous,
+}
+
+/// Whether the letters of literals match in either case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum PathCase {
+    /// `/admin` is another path than `/Admin`.
+    #[default]
+    Sensitive,
+    /// ASCII letters of literals match in either case; parameters keep theirs.
+    Insensitive,
 }
 
 /// All routes.
 #[derive(Debug)]
 pub struct RouteTable {
-    tree: Tree<Leaf>,
+    /// By [`HostId`].
+    trees: Vec<Tree<Leaf>>,
     hosts: Hosts,
     routes: Vec<(RouteIndex, Template)>,
     list_head: bool,
+    case: PathCase,
+    /// Whether any route has a parameter with literals beside it.
+    has_affixes: bool,
 }
 
-/// The routes of one path shape.
-// INVARIANT: sorted by host and method; no two entries agree in both.
+/// The routes of one path shape on one host.
+// INVARIANT: sorted by method; no two entries agree in it.
 #[derive(Debug, Default)]
 struct Leaf(Vec<MethodRoute>);
 
-/// One method of one route on one host.
+/// One method of one route.
 #[derive(Debug)]
 struct MethodRoute {
-    host: HostId,
     method: String,
     /// The index in [`RouteTable::routes`].
     route: usize,
@@ -88,26 +113,29 @@ struct MethodRoute {
 
 impl RouteTable {
     /// Builds the table. `list_head`: whether the configuration allows HEAD, so that [`Found::MethodNotAllowed`] lists
-    /// it wherever it lists GET. [`RouteTable::find`] lets HEAD follow GET in any case.
+    /// it wherever it lists GET. [`RouteTable::find`] lets HEAD follow GET in any case. `case`: how literals match.
     ///
     /// # Errors
     ///
     /// Every pair of routes that claim one method on the same path shape and host.
-    pub fn build(specs: Vec<RouteSpec>, list_head: bool) -> Result<Self, Vec<Conflict>> {
+    pub fn build(specs: Vec<RouteSpec>, list_head: bool, case: PathCase) -> Result<Self, Vec<Conflict>> {
         let hosts = Hosts::new(specs.iter().flat_map(|spec| &spec.hosts));
-        let mut tree: Tree<Leaf> = Tree::new();
+        let mut trees: Vec<Tree<Leaf>> = std::iter::repeat_with(Tree::new).take(hosts.count()).collect();
         let mut routes: Vec<(RouteIndex, Template)> = Vec::with_capacity(specs.len());
         let mut conflicts = Vec::new();
+        let has_affixes = specs.iter().any(|spec| spec.template.has_affixes());
         for spec in specs {
-            let leaf = tree.leaf(&spec.template);
             let mut patterns: Vec<_> = spec.hosts.into_iter().map(Some).collect();
             if patterns.is_empty() {
                 patterns.push(None);
             }
             for pattern in patterns {
                 let host = pattern.as_ref().and_then(|pattern| hosts.id(pattern)).unwrap_or(ANY);
+                // Every id has a tree.
+                let Some(tree) = trees.get_mut(host.get()) else { continue };
+                let leaf = tree.leaf(&spec.template, |literal| case.spelled(literal).into_owned());
                 for method in &spec.methods {
-                    match leaf.claim(host, method, routes.len()) {
+                    match leaf.claim(method, routes.len()) {
                         None => {}
                         // A route that names a method or a host twice does not conflict with itself.
                         Some(taken) if taken == routes.len() => {}
@@ -122,38 +150,61 @@ impl RouteTable {
             }
             routes.push((spec.index, spec.template));
         }
-        if conflicts.is_empty() { Ok(Self { tree, hosts, routes, list_head }) } else { Err(conflicts) }
+        if conflicts.is_empty() {
+            Ok(Self { trees, hosts, routes, list_head, case, has_affixes })
+        } else {
+            Err(conflicts)
+        }
     }
 
-    /// Finds the route of a request. `path` is canonical: [`Target::path`](crate::request::target::Target::path).
+    /// Finds the route of a request.
     ///
-    /// First the most specific path among the routes that cover the host is chosen, then on that path shape the most
-    /// specific host that has the method. A host without its own route for HEAD treats HEAD as GET, before any wider
-    /// host is tried, because HEAD reveals what GET reveals.
-    pub fn find(&self, host: &Host<'_>, path: &str, method: &str) -> Found<'_> {
-        self.find_covered(self.hosts.covering(host), path, method)
+    /// The most specific host that has routes for the path decides, its most specific path and the methods of that. HEAD
+    /// follows GET, because it reveals what GET reveals.
+    pub fn find(&self, host: &Host<'_>, target: &Target<'_>, method: &str) -> Found<'_> {
+        self.find_covered(self.hosts.covering(host), target, method)
     }
 
     /// The same as [`RouteTable::find`], for a host that has been looked up already.
-    pub(crate) fn find_covered(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
-        let covering = self.hosts.patterns(covering);
-        let covered = |leaf: &Leaf| leaf.0.iter().any(|entry| covering.contains(&entry.host));
-        let Some(leaf) = self.tree.find(path, &covered) else { return Found::NoRoute };
-        let chosen = covering.iter().find_map(|host| {
-            let follower = || if method == "HEAD" { leaf.named(*host, "GET") } else { None };
-            leaf.named(*host, method).or_else(follower)
-        });
+    pub(crate) fn find_covered(&self, covering: Covering, target: &Target<'_>, method: &str) -> Found<'_> {
+        let Some(leaf) = self.leaf(covering, target.path()) else { return Found::NoRoute };
+        if self.has_affixes && target.is_encoded() && self.is_misspelt(leaf, target.raw_path()) {
+            return Found::Ambiguous;
+        }
+        self.named(leaf, method)
+    }
+
+    /// Finds the route of one reading of a path.
+    pub(crate) fn find_reading(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
+        self.leaf(covering, path).map_or(Found::NoRoute, |leaf| self.named(leaf, method))
+    }
+
+    /// The routes of the first host that has the path.
+    fn leaf(&self, covering: Covering, path: &str) -> Option<&Leaf> {
+        let path = self.case.spelled(path);
+        let mut trees = self.hosts.patterns(covering).iter().filter_map(|host| self.trees.get(host.get()));
+        trees.find_map(|tree| tree.find(&path))
+    }
+
+    fn named<'t>(&'t self, leaf: &'t Leaf, method: &str) -> Found<'t> {
+        let follower = || if method == "HEAD" { leaf.named("GET") } else { None };
+        let chosen = leaf.named(method).or_else(follower);
         if let Some((index, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
             return Found::Route { index: *index, template };
         }
-        self.other_methods(covering, leaf)
+        self.other_methods(leaf)
+    }
+
+    /// Whether the path as sent has a literal of the leaf's shape percent-encoded.
+    fn is_misspelt(&self, leaf: &Leaf, sent: &str) -> bool {
+        let first = leaf.0.first().and_then(|entry| self.routes.get(entry.route));
+        first.is_some_and(|(_, template)| template.is_misspelt(sent))
     }
 
     #[cold]
     #[inline(never)]
-    fn other_methods<'t>(&'t self, covering: &[HostId], leaf: &'t Leaf) -> Found<'t> {
-        let entries = covering.iter().flat_map(|host| leaf.on(*host));
-        let mut allowed = sorted(entries.map(|entry| entry.method.as_str()));
+    fn other_methods<'t>(&self, leaf: &'t Leaf) -> Found<'t> {
+        let mut allowed: Vec<&str> = leaf.0.iter().map(|entry| entry.method.as_str()).collect();
         if self.list_head && allowed.contains(&"GET") {
             allowed = sorted(allowed.into_iter().chain(["HEAD"]));
         }
@@ -163,7 +214,9 @@ impl RouteTable {
     /// The largest number of tree nodes that any path visits: a handful for usual routes, and never more than the tree
     /// has. Thousands mean that literals and parameters alternate in the same segments of many routes.
     pub fn most_steps(&self) -> usize {
-        self.tree.most_steps()
+        let steps = |host: &HostId| self.trees.get(host.get()).map_or(0, Tree::most_steps);
+        let of_host = |list: &[HostId]| list.iter().map(steps).fold(0, usize::saturating_add);
+        self.hosts.lists().map(of_host).max().unwrap_or(0)
     }
 }
 
@@ -178,31 +231,33 @@ pub(crate) fn sorted<'m>(methods: impl Iterator<Item = &'m str>) -> Vec<&'m str>
     sorted
 }
 
-impl Leaf {
-    /// The methods of one host, sorted.
-    fn on(&self, host: HostId) -> impl Iterator<Item = &MethodRoute> {
-        let start = self.0.partition_point(|entry| entry.host < host);
-        self.0.iter().skip(start).take_while(move |entry| entry.host == host)
+impl PathCase {
+    /// A path or a literal as the trees spell it. ASCII letters change, and no length does.
+    pub(crate) fn spelled(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Insensitive if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                Cow::Owned(text.to_ascii_lowercase())
+            }
+            Self::Insensitive | Self::Sensitive => Cow::Borrowed(text),
+        }
     }
+}
 
-    fn named(&self, host: HostId, method: &str) -> Option<&MethodRoute> {
+impl Leaf {
+    fn named(&self, method: &str) -> Option<&MethodRoute> {
         // There are only a few, so a linear search beats a binary one.
-        self.0.iter().find(|entry| entry.host == host && entry.method == method)
+        self.0.iter().find(|entry| entry.method == method)
     }
 
     /// Enters a method of a route. If a route has it already, changes nothing and returns the index of that route.
-    fn claim(&mut self, host: HostId, method: &str, route: usize) -> Option<usize> {
-        match self.position(host, method) {
+    fn claim(&mut self, method: &str, route: usize) -> Option<usize> {
+        match self.0.binary_search_by(|entry| entry.method.as_str().cmp(method)) {
             Ok(position) => self.0.get(position).map(|entry| entry.route),
             Err(position) => {
-                self.0.insert(position, MethodRoute { host, method: method.to_owned(), route });
+                self.0.insert(position, MethodRoute { method: method.to_owned(), route });
                 None
             }
         }
-    }
-
-    fn position(&self, host: HostId, method: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|entry| (entry.host, entry.method.as_str()).cmp(&(host, method)))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod cache;
 pub mod claim_path;
 pub mod claims;
 pub mod compact;
+pub(crate) mod condition;
 pub mod date;
 pub mod identity;
 pub mod keys;
@@ -17,12 +18,14 @@ pub mod secret;
 pub mod subject;
 mod verify;
 
+use crate::index::ConditionIndex;
 use crate::lookup::Lookup;
 use crate::permission::{PermissionBook, PermissionFormat, PermissionSet};
 use crate::policy::TooOld;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
+use condition::Condition;
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
 use keys::{KeyId, KeyRing};
@@ -50,6 +53,8 @@ pub struct TokenPolicy {
     pub(crate) permissions: Vec<Slot>,
     pub(crate) permission_format: PermissionFormat,
     pub(crate) roles: Option<Roles>,
+    /// By [`ConditionIndex`].
+    pub(crate) conditions: Vec<Condition>,
 }
 
 /// A claim that is read.
@@ -105,6 +110,8 @@ pub struct Verified {
     permissions_text: Box<str>,
     /// The claims whose text the configuration asks for, by their [`TextSlot`].
     claims: Vec<Option<KeptClaim>>,
+    /// Whether the claims meet each condition, by [`ConditionIndex`].
+    conditions: Box<[bool]>,
 }
 
 /// What [`ClaimText`] borrows from.
@@ -185,6 +192,11 @@ impl Verified {
         let kept = self.claims.get(slot.0)?.as_ref()?;
         Some(ClaimText { text: &kept.text, exact: kept.exact })
     }
+
+    /// Whether the claims meet a condition of the configuration.
+    pub fn meets(&self, condition: ConditionIndex) -> bool {
+        self.conditions.get(condition.get()).copied().unwrap_or(false)
+    }
 }
 
 /// Why a token is refused. Each variant has its own code; [`crate::effect`] words them.
@@ -223,6 +235,15 @@ pub enum TokenFault {
     PermissionsMalformed(String),
 }
 
+/// A token that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRefusal {
+    /// Why.
+    pub fault: TokenFault,
+    /// Whether its signature verified: one of our issuers made it, so that nobody tries to guess or to forge.
+    pub is_signed: bool,
+}
+
 /// The age of a token that verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Age {
@@ -242,7 +263,7 @@ impl TokenPolicy {
         book: &PermissionBook,
         seed: &Seed,
         now: UnixNanos,
-    ) -> Result<Verified, TokenFault> {
+    ) -> Result<Verified, TokenRefusal> {
         verify::verify(self, token, book, seed, now)
     }
 

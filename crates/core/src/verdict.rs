@@ -39,7 +39,7 @@ pub struct Grant {
     pub(crate) identity: Option<Rc<Caller>>,
     pub(crate) destination: Destination,
     pub(crate) body: BodyPlan,
-    pub(crate) enforces_size: bool,
+    pub(crate) enforces: bool,
 }
 
 /// Where an admitted request goes.
@@ -108,8 +108,9 @@ impl Grant {
         self.body
     }
 
-    /// Whether a body that is too large is refused; in report mode it is only reported.
-    pub fn enforces_size(&self) -> bool {
-        self.enforces_size
+    /// Whether what turns out to be wrong later, such as a body that is too large, is refused; in report mode it is only
+    /// reported.
+    pub fn enforces(&self) -> bool {
+        self.enforces
     }
 }

@@ -89,14 +89,33 @@ impl Guarded {
     ///
     /// If the owner is not let through to the endpoint.
     pub fn revoke(&mut self, token: &str, body: &str, now: u64) -> Result<Option<u64>, String> {
+        self.revoke_slowly(token, body, now, now)
+    }
+
+    /// As [`Guarded::revoke`], where the headers came at one Unix second and the body at another.
+    ///
+    /// # Errors
+    ///
+    /// The code of the endpoint's refusal.
+    ///
+    /// # Panics
+    ///
+    /// If the owner is not let through to the endpoint.
+    pub fn revoke_slowly(
+        &mut self,
+        token: &str,
+        body: &str,
+        headers_at: u64,
+        now: u64,
+    ) -> Result<Option<u64>, String> {
         let bearer = format!("Bearer {token}");
         let headers = crate::request("POST", "/auth/revoke", &[("authorization", &bearer)]);
-        let verdict = self.admit(&headers, now);
+        let verdict = self.admit(&headers, headers_at);
         assert_eq!(verdict.denial(), None);
         let caller = verdict.grant().and_then(|grant| grant.identity()).expect("a caller");
-        let now = UnixNanos::from_seconds(now);
+        let (headers_at, now) = (UnixNanos::from_seconds(headers_at), UnixNanos::from_seconds(now));
         self.guard
-            .revoke(&mut self.memory, caller, body.as_bytes(), &self.process, now)
+            .revoke(&mut self.memory, caller, body.as_bytes(), headers_at, &self.process, now)
             .map(|revoked| revoked.expires_at)
             .map_err(|denial| denial.code().as_str().to_owned())
     }

@@ -8,6 +8,7 @@ use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
 use api_guard_core::guard::Question;
 use api_guard_core::host::{Action, Host, NotDone, StreamHost};
+use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::line::Line;
 
 /// A process whose every client has one address.
@@ -57,12 +58,16 @@ pub enum Done {
     Added(String, Vec<u8>),
     /// [`Edit::Set`].
     Set(String, Vec<u8>),
+    /// [`Action::RemoveTrailer`].
+    TrailerRemoved(Vec<u8>),
     /// [`Action::MarkResponse`].
     Marked(&'static str, String),
     /// [`Action::FilterState`].
     FilterState(&'static str, Vec<u8>),
     /// [`Action::Count`], by the counter's number.
     Counted(usize),
+    /// [`Action::Gauge`].
+    Gauged(Gauge, u64),
     /// [`Action::Log`].
     Logged(Line),
     /// [`Action::Reply`].
@@ -164,14 +169,16 @@ impl StreamHost for Stream<'_> {
 
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone> {
         let done = match action {
-            Action::Edit(_) if self.refuses_edits => return Err(NotDone),
+            Action::Edit(_) | Action::RemoveTrailer(_) if self.refuses_edits => return Err(NotDone),
             Action::Ask { .. } if self.cannot_ask => return Err(NotDone),
             Action::Edit(Edit::Remove(name)) => Done::Removed(name.to_vec()),
             Action::Edit(Edit::Add(name, value)) => Done::Added(name.to_owned(), value.to_vec()),
             Action::Edit(Edit::Set(name, value)) => Done::Set(name.to_owned(), value.to_vec()),
+            Action::RemoveTrailer(name) => Done::TrailerRemoved(name.to_vec()),
             Action::MarkResponse { name, value } => Done::Marked(name, value.to_owned()),
             Action::FilterState { name, value } => Done::FilterState(name, value.to_vec()),
             Action::Count(counter) => Done::Counted(counter.get()),
+            Action::Gauge { gauge, value } => Done::Gauged(gauge, value),
             Action::Log(line) => Done::Logged(line.clone()),
             Action::Reply { reply, is_grpc } => Done::Replied(reply.clone(), is_grpc),
             Action::Ask { number, question } => Done::Asked(number, question),

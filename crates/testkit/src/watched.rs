@@ -6,6 +6,8 @@ use api_guard_core::code::Code;
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::{Exchange, Flow};
 use api_guard_core::guard::Answer;
+use api_guard_core::revocation::Revocations;
+use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
 
 use crate::{Done, Process, Stream, bytes};
@@ -40,13 +42,22 @@ pub struct Watched<'e> {
     was_replied: bool,
     was_resumed: bool,
     was_over: bool,
+    /// Whether the trailers could not be read or changed, for which a request that passed may still be refused.
+    trailers_failed: bool,
     questions: u32,
+    /// The token of a request that was not decided with its headers.
+    bearer: Option<Vec<u8>>,
+    /// Whether the upstream is told who the caller is.
+    names_caller: bool,
+    /// Whether the token was good when the present event came; `None` if that does not matter.
+    was_good: Option<bool>,
 }
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     Request,
+    Trailers,
     Response,
     Other,
 }
@@ -65,7 +76,11 @@ impl<'e> Watched<'e> {
             was_replied: false,
             was_resumed: false,
             was_over: false,
+            trailers_failed: false,
             questions: 0,
+            bearer: None,
+            names_caller: false,
+            was_good: None,
         }
     }
 
@@ -81,38 +96,76 @@ impl<'e> Watched<'e> {
         end_of_stream: bool,
         now: UnixNanos,
     ) -> Flow {
+        let headers: Option<Vec<_>> = headers.map(|headers| headers.into_iter().collect());
+        let bearer = headers.iter().flatten().find_map(|(name, value)| {
+            value.strip_prefix(b"Bearer ").filter(|_| *name == b"authorization").map(<[u8]>::to_vec)
+        });
+        self.was_good = None;
         let flow = self.exchange.on_request_headers(self.engine, headers, end_of_stream, &mut self.host, now);
-        self.check(Event::Request, flow)
+        self.check(Event::Request, flow);
+        self.bearer = bearer.filter(|_| self.decided.is_empty() && !self.exchange.is_settled());
+        flow
     }
 
     /// Part of the body comes: `size` is its own, or that of all so far while the request is held.
     pub fn body(&mut self, size: u64, end_of_stream: bool, now: UnixNanos) -> Flow {
+        self.was_good = None;
+        if end_of_stream {
+            self.look_at_token(now);
+        }
         let flow = self.exchange.on_request_body(self.engine, size, end_of_stream, &mut self.host, now);
         self.check(Event::Request, flow)
     }
 
-    /// Trailers come.
+    /// Trailers come that are nobody's business.
     pub fn trailers(&mut self, now: UnixNanos) -> Flow {
-        let flow = self.exchange.on_request_trailers(self.engine, &mut self.host, now);
-        self.check(Event::Request, flow)
+        self.trailers_of(Some(&[("x-checksum", "1")]), now)
+    }
+
+    /// Trailers come, or the host cannot give them.
+    pub fn trailers_of(&mut self, trailers: Option<&[(&str, &str)]>, now: UnixNanos) -> Flow {
+        self.look_at_token(now);
+        self.trailers_failed = trailers.is_none() || self.host.refuses_edits;
+        let flow = self.exchange.on_request_trailers(self.engine, trailers.map(bytes), &mut self.host, now);
+        self.check(Event::Trailers, flow)
     }
 
     /// The response's headers come.
     pub fn response(&mut self) -> Flow {
+        self.was_good = None;
         let flow = self.exchange.on_response_headers(self.engine, &mut self.host);
         self.check(Event::Response, flow)
     }
 
     /// An answer comes.
     pub fn answer(&mut self, number: u32, answer: Answer, now: UnixNanos) {
+        self.look_at_token(now);
         self.exchange.on_answer(self.engine, number, answer, &mut self.host, now);
         self.check(Event::Other, Flow::Pause);
     }
 
     /// Time passes.
     pub fn tick(&mut self, now: UnixNanos) {
+        self.look_at_token(now);
+        let is_due = self.exchange.is_due(now);
         self.exchange.on_tick(self.engine, &mut self.host, now);
+        assert!(is_due || self.host.done.len() == self.checked, "not due, and yet it did something");
         self.check(Event::Other, Flow::Pause);
+    }
+
+    /// Judges the token of a request that is still to be decided, by its text and by what is revoked.
+    fn look_at_token(&mut self, now: UnixNanos) {
+        self.was_good = self.bearer.as_ref().filter(|_| self.decided.is_empty()).map(|bearer| {
+            let policy = self.engine.guard().policy();
+            let process = self.host.process;
+            let Ok(seed) = Seed::open(process, [7; 16]) else { return false };
+            let Ok(token) = policy.verify(bearer, &seed, now) else { return false };
+            let Ok(mut revocations) = Revocations::open(process, seed, 1) else { return false };
+            let marks = revocations.marks(&token.identity(), token.issuer(), token.subject());
+            revocations.refresh(process).is_ok()
+                && !policy.denies(&token)
+                && !revocations.is_revoked(&marks, token.issued_at(), now)
+        });
     }
 
     /// Whether the request goes on: what of it comes now passes.
@@ -142,6 +195,7 @@ impl<'e> Watched<'e> {
             );
             match done {
                 Done::Replied(reply, _) => {
+                    assert!(reply.status != 200 || self.was_good != Some(false), "revokes with a bad token");
                     assert!(!self.was_replied, "a second answer: {reply:?}");
                     self.was_replied = true;
                     match self.decided.last() {
@@ -154,6 +208,7 @@ impl<'e> Watched<'e> {
                     assert_eq!(event, Event::Other, "only a host that is not asking has to be told");
                     assert!(self.is_paused && !self.was_resumed, "resumed, though nothing was held");
                     assert!(!self.was_replied && !self.decided.is_empty(), "resumed unjudged");
+                    self.goes_on_with_a_good_token();
                     (self.was_resumed, self.is_paused, self.has_gone_on) = (true, false, true);
                 }
                 Done::Counted(counter) => {
@@ -163,22 +218,29 @@ impl<'e> Watched<'e> {
                 }
                 Done::Removed(_) | Done::Added(..) | Done::Set(..) => {
                     assert!(!self.has_gone_on && self.decided.is_empty(), "edited too late: {done:?}");
+                    self.names_caller |=
+                        matches!(done, Done::Added(name, _) | Done::Set(name, _) if name == "x-auth-subject");
                 }
+                Done::TrailerRemoved(_) => assert_eq!(event, Event::Trailers, "{done:?}"),
                 Done::Asked(number, _) => {
                     assert!(self.decided.is_empty(), "asked after the decision");
                     assert!(self.questions < *number, "question {number} for the second time");
                     self.questions = *number;
                 }
                 Done::Marked(..) => assert_eq!(event, Event::Response, "{done:?}"),
+                Done::Gauged(..) => panic!("a gauge is no stream's: {done:?}"),
                 Done::FilterState(..) | Done::Logged(_) => {}
             }
         }
         self.host.done = done;
         match event {
-            Event::Request => {
+            Event::Request | Event::Trailers => {
                 if flow == Flow::Continue {
                     assert!(!self.was_replied, "goes on after its answer");
                     assert!(!self.decided.is_empty(), "goes on unjudged");
+                    if !gone_on_before {
+                        self.goes_on_with_a_good_token();
+                    }
                     self.has_gone_on = true;
                 }
                 self.is_paused = flow == Flow::Pause;
@@ -197,18 +259,29 @@ impl<'e> Watched<'e> {
         flow
     }
 
-    /// A stream is decided once. What passes may turn out too large, which is counted too.
+    /// Nobody is named to the upstream whose token is no longer good, however long the request was held.
+    fn goes_on_with_a_good_token(&self) {
+        assert!(!self.names_caller || self.was_good != Some(false), "goes on with a bad token");
+    }
+
+    /// A stream is decided once. What passes may turn out too large, or have trailers that
+    /// cannot be read, which is counted too.
     fn count(&mut self, decided: Decided, gone_on_before: bool, rest: &[Done]) {
-        match self.decided.as_slice() {
-            [] => {}
-            [Decided::Allowed | Decided::WouldRefuse(_)] => {
-                let late =
-                    [Decided::Refused(Code::RequestTooLarge), Decided::WouldRefuse(Code::RequestTooLarge)];
-                assert!(late.contains(&decided), "{decided:?} after {:?}", self.decided);
-                // What was asked about may have been too large already when it was admitted.
-                assert!(gone_on_before || self.questions > 0, "too large, and it had not gone on");
-            }
-            [Decided::Refused(_), ..] | [_, _, ..] => panic!("{decided:?} after {:?}", self.decided),
+        let is_late = match self.decided.as_slice() {
+            [] => false,
+            [.., Decided::Refused(_)] => panic!("{decided:?} after {:?}", self.decided),
+            [.., Decided::Allowed | Decided::WouldRefuse(_)] => true,
+        };
+        if is_late {
+            let too_large = self.decided.len() == 1
+                && matches!(
+                    decided,
+                    Decided::Refused(Code::RequestTooLarge) | Decided::WouldRefuse(Code::RequestTooLarge)
+                );
+            let by_fault = self.trailers_failed && decided == Decided::Refused(Code::InternalFault);
+            assert!(too_large || by_fault, "{decided:?} after {:?}", self.decided);
+            // What was asked about may have been too large already when it was admitted.
+            assert!(gone_on_before || self.questions > 0, "decided late, and it had not gone on");
         }
         self.decided.push(decided);
         let (code, carried_out) = match decided {

@@ -1,5 +1,6 @@
 //! `api-guard explain`: what would Envoy do with a request, and which rule decides?
 
+mod condition;
 mod report;
 mod request;
 mod steps;
@@ -162,7 +163,7 @@ impl Explain {
             return None;
         }
         let body = self.body.as_deref().unwrap_or_default();
-        Some(guard.revoke(memory, grant.identity()?, body.as_bytes(), machine, now))
+        Some(guard.revoke(memory, grant.identity()?, body.as_bytes(), now, machine, now))
     }
 }
 

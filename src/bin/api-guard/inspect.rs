@@ -119,7 +119,7 @@ fn judge(configuration: &Configuration, token: &str) -> Judgement {
     // Any seed will do, because nothing is looked up by the token's digest here.
     let verified = match policy.verify(token.as_bytes(), &Seed::from_bytes([0; 16]), now) {
         Ok(verified) => verified,
-        Err(fault) => return refused(Denial::Token(fault)),
+        Err(refusal) => return refused(Denial::Token(refusal.fault)),
     };
     if policy.denies(&verified) {
         return refused(Denial::TokenRevoked);

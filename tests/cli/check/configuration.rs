@@ -16,6 +16,7 @@ fn what_is_legal_but_dangerous_in_a_configuration_is_warned_of() {
         (routes(json!([{ "path": "/a", "mode": "report" }])), "report-mode", "/routes/0/mode"),
         (json!({ "unmatched_routes": "public" }), "unmatched-public", "/unmatched_routes"),
         (json!({ "request": { "method_override": "keep" } }), "method-override", "/request/method_override"),
+        (json!({ "request": { "rewrite_headers": "keep" } }), "rewrite-headers", "/request/rewrite_headers"),
         (json!({ "client_ip": { "ipv6_prefix": 128 } }), "ipv6-prefix", "/client_ip/ipv6_prefix"),
         (json!({ "rate_limits": [] }), "no-limits", "/rate_limits"),
         (
@@ -177,10 +178,43 @@ fn what_a_token_alone_opens_beside_routes_that_ask_for_more_is_warned_of() {
     for equal in [json!([]), json!([{ "path": "/a" }]), json!([{ "path": "/health", "access": "public" }])] {
         assert_silent(&guarded(&json!({ "routes": equal })), "unmatched-authenticated");
     }
+    // The rest covers its root, which is therefore no example of an open path.
+    let rest = guarded(&json!({ "routes": [{ "path": "/admin/{*rest}", "required_permissions": ["a:b"] }] }));
+    assert!(!check(&rest, &[]).out.contains("(/admin"), "{rest}");
     // One segment is not all paths.
     let shallow =
         json!([{ "path": "/a/b", "required_permissions": ["a:b"] }, { "path": "/{x}", "access": "deny" }]);
     assert_told(&guarded(&json!({ "routes": shallow })), "unmatched-authenticated", expected);
+}
+
+#[test]
+fn a_route_that_is_opened_at_its_root_or_at_a_host_is_warned_of() {
+    let asks = json!({ "path": "/admin/{*rest}", "required_permissions": ["a:b"] });
+    let closed = |others: Value| {
+        let mut routes = vec![asks.clone()];
+        routes.extend(others.as_array().expect("a list").iter().cloned());
+        guarded(&json!({ "routes": routes, "unmatched_routes": "deny" }))
+    };
+    for (other, words) in [
+        (json!([{ "path": "/{x}" }]), "hides this route for /admin"),
+        (
+            json!([{ "path": "/{*all}", "hosts": ["a.example.com"] }]),
+            "at a.example.com /routes/1 comes first",
+        ),
+        (
+            json!([{ "path": "/{*all}", "hosts": ["*.example.com"] }]),
+            "at *.example.com /routes/1 comes first",
+        ),
+    ] {
+        assert_told(&closed(other), "route-hidden", ("warning", "/routes/0/path", "\"path\"", words));
+    }
+    for meant in [
+        json!([{ "path": "/admin", "access": "public" }]),
+        json!([{ "path": "/{x}", "access": "deny" }]),
+        json!([{ "path": "/{*all}", "hosts": ["a.example.com"], "access": "deny" }]),
+    ] {
+        assert_silent(&closed(meant), "route-hidden");
+    }
 }
 
 #[test]

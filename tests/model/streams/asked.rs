@@ -6,6 +6,8 @@ use crate::Dice;
 
 /// The largest body of most paths, bytes.
 pub(super) const MOST: u64 = 100;
+/// All that the streams of a process may hold back, bytes.
+pub(super) const ROOM: u64 = 130;
 /// From when on the second key is known, milliseconds after the start.
 pub(super) const KNOWN_FROM: i64 = 0;
 /// Callers: each has a token of either key.
@@ -30,6 +32,17 @@ pub(super) enum Credential {
         caller: usize,
         second_key: bool,
     },
+}
+
+/// The trailers behind a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trailers {
+    /// Nobody minds them.
+    Plain,
+    /// They say who the caller is.
+    Forged,
+    /// The host cannot give them.
+    Unread,
 }
 
 /// What a client asks for, and what its host is like.
@@ -57,6 +70,8 @@ pub(super) struct Shared {
     pub(super) revoked: [[bool; 2]; CALLERS],
     /// Whether the host delivers bodies of held requests, once it is known.
     pub(super) holds: Option<bool>,
+    /// What all streams hold back, bytes.
+    pub(super) held: u64,
     /// Whether responses tell of limits.
     pub(super) tells: bool,
 }
@@ -192,14 +207,20 @@ impl Asked {
         if self.path == Path::Public {
             return None;
         }
+        let denied = (self.path == Path::Denied).then_some(Code::RouteDenied);
+        self.fault_of_token(shared, now).or(denied)
+    }
+
+    /// What is wrong with the caller's token.
+    pub(super) fn fault_of_token(&self, shared: &Shared, now: i64) -> Option<Code> {
         match self.credential {
+            _ if self.path == Path::Public => None,
             Credential::None => Some(Code::TokenMissing),
             Credential::Bad => Some(Code::TokenMalformed),
             Credential::Good { second_key: true, .. } if now < KNOWN_FROM => Some(Code::TokenKeyUnknown),
             Credential::Good { caller, second_key } if shared.revoked[caller][usize::from(second_key)] => {
                 Some(Code::TokenRevoked)
             }
-            Credential::Good { .. } if self.path == Path::Denied => Some(Code::RouteDenied),
             Credential::Good { .. } => None,
         }
     }

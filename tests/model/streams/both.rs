@@ -6,7 +6,7 @@ use api_guard_core::exchange::Flow;
 use api_guard_core::guard::Answer;
 use api_guard_testkit::{Done, Process, Watched, request};
 
-use super::asked::{Asked, Credential, MOST, Path, Shared};
+use super::asked::{Asked, Credential, MOST, Path, Shared, Trailers};
 use super::life::Life;
 use super::{at, bearer};
 use crate::Dice;
@@ -16,7 +16,7 @@ use crate::Dice;
 pub(super) enum Event {
     Headers { now: i64 },
     Body { now: i64, size: u64, end: bool },
-    Trailers { now: i64 },
+    Trailers { now: i64, sent: Trailers },
     Response,
     Answer { now: i64, number: u32 },
     Tick { now: i64 },
@@ -64,7 +64,7 @@ impl<'e> Both<'e> {
         let number = self.life.questions;
         match (self.begun, dice.roll(40)) {
             (false, 0) => self.body(1, false, shared, now),
-            (false, 1) => self.trailers(shared, now),
+            (false, 1) => self.trailers(Trailers::Plain, shared, now),
             (false, 2..5) | (true, 0..6) => self.response(),
             (false, _) | (true, 6) => self.headers(shared, now),
             (true, 7..22) if !self.has_ended => {
@@ -75,7 +75,9 @@ impl<'e> Both<'e> {
             (true, 22) if !self.has_ended => {
                 self.has_ended = true;
                 if self.pending.is_empty() {
-                    self.trailers(shared, now);
+                    let sent =
+                        dice.pick(&[Trailers::Plain, Trailers::Plain, Trailers::Forged, Trailers::Unread]);
+                    self.trailers(sent, shared, now);
                 }
             }
             (true, 23..29) => self.answer(number, dice, shared, now),
@@ -142,16 +144,22 @@ impl<'e> Both<'e> {
 
     fn body(&mut self, size: u64, end: bool, shared: &mut Shared, now: i64) {
         self.story.push(Event::Body { now, size, end });
-        let expected = self.life.body(size, end, shared);
+        let expected = self.life.body(size, end, shared, now);
         let flow = self.real.body(size, end, at(now));
         self.compare(Some((flow, expected)));
     }
 
-    fn trailers(&mut self, shared: &mut Shared, now: i64) {
-        self.story.push(Event::Trailers { now });
-        let expected = self.life.trailers(shared);
-        let flow = self.real.trailers(at(now));
+    fn trailers(&mut self, sent: Trailers, shared: &mut Shared, now: i64) {
+        self.story.push(Event::Trailers { now, sent });
+        let expected = self.life.trailers(sent, shared, now);
+        let flow = match sent {
+            Trailers::Plain => self.real.trailers(at(now)),
+            Trailers::Forged => self.real.trailers_of(Some(&[("x_auth.subject", "admin")]), at(now)),
+            Trailers::Unread => self.real.trailers_of(None, at(now)),
+        };
         self.compare(Some((flow, expected)));
+        let cleaned = self.real.host.done.contains(&Done::TrailerRemoved(b"x_auth.subject".to_vec()));
+        assert!(cleaned || sent != Trailers::Forged || flow == Flow::Pause, "forged trailers go on");
     }
 
     fn response(&mut self) {

@@ -4,7 +4,7 @@ use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_testkit::Decided;
 
-use super::asked::{Asked, Credential, Judged, Path, Plan, Shared};
+use super::asked::{Asked, Credential, Judged, Path, Plan, ROOM, Shared, Trailers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -25,10 +25,11 @@ enum Phase {
         since: i64,
         had: u64,
         most: u64,
-        declared: bool,
         watched: bool,
     },
-    HostAnswers,
+    HostAnswers {
+        code: Code,
+    },
 }
 
 /// One stream: what was asked, and what should have come of it so far.
@@ -40,6 +41,9 @@ pub(super) struct Life {
     /// Of the body, while it waits for an answer.
     came: u64,
     ended: bool,
+    headers_at: i64,
+    /// What is held back of the body.
+    held: u64,
     to_tell: bool,
     /// What the host has received.
     pub(super) received: u64,
@@ -49,6 +53,8 @@ pub(super) struct Life {
     pub(super) resumed: bool,
     pub(super) questions: u32,
     pub(super) marked: bool,
+    /// Whether its token was no longer good when it would have gone on.
+    pub(super) judged_again: bool,
 }
 
 impl Life {
@@ -59,6 +65,8 @@ impl Life {
             reported: None,
             came: 0,
             ended: false,
+            headers_at: 0,
+            held: 0,
             to_tell: false,
             received: 0,
             host_answered: false,
@@ -67,6 +75,7 @@ impl Life {
             resumed: false,
             questions: 0,
             marked: false,
+            judged_again: false,
         }
     }
 
@@ -78,22 +87,24 @@ impl Life {
             | Phase::New
             | Phase::Waits { .. }
             | Phase::Held { .. }
-            | Phase::HostAnswers => false,
+            | Phase::HostAnswers { .. } => false,
         };
         settled && !self.to_tell
     }
 
     pub(super) fn wants_ticks(&self) -> bool {
-        matches!(self.phase, Phase::Waits { .. } | Phase::Held { watched: true, .. })
+        matches!(self.phase, Phase::Waits { .. } | Phase::Held { .. })
     }
 
     pub(super) fn headers(&mut self, shared: &mut Shared, now: i64) -> Flow {
         if self.phase != Phase::New {
+            self.let_go(shared);
             self.phase = Phase::Over;
             return Flow::Pause;
         }
         self.phase = Phase::Over;
         self.ended = self.asked.ends;
+        self.headers_at = now;
         match self.asked.judge(shared, now) {
             Judged::Ask if self.asked.cannot_ask => {
                 self.settle(self.asked.judge_at_last(shared, now), shared, now)
@@ -108,15 +119,23 @@ impl Life {
     }
 
     /// `size`: of this piece where the request flows, else of all that came.
-    pub(super) fn body(&mut self, size: u64, end: bool, shared: &mut Shared) -> Flow {
+    pub(super) fn body(&mut self, size: u64, end: bool, shared: &mut Shared, now: i64) -> Flow {
         self.ended |= end;
         match self.phase {
             Phase::New => self.phase = Phase::Over,
-            Phase::Over | Phase::HostAnswers => {}
+            Phase::Over | Phase::HostAnswers { .. } => {}
             Phase::Waits { .. } => {
                 self.came = size;
-                if self.asked.limit_while_it_waits().is_some_and(|most| size > most) {
-                    self.too_large();
+                let most = self.asked.limit_while_it_waits();
+                if most.is_some_and(|most| size > most) {
+                    self.refuse_held(Code::RequestTooLarge, shared);
+                } else if !self.hold(size, shared) {
+                    if most.is_none() {
+                        self.let_go(shared);
+                        let judged = self.asked.judge_at_last(shared, now);
+                        return self.settle(judged, shared, now);
+                    }
+                    self.refuse_held(Code::Busy, shared);
                 }
             }
             Phase::Flows { left: None } => return Flow::Continue,
@@ -130,36 +149,52 @@ impl Life {
                 return Flow::Continue;
             }
             Phase::Flows { .. } => self.refuse(Code::RequestTooLarge),
-            Phase::Held { since, had, most, declared, .. } => {
-                shared.holds = Some(true);
-                self.phase = Phase::Held { since, had, most, declared, watched: false };
+            Phase::Held { since, had, most, watched } => {
+                if watched {
+                    shared.holds = Some(true);
+                }
+                let grows = size > self.held;
+                let since = if grows && self.asked.path != Path::Endpoint { now } else { since };
+                self.phase = Phase::Held { since, had, most, watched: false };
                 if size > most {
-                    self.too_large();
+                    self.refuse_held(Code::RequestTooLarge, shared);
+                } else if !self.hold(size, shared) {
+                    self.refuse_held(Code::Busy, shared);
                 } else if end {
-                    return self.held_to_its_end(shared);
+                    return self.held_to_its_end(shared, now);
                 }
             }
         }
         Flow::Pause
     }
 
-    pub(super) fn trailers(&mut self, shared: &mut Shared) -> Flow {
+    pub(super) fn trailers(&mut self, sent: Trailers, shared: &mut Shared, now: i64) -> Flow {
         self.ended = true;
+        let may_go_on = match self.phase {
+            Phase::New | Phase::Over | Phase::HostAnswers { .. } => false,
+            Phase::Held { .. } => self.asked.path != Path::Endpoint,
+            Phase::Flows { .. } | Phase::Waits { .. } => true,
+        };
+        if may_go_on && (sent == Trailers::Unread || sent == Trailers::Forged && self.asked.refuses_edits) {
+            self.let_go(shared);
+            self.refuse(Code::InternalFault);
+            return Flow::Pause;
+        }
         match self.phase {
             Phase::New => self.phase = Phase::Over,
-            Phase::Over | Phase::HostAnswers | Phase::Waits { .. } => {}
+            Phase::Over | Phase::HostAnswers { .. } | Phase::Waits { .. } => {}
             Phase::Flows { .. } => {
                 self.phase = Phase::Flows { left: None };
                 return Flow::Continue;
             }
-            Phase::Held { .. } => return self.held_to_its_end(shared),
+            Phase::Held { .. } => return self.held_to_its_end(shared, now),
         }
         Flow::Pause
     }
 
     pub(super) fn response(&mut self) -> Flow {
-        if self.phase == Phase::HostAnswers {
-            self.refuse(Code::RequestTooLarge);
+        if let Phase::HostAnswers { code } = self.phase {
+            self.refuse(code);
             return Flow::Pause;
         }
         self.marked |= self.to_tell;
@@ -181,33 +216,62 @@ impl Life {
                     self.judge_again(shared, now);
                 }
             }
-            Phase::Held { watched, .. } if shared.holds == Some(true) => *watched = false,
-            Phase::Held { since, had, declared, most, .. } => {
-                if self.received > *had {
+            Phase::Held { since, had, most, watched } => {
+                *watched &= shared.holds != Some(true);
+                if *watched && self.received > *had {
                     shared.holds = Some(false);
                 }
-                let waits = shared.holds.is_none();
-                // Whoever is released for another reason asks for no time any more.
-                if waits {
-                    *since = now.min(*since);
-                }
-                let most = *most;
-                if waits && (*declared || now - *since < 5000) {
+                if *watched && shared.holds == Some(false) {
+                    let most = *most;
+                    self.let_go(shared);
+                    if self.asked.path == Path::Endpoint {
+                        self.refuse(Code::InternalFault);
+                    } else if self.is_still_good(shared, now) {
+                        self.pass();
+                        self.resumed = true;
+                        self.phase = Phase::Flows { left: Some(most) };
+                    }
                     return;
                 }
-                if self.asked.path == Path::Endpoint {
-                    self.refuse(Code::InternalFault);
-                } else {
-                    self.pass();
-                    self.resumed = true;
-                    self.phase = Phase::Flows { left: Some(most) };
+                *since = now.min(*since);
+                let patience = if self.asked.path == Path::Endpoint { 10_000 } else { 15_000 };
+                if now - *since >= patience {
+                    self.let_go(shared);
+                    self.refuse(Code::BodyTimeout);
                 }
             }
-            Phase::New | Phase::Over | Phase::Flows { .. } | Phase::HostAnswers => {}
+            Phase::New | Phase::Over | Phase::Flows { .. } | Phase::HostAnswers { .. } => {}
         }
     }
 
+    /// Whether there is room for so much of the body.
+    fn hold(&mut self, size: u64, shared: &mut Shared) -> bool {
+        let more = size.saturating_sub(self.held);
+        if more > 0 && shared.held + more > ROOM {
+            return false;
+        }
+        shared.held += more;
+        self.held += more;
+        true
+    }
+
+    /// Nothing of the body is held any more.
+    pub(super) fn let_go(&mut self, shared: &mut Shared) {
+        shared.held -= std::mem::take(&mut self.held);
+    }
+
+    /// Whether the token of a request that was held is still good; else the request is refused.
+    fn is_still_good(&mut self, shared: &Shared, now: i64) -> bool {
+        let fault = self.asked.fault_of_token(shared, now);
+        if let Some(code) = fault {
+            self.judged_again = true;
+            self.refuse(code);
+        }
+        fault.is_none()
+    }
+
     fn judge_again(&mut self, shared: &mut Shared, now: i64) {
+        self.let_go(shared);
         let judged = self.asked.judge_at_last(shared, now);
         if self.settle(judged, shared, now) == Flow::Continue {
             self.resumed = true;
@@ -229,15 +293,15 @@ impl Life {
         // Where the form is wrong, limits that do not enforce by themselves are not asked.
         self.to_tell = shared.tells && reported != Some(Code::RequestTooLarge);
         let watched = shared.holds != Some(true);
-        let held = |most, declared| Phase::Held { since: now, had, most, declared, watched };
+        let since = self.headers_at;
+        let held = |most| Phase::Held { since, had, most, watched };
         if self.asked.path == Path::Endpoint {
             if self.asked.ends {
                 return self.revoke(shared);
             }
             self.phase = match plan {
-                Plan::Unlimited => held(0, false),
-                Plan::Counted(most) => held(most, true),
-                Plan::Held(most) => held(most, false),
+                Plan::Unlimited => held(0),
+                Plan::Counted(most) | Plan::Held(most) => held(most),
             };
         } else {
             if self.asked.refuses_edits && self.asked.caller(shared, now).is_some() {
@@ -246,7 +310,7 @@ impl Life {
                 return Flow::Pause;
             }
             match plan {
-                Plan::Held(most) if shared.holds != Some(false) => self.phase = held(most, false),
+                Plan::Held(most) if shared.holds != Some(false) => self.phase = held(most),
                 Plan::Held(most) | Plan::Counted(most) => {
                     self.pass();
                     self.phase = Phase::Flows { left: Some(most) };
@@ -259,12 +323,16 @@ impl Life {
         }
         let ended = self.ended && self.phase != Phase::Flows { left: None };
         if ended || self.came > 0 {
-            return self.body(self.came, self.ended, shared);
+            return self.body(self.came, self.ended, shared, now);
         }
         if matches!(self.phase, Phase::Flows { .. }) { Flow::Continue } else { Flow::Pause }
     }
 
-    fn held_to_its_end(&mut self, shared: &mut Shared) -> Flow {
+    fn held_to_its_end(&mut self, shared: &mut Shared, now: i64) -> Flow {
+        self.let_go(shared);
+        if !self.is_still_good(shared, now) {
+            return Flow::Pause;
+        }
         if self.asked.path == Path::Endpoint {
             return if self.asked.refuses_body {
                 self.refuse(Code::InternalFault);
@@ -297,11 +365,13 @@ impl Life {
         self.decided.push(self.reported.map_or(Decided::Allowed, Decided::WouldRefuse));
     }
 
-    fn too_large(&mut self) {
+    /// What a body is like is a reason to refuse it, unless the host has answered itself: then with the response.
+    fn refuse_held(&mut self, code: Code, shared: &mut Shared) {
+        self.let_go(shared);
         if self.host_answered {
-            self.phase = Phase::HostAnswers;
+            self.phase = Phase::HostAnswers { code };
         } else {
-            self.refuse(Code::RequestTooLarge);
+            self.refuse(code);
         }
     }
 

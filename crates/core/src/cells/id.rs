@@ -1,7 +1,8 @@
 //! Which shared cells are there, and under which key does a host keep each one?
 //!
 //! A process keeps its cells while a new module takes the place of the old one, so neither a key nor what stands under
-//! it may change its meaning: another layout needs another key.
+//! it may change its meaning: another layout needs another key. The number in front of a key is that of the layout of
+//! its table, as far as it is not common to all of them.
 
 /// Names one shared cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,6 +13,8 @@ pub enum CellId {
     LimitGeometry,
     /// A slot of the table of limits, by its index.
     LimitSlot(u32),
+    /// A slot of the table of failed authentications, by its index.
+    FailureSlot(u32),
     /// The capacity of the table of revocations.
     RevocationGeometry,
     /// The generation of each page of revocations.
@@ -20,6 +23,8 @@ pub enum CellId {
     RevocationStamp,
     /// A page of revocations, by its index.
     RevocationPage(u32),
+    /// What each worker may hold back of request bodies.
+    HeldBytes,
 }
 
 /// The key of a cell for hosts that name cells by text: ASCII, at most [`CellKey::MAX_BYTES`] long.
@@ -42,13 +47,18 @@ impl CellId {
                 key.push_all("ag1/l/");
                 key.push_hex(index, 5);
             }
+            Self::FailureSlot(index) => {
+                key.push_all("ag1/f/");
+                key.push_hex(index, 5);
+            }
             Self::RevocationGeometry => key.push_all("ag1/rgeo"),
-            Self::RevocationDirectory => key.push_all("ag1/rdir"),
-            Self::RevocationStamp => key.push_all("ag1/rstamp"),
+            Self::RevocationDirectory => key.push_all("ag2/rdir"),
+            Self::RevocationStamp => key.push_all("ag2/rstamp"),
             Self::RevocationPage(index) => {
-                key.push_all("ag1/r/");
+                key.push_all("ag2/r/");
                 key.push_hex(index, 1);
             }
+            Self::HeldBytes => key.push_all("ag1/held"),
         }
         key
     }
@@ -104,12 +114,15 @@ mod tests {
             (CellId::LimitSlot(0), "ag1/l/00000"),
             (CellId::LimitSlot(0x1a2), "ag1/l/001a2"),
             (CellId::LimitSlot((1 << 20) - 1), "ag1/l/fffff"),
+            (CellId::FailureSlot(0), "ag1/f/00000"),
+            (CellId::FailureSlot(0x1a2), "ag1/f/001a2"),
             (CellId::RevocationGeometry, "ag1/rgeo"),
-            (CellId::RevocationDirectory, "ag1/rdir"),
-            (CellId::RevocationStamp, "ag1/rstamp"),
-            (CellId::RevocationPage(0), "ag1/r/0"),
-            (CellId::RevocationPage(0x10), "ag1/r/10"),
-            (CellId::RevocationPage(65_535), "ag1/r/ffff"),
+            (CellId::RevocationDirectory, "ag2/rdir"),
+            (CellId::RevocationStamp, "ag2/rstamp"),
+            (CellId::RevocationPage(0), "ag2/r/0"),
+            (CellId::RevocationPage(0x10), "ag2/r/10"),
+            (CellId::RevocationPage(65_535), "ag2/r/ffff"),
+            (CellId::HeldBytes, "ag1/held"),
         ];
         for (id, key) in keys {
             assert_eq!(id.key().as_str(), key);
@@ -119,8 +132,9 @@ mod tests {
     #[test]
     fn no_two_cells_have_one_key_and_none_is_cut() {
         let indexes = (0..300).chain((0..32).map(|bit| 1 << bit)).chain([u32::MAX]);
-        let numbered: HashSet<_> =
-            indexes.flat_map(|index| [CellId::LimitSlot(index), CellId::RevocationPage(index)]).collect();
+        let of_index =
+            |index| [CellId::LimitSlot(index), CellId::FailureSlot(index), CellId::RevocationPage(index)];
+        let numbered: HashSet<_> = indexes.flat_map(of_index).collect();
         let keys: HashSet<_> = numbered.iter().map(|id| id.key().as_str().to_owned()).collect();
         assert_eq!(keys.len(), numbered.len());
         assert_eq!(CellId::LimitSlot(u32::MAX).key().as_str(), "ag1/l/ffffffff");

@@ -2,6 +2,7 @@
 //!
 //! Each section has its module. [`Parts`] holds what several of them add to.
 
+mod conditions;
 mod denied;
 mod form;
 mod forward;
@@ -21,9 +22,10 @@ use super::raw::RawConfig;
 use crate::cells::MAX_TABLE_CAPACITY;
 use crate::json::Pointer;
 use crate::permission::{PermissionBook, PermissionFormat};
-use crate::policy::Policy;
+use crate::policy::{AddressFrom, Policy};
 use crate::request::plan::HeaderPlan;
 use crate::token::claims::ClaimsReader;
+use crate::token::condition::Condition;
 use limits::Limits;
 pub(super) use problems::Problem;
 use problems::Problems;
@@ -38,6 +40,8 @@ struct Parts<'e> {
     environment: &'e Environment<'e>,
     /// The form of every permission.
     format: PermissionFormat,
+    /// The conditions of all routes.
+    conditions: Vec<Condition>,
 }
 
 /// The policy that `raw` describes, and its problems. The policy may be used only if there are none.
@@ -50,6 +54,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         book: PermissionBook::default(),
         environment,
         format: raw.tokens.permission_format,
+        conditions: Vec::new(),
     };
     let at = root.field("tokens").field("sources");
     let sources = sources::compile(&mut parts, std::mem::take(&mut raw.tokens.sources), &at);
@@ -61,6 +66,9 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     let auth_failures =
         raw.auth_failure_limit.and_then(|raw| limits::auth_failures(&mut parts.problems, raw, &at));
     let client_ip = limits::client_ip(&mut parts.problems, raw.client_ip, &root.field("client_ip"));
+    if client_ip.from == AddressFrom::ExternalAddress {
+        parts.plan.external_address();
+    }
 
     let mut routes = Routes::new(&form, raw.mode);
     let at = root.field("routes");
@@ -95,9 +103,10 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         asks_for_keys: false,
         plan,
         form,
+        lifts_in_path: routes.iter().any(|route| !route.allowed_in_path.is_none()),
         routes,
         table,
-        unmatched: raw.unmatched_routes,
+        unmatched: raw.unmatched_routes.into(),
         book,
         limits: limits.rules,
         limits_for_all,

@@ -3,6 +3,7 @@
 //! Every struct refuses unknown fields and has defaults. Compiling turns this into a valid [`Policy`](super::Policy).
 //! `api-guard schema` prints the JSON Schema of these types; their doc comments become its descriptions.
 
+mod conditions;
 mod forward;
 mod keys;
 mod limits;
@@ -16,18 +17,19 @@ use serde_json::Value;
 
 use super::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
-use crate::policy::{Access, Mode};
+use crate::policy::{Mode, Unmatched};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
+pub use conditions::{RawCondition, RawScalar};
 pub use forward::RawForward;
 pub use keys::{RawKey, RawSecret};
 pub use limits::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
 pub use replies::RawReplies;
-pub use request::{MethodOverride, RawRequest};
+pub use request::{MethodOverride, RawRequest, RewriteHeaders};
 pub use revocation::{RawDenied, RawEndpoint, RawRevocation, RawSubject, RawSubjectOfIssuer};
-pub use routes::RawRoute;
+pub use routes::{AllowedInPath, RawRoute};
 pub use tokens::{RawClaimValue, RawClaims, RawRoles, RawSource, RawTokens};
 
 /// The default capacity of a shared table, in entries.
@@ -49,12 +51,12 @@ pub struct RawConfig {
     /// What each path demands. The most specific path wins, not the first.
     pub routes: Vec<RawRoute>,
     /// What a path without a route demands.
-    pub unmatched_routes: Access,
+    pub unmatched_routes: Unmatched,
     /// Roles in the token that become permissions.
     pub roles: Option<RawRoles>,
     /// Limits for all routes; all that apply must admit.
     pub rate_limits: Vec<RawLimit>,
-    /// Limits failed authentications of one client address.
+    /// Limits how many tokens that nobody of ours signed one client address may send.
     pub auth_failure_limit: Option<RawAuthFailureLimit>,
     /// What counts as the client's address.
     pub client_ip: RawClientIp,
@@ -92,7 +94,7 @@ impl Default for RawConfig {
             tokens: RawTokens::default(),
             request: RawRequest::default(),
             routes: Vec::new(),
-            unmatched_routes: Access::default(),
+            unmatched_routes: Unmatched::default(),
             roles: None,
             rate_limits: vec![RawLimit {
                 name: Some("default".to_owned()),

@@ -9,6 +9,8 @@ pub enum FormFault {
     Malformed(&'static str),
     /// 400; the text contains nothing that the client sent.
     PathAmbiguous(&'static str),
+    /// 400: a query parameter that overrides the method.
+    MethodParameter,
     /// 403.
     HttpsRequired,
     /// 405.
@@ -36,7 +38,7 @@ impl FormFault {
     /// The fault's code.
     pub const fn code(&self) -> Code {
         match self {
-            Self::Malformed(_) => Code::RequestMalformed,
+            Self::Malformed(_) | Self::MethodParameter => Code::RequestMalformed,
             Self::PathAmbiguous(_) => Code::PathAmbiguous,
             Self::HttpsRequired => Code::HttpsRequired,
             Self::MethodNotAllowed { .. } => Code::MethodNotAllowed,
@@ -49,7 +51,7 @@ impl FormFault {
     const fn rank(&self) -> u8 {
         match self {
             Self::PathAmbiguous(_) => 0,
-            Self::Malformed(_) => 1,
+            Self::Malformed(_) | Self::MethodParameter => 1,
             Self::HttpsRequired => 2,
             Self::MethodNotAllowed { .. } => 3,
             Self::UnsupportedMediaType { .. } => 4,

@@ -3,8 +3,9 @@
 
 use crate::guard::Caller;
 use crate::policy::{ForwardToken, Policy};
-use crate::request::Request;
 use crate::request::credential::{self, Source, WEBSOCKET_PROTOCOL};
+use crate::request::plan::HeaderPlan;
+use crate::request::{Request, trim};
 use crate::verdict::Grant;
 
 /// One change of the request's headers. Removing and setting act on all entries of the name.
@@ -44,6 +45,11 @@ pub fn each_edit<E>(
             edit(Edit::Remove(sent))?;
         }
     }
+    match options_left(&policy.plan, &request.connections) {
+        Some(rest) if rest.is_empty() => edit(Edit::Remove(b"connection"))?,
+        Some(rest) => edit(Edit::Set("connection", &rest))?,
+        None => {}
+    }
     hide_protocol_tokens(policy, request, &mut edit)?;
     if policy.forward.token == ForwardToken::Strip { strip(policy, request, &mut edit) } else { Ok(()) }
 }
@@ -65,6 +71,23 @@ fn hide_protocol_tokens<E>(
         }
     }
     Ok(())
+}
+
+/// What `connection` names (RFC 9110 section 7.6.1) besides headers about which a client is not believed; `None` if it
+/// names none of those. Whoever comes next removes what it names, so that the caller's identity would be lost there.
+fn options_left(plan: &HeaderPlan, lines: &[&[u8]]) -> Option<Vec<u8>> {
+    let options = || lines.iter().flat_map(|line| line.split(|&byte| byte == b',')).map(trim);
+    let is_ours = |option: &&[u8]| plan.is_reserved(option);
+    let rest = || options().filter(|option| !option.is_empty() && !is_ours(option));
+    options().any(|option| is_ours(&option)).then(|| rest().collect::<Vec<_>>().join(&b", "[..]))
+}
+
+/// The trailers (RFC 9110 section 6.5) that must not reach the upstream, which may merge them into the headers.
+pub(crate) fn forged_trailers<'a>(
+    policy: &Policy,
+    trailers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> impl Iterator<Item = &'a [u8]> {
+    trailers.into_iter().map(|(name, _)| name).filter(|name| policy.plan.is_reserved(name))
 }
 
 /// The caller's identity as names and values of headers.

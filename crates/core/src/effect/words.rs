@@ -32,6 +32,8 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
             format!("Missing required permissions: one of {}", needed.join(", "))
         }
         Denial::BindingMismatch => "Path does not belong to the token's owner".to_owned(),
+        Denial::ConditionFailed(claim) => format!("Claim does not meet the required condition: {claim}"),
+        Denial::AddressRefused => "Access from this address is denied".to_owned(),
         Denial::RouteDenied => "Access to this path is denied".to_owned(),
         Denial::RateLimited(over) => format!(
             "Rate limit exceeded: {}/{} requests in {} seconds",
@@ -43,14 +45,77 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
         ),
         Denial::CannotRevoke(text) => text.clone(),
         Denial::RevocationFull => "No place for another revocation".to_owned(),
+        Denial::BodyTimeout => "Request body did not arrive in time".to_owned(),
+        Denial::Busy(_) => "No room for another request body at present".to_owned(),
         Denial::Fault(_) => "Internal fault".to_owned(),
     };
     vec![text]
 }
 
+/// The deciding fault in words that may stand in a header: nothing in them is from the client.
+pub(super) fn message(denial: &Denial) -> String {
+    match denial {
+        Denial::Form(faults) => match faults.iter().next() {
+            Some(FormFault::MethodNotAllowed { method, .. }) => match standard_method(method) {
+                Some(method) => format!("Method {method} not allowed"),
+                None => "Method not allowed".to_owned(),
+            },
+            Some(
+                fault @ (FormFault::Malformed(_)
+                | FormFault::MethodParameter
+                | FormFault::PathAmbiguous(_)
+                | FormFault::HttpsRequired
+                | FormFault::UnsupportedMediaType { .. }
+                | FormFault::TooLarge { .. }),
+            ) => form_fault(fault),
+            None => Code::RequestMalformed.title().to_owned(),
+        },
+        Denial::Token(TokenFault::PermissionsMalformed(_)) => "Invalid permission format".to_owned(),
+        Denial::CredentialsAmbiguous
+        | Denial::TokenMissing
+        | Denial::Token(
+            TokenFault::Malformed(_)
+            | TokenFault::AlgorithmRefused
+            | TokenFault::KeyUnknown
+            | TokenFault::SignatureInvalid
+            | TokenFault::Expired
+            | TokenFault::NotYetValid
+            | TokenFault::IssuedInFuture
+            | TokenFault::TooOld
+            | TokenFault::ClaimMissing(_)
+            | TokenFault::ClaimInvalid { .. }
+            | TokenFault::IssuerRefused
+            | TokenFault::AudienceRefused,
+        )
+        | Denial::TokenRevoked
+        | Denial::PermissionMissing { .. }
+        | Denial::BindingMismatch
+        | Denial::ConditionFailed(_)
+        | Denial::AddressRefused
+        | Denial::RouteDenied
+        | Denial::RateLimited(_)
+        | Denial::AuthFailuresLimited(_)
+        | Denial::CannotRevoke(_)
+        | Denial::RevocationFull
+        | Denial::BodyTimeout
+        | Denial::Busy(_)
+        | Denial::Fault(_) => errors(denial).into_iter().next().unwrap_or_default(),
+    }
+}
+
+/// A method of RFC 9110 section 9.1 or RFC 5789, as our own constant.
+fn standard_method(method: &str) -> Option<&'static str> {
+    const METHODS: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    METHODS.into_iter().find(|known| *known == method)
+}
+
 fn form_fault(fault: &FormFault) -> String {
     match fault {
         FormFault::Malformed(why) => format!("Malformed request: {why}"),
+        FormFault::MethodParameter => {
+            "Malformed request: the query parameter _method would override the method".to_owned()
+        }
         FormFault::PathAmbiguous(why) => format!("Ambiguous path: {why}"),
         FormFault::HttpsRequired => "HTTPS is required".to_owned(),
         FormFault::MethodNotAllowed { method, .. } => format!("Method {} not allowed", cut(method)),
@@ -103,15 +168,19 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::TokenMissing
         | Code::PermissionMissing
         | Code::BindingMismatch
+        | Code::ConditionFailed
+        | Code::AddressRefused
         | Code::RouteDenied
         | Code::HttpsRequired
         | Code::MethodNotAllowed
+        | Code::BodyTimeout
         | Code::RequestTooLarge
         | Code::UnsupportedMediaType
         | Code::RateLimited
         | Code::AuthFailuresLimited
         | Code::InternalFault
-        | Code::RevocationFull => None,
+        | Code::RevocationFull
+        | Code::Busy => None,
     }
 }
 

@@ -1,12 +1,14 @@
 //! A request whose judgement waits for an answer from outside. The rules for its body apply meanwhile. The answer may
 //! come late, twice or never, and the client may have gone by then.
 
+use super::body::too_large;
 use super::ledger::{self, About, Source};
 use super::patience::Patience;
 use super::{Arrived, Exchange, Flow, State};
 use crate::denial::Denial;
 use crate::engine::Engine;
 use crate::guard::{Answer, Question, Suspended};
+use crate::held::HeldBody;
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 
@@ -20,6 +22,7 @@ pub(super) struct Awaiting {
     suspended: Suspended,
     patience: Patience,
     arrived: Arrived,
+    body: HeldBody,
 }
 
 impl Awaiting {
@@ -28,11 +31,35 @@ impl Awaiting {
         self.patience.is_over(now)
     }
 
-    /// Notes the size of the body so far, bytes. Returns the size limit if the body exceeds it.
-    pub(super) fn arrives(&mut self, size: u64, end_of_stream: bool) -> Option<u64> {
+    /// Notes the size of the body so far, bytes.
+    ///
+    /// # Errors
+    ///
+    /// Why the request is refused: the body is too large, or there is no room for it.
+    pub(super) fn arrives(
+        &mut self,
+        engine: &Engine,
+        size: u64,
+        end_of_stream: bool,
+        host: &impl StreamHost,
+        now: UnixNanos,
+    ) -> Result<(), Denial> {
         self.arrived.bytes = size;
         self.arrived.has_ended |= end_of_stream;
-        self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes)
+        if let Some(max_bytes) = self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes) {
+            return Err(too_large(max_bytes));
+        }
+        self.body.grow(size, engine.max_held_bytes(), host.cells(), now).map(drop)
+    }
+
+    /// Whether a body may be a reason to refuse the request.
+    pub(super) fn enforces(&self) -> bool {
+        self.suspended.max_body_bytes().is_some()
+    }
+
+    /// Notes that its body does not matter any more.
+    pub(super) fn release_body(&mut self) {
+        self.body.release();
     }
 
     /// Notes that the body has ended.
@@ -97,7 +124,8 @@ impl Exchange {
         let patience = Patience::begin(PATIENCE_NANOS, now);
         // Should the request be held after the answer, its body may have come by then.
         let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
-        let awaiting = Awaiting { number, suspended, patience, arrived };
+        let body = HeldBody::new(&engine.held);
+        let awaiting = Awaiting { number, suspended, patience, arrived, body };
         match host.act(Action::Ask { number, question }) {
             Ok(()) => {
                 self.state = State::Awaiting(Box::new(awaiting));
@@ -121,14 +149,16 @@ impl Exchange {
         }
     }
 
-    fn judge_again(
+    pub(super) fn judge_again(
         &mut self,
         engine: &Engine,
-        awaiting: Awaiting,
+        mut awaiting: Awaiting,
         answer: Answer,
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
+        // What was held of the body is counted anew if it goes on being held.
+        awaiting.release_body();
         let Awaiting { suspended, arrived, .. } = awaiting;
         let kept = suspended.request();
         let request = kept.as_request();

@@ -2,18 +2,19 @@
 
 use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
-use super::{Arrived, Exchange, Flow, Hold, State, effect};
+use super::{Exchange, Flow, Hold, State, effect};
 use crate::denial::{Denial, FormFault, FormFaults};
 use crate::engine::Engine;
 use crate::fault::Fault;
+use crate::guard::Answer;
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
-use crate::verdict::BodyPlan;
+use crate::verdict::Destination;
 
 /// A request that the host holds for us, and that nothing was counted for yet.
 #[derive(Debug)]
 pub(super) enum Undecided {
-    /// It was admitted, if its body is not too large.
+    /// It was admitted, if its body is as it must be.
     Held(Box<Kept>),
     /// Its judgement waits for an answer from outside.
     Awaiting(Box<Awaiting>),
@@ -58,11 +59,20 @@ impl Exchange {
                 Flow::Pause
             }
             State::Awaiting(mut awaiting) => {
-                if let Some(max_bytes) = awaiting.arrives(size, end_of_stream) {
-                    return self.refuse_held(engine, Undecided::Awaiting(awaiting), max_bytes, host, now);
+                match awaiting.arrives(engine, size, end_of_stream, host, now) {
+                    Ok(()) => {
+                        self.state = State::Awaiting(awaiting);
+                        Flow::Pause
+                    }
+                    // Where nothing is refused, the request goes on without an answer.
+                    Err(Denial::Busy(_)) if !awaiting.enforces() => {
+                        self.judge_again(engine, *awaiting, Answer::Unavailable, host, now)
+                    }
+                    Err(denial) => {
+                        awaiting.release_body();
+                        self.refuse_held(engine, Undecided::Awaiting(awaiting), denial, host, now)
+                    }
                 }
-                self.state = State::Awaiting(awaiting);
-                Flow::Pause
             }
             State::Counting { left, max_bytes, kept } => match left.checked_sub(size) {
                 Some(_) if end_of_stream => {
@@ -73,54 +83,39 @@ impl Exchange {
                     self.state = State::Counting { left, max_bytes, kept };
                     Flow::Continue
                 }
-                None if kept.grant.enforces_size() => {
-                    ledger::refuse(engine, host, &too_large(max_bytes), &kept.about(), now);
-                    Flow::Pause
-                }
+                None if kept.carry_out(engine, &too_large(max_bytes), host, now) => Flow::Pause,
                 None => {
-                    ledger::would_refuse(engine, host, &too_large(max_bytes), &kept.about(), now);
                     self.state = State::Passing;
                     Flow::Continue
                 }
             },
-            State::Holding { mut hold, max_bytes, kept } => {
-                hold.body_seen(engine);
-                if size > max_bytes {
-                    return self.refuse_held(engine, Undecided::Held(kept), max_bytes, host, now);
+            State::Holding { mut hold, kept } => match hold.arrives(engine, size, host, now) {
+                Err(denial) => self.refuse_held(engine, Undecided::Held(kept), denial, host, now),
+                Ok(()) if end_of_stream => self.end_hold(engine, &hold, &kept, host, now),
+                Ok(()) => {
+                    self.state = State::Holding { hold, kept };
+                    Flow::Pause
                 }
-                if end_of_stream {
-                    kept.pass(engine, host, now);
-                    self.state = State::Passing;
-                    return Flow::Continue;
-                }
-                self.state = State::Holding { hold, max_bytes, kept };
-                Flow::Pause
-            }
-            State::Revoking { mut hold, max_bytes, kept } => {
-                if let Some(hold) = &mut hold {
-                    hold.body_seen(engine);
-                }
-                if size > max_bytes {
-                    return self.refuse_held(engine, Undecided::Held(kept), max_bytes, host, now);
-                }
-                if end_of_stream {
-                    revoke_with_body(engine, &kept, max_bytes, host, now);
-                } else {
-                    self.state = State::Revoking { hold, max_bytes, kept };
-                }
-                Flow::Pause
-            }
+            },
         }
     }
 
-    /// Handles trailers, which end the body.
-    pub fn on_request_trailers(
+    /// Handles trailers, which end the body. `trailers`: names and values in their order; `None` if the host's block of
+    /// them could not be read.
+    pub fn on_request_trailers<'r>(
         &mut self,
         engine: &Engine,
+        trailers: Option<impl IntoIterator<Item = (&'r [u8], &'r [u8])>>,
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
-        self.has_ended = true;
+        // Nothing follows the end of a request, and an adapter may have forgotten the stream.
+        if std::mem::replace(&mut self.has_ended, true) {
+            return Flow::Pause;
+        }
+        if let Err(fault) = self.clean_trailers(engine, trailers, host) {
+            return self.refuse_trailers(engine, fault, host, now);
+        }
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::New | State::Stopped => Flow::Pause,
             overtaken @ State::Overtaken { .. } => {
@@ -136,79 +131,102 @@ impl Exchange {
                 self.state = State::Passing;
                 Flow::Continue
             }
-            State::Holding { kept, .. } => {
-                kept.pass(engine, host, now);
+            State::Holding { hold, kept } => self.end_hold(engine, &hold, &kept, host, now),
+        }
+    }
+
+    /// Continues with a held request whose body has ended.
+    fn end_hold(
+        &mut self,
+        engine: &Engine,
+        hold: &Hold,
+        kept: &Kept,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        match kept.grant.destination() {
+            Destination::Upstream if goes_on(engine, kept, host, now) => {
                 self.state = State::Passing;
                 Flow::Continue
             }
+            Destination::Upstream => Flow::Pause,
             // The endpoint answers itself; nothing goes to the upstream.
-            State::Revoking { max_bytes, kept, .. } => {
-                revoke_with_body(engine, &kept, max_bytes, host, now);
+            Destination::RevocationEndpoint => {
+                revoke_with_body(engine, kept, hold.max_bytes(), host, now);
                 Flow::Pause
             }
         }
     }
 
-    /// Continues with an admitted request for the revocation endpoint, whose body says what to revoke.
-    pub(super) fn begin_revocation(
-        &mut self,
-        engine: &Engine,
-        has_body: bool,
-        kept: Box<Kept>,
-        arrived: Arrived,
-        host: &mut impl StreamHost,
-        now: UnixNanos,
-    ) -> Flow {
-        let (max_bytes, is_declared) = match kept.grant.body() {
-            BodyPlan::Pass => (0, false),
-            BodyPlan::Count(max_bytes) => (max_bytes, true),
-            BodyPlan::Hold(max_bytes) => (max_bytes, false),
+    /// Continues with a held request whose body the host does not deliver. For the upstream it is released, and counted
+    /// from here on; the revocation endpoint refuses it.
+    pub(super) fn stop_holding(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
+        let State::Holding { hold, kept } = std::mem::replace(&mut self.state, State::Stopped) else {
+            return;
         };
-        if !has_body {
-            revoke(engine, &kept, b"", host, now);
-            self.state = State::Stopped;
-            return Flow::Pause;
-        }
-        let hold = Hold::begin(engine, true, is_declared, arrived.received_before, host, now);
-        self.state = State::Revoking { hold, max_bytes, kept };
-        self.go_on_with(engine, arrived, host, now)
-    }
-
-    /// Releases a request that was held in vain; its body is counted from here on.
-    pub(super) fn release_uncounted(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
-        if let State::Holding { max_bytes, kept, .. } = std::mem::replace(&mut self.state, State::Stopped) {
-            kept.pass(engine, host, now);
-            self.state = State::Counting { left: max_bytes, max_bytes, kept };
-            let _ = host.act(Action::Resume);
-        }
-    }
-
-    /// Refuses a revocation request whose body the host holds without delivering it.
-    pub(super) fn give_up_revocation(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
-        if let State::Revoking { kept, .. } = std::mem::replace(&mut self.state, State::Stopped) {
-            ledger::advise(
-                host,
-                "api-guard: the revocation endpoint reads no bodies without allow_on_headers_stop_iteration: true",
-            );
-            ledger::refuse(engine, host, &Denial::Fault(Fault::Body), &kept.about(), now);
+        match kept.grant.destination() {
+            Destination::Upstream => {
+                if goes_on(engine, &kept, host, now) {
+                    let max_bytes = hold.max_bytes();
+                    self.state = State::Counting { left: max_bytes, max_bytes, kept };
+                    let _ = host.act(Action::Resume);
+                }
+            }
+            Destination::RevocationEndpoint => {
+                ledger::advise(
+                    host,
+                    "api-guard: the revocation endpoint reads no bodies without allow_on_headers_stop_iteration: true",
+                );
+                ledger::refuse(engine, host, &Denial::Fault(Fault::Body), &kept.about(), now);
+            }
         }
     }
 
-    /// Refuses a request whose body the host was holding.
+    /// Refuses a held request whose body did not come in time.
+    pub(super) fn give_up_body(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
+        if let State::Holding { kept, .. } = std::mem::replace(&mut self.state, State::Stopped) {
+            ledger::refuse(engine, host, &Denial::BodyTimeout, &kept.about(), now);
+        }
+    }
+
+    /// Refuses a request for what its body is like, which the host was holding.
     fn refuse_held(
         &mut self,
         engine: &Engine,
         request: Undecided,
-        max_bytes: u64,
+        denial: Denial,
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
         if host.is_answered() {
-            self.state = State::Overtaken { max_bytes, request, since: now };
+            self.state = State::Overtaken { denial, request, since: now };
         } else {
-            request.refuse(engine, &too_large(max_bytes), host, now);
+            request.refuse(engine, &denial, host, now);
         }
         Flow::Pause
+    }
+}
+
+/// Judges the caller of a request that was held, for the time at which it goes on.
+fn judge_again(
+    engine: &Engine,
+    kept: &Kept,
+    host: &mut impl StreamHost,
+    now: UnixNanos,
+) -> Result<(), Denial> {
+    let Some(caller) = kept.grant.identity() else { return Ok(()) };
+    let mut memory = engine.memory(host).map_err(Denial::Fault)?;
+    engine.guard.judge_again(&mut memory, caller, host, now)
+}
+
+/// Whether a request that was held goes on to the upstream, which is counted; otherwise it is refused.
+fn goes_on(engine: &Engine, kept: &Kept, host: &mut impl StreamHost, now: UnixNanos) -> bool {
+    match judge_again(engine, kept, host, now) {
+        Ok(()) => {
+            kept.pass(engine, host, now);
+            true
+        }
+        Err(denial) => !kept.carry_out(engine, &denial, host, now),
     }
 }
 
@@ -220,19 +238,26 @@ fn revoke_with_body(
     now: UnixNanos,
 ) {
     let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).saturating_add(1);
-    match host.request_body(most) {
+    let body =
+        judge_again(engine, kept, host, now).and_then(|()| host.request_body(most).map_err(Denial::Fault));
+    match body {
         Ok(body) => revoke(engine, kept, &body, host, now),
-        Err(fault) => ledger::refuse(engine, host, &Denial::Fault(fault), &kept.about(), now),
+        Err(denial) => {
+            if denial.fault().is_some() {
+                let _ = host.act(Action::Count(engine.counters.revoked(Err(&denial))));
+            }
+            ledger::refuse(engine, host, &denial, &kept.about(), now);
+        }
     }
 }
 
-fn revoke(engine: &Engine, kept: &Kept, body: &[u8], host: &mut impl StreamHost, now: UnixNanos) {
+/// Revokes what a body asks for, and answers.
+pub(super) fn revoke(engine: &Engine, kept: &Kept, body: &[u8], host: &mut impl StreamHost, now: UnixNanos) {
     let result = match kept.grant.identity() {
         None => Err(Denial::TokenMissing),
-        Some(caller) => engine
-            .memory(host)
-            .map_err(Denial::Fault)
-            .and_then(|mut memory| engine.guard.revoke(&mut memory, caller, body, host, now)),
+        Some(caller) => engine.memory(host).map_err(Denial::Fault).and_then(|mut memory| {
+            engine.guard.revoke(&mut memory, caller, body, kept.headers_at, host, now)
+        }),
     };
     let counter = engine.counters.revoked(result.as_ref().map(drop));
     let _ = host.act(Action::Count(counter));

@@ -3,16 +3,17 @@
 
 use std::net::IpAddr;
 
-use crate::code::Code;
 use crate::denial::Denial;
 use crate::effect::forward::Edit;
 use crate::effect::{self, Reply};
 use crate::engine::Engine;
+use crate::fault::Fault;
 use crate::host::{Action, StreamHost};
 use crate::limit::Standing;
-use crate::policy::{Policy, SubjectState};
+use crate::policy::SubjectState;
 use crate::request::Request;
 use crate::telemetry::line::{self, Line, LoggedRequest};
+use crate::telemetry::sampler::Topic;
 use crate::time::UnixNanos;
 use crate::token::Age;
 use crate::verdict::{Decision, Grant, Trail, Verdict};
@@ -21,6 +22,8 @@ use crate::verdict::{Decision, Grant, Trail, Verdict};
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) grant: Grant,
+    /// When the headers came.
+    pub(super) headers_at: UnixNanos,
     reported: Option<Denial>,
     trail: Trail,
     request: LoggedRequest,
@@ -34,12 +37,14 @@ impl Kept {
         host: &impl StreamHost,
         request: &Request<'_>,
         verdict: Verdict,
+        headers_at: UnixNanos,
     ) -> Option<Box<Self>> {
         let Verdict { decision, reported, trail } = verdict;
         let Decision::Admit(grant) = decision else { return None };
         let source = Source::Headers(request);
         let logged = source.logged(source.client_ip(engine, host, &trail));
-        Some(Box::new(Self { grant, reported, trail, request: logged, is_grpc: request.is_grpc() }))
+        let is_grpc = request.is_grpc();
+        Some(Box::new(Self { grant, headers_at, reported, trail, request: logged, is_grpc }))
     }
 
     pub(super) fn about(&self) -> About<'_, '_> {
@@ -49,6 +54,24 @@ impl Kept {
     /// Counts a request that passes: as allowed, or as one that would have been refused.
     pub(super) fn pass(&self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         pass(engine, host, self.reported.as_ref(), &self.about(), now);
+    }
+
+    /// Refuses the request for what turned out later, or reports it in report mode. Returns whether it is refused. Our own
+    /// faults refuse in any mode.
+    pub(super) fn carry_out(
+        &self,
+        engine: &Engine,
+        denial: &Denial,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> bool {
+        let refuses = self.grant.enforces() || matches!(denial, Denial::Fault(_));
+        if refuses {
+            refuse(engine, host, denial, &self.about(), now);
+        } else {
+            would_refuse(engine, host, denial, &self.about(), now);
+        }
+        refuses
     }
 }
 
@@ -96,11 +119,10 @@ impl Source<'_, '_> {
     }
 
     /// Names the headers of a request that access logs take for ours. A request that was kept lost them before.
-    fn each_forged(self, policy: &Policy, remove: impl FnMut(&[u8])) {
+    fn each_forged(self, remove: impl FnMut(&[u8])) {
         match self {
             Self::Headers(request) => request.removals.iter().copied().for_each(remove),
-            Self::Kept(_) => {}
-            Self::Unread => policy.forward.header_names().map(str::as_bytes).for_each(remove),
+            Self::Kept(_) | Self::Unread => {}
         }
     }
 
@@ -140,6 +162,15 @@ pub(super) fn refuse(
     answer(host, &reply, about);
 }
 
+/// Refuses a request whose headers could not be read. Any of them that access logs take for ours is removed.
+pub(super) fn refuse_unread(engine: &Engine, host: &mut impl StreamHost, fault: Fault, now: UnixNanos) {
+    for name in engine.guard.policy().forward.header_names() {
+        act(host, Action::Edit(Edit::Remove(name.as_bytes())));
+    }
+    let about = About { trail: &Trail::default(), source: Source::Unread };
+    refuse(engine, host, &Denial::Fault(fault), &about, now);
+}
+
 /// Answers the request instead of the upstream.
 pub(super) fn answer(host: &mut impl StreamHost, reply: &Reply, about: &About<'_, '_>) {
     act(host, Action::Reply { reply, is_grpc: about.source.is_grpc() });
@@ -177,7 +208,7 @@ fn report(
     if let Some(over) = denial.over_limit() {
         tell("api_guard.limit", &over.name);
     }
-    if let Some(request) = sampled(engine, host, about, code, now) {
+    if let Some(request) = sampled(engine, host, about, Topic::Refusal(code), now) {
         let line = line::refused(policy, denial, about.trail, &request, carried_out);
         act(host, Action::Log(&line));
     }
@@ -212,20 +243,21 @@ pub(super) fn passed_through(
         name_subject(host, trail);
     }
     if trail.token.as_ref().is_some_and(|token| token.age == Age::Old)
-        && let Some(request) = sampled(engine, host, about, Code::TokenTooOld, now)
+        && let Some(request) = sampled(engine, host, about, Topic::OldToken, now)
     {
         act(host, Action::Log(&line::old_token(policy, trail, &request)));
     }
     for judged in trail.limits.iter().filter(|judged| judged.outcome.standing == Standing::Warned) {
-        let request = about.source.logged(about.source.client_ip(engine, host, trail));
-        act(host, Action::Log(&line::near_limit(policy, judged, trail, &request)));
+        if let Some(request) = sampled(engine, host, about, Topic::NearLimit, now) {
+            act(host, Action::Log(&line::near_limit(policy, judged, trail, &request)));
+        }
     }
 }
 
 /// Prepares a request that the upstream never gets for access logs: they see its caller, and nothing that the client
 /// says of itself.
 pub(super) fn stays_here(engine: &Engine, host: &mut impl StreamHost, about: &About<'_, '_>) {
-    about.source.each_forged(engine.guard.policy(), |name| act(host, Action::Edit(Edit::Remove(name))));
+    about.source.each_forged(|name| act(host, Action::Edit(Edit::Remove(name))));
     name_unforwarded(engine, host, about.trail);
 }
 
@@ -248,15 +280,15 @@ pub(super) fn advise(host: &mut impl StreamHost, text: &str) {
     act(host, Action::Log(&Line { level: log::Level::Error, text: text.to_owned() }));
 }
 
-/// The request for a log line about this client and code; `None` if the sampler leaves the line out.
+/// The request for a log line about this client and topic; `None` if the sampler leaves the line out.
 fn sampled(
     engine: &Engine,
     host: &impl StreamHost,
     about: &About<'_, '_>,
-    code: Code,
+    topic: Topic,
     now: UnixNanos,
 ) -> Option<LoggedRequest> {
     let client_ip = about.source.client_ip(engine, host, about.trail);
     let mut sampler = engine.sampler.try_borrow_mut().ok()?;
-    sampler.admits(code, client_ip, now).then(|| about.source.logged(client_ip))
+    sampler.admits(topic, client_ip, now).then(|| about.source.logged(client_ip))
 }

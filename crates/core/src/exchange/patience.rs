@@ -16,6 +16,11 @@ impl Patience {
         Self { since: now, nanos }
     }
 
+    /// Begins the wait anew.
+    pub(super) fn begin_anew(&mut self, now: UnixNanos) {
+        self.since = now;
+    }
+
     /// Whether it has ended.
     pub(super) fn is_over(&mut self, now: UnixNanos) -> bool {
         self.since = self.since.min(now);

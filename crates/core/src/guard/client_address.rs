@@ -1,27 +1,27 @@
 //! What is the client's address, as limits count it and the log shows it?
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::host::Host;
-use crate::policy::{AddressFrom, ClientIp};
+use crate::policy::{AddressFrom, ClientIp, cut};
 use crate::request::Request;
 
-/// The client's address as limits count it. An IPv4-mapped IPv6 address counts as the IPv4 address. Of other IPv6
-/// addresses only the configured prefix counts, because one customer holds all addresses under it.
-pub(super) fn client_address(rule: ClientIp, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
-    let external = match rule.from {
+/// The client's whole address. An IPv4-mapped IPv6 address counts as the IPv4 address.
+pub(super) fn whole_address(from: AddressFrom, request: &Request<'_>, host: &impl Host) -> Option<IpAddr> {
+    let external = match from {
         AddressFrom::SourceAddress => None,
+        // Envoy leaves an internal client's own copy of the header in place.
+        AddressFrom::ExternalAddress if request.is_internal => None,
         AddressFrom::ExternalAddress => request.external_address.and_then(parse_address),
     };
     let address = external.or_else(|| parse_address(&host.peer_address()?))?;
-    Some(match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let cut = 128_u32.saturating_sub(u32::from(rule.ipv6_prefix));
-            let mask = u128::MAX.checked_shl(cut).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
-    })
+    Some(address.to_canonical())
+}
+
+/// The address as limits count it. Of an IPv6 address only the configured prefix counts, because one customer holds all
+/// addresses under it.
+pub(super) fn counted_address(rule: ClientIp, address: IpAddr) -> IpAddr {
+    if address.is_ipv6() { cut(address, rule.ipv6_prefix) } else { address }
 }
 
 /// Parses an address with a port (the peer's) or without one (Envoy's header).

@@ -1,13 +1,16 @@
 //! Does the request have the form that its route requires? Finds all faults, not only the first.
 
+use std::borrow::Cow;
+
 use super::{Memory, Visit};
 use crate::denial::{FormFault, FormFaults};
 use crate::host::Host;
 use crate::index::RouteIndex;
 use crate::policy::{Access, CorsPreflight, Mode, Route};
-use crate::request::target::{Target, TargetProblem};
+use crate::request::query;
+use crate::request::target::{Lifted, Reason, Target, TargetProblem, with_slashes};
 use crate::route::template::Template;
-use crate::route::{self, Covering, Found};
+use crate::route::{self, Covering, Found, PathCase};
 use crate::verdict::{BodyPlan, FormFacts, LARGEST_HELD};
 
 /// What the first step finds out about a request. The step spends nothing and gives the same result when repeated.
@@ -35,14 +38,42 @@ struct Routed<'v> {
 /// No method: asks the table only which methods a path allows.
 const NO_METHOD: &str = "";
 
+impl Form<'_> {
+    /// The decoded value of a parameter of the route.
+    pub(super) fn parameter(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.template?.parameter(self.target.path(), name).map(with_slashes)
+    }
+
+    /// The path as limits count it: decoded, and literals in lower case where their case does not matter.
+    pub(super) fn counted_path(&self, case: PathCase) -> Cow<'_, str> {
+        let path = with_slashes(self.target.path());
+        match (case, self.template) {
+            (PathCase::Sensitive, _) => path,
+            (PathCase::Insensitive, Some(template)) => {
+                let lowered = template.with_lower_literals(self.target.path());
+                Cow::Owned(with_slashes(&lowered).into_owned())
+            }
+            (PathCase::Insensitive, None) => Cow::Owned(path.to_ascii_lowercase()),
+        }
+    }
+}
+
 impl<'v, H: Host> Visit<'v, '_, H> {
     pub(super) fn check_form(&self, memory: &mut Memory) -> Form<'v> {
         let request = self.request;
         let form = &self.policy.form;
         let mut faults = Vec::new();
         let method = std::str::from_utf8(request.method).unwrap_or(NO_METHOD);
-        let target = self.target(&mut faults);
+        let preflight = form.cors_preflight == CorsPreflight::Forward && request.is_preflight();
+        let sought = match (preflight, request.preflight_method) {
+            (true, Some(method)) => std::str::from_utf8(method).unwrap_or(NO_METHOD),
+            _ => method,
+        };
         let covering = memory.hosts.covering(request.authority, &self.policy.table);
+        let target = self.target(covering, sought, &mut faults);
+        if form.refuses_method_parameter && !matches!(request.method, b"GET" | b"HEAD") {
+            faults.extend(query::overrides_method(request).then_some(FormFault::MethodParameter));
+        }
         if covering.is_none() {
             faults.push(FormFault::Malformed("Host is missing or malformed"));
         }
@@ -51,8 +82,8 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         {
             faults.push(FormFault::HttpsRequired);
         }
-        let preflight = form.cors_preflight == CorsPreflight::Forward && request.is_preflight();
-        let Routed { index, template, fault, mode } = self.find_route(method, preflight, covering, &target);
+        let Routed { index, template, fault, mode } =
+            self.find_route(method, sought, preflight, covering.zip(target.as_ref()));
         faults.extend(fault);
         let route = index.and_then(|index| self.policy.route(index));
         let mode = route.map(|route| route.mode).or(mode).unwrap_or(self.policy.mode);
@@ -62,8 +93,11 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             faults.push(FormFault::Malformed("No path"));
         }
         let access = match (route.map_or(self.policy.unmatched, |route| route.access), preflight) {
-            (Access::Authenticated | Access::Public, true) | (Access::Public, false) => Access::Public,
+            (Access::Authenticated | Access::Optional | Access::Public, true) | (Access::Public, false) => {
+                Access::Public
+            }
             (Access::Deny, _) => Access::Deny,
+            (Access::Optional, false) => Access::Optional,
             (Access::Authenticated, false) => Access::Authenticated,
         };
         // A preflight only asks whether the endpoint may be called.
@@ -82,18 +116,13 @@ impl<'v, H: Host> Visit<'v, '_, H> {
     fn find_route(
         &self,
         method: &str,
+        sought: &str,
         preflight: bool,
-        covering: Option<Covering>,
-        target: &Option<Target<'_>>,
+        sent: Option<(Covering, &Target<'_>)>,
     ) -> Routed<'v> {
         let policy = self.policy;
-        let sought = match (preflight, self.request.preflight_method) {
-            (true, Some(method)) => std::str::from_utf8(method).unwrap_or(NO_METHOD),
-            _ => method,
-        };
-        let path = covering.zip(target.as_ref().map(Target::path));
-        let found = match path {
-            Some((covering, path)) => policy.table.find_covered(covering, path, sought),
+        let found = match sent {
+            Some((covering, target)) => policy.table.find_covered(covering, target, sought),
             None => Found::NoRoute,
         };
         let allowed_at_all = preflight || policy.form.allowed_methods.iter().any(|allowed| allowed == method);
@@ -104,8 +133,12 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             Found::NoRoute if allowed_at_all => {
                 Routed { index: None, template: None, fault: None, mode: None }
             }
+            Found::Ambiguous => {
+                let fault = Some(FormFault::PathAmbiguous(Reason::EncodedLiteral.text()));
+                Routed { index: None, template: None, fault, mode: None }
+            }
             found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::NoRoute) => {
-                let (fault, mode) = self.refuse_method(found, allowed_at_all, preflight, path);
+                let (fault, mode) = self.refuse_method(found, allowed_at_all, preflight, sent);
                 Routed { index: None, template: None, fault, mode }
             }
         }
@@ -120,10 +153,10 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         found: Found<'_>,
         allowed_at_all: bool,
         preflight: bool,
-        path: Option<(Covering, &str)>,
+        sent: Option<(Covering, &Target<'_>)>,
     ) -> (Option<FormFault>, Option<Mode>) {
-        let find = |method| match path {
-            Some((covering, path)) => self.policy.table.find_covered(covering, path, method),
+        let find = |method| match sent {
+            Some((covering, target)) => self.policy.table.find_covered(covering, target, method),
             None => Found::NoRoute,
         };
         let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
@@ -133,27 +166,36 @@ impl<'v, H: Host> Visit<'v, '_, H> {
                 let routes =
                     allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
                         Found::Route { index, .. } => self.policy.route(index),
-                        Found::NoRoute | Found::MethodNotAllowed { .. } => None,
+                        Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Ambiguous => None,
                     });
                 let mut modes = routes.map(|route| route.mode);
                 mode = modes.next().filter(|first| modes.all(|other| other == *first));
                 owned(allowed)
             }
-            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } if allowed_at_all => {
+            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } | Found::Ambiguous
+                if allowed_at_all =>
+            {
                 return (None, None);
             }
-            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } => match find(NO_METHOD) {
-                Found::MethodNotAllowed { allowed } => owned(allowed),
-                Found::NoRoute | Found::Route { .. } => {
-                    owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
+            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } | Found::Ambiguous => {
+                match find(NO_METHOD) {
+                    Found::MethodNotAllowed { allowed } => owned(allowed),
+                    Found::NoRoute | Found::Route { .. } | Found::Ambiguous => {
+                        owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
+                    }
                 }
-            },
+            }
         };
         let method = String::from_utf8_lossy(self.request.method).into_owned();
         (Some(FormFault::MethodNotAllowed { method, allowed }), mode)
     }
 
-    fn target(&self, faults: &mut Vec<FormFault>) -> Option<Target<'v>> {
+    fn target(
+        &self,
+        covering: Option<Covering>,
+        sought: &str,
+        faults: &mut Vec<FormFault>,
+    ) -> Option<Target<'v>> {
         let raw = match self.request.path {
             Some(raw) => raw,
             // CONNECT has no path (RFC 9110 section 9.3.6); its method is refused anyway.
@@ -169,11 +211,41 @@ impl<'v, H: Host> Visit<'v, '_, H> {
                 faults.push(FormFault::Malformed(problem.text()));
                 None
             }
-            Err(problem @ TargetProblem::Ambiguous(_)) => {
-                faults.push(FormFault::PathAmbiguous(problem.text()));
-                None
+            Err(TargetProblem::Ambiguous(reason)) => {
+                let lifted = covering.filter(|_| self.policy.lifts_in_path);
+                let lifted = lifted.and_then(|covering| self.lift(covering, raw, sought));
+                match lifted.unwrap_or(Err(reason)) {
+                    Ok(target) => Some(target),
+                    Err(reason) => {
+                        faults.push(FormFault::PathAmbiguous(reason.text()));
+                        None
+                    }
+                }
             }
         }
+    }
+
+    /// The path, if its route allows what is refused elsewhere, and no other reading of it has another route. `None`
+    /// if the route allows nothing of it.
+    #[cold]
+    #[inline(never)]
+    fn lift(&self, covering: Covering, raw: &'v [u8], sought: &str) -> Option<Result<Target<'v>, Reason>> {
+        let lifted = Lifted::read(raw)?;
+        let table = &self.policy.table;
+        let Found::Route { index, template } = table.find_covered(covering, lifted.target(), sought) else {
+            return None;
+        };
+        let route = self.policy.route(index)?;
+        if !template.permits(lifted.lifts(), route.allowed_in_path) {
+            return None;
+        }
+        let is_its_own = |path: &String| match table.find_reading(covering, path, sought) {
+            Found::Route { index: other, .. } => other == index,
+            Found::NoRoute => true,
+            Found::MethodNotAllowed { .. } | Found::Ambiguous => false,
+        };
+        let is_clear = lifted.readings().is_some_and(|readings| readings.iter().all(is_its_own));
+        Some(if is_clear { Ok(lifted.into_target()) } else { Err(Reason::OtherRoute) })
     }
 
     fn check_body(&self, route: Option<&Route>, mode: Mode, faults: &mut Vec<FormFault>) -> BodyPlan {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::client_address::client_address;
+use super::client_address::counted_address;
 use super::form::Form;
 use super::{Caller, Memory, Visit};
 use crate::cells::CellFault;
@@ -41,22 +41,20 @@ pub(super) struct Refusals {
 
 impl<H: Host> Visit<'_, '_, H> {
     /// Refuses an address that has failed to authenticate too often; `None` where failures are not limited. Spends
-    /// nothing.
+    /// nothing. An address that has no entry is never refused, even where the table is full of others that failed.
     pub(super) fn judge_auth_failures(&self, memory: &Memory) -> Option<Result<(), Denial>> {
         let charge = self.failures_charge(&memory.failures)?;
-        Some(match memory.limiter.peek(self.host.cells(), &charge, self.now) {
+        Some(match memory.failure_limiter.peek(self.host.cells(), &charge, self.now) {
             Ok(outcome) if outcome.admits() => Ok(()),
             Ok(outcome) => Err(Denial::AuthFailuresLimited(over(None, AUTH_FAILURES, charge.quota, outcome))),
             Err(fault) => Err(fault.into()),
         })
     }
 
-    /// Counts a failed authentication of this address.
-    pub(super) fn record_auth_failure(&self, memory: &mut Memory) -> Result<(), CellFault> {
-        match self.failures_charge(&memory.failures) {
-            None => Ok(()),
-            Some(charge) => memory.limiter.record(self.host.cells(), &charge, self.now).map(drop),
-        }
+    /// Counts a failed authentication of this address; `None` where failures are not limited.
+    pub(super) fn record_auth_failure(&self, memory: &Memory) -> Result<Option<Outcome>, CellFault> {
+        let charge = self.failures_charge(&memory.failures);
+        charge.map(|charge| memory.failure_limiter.record(self.host.cells(), &charge, self.now)).transpose()
     }
 
     /// The limits that apply in a step, except those `judged` already.
@@ -133,7 +131,7 @@ impl<H: Host> Visit<'_, '_, H> {
             self.policy.limit(limit).zip(identities.get(limit.get())).ok_or(CellFault)?;
         Ok(Charge {
             identity: identities.of_key(|digest| self.add_key(digest, rule, form, caller)),
-            overflow: identities.overflow(),
+            overflow: Some(identities.overflow()),
             quota: quota(rule, caller),
             enforced: rule.is_enforced(),
         })
@@ -142,11 +140,11 @@ impl<H: Host> Visit<'_, '_, H> {
     fn failures_charge(&self, failures: &Identities) -> Option<Charge> {
         let quota = self.policy.auth_failures?;
         let identity = failures.of_key(|digest| add_address(digest, self.address()));
-        Some(Charge { identity, overflow: failures.overflow(), quota, enforced: true })
+        Some(Charge { identity, overflow: None, quota, enforced: true })
     }
 
     fn address(&self) -> Option<IpAddr> {
-        *self.address.get_or_init(|| client_address(self.policy.client_ip, self.request, self.host))
+        self.whole_address().map(|address| counted_address(self.policy.client_ip, address))
     }
 }
 

@@ -34,6 +34,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
     pub(super) fn run(&mut self, answer: Option<Answer>) -> Result<(), Stop> {
         if answer.is_none() {
             self.form()?;
+            self.addresses()?;
             self.auth_failures()?;
             self.limits_of_mode(None, Stage::EarlyLimits)?;
         }
@@ -42,6 +43,13 @@ impl<H: Host> Line<'_, '_, '_, H> {
                 self.trail.note(stage, State::Skipped);
             }
             return self.limits_of_mode(None, Stage::LateLimits);
+        }
+        if self.is_anonymous() {
+            for stage in [Stage::Token, Stage::Revocation] {
+                self.trail.note(stage, State::Skipped);
+            }
+            self.limits_of_mode(None, Stage::LateLimits)?;
+            return self.permitted(Visit::<H>::permit_anonymous(self.form));
         }
         let caller = self.authenticate(answer.is_none())?;
         self.limits_of_mode(Some(&caller), Stage::LateLimits)?;
@@ -97,9 +105,25 @@ impl<H: Host> Line<'_, '_, '_, H> {
         }
     }
 
+    /// Whether the route does without a token where none is sent, and none is.
+    fn is_anonymous(&self) -> bool {
+        self.form.facts.access == Access::Optional && matches!(self.visit.credential(self.form), Ok(None))
+    }
+
+    /// Checks whether the route may be used from the client's address.
+    fn addresses(&mut self) -> Result<(), Stop> {
+        let state = match self.visit.judge_address(self.form) {
+            None => State::Skipped,
+            Some(Ok(())) => State::Passed,
+            Some(Err(denial)) => return Err(Stop::Refuse(Stage::Addresses, denial)),
+        };
+        self.trail.note(Stage::Addresses, state);
+        Ok(())
+    }
+
     /// Checks whether this address has failed to authenticate too often.
     fn auth_failures(&mut self) -> Result<(), Stop> {
-        if self.form.facts.access == Access::Public {
+        if self.form.facts.access == Access::Public || self.is_anonymous() {
             return Ok(());
         }
         let Some(judged) = self.visit.judge_auth_failures(self.memory) else { return Ok(()) };
@@ -152,7 +176,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
         let refuse = |denial| Stop::Refuse(Stage::Token, denial);
         let token = self.visit.credential(self.form).map_err(refuse)?.ok_or(refuse(Denial::TokenMissing))?;
         let (facts, refusal) = self.visit.judge_token(self.memory, token);
-        let caller = facts.caller.clone();
+        let (caller, is_signed) = (facts.caller.clone(), facts.is_signed);
         self.note_token(facts);
         match refusal {
             None => caller.ok_or(refuse(Denial::TokenMissing)),
@@ -162,9 +186,12 @@ impl<H: Host> Line<'_, '_, '_, H> {
                 Err(Stop::Ask(Question::Keys))
             }
             Some((stage, denial)) => {
-                if let Denial::Token(_) | Denial::TokenRevoked = denial {
+                if let Denial::Token(_) = denial
+                    && !is_signed
+                {
                     let recorded = self.visit.record_auth_failure(self.memory);
-                    recorded.map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+                    let counted = recorded.map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+                    self.trail.failure_overflowed = counted.is_some_and(|outcome| outcome.overflow);
                 }
                 Err(Stop::Refuse(stage, denial))
             }
@@ -196,7 +223,11 @@ impl<H: Host> Line<'_, '_, '_, H> {
     }
 
     fn permit(&mut self, caller: &Caller) -> Result<(), Stop> {
-        self.visit.permit(self.form, caller).map_err(|denial| Stop::Refuse(Stage::Permission, denial))?;
+        self.permitted(self.visit.permit(self.form, caller))
+    }
+
+    fn permitted(&mut self, judged: Result<(), Denial>) -> Result<(), Stop> {
+        judged.map_err(|denial| Stop::Refuse(Stage::Permission, denial))?;
         self.trail.note(Stage::Permission, State::Passed);
         Ok(())
     }

@@ -19,6 +19,7 @@ pub struct Memory {
     pub(super) limiter: Limiter,
     // INVARIANT: one entry for each limit of the policy, in its order.
     pub(super) identities: Vec<Identities>,
+    pub(super) failure_limiter: Limiter,
     pub(super) failures: Identities,
     pub(super) revocations: Revocations,
     pub(super) hosts: LastHost,
@@ -34,14 +35,16 @@ impl Memory {
         let seed = Seed::open(cells, random)?;
         let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
         revocations.refresh(cells)?;
-        let limiter = Limiter::open(cells, seed, policy.limiter_capacity)?;
+        let limiter = Limiter::open(cells, seed, policy.limiter_capacity, policy.limits.len())?;
+        let failure_limiter = Limiter::open_failures(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
             cache: TokenCache::default(),
             seed,
             leases: Leases::new(),
             limiter,
             identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),
-            failures: limiter.identities(AUTH_FAILURES),
+            failures: failure_limiter.identities(AUTH_FAILURES),
+            failure_limiter,
             revocations,
             hosts: LastHost::default(),
         })

@@ -9,22 +9,27 @@ use crate::host::Host;
 use crate::index::PermissionIndex;
 use crate::policy::TooOld;
 use crate::revocation::request::RevocationRequest;
-use crate::revocation::{Lifetime, Revocable, RevokeError};
+use crate::revocation::{Aging, Authority, Lifetime, Revocable, RevokeError};
 use crate::time::UnixNanos;
 use crate::token::Verified;
 
 /// A revocation that is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked {
-    /// When its entry is freed, Unix seconds; `None`: it stays as long as the process.
+    /// When an entry for it alone is freed, Unix seconds; `None`: it would stay as long as the process. What can refuse
+    /// nothing has no entry, and is answered as if it had.
     pub expires_at: Option<u64>,
 }
 
 /// The text for a token to revoke that does not verify.
 const INVALID_TOKEN: &str = "Cannot revoke invalid token";
 
+/// The first second of the year 2000: no token was issued before it.
+const YEAR_2000: u64 = 946_684_800;
+
 impl Guard {
     /// Handles the body of a request that was admitted to the endpoint: revokes what `body` asks for, if `caller` may.
+    /// `headers_at`: when the request's headers came, however long its body took since.
     ///
     /// # Errors
     ///
@@ -35,24 +40,22 @@ impl Guard {
         memory: &mut Memory,
         caller: &Caller,
         body: &[u8],
+        headers_at: UnixNanos,
         host: &impl Host,
         now: UnixNanos,
     ) -> Result<Revoked, Denial> {
         let cells = host.cells();
         let tokens = &self.policy.tokens;
-        let skew = tokens.clock_skew_seconds;
-        let outliving = |expires_at: Option<UnixNanos>| match expires_at {
-            Some(expires_at) => Lifetime::outliving(expires_at, skew),
-            None => Lifetime::ForGood,
+        let aging = self.aging();
+        let subject = caller.token.subject();
+        let authority = match self.may_revoke_others(caller) {
+            Ok(()) => Authority::Holder,
+            Err(_) => Authority::Owner { issuer: caller.token.subject_issuer(), subject, aging },
         };
         let request = RevocationRequest::parse(body)
             .map_err(|problem| Denial::CannotRevoke(format!("Cannot read revocation request: {problem}")))?;
         let lifetime = match request {
-            RevocationRequest::Own => {
-                let lifetime = outliving(caller.token.expires_at());
-                revoke_token(memory, cells, &caller.token, lifetime, now)?;
-                lifetime
-            }
+            RevocationRequest::Own => self.revoke_token(memory, cells, &caller.token, authority, now)?,
             RevocationRequest::Token(token) => {
                 let verified = self
                     .policy
@@ -61,44 +64,33 @@ impl Guard {
                 if !verified.has_subject_of(&caller.token) {
                     self.may_revoke_others(caller)?;
                 }
-                let lifetime = outliving(verified.expires_at());
-                revoke_token(memory, cells, &verified, lifetime, now)?;
-                lifetime
+                self.revoke_token(memory, cells, &verified, authority, now)?
             }
             RevocationRequest::Jti { jti, expires_at } => {
                 // The identifier does not tell whose token it is.
                 self.may_revoke_others(caller)?;
-                let lifetime = Lifetime::outliving(UnixNanos::from_seconds(expires_at), skew);
-                memory.revocations.revoke(cells, Revocable::Jti(&jti), lifetime, now)?;
+                let expires_at = UnixNanos::from_seconds(expires_at);
+                let lifetime = Lifetime::outliving(expires_at, tokens.clock_skew_seconds);
+                memory.revocations.revoke(cells, Revocable::Jti(&jti), lifetime, authority, now)?;
                 lifetime
             }
             RevocationRequest::Subject { sub, issued_before } => {
                 let (issuer, issued_before) = match self.may_revoke_others(caller) {
                     Ok(()) => (None, issued_before),
                     // Callers may revoke their own tokens issued so far, but not future ones: a stolen token must not
-                    // lock its owner out.
-                    Err(_) if caller.token.subject() == Some(sub.as_str()) => {
-                        let latest = tokens.latest_issue(now).seconds().saturating_add(1);
+                    // lock its owner out. So far is when the headers came: a request whose body is still to come
+                    // must not reach tokens that its owner was issued meanwhile.
+                    Err(_) if subject == Some(sub.as_str()) => {
+                        let latest = tokens.latest_issue(headers_at).seconds().saturating_add(1);
                         (caller.token.subject_issuer(), issued_before.min(latest))
                     }
                     Err(denial) => return Err(denial),
                 };
-                // If tokens that are too old are refused anyway, the entry need not outlive them. This holds only if
-                // every token has an `iat`: one without it never becomes too old.
-                let lifetime = match tokens.too_old {
-                    TooOld::Reject if tokens.requires_issued_at() => {
-                        let oldest =
-                            UnixNanos::from_seconds(issued_before).plus_seconds(tokens.max_age_seconds);
-                        Lifetime::outliving(oldest, skew)
-                    }
-                    TooOld::Reject | TooOld::Warn => Lifetime::ForGood,
-                };
-                memory.revocations.revoke(
-                    cells,
-                    Revocable::Subject { issuer, sub: &sub, issued_before },
-                    lifetime,
-                    now,
-                )?;
+                let lifetime = aging.lifetime(issued_before);
+                if !self.refuses_already(&sub, issued_before, now) {
+                    let revocable = Revocable::Subject { issuer, sub: &sub, issued_before };
+                    memory.revocations.revoke(cells, revocable, lifetime, authority, now)?;
+                }
                 lifetime
             }
         };
@@ -108,6 +100,44 @@ impl Guard {
                 Lifetime::ForGood => None,
             },
         })
+    }
+
+    fn revoke_token(
+        &self,
+        memory: &mut Memory,
+        cells: &impl Cells,
+        token: &Verified,
+        authority: Authority<'_>,
+        now: UnixNanos,
+    ) -> Result<Lifetime, RevokeError> {
+        let marks = marks(&memory.revocations, token);
+        let lifetime = Lifetime::of_token(token.expires_at(), self.policy.tokens.clock_skew_seconds);
+        let revocable = Revocable::Token { marks: &marks, issued_at: token.issued_at() };
+        memory.revocations.revoke(cells, revocable, lifetime, authority, now)?;
+        Ok(lifetime)
+    }
+
+    /// How long tokens can live. If those that are too old are refused anyway, a revocation of a subject need not
+    /// outlive them. This holds only if every token has an `iat`: one without it never becomes too old.
+    fn aging(&self) -> Aging {
+        let tokens = &self.policy.tokens;
+        match tokens.too_old {
+            TooOld::Reject if tokens.requires_issued_at() => {
+                Aging::After { seconds: tokens.max_age_seconds, clock_skew: tokens.clock_skew_seconds }
+            }
+            TooOld::Reject | TooOld::Warn => Aging::Never,
+        }
+    }
+
+    /// Whether no token is left that this revocation of a subject could refuse, so that it needs no entry. Entries of the
+    /// table are not looked at: a revocation that one of them covers adds none.
+    fn refuses_already(&self, sub: &str, issued_before: u64, now: UnixNanos) -> bool {
+        // Where a token need not have an `iat`, one without it counts as older than any moment.
+        let is_before_all = issued_before <= YEAR_2000 && self.policy.tokens.requires_issued_at();
+        let denied = self.policy.denied.issued_before(sub);
+        is_before_all
+            || denied.is_some_and(|denied| issued_before <= denied)
+            || self.aging().is_over(issued_before, now)
     }
 
     fn may_revoke_others(&self, caller: &Caller) -> Result<(), Denial> {
@@ -121,17 +151,6 @@ impl Guard {
         let names = |wanted: &[PermissionIndex]| self.policy.book.names(wanted).map(str::to_owned).collect();
         Err(Denial::PermissionMissing { missing: names(&missing), needed: names(required), any: false })
     }
-}
-
-fn revoke_token(
-    memory: &mut Memory,
-    cells: &impl Cells,
-    token: &Verified,
-    lifetime: Lifetime,
-    now: UnixNanos,
-) -> Result<(), RevokeError> {
-    let marks = marks(&memory.revocations, token);
-    memory.revocations.revoke(cells, Revocable::Token(&marks), lifetime, now)
 }
 
 impl From<RevokeError> for Denial {

@@ -11,26 +11,35 @@ use super::Json;
 
 /// A JSON object, written member by member.
 #[derive(Debug)]
-pub(crate) struct Object(String);
+pub(crate) struct Object {
+    written: String,
+    /// How its strings are written.
+    write: fn(&mut String, &str),
+}
 
 impl Object {
     /// An object without members.
     pub(crate) fn new() -> Self {
-        Self("{".to_owned())
+        Self { written: "{".to_owned(), write: write_text }
+    }
+
+    /// An object without members, to be written in printable ASCII.
+    pub(crate) fn ascii() -> Self {
+        Self { write: write_ascii, ..Self::new() }
     }
 
     fn name(&mut self, name: &'static str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
+        if self.written.len() > 1 {
+            self.written.push(',');
         }
-        write_text(&mut self.0, name);
-        self.0.push(':');
+        (self.write)(&mut self.written, name);
+        self.written.push(':');
     }
 
     /// Adds a string.
     pub(crate) fn text(&mut self, name: &'static str, text: &str) {
         self.name(name);
-        write_text(&mut self.0, text);
+        (self.write)(&mut self.written, text);
     }
 
     /// Adds a string, or null.
@@ -39,7 +48,7 @@ impl Object {
             Some(text) => self.text(name, text),
             None => {
                 self.name(name);
-                self.0.push_str("null");
+                self.written.push_str("null");
             }
         }
     }
@@ -54,24 +63,24 @@ impl Object {
     /// Adds a number.
     pub(crate) fn number(&mut self, name: &'static str, number: u32) {
         self.name(name);
-        let _ = write!(self.0, "{number}");
+        let _ = write!(self.written, "{number}");
     }
 
     /// Adds a list of strings.
     pub(crate) fn texts(&mut self, name: &'static str, texts: &[String]) {
         self.name(name);
-        self.0.push('[');
+        self.written.push('[');
         for (index, text) in texts.iter().enumerate() {
-            separate(&mut self.0, index);
-            write_text(&mut self.0, text);
+            separate(&mut self.written, index);
+            (self.write)(&mut self.written, text);
         }
-        self.0.push(']');
+        self.written.push(']');
     }
 
     /// The whole object.
     pub(crate) fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
+        self.written.push('}');
+        self.written
     }
 }
 
@@ -145,6 +154,24 @@ pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Writes a JSON string in printable ASCII. Everything else is escaped: a terminal obeys control characters, some of them
+/// above U+007F, and shows text in another order where it is told to (Unicode Standard Annex 9).
+pub(crate) fn write_ascii(out: &mut String, text: &str) {
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            ' '..='~' => out.push(letter),
+            _ => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -185,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_printable_ascii_is_escaped_unit_by_unit() {
+        let mut object = Object::ascii();
+        object.text("a", " ~\"\\\n\u{7f}\u{9b}\u{e9}\u{202e}\u{2028}\u{fffd}\u{1f980}");
+        object.texts("b", &["\u{80}".to_owned()]);
+        let escaped =
+            r#"{"a":" ~\"\\\u000a\u007f\u009b\u00e9\u202e\u2028\ufffd\ud83e\udd80","b":["\u0080"]}"#;
+        assert_eq!(object.end(), escaped);
+    }
+
+    #[test]
     fn an_object_is_written_member_by_member() {
         let mut object = Object::new();
         object.text("a", "\"");
@@ -201,6 +238,14 @@ mod tests {
         fn any_text_is_read_back(text in any::<String>()) {
             let mut out = String::new();
             write_text(&mut out, &text);
+            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+
+        #[test]
+        fn any_text_is_read_back_from_printable_ascii(text in any::<String>()) {
+            let mut out = String::new();
+            write_ascii(&mut out, &text);
+            prop_assert!(out.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{}", out);
             prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
         }
     }

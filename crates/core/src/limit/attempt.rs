@@ -6,7 +6,7 @@
 //! earlier charge of the same request, the swap fails and is run again on what is there then.
 
 use super::lease::Lease;
-use super::slot::{Pointer, Slot};
+use super::slot::{Pointer, Share, Slot};
 use super::table::Table;
 use super::window::{Spent, Stamp, Window};
 use super::{Charge, Identity, Leases, Outcome, Standing};
@@ -22,6 +22,7 @@ const MAX_TRIES: u32 = 32;
 pub(super) struct Attempt<'c> {
     charge: &'c Charge,
     slot: CellId,
+    share: Share,
     now: UnixNanos,
 }
 
@@ -30,7 +31,7 @@ pub(super) struct Attempt<'c> {
 pub(super) enum Settled {
     /// It admits, and one unit is spent, of the entry with this tag.
     Spent { tag: Identity, spent: Spent, outcome: Outcome },
-    /// It refuses, or stayed contended.
+    /// It refuses, stayed contended, or has nowhere to be counted.
     NotSpent(Outcome),
 }
 
@@ -47,14 +48,15 @@ pub(super) struct Receipt {
 /// What a slot says of a charge.
 struct Reading {
     slot: Slot,
-    pointer: Pointer,
+    /// `None`: there is no entry for it, and it is not counted.
+    pointer: Option<Pointer>,
     /// With this worker's unspent units given back.
     window: Window,
 }
 
 impl<'c> Attempt<'c> {
     pub(super) fn new(table: Table, charge: &'c Charge, now: UnixNanos) -> Self {
-        Self { charge, slot: table.slot_of(charge.identity), now }
+        Self { charge, slot: table.slot_of(charge.identity), share: table.share(), now }
     }
 
     /// Loads and judges without spending. The slot comes along, to be settled on.
@@ -118,16 +120,17 @@ impl<'c> Attempt<'c> {
     ) -> Result<Change<(Settled, Option<Lease>)>, CellFault> {
         let Charge { identity, quota, .. } = *self.charge;
         let Reading { mut slot, pointer, mut window } = self.read(stored, leases)?;
-        if window.remaining(&quota) == 0 {
-            let outcome = Outcome::of(&window, Standing::Refused, pointer.overflow, &quota, self.now);
-            let refused = (Settled::NotSpent(outcome), None);
-            let renumbered = slot.is_renumbered();
+        let admits = window.remaining(&quota) > 0;
+        let Some(pointer) = pointer.filter(|_| admits) else {
+            let reading = Reading { slot, pointer, window };
+            let not_spent = (Settled::NotSpent(reading.outcome(self)), None);
+            let renumbered = reading.slot.is_renumbered();
             return Ok(if renumbered {
-                Change::Store(slot.into_bytes(), refused)
+                Change::Store(reading.slot.into_bytes(), not_spent)
             } else {
-                Change::Keep(refused)
+                Change::Keep(not_spent)
             });
-        }
+        };
         let spent = window.spend(&quota);
         let standing = if spent.warned { Standing::Warned } else { Standing::Admitted };
         let outcome = Outcome::of(&window, standing, pointer.overflow, &quota, self.now);
@@ -151,8 +154,10 @@ impl<'c> Attempt<'c> {
     fn read(&self, stored: Option<Vec<u8>>, leases: &Leases) -> Result<Reading, CellFault> {
         let Charge { identity, overflow, quota, .. } = *self.charge;
         let mut slot = Slot::read(stored)?;
-        let (pointer, mut window) = slot.find(identity, overflow, quota.window_seconds, self.now)?;
-        if let Some((stamp, units)) = leases.unspent(identity).filter(|_| !pointer.overflow) {
+        let (pointer, mut window) =
+            slot.find(identity, overflow, self.share, quota.window_seconds, self.now)?;
+        let own = pointer.is_some_and(|pointer| !pointer.overflow);
+        if let Some((stamp, units)) = leases.unspent(identity).filter(|_| own) {
             // If their bucket has left there is nothing to give back.
             let _ = window.give_back(stamp, units);
         }
@@ -166,7 +171,8 @@ impl Reading {
         let quota = &attempt.charge.quota;
         let admits = self.window.remaining(quota) > 0;
         let standing = if admits { Standing::Admitted } else { Standing::Refused };
-        Outcome::of(&self.window, standing, self.pointer.overflow, quota, attempt.now)
+        let overflow = self.pointer.is_none_or(|pointer| pointer.overflow);
+        Outcome::of(&self.window, standing, overflow, quota, attempt.now)
     }
 }
 

@@ -2,16 +2,25 @@
 
 use crate::seed::{Digest, Seed};
 
-/// Who is counted: a keyed 128-bit digest of the limit's name and the parts of the key.
+/// Who is counted: a keyed digest of the limit's name and the parts of the key, 96 bits, and the limit's mark, 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity(u128);
 
-/// Who can be counted by one limit: what all their digests begin with, and what newcomers share.
+/// The limit that an identity belongs to: a keyed digest of its name. Two limits have the same mark by a chance of 1 in
+/// 2^32, and then have one share of a slot together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u32);
+
+/// Who can be counted by one limit: what all their digests begin with, their mark, and what newcomers share.
 #[derive(Debug, Clone)]
 pub struct Identities {
     start: Digest,
+    mark: Mark,
     overflow: Identity,
 }
+
+/// The mark stands in these bits. They choose neither the slot nor where a worker keeps a lease.
+const MARK_BITS: u128 = 0xFFFF_FFFF << 32;
 
 impl Identity {
     /// The identity with this digest, for tests and benchmarks; others take [`Identities::of_key`].
@@ -21,6 +30,20 @@ impl Identity {
 
     pub(super) const fn to_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
+    }
+
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    /// The limit that counts it.
+    pub(super) const fn mark(self) -> Mark {
+        let [_, _, _, _, a, b, c, d, ..] = self.to_bytes();
+        Mark(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    fn marked(digest: u128, mark: Mark) -> Self {
+        Self((digest & !MARK_BITS) | (u128::from(mark.0) << 32))
     }
 
     /// The half that chooses the slot.
@@ -40,14 +63,18 @@ impl Identities {
     pub(super) fn new(seed: &Seed, limit: &str) -> Self {
         let mut start = seed.begin("limit");
         start.add(limit.as_bytes());
-        Self { start, overflow: Identity(seed.digest("limit overflow", [limit.as_bytes()])) }
+        let mark = Identity(seed.digest("limit mark", [limit.as_bytes()])).mark();
+        let overflow = seed.digest("limit overflow", [limit.as_bytes()]);
+        // No newcomer's: it takes nothing of the limit's share.
+        let overflow = Identity::marked(overflow, Mark(!mark.0));
+        Self { start, mark, overflow }
     }
 
     /// Who the key is whose parts `add` adds to a digest.
     pub fn of_key(&self, add: impl FnOnce(&mut Digest)) -> Identity {
         let mut digest = self.start.clone();
         add(&mut digest);
-        Identity(digest.finish())
+        Identity::marked(digest.finish(), self.mark)
     }
 
     /// What newcomers of the limit share where the table is full.

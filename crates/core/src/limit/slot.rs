@@ -1,11 +1,20 @@
 //! What does one shared cell of the table hold, and what happens when it is full?
 //!
-//! A slot holds up to [`OWN_ENTRIES`] entries, each a tag (the identity's digest) and a window, appended as they come.
+//! A slot holds [`OWN_ENTRIES`] entries, each a tag (the identity's digest) and a window, appended as they come.
 //! Three times as many fit as the capacity promises, so that an uneven spread does not matter. A window that still
-//! counts something is never evicted. In a slot that is full, the newcomers of one limit share one more entry, the
-//! limit's overflow: they may be limited early, never late. Overflow entries come on top, one for each limit at most.
-//! When there is room again a newcomer's own entry starts as a copy of the overflow, so that nothing it spent there is
-//! forgotten.
+//! counts something is never evicted.
+//!
+//! Half of the entries are divided equally among the limits, as their [`Share`]; the other half, and what the division
+//! leaves over, is for whoever comes first. A newcomer of a limit that has less than its share always gets an entry; one
+//! of a limit that has its share gets one only where the common half is not used up. So one limit's newcomers, however
+//! many a client makes up, never take what another limit needs. Limits that a pushed configuration no longer has keep
+//! their entries until these are dead, on top of what the new ones can have.
+//!
+//! Where there is no room, the newcomers of one limit share one more entry, the limit's overflow: they may be limited
+//! early, never late. Overflow entries come on top, one for each limit at most; among more than 24 limits, whose share is
+//! less than one entry, they are what each limit can always have. When there is room again a newcomer's own entry starts
+//! as a copy of the overflow, so that nothing it spent there is forgotten. Newcomers without an overflow are not counted
+//! where there is no room.
 //!
 //! All here is a pure function of the slot's bytes, to be run again after a lost race. What a window counts is
 //! `window.rs`.
@@ -13,6 +22,7 @@
 use std::num::NonZeroU32;
 
 use super::Identity;
+use super::identity::Mark;
 use super::window::{ENCODED_BYTES, Liveness, Window};
 use crate::cells::CellFault;
 use crate::time::UnixNanos;
@@ -21,6 +31,15 @@ use crate::time::UnixNanos;
 const OWN_ENTRIES: usize = 48;
 const TAG_BYTES: usize = 16;
 const ENTRY_BYTES: usize = TAG_BYTES + ENCODED_BYTES;
+
+/// How the entries of a slot are divided among the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    /// So many can each limit always have, whatever the others have taken.
+    each: usize,
+    /// So many are for whoever comes first.
+    common: usize,
+}
 
 /// The content of one slot, with the changes made to it since it was loaded.
 #[derive(Debug)]
@@ -40,6 +59,14 @@ pub(super) struct Pointer {
     pub(super) overflow: bool,
 }
 
+impl Share {
+    /// An equal part of half the entries for each limit, rounded down, and the rest in common.
+    pub(super) fn among(limits: usize) -> Self {
+        let each = (OWN_ENTRIES / 2).checked_div(limits).unwrap_or(0);
+        Self { each, common: OWN_ENTRIES.saturating_sub(each.saturating_mul(limits)) }
+    }
+}
+
 impl Slot {
     /// The slot that was stored as these bytes; `None`: it never was, and is empty.
     pub(super) fn read(stored: Option<Vec<u8>>) -> Result<Self, CellFault> {
@@ -50,26 +77,30 @@ impl Slot {
         Ok(Self { bytes, renumbered: false })
     }
 
-    /// The window that counts `identity` at `now`, brought there, and its entry: its own, or the overflow's if
-    /// there is no room.
+    /// The window that counts `identity` at `now`, brought there, and its entry: its own, or the overflow's if there
+    /// is no room. Without an overflow it then has none, and a window that counts nothing.
     pub(super) fn find(
         &mut self,
         identity: Identity,
-        overflow: Identity,
+        overflow: Option<Identity>,
+        share: Share,
         window_seconds: NonZeroU32,
         now: UnixNanos,
-    ) -> Result<(Pointer, Window), CellFault> {
+    ) -> Result<(Option<Pointer>, Window), CellFault> {
         if let Some((index, window)) = self.advanced(identity, window_seconds, now)? {
-            return Ok((Pointer { index: Some(index), tag: identity, overflow: false }, window));
+            return Ok((Some(Pointer { index: Some(index), tag: identity, overflow: false }), window));
         }
         self.make_room(now)?;
-        let shared = self.advanced(overflow, window_seconds, now)?;
+        let shared = match overflow {
+            Some(overflow) => self.advanced(overflow, window_seconds, now)?,
+            None => None,
+        };
         let index = shared.as_ref().map(|(index, _)| *index);
         let window = shared.map_or_else(|| Window::new(window_seconds, now), |(_, window)| window);
-        let pointer = if self.entries().len() < OWN_ENTRIES {
-            Pointer { index: None, tag: identity, overflow: false }
+        let pointer = if self.has_room(identity.mark(), share) {
+            Some(Pointer { index: None, tag: identity, overflow: false })
         } else {
-            Pointer { index, tag: overflow, overflow: true }
+            overflow.map(|tag| Pointer { index, tag, overflow: true })
         };
         Ok((pointer, window))
     }
@@ -113,6 +144,28 @@ impl Slot {
 
     fn entries(&self) -> &[[u8; ENTRY_BYTES]] {
         self.bytes.as_chunks().0
+    }
+
+    /// Whether a newcomer of this limit gets an entry of its own.
+    fn has_room(&self, limit: Mark, share: Share) -> bool {
+        let taken = self.entries().len();
+        let count = |mark, before| self.marks().take(before).filter(|other| *other == mark).count();
+        let own = count(limit, taken);
+        // The limit's own entries decide in nearly all slots: the others are counted only where they have to be.
+        if own < share.each || taken < share.common.saturating_add(share.each) {
+            return true;
+        }
+        if own.saturating_sub(share.each) >= share.common {
+            return false;
+        }
+        let is_common = |(index, mark): &(usize, Mark)| count(*mark, *index) >= share.each;
+        self.marks().enumerate().filter(is_common).count() < share.common
+    }
+
+    /// The limit of each entry; an overflow's is nobody's.
+    fn marks(&self) -> impl Iterator<Item = Mark> {
+        let tags = self.entries().iter().filter_map(|entry| entry.first_chunk());
+        tags.map(|tag| Identity::from_bytes(*tag).mark())
     }
 
     fn advanced(

@@ -92,7 +92,8 @@ pub enum AddressFrom {
     /// Envoy's source.address.
     #[cfg_attr(feature = "schema", schemars(rename = "source_address"))]
     SourceAddress,
-    /// The header that Envoy sets with use_remote_address; if it is absent, source.address.
+    /// The header that Envoy sets with use_remote_address. It is absent or not trusted (x-envoy-internal) on requests of
+    /// internal clients: source.address there.
     #[cfg_attr(feature = "schema", schemars(rename = "x-envoy-external-address"))]
     ExternalAddress,
 }

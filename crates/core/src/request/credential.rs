@@ -175,14 +175,14 @@ fn value_of(parameter: &[u8]) -> &[u8] {
     split_at_byte(parameter, b'=').1
 }
 
-fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
+pub(super) fn split_at_byte(text: &[u8], byte: u8) -> (&[u8], &[u8]) {
     let at = text.iter().position(|&other| other == byte).unwrap_or(text.len());
     let (before, after) = text.split_at_checked(at).unwrap_or((text, &[]));
     (before, after.get(1..).unwrap_or_default())
 }
 
 /// Percent-decodes as leniently as any reader might: invalid encodings stay as they are.
-fn decode(text: &[u8]) -> Vec<u8> {
+pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {

@@ -4,8 +4,14 @@
 //! one reading, its decoded text (RFC 3986 sections 2.1, 2.3, 3.3 and 6.2.2), which routes, bindings and keys compare.
 //! This module knows no routes, and about the query only where it begins.
 
+mod lifted;
+mod unit;
+
 use std::borrow::Cow;
 use std::fmt;
+
+pub(crate) use lifted::{Lifted, Lifts, with_slashes};
+pub(crate) use unit::units;
 
 /// A request target. Its path has no dot segments, empty segments, parameters or control characters, and decoding it a
 /// second time changes nothing.
@@ -56,6 +62,10 @@ pub enum Reason {
     NonAscii,
     /// Percent-encoded bytes that are not UTF-8, including overlong forms.
     NotUtf8,
+    /// A route's literal beside a parameter, percent-encoded. Only the table of routes can tell.
+    EncodedLiteral,
+    /// Something that its route allows, but that could make it the path of another route.
+    OtherRoute,
 }
 
 impl<'a> Target<'a> {
@@ -87,9 +97,15 @@ impl<'a> Target<'a> {
         Self { path: Cow::Borrowed("/"), raw_path: "/", query: None }
     }
 
-    /// The path to compare: decoded once, without query and trailing slash. `/` for the root.
+    /// The path to compare: decoded once, without query and trailing slash. `/` for the root. A slash that was sent
+    /// encoded, where a route allows that, is a NUL.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether the path was sent with percent-encodings.
+    pub(crate) fn is_encoded(&self) -> bool {
+        matches!(self.path, Cow::Owned(_))
     }
 
     /// The path as sent, without the query, for logs. ASCII without control characters.
@@ -130,6 +146,8 @@ impl Reason {
             Self::Space => "the path has a space that is not encoded",
             Self::NonAscii => "the path has a non-ASCII byte that is not encoded",
             Self::NotUtf8 => "the path has encoded bytes that are not UTF-8",
+            Self::EncodedLiteral => "the path has a character percent-encoded that its route has as it is",
+            Self::OtherRoute => "the path could be another route's, by what it has encoded or behind a `;`",
         }
     }
 }
@@ -244,6 +262,18 @@ fn after_percent(rest: &[u8]) -> Result<&[u8], Reason> {
         // Control characters and bytes from 0x80 on are checked in the decoded text.
         _ => Ok(after),
     }
+}
+
+/// Whether a text that was decoded has another percent-encoding in it, which a second decoder would find.
+fn has_encoding(text: &str) -> bool {
+    let mut bytes = text.as_bytes();
+    while let Some((&byte, after)) = bytes.split_first() {
+        if byte == b'%' && pair(after.first().copied(), after.get(1).copied()).is_some() {
+            return true;
+        }
+        bytes = after;
+    }
+    false
 }
 
 /// The byte that two hexadecimal digits stand for.

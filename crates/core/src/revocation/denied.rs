@@ -40,15 +40,21 @@ impl Denied {
         kid: Option<&str>,
         issued_at: Option<UnixNanos>,
     ) -> bool {
-        let is_old = |before: &u64| issued_at.is_none_or(|moment| moment.seconds() < *before);
+        let is_old = |before: u64| issued_at.is_none_or(|moment| moment.seconds() < before);
         jti.is_some_and(|jti| self.jti.contains(jti))
             || kid.is_some_and(|kid| self.kid.contains(kid))
             || sub.is_some_and(|sub| {
-                let before = || self.moments.get(self.sub_issued_before.get(sub)?);
                 let issuers = || self.issuers.get(self.sub_of_issuer.get(sub)?);
                 let is_at = |issuers: &Vec<String>| issuers.iter().any(|issuer| iss == Some(issuer));
-                self.sub.contains(sub) || issuers().is_some_and(is_at) || before().is_some_and(is_old)
+                self.sub.contains(sub)
+                    || issuers().is_some_and(is_at)
+                    || self.issued_before(sub).is_some_and(is_old)
             })
+    }
+
+    /// The Unix second before which a subject's tokens are refused.
+    pub fn issued_before(&self, sub: &str) -> Option<u64> {
+        self.moments.get(self.sub_issued_before.get(sub)?).copied()
     }
 }
 

@@ -6,8 +6,8 @@
 //! emptied: one whose entry was replaced leads to an entry of another mark, is passed over, and goes when the index is
 //! built anew. One mark may have several entries.
 //!
-//! A `HashMap<Mark, _>` would keep each mark a second time: a worker's mirror of 65,536 entries would take 6.4 MB in
-//! place of 2.6, one of 1,000,000 would take 101 MB in place of 40. For that, a mark that is not there would be missed
+//! A `HashMap<Mark, _>` would keep each mark a second time: with entries of 32 bytes, a worker's mirror of 65,536 took 6.4 MB
+//! in place of 2.6, one of 1,000,000 took 101 MB in place of 40. For that, a mark that is not there would be missed
 //! in 10 ns in place of 25, and one that is there found in 50 in place of 19.
 
 use super::Mark;
@@ -93,7 +93,8 @@ impl Index {
     /// The slot to look at first, before it is cut to the index's size, and the mark's tag. Marks are keyed digests:
     /// any of their bits serve.
     fn start_and_tag(mark: Mark) -> (usize, u32) {
-        let [a, b, c, d, .., tag] = mark.0.to_le_bytes();
+        let Mark([low, high]) = mark;
+        let ([a, b, c, d, ..], [.., tag]) = (low.to_le_bytes(), high.to_le_bytes());
         (size(u32::from_le_bytes([a, b, c, d])), u32::from(tag.max(1)))
     }
 }

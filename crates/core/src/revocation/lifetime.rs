@@ -21,6 +21,11 @@ impl Lifetime {
         }
     }
 
+    /// As [`Lifetime::outliving`], for a token's `exp`; for good where it has none.
+    pub fn of_token(expires_at: Option<UnixNanos>, clock_skew_seconds: u64) -> Self {
+        expires_at.map_or(Self::ForGood, |expires_at| Self::outliving(expires_at, clock_skew_seconds))
+    }
+
     /// The Unix second from which on an entry is void; `u64::MAX` never comes.
     pub(super) fn ends_at(self) -> u64 {
         match self {
@@ -28,4 +33,42 @@ impl Lifetime {
             Self::ForGood => u64::MAX,
         }
     }
+}
+
+/// How long after its `iat` a token can be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aging {
+    /// However long: the age of tokens is not enforced, or not every one has an `iat`.
+    Never,
+    /// Tokens over an age are refused.
+    After {
+        /// The age, seconds.
+        seconds: u64,
+        /// Seconds.
+        clock_skew: u64,
+    },
+}
+
+impl Aging {
+    /// The lifetime of a revocation of tokens issued before this Unix second: as long as one of them can be accepted.
+    pub fn lifetime(self, issued_before: u64) -> Lifetime {
+        match self {
+            Self::Never => Lifetime::ForGood,
+            Self::After { seconds, clock_skew } => {
+                Lifetime::outliving(end(issued_before, seconds), clock_skew)
+            }
+        }
+    }
+
+    /// Whether all tokens issued before this Unix second are too old at `now`.
+    pub fn is_over(self, issued_before: u64, now: UnixNanos) -> bool {
+        match self {
+            Self::Never => false,
+            Self::After { seconds, .. } => end(issued_before, seconds) <= now,
+        }
+    }
+}
+
+fn end(issued_before: u64, age_seconds: u64) -> UnixNanos {
+    UnixNanos::from_seconds(issued_before).plus_seconds(age_seconds)
 }

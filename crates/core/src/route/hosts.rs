@@ -12,6 +12,13 @@ use crate::request::host::{Host, HostPattern};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostId(usize);
 
+impl HostId {
+    /// Its index in a list with an entry for every pattern.
+    pub(super) const fn get(self) -> usize {
+        self.0
+    }
+}
+
 /// The pattern for any host, which routes without hosts have.
 pub(crate) const ANY: HostId = HostId(0);
 
@@ -92,6 +99,16 @@ impl Hosts {
             HostPattern::Exact(name) => self.exact.get(name.as_str()).map(HostId),
             HostPattern::Below(domain) => self.below.get(domain.as_str()).map(HostId),
         }
+    }
+
+    /// The number of ids, that of [`ANY`] included.
+    pub(super) fn count(&self) -> usize {
+        self.covering.len()
+    }
+
+    /// The lists of patterns that cover some host.
+    pub(super) fn lists(&self) -> impl Iterator<Item = &[HostId]> {
+        self.covering.iter().map(Vec::as_slice)
     }
 
     /// The patterns that cover `host`.

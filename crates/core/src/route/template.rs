@@ -1,12 +1,18 @@
-//! The path of a route: literal segments, `{name}` for one segment, `{*name}` for the rest.
+//! The path of a route: literal segments, `{name}` for one segment or a part of one, `{*name}` for the rest.
 //!
-//! A template is compared with canonical paths ([`Target::path`]), so its literals are stored decoded: `/café` and
+//! A template is compared with canonical paths ([`crate::request::target::Target::path`]), so its literals are stored decoded: `/café` and
 //! `/caf%C3%A9` are the same. A literal that no accepted request can contain is an error, because its route would
 //! protect nothing.
 
+mod error;
+mod segment;
+
 use std::fmt;
 
-use crate::request::target::{Reason, Target, TargetProblem, decode};
+use crate::request::target::Lifts;
+
+pub use error::TemplateError;
+pub use segment::{Affixed, Segment};
 
 /// A route's path, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,40 +20,6 @@ pub struct Template {
     written: String,
     // INVARIANT: `Rest` comes last if there is one; parameter names are unique; no literal is empty.
     segments: Vec<Segment>,
-}
-
-/// One segment of a template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Segment {
-    /// Exactly this text, decoded.
-    Literal(String),
-    /// `{name}`: any one segment.
-    Parameter(String),
-    /// `{*name}`: one or more segments, to the end of the path.
-    Rest(String),
-}
-
-/// Why a template is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TemplateError {
-    /// It does not begin with `/`.
-    NoLeadingSlash,
-    /// Two slashes in a row.
-    EmptySegment,
-    /// A brace in a segment that is not wholly a parameter, such as `/a{b}`.
-    BraceInLiteral,
-    /// A parameter without a name, or whose name has other characters than letters, digits and `_`.
-    ParameterName,
-    /// Two parameters with the same name.
-    DuplicateParameter,
-    /// `{*name}` followed by more segments.
-    RestNotLast,
-    /// A `?` or `#`.
-    QueryOrFragment,
-    /// More than [`MAX_SEGMENTS`] segments.
-    TooManySegments,
-    /// A literal that no accepted request contains, and why such a request is refused.
-    NeverRequested(Reason),
 }
 
 /// The most segments that a template can have. The search recurses once per segment, so this bounds its stack.
@@ -96,7 +68,7 @@ impl Template {
     }
 
     /// The value of the parameter `name` in `path`, a canonical path that matches this template: a decoded segment, or
-    /// for `{*name}` the rest of the path. `None` if there is no such parameter, or the path is shorter.
+    /// for `{*name}` the rest of the path. `None` if there is no such parameter, or nothing is left for it.
     pub fn parameter<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let mut rest = path.strip_prefix('/').filter(|rest| !rest.is_empty());
         for segment in &self.segments {
@@ -106,11 +78,58 @@ impl Template {
             };
             match segment {
                 Segment::Parameter(own) if own == name => return Some(head),
+                Segment::Affixed(affixed) if segment.name() == Some(name) => return affixed.value(head),
                 Segment::Rest(own) if own == name => return rest,
-                Segment::Literal(_) | Segment::Parameter(_) | Segment::Rest(_) => rest = tail,
+                Segment::Literal(_) | Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_) => {
+                    rest = tail;
+                }
             }
         }
         None
+    }
+
+    /// Whether only parameters take segments of a path that need something, and `allowed` has all of it. `lifts`: what
+    /// each segment of a path that matches this template needs.
+    pub(crate) fn permits(&self, lifts: &[Lifts], allowed: Lifts) -> bool {
+        lifts.iter().enumerate().all(|(index, lifts)| match self.segments.get(index) {
+            Some(Segment::Literal(_)) => lifts.is_none(),
+            // Behind the last segment there is only what a rest takes.
+            Some(Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_)) | None => {
+                lifts.are_within(allowed)
+            }
+        })
+    }
+
+    /// `path`, which matches this template whatever the case of literals, with its literals in lower case.
+    pub(crate) fn with_lower_literals(&self, path: &str) -> String {
+        let mut lowered = String::with_capacity(path.len());
+        for (index, sent) in path.split('/').skip(1).enumerate() {
+            lowered.push('/');
+            match self.segments.get(index) {
+                Some(Segment::Literal(_)) => lowered.push_str(&sent.to_ascii_lowercase()),
+                Some(Segment::Affixed(affixed)) => {
+                    let value = affixed.value(sent).unwrap_or(sent);
+                    let [before, behind] = [affixed.before(), affixed.behind()].map(str::to_ascii_lowercase);
+                    lowered.push_str(&[before.as_str(), value, behind.as_str()].concat());
+                }
+                Some(Segment::Parameter(_) | Segment::Rest(_)) | None => lowered.push_str(sent),
+            }
+        }
+        lowered
+    }
+
+    /// Whether a parameter has a literal beside it.
+    pub(super) fn has_affixes(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Affixed(_)))
+    }
+
+    /// Whether `sent`, a path as it was sent that matches this template once it is decoded, matches it only then: it has
+    /// a literal beside a parameter percent-encoded.
+    pub(super) fn is_misspelt(&self, sent: &str) -> bool {
+        self.segments.iter().zip(sent.split('/').skip(1)).any(|(segment, sent)| match segment {
+            Segment::Affixed(affixed) => affixed.is_misspelt(sent),
+            Segment::Literal(_) | Segment::Parameter(_) | Segment::Rest(_) => false,
+        })
     }
 }
 
@@ -118,121 +137,6 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.written)
     }
-}
-
-impl Segment {
-    fn parse(text: &str) -> Result<Self, TemplateError> {
-        if text.is_empty() {
-            return Err(TemplateError::EmptySegment);
-        }
-        let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-            return literal(text).map(Self::Literal);
-        };
-        if inner.contains(['{', '}']) {
-            return Err(TemplateError::BraceInLiteral);
-        }
-        let (rest, name) = match inner.strip_prefix('*') {
-            Some(name) => (true, name),
-            None => (false, inner),
-        };
-        let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        if !starts_well || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(TemplateError::ParameterName);
-        }
-        Ok(if rest { Self::Rest(name.to_owned()) } else { Self::Parameter(name.to_owned()) })
-    }
-
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::Literal(_) => None,
-            Self::Parameter(name) | Self::Rest(name) => Some(name),
-        }
-    }
-}
-
-impl TemplateError {
-    /// What is wrong, and what to write instead.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::NoLeadingSlash => "does not begin with `/`: write `/orders/{id}`",
-            Self::EmptySegment => "has an empty segment: write one `/` between segments",
-            Self::BraceInLiteral => {
-                "has a brace inside a segment: a parameter is a whole segment, as in `/orders/{id}`; \
-                 write a literal brace as `%7B` or `%7D`"
-            }
-            Self::ParameterName => {
-                "has a parameter without a proper name: write `{id}` or `{*rest}`, \
-                 with letters, digits and `_`, not beginning with a digit"
-            }
-            Self::DuplicateParameter => "names two parameters alike: give each a name of its own",
-            Self::RestNotLast => "has segments behind `{*name}`, which takes all of them: write it last",
-            Self::QueryOrFragment => {
-                "has a `?` or `#`, but routes do not differ by query: end the path before it, \
-                 or write a literal one as `%3F` or `%23`"
-            }
-            Self::TooManySegments => "has more than 64 segments: end it earlier, with `{*rest}`",
-            Self::NeverRequested(reason) => match reason {
-                Reason::DotSegment => "has a `.` or `..` segment: write the path it leads to",
-                Reason::EmptySegment => "has an empty segment: write one `/` between segments",
-                Reason::Backslash => {
-                    "has a backslash, which is refused in requests: write another segment or `{name}`"
-                }
-                Reason::EncodedSlash => {
-                    "has an encoded slash, which is refused in requests: write two segments, or `{*rest}`"
-                }
-                Reason::Parameter => {
-                    "has a `;`, which is refused in requests: leave it out together with what follows it"
-                }
-                Reason::DoubleEncoding => {
-                    "has a `%25` before two hexadecimal digits, which is refused in requests: encode it once"
-                }
-                Reason::BadPercent => {
-                    "has a `%` without two hexadecimal digits: write a literal one as `%25`"
-                }
-                Reason::Control => "has a control character, which is refused in requests: leave it out",
-                Reason::NotUtf8 => "has encoded bytes that are not UTF-8: write the characters themselves",
-                Reason::Fragment | Reason::EncodedUnreserved | Reason::Space | Reason::NonAscii => {
-                    "has a segment that is refused in requests: write another one or `{name}`"
-                }
-            },
-        }
-    }
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-impl std::error::Error for TemplateError {}
-
-/// Decodes a literal segment. [`Target::read`] itself decides whether a request can contain it.
-fn literal(text: &str) -> Result<String, TemplateError> {
-    if text.contains(['{', '}']) {
-        return Err(TemplateError::BraceInLiteral);
-    }
-    let decoded = decode(text).map_err(TemplateError::NeverRequested)?;
-    match Target::read(encode(&decoded).as_bytes()) {
-        Ok(_) => Ok(decoded),
-        Err(TargetProblem::Ambiguous(reason)) => Err(TemplateError::NeverRequested(reason)),
-        Err(TargetProblem::Malformed) => Err(TemplateError::NoLeadingSlash),
-    }
-}
-
-/// `/` and the segment as a careful client sends it, with everything but unreserved characters encoded (RFC 3986
-/// section 2.3).
-fn encode(segment: &str) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0').to_ascii_uppercase();
-    let mut path = String::from("/");
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.extend(['%', digit(byte >> 4), digit(byte & 0x0F)]);
-        }
-    }
-    path
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Which of many templates is the most specific one for a path?
 //!
-//! A tree of segments. At each node a literal precedes `{name}`, and `{name}` precedes `{*name}`; if the better branch
-//! leads nowhere, the next one is tried. Parameter names do not matter: templates that differ only in them have the
+//! A tree of segments. At each node a literal precedes a parameter with literals beside it, that precedes `{name}`, and
+//! `{name}` precedes `{*name}`; if the better branch
+//! leads nowhere, the next one is tried. `{*name}` also takes no segment at all: `/a/{*rest}` covers `/a`, behind all
+//! templates that take the segment `a` as their last one. Parameter names do not matter: templates that differ only in them have the
 //! same shape and share one leaf.
 //!
 //! Cost: every node has one parent, so no request visits a node twice. At each depth a request visits at most one node
@@ -10,6 +12,7 @@
 //! `/a/{id}/b` have three arrangements and cost as much as one. [`Tree::most_steps`] gives the bound. Depth is bounded
 //! by [`MAX_SEGMENTS`](super::template::MAX_SEGMENTS), so recursion is safe.
 
+use super::affixes::Affixes;
 use super::template::{Segment, Template};
 use crate::lookup::Lookup;
 
@@ -26,6 +29,7 @@ struct Node<T> {
     children: Vec<Node<T>>,
     /// Length of the longest literal, bytes: longer segments, which may have 60 KiB, are not even hashed.
     longest: usize,
+    affixes: Option<Box<Affixes<Node<T>>>>,
     parameter: Option<Box<Node<T>>>,
     /// The leaf of templates that end here.
     end: Option<T>,
@@ -39,12 +43,13 @@ impl<T: Default> Tree<T> {
         Self { root: Node::new() }
     }
 
-    /// The leaf of `template`'s shape, created if it is new.
-    pub(crate) fn leaf(&mut self, template: &Template) -> &mut T {
+    /// The leaf of `template`'s shape, created if it is new. `spelled`: how the tree spells a literal.
+    pub(crate) fn leaf(&mut self, template: &Template, spelled: impl Fn(&str) -> String) -> &mut T {
         let mut node = &mut self.root;
         for segment in template.segments() {
             node = match segment {
                 Segment::Literal(text) => {
+                    let text = &*spelled(text);
                     node.longest = node.longest.max(text.len());
                     let new = node.children.len();
                     let index = node.literals.enter(text, new).unwrap_or_else(|| {
@@ -57,6 +62,10 @@ impl<T: Default> Tree<T> {
                     )]
                     node.children.get_mut(index).expect("a literal's child")
                 }
+                Segment::Affixed(affixed) => {
+                    let [before, behind] = [affixed.before(), affixed.behind()].map(&spelled);
+                    node.affixes.get_or_insert_default().enter(&before, &behind, Node::new)
+                }
                 Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),
                 // The last segment, by the template's invariant.
                 Segment::Rest(_) => return node.rest.get_or_insert_with(T::default),
@@ -67,10 +76,13 @@ impl<T: Default> Tree<T> {
 }
 
 impl<T> Tree<T> {
-    /// The leaf of the most specific shape that matches `path` and that `accepts` accepts. `path` is canonical:
+    /// The leaf of the most specific shape that matches `path`, which is canonical:
     /// [`Target::path`](crate::request::target::Target::path).
-    pub(crate) fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
-        self.root.find(path.strip_prefix('/')?, accepts)
+    pub(crate) fn find(&self, path: &str) -> Option<&T> {
+        match path.strip_prefix('/')? {
+            "" => self.root.end.as_ref().or(self.root.rest.as_ref()),
+            path => self.root.find(path),
+        }
     }
 
     /// The largest number of nodes that [`Tree::find`] visits for any path.
@@ -85,33 +97,42 @@ impl<T> Node<T> {
             literals: Lookup::default(),
             children: Vec::new(),
             longest: 0,
+            affixes: None,
             parameter: None,
             end: None,
             rest: None,
         }
     }
 
-    fn find(&self, path: &str, accepts: &impl Fn(&T) -> bool) -> Option<&T> {
-        // A canonical path has no empty segment, so an empty rest is the end.
-        if path.is_empty() {
-            return self.end.as_ref().filter(|leaf| accepts(leaf));
-        }
+    /// `path`: one segment or more.
+    fn find(&self, path: &str) -> Option<&T> {
         let end = path.bytes().position(|byte| byte == b'/');
-        let (segment, behind) = match end.and_then(|end| path.split_at_checked(end)) {
-            Some((segment, behind)) => (segment, behind.get(1..).unwrap_or_default()),
-            None => (path, ""),
+        let found = match end.and_then(|end| path.split_at_checked(end)) {
+            Some((segment, behind)) => {
+                let behind = behind.get(1..).unwrap_or_default();
+                self.first(segment, |node| node.find(behind))
+            }
+            None => self
+                .first(path, |node| node.end.as_ref())
+                .or_else(|| self.first(path, |node| node.rest.as_ref())),
         };
+        found.or(self.rest.as_ref())
+    }
+
+    /// The answer of the most specific branch for `segment` that has one.
+    fn first<'n>(&'n self, segment: &str, ask: impl Fn(&'n Self) -> Option<&'n T>) -> Option<&'n T> {
         let literal = if segment.len() <= self.longest { self.literals.get(segment) } else { None };
         let literal = literal.and_then(|index| self.children.get(index));
         literal
-            .and_then(|node| node.find(behind, accepts))
-            .or_else(|| self.parameter.as_ref().and_then(|node| node.find(behind, accepts)))
-            .or_else(|| self.rest.as_ref().filter(|leaf| accepts(leaf)))
+            .and_then(&ask)
+            .or_else(|| self.affixes.as_ref().and_then(|affixes| affixes.fitting(segment).find_map(&ask)))
+            .or_else(|| self.parameter.as_deref().and_then(&ask))
     }
 
     fn most_steps(&self) -> usize {
         let literal = self.children.iter().map(Self::most_steps).max().unwrap_or(0);
         let parameter = self.parameter.as_ref().map_or(0, |node| node.most_steps());
-        1_usize.saturating_add(literal).saturating_add(parameter)
+        let affixes = self.affixes.as_ref().map_or(0, |affixes| affixes.sum_of_largest(Self::most_steps));
+        [literal, affixes, parameter].into_iter().fold(1, usize::saturating_add)
     }
 }

@@ -158,8 +158,8 @@ impl Counters {
     pub fn refused(&self, denial: &Denial, carried_out: bool, mut add: impl FnMut(CounterIndex)) {
         let code = Code::ALL.iter().position(|code| *code == denial.code()).unwrap_or(0);
         add(if carried_out { self.refused } else { self.would_refuse }.plus(code));
-        if let Denial::Fault(fault) = denial {
-            add(self.faults.plus(Fault::ALL.iter().position(|kind| kind == fault).unwrap_or(0)));
+        if let Some(fault) = denial.fault() {
+            add(self.faults.plus(Fault::ALL.iter().position(|kind| *kind == fault).unwrap_or(0)));
         }
         if let Denial::AuthFailuresLimited(_) = denial {
             add(self.auth_failures.plus(LimitOutcome::Refused.position()));
@@ -180,6 +180,9 @@ impl Counters {
             if judged.outcome.overflow {
                 add(outcomes.plus(LimitOutcome::Overflow.position()));
             }
+        }
+        if trail.failure_overflowed {
+            add(self.auth_failures.plus(LimitOutcome::Overflow.position()));
         }
         let Some(token) = &trail.token else { return };
         let outcome = if token.remembered { CacheOutcome::Hit } else { CacheOutcome::Miss };

@@ -1,6 +1,6 @@
 //! What is logged? One JSON line for each refusal, and lines about old tokens and limits that are nearly used up.
 //!
-//! Lines contain no token, no secret and no query. Text from a client is escaped and cut. [`super::sampler`] decides
+//! Lines contain no token, no secret and no query. Text from a client is cut, and what is not printable ASCII is escaped. [`super::sampler`] decides
 //! which lines are written.
 
 use std::net::IpAddr;
@@ -76,7 +76,7 @@ fn fields<'a>(
 }
 
 fn line(level: log::Level, fields: &Fields<'_>) -> Line {
-    let mut line = Object::new();
+    let mut line = Object::ascii();
     line.text("event", fields.event);
     line.text_if_any("code", fields.code.map(Code::as_str));
     if let Some(code) = fields.code.filter(|_| fields.has_status) {

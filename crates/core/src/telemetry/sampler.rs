@@ -5,7 +5,28 @@ use std::net::IpAddr;
 use crate::code::Code;
 use crate::time::UnixNanos;
 
-/// This many lines of one code and one client are written in each period; of further ones, one in [`SAMPLE`].
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// A refusal, carried out or not.
+    Refusal(Code),
+    /// An old token that passes.
+    OldToken,
+    /// A limit that is nearly used up.
+    NearLimit,
+}
+
+impl Topic {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refusal(code) => code.as_str(),
+            Self::OldToken => "old_token",
+            Self::NearLimit => "near_limit",
+        }
+    }
+}
+
+/// This many lines of one topic and one client are written in each period; of further ones, one in [`SAMPLE`].
 const BURST: u32 = 20;
 const SAMPLE: u32 = 100;
 const PERIOD_SECONDS: u64 = 10;
@@ -44,20 +65,20 @@ impl Counted {
 }
 
 impl Sampler {
-    /// Whether the refusal with `code` of the client at `address` is to be logged.
-    pub fn admits(&mut self, code: Code, address: Option<IpAddr>, now: UnixNanos) -> bool {
+    /// Whether a line about the client at `address` is to be written.
+    pub fn admits(&mut self, topic: Topic, address: Option<IpAddr>, now: UnixNanos) -> bool {
         let client = match address.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => u64::from(address.to_bits()),
             Some(IpAddr::V6(address)) => u64::try_from(address.to_bits() >> 64).unwrap_or(0),
             None => 0,
         };
-        let of_code = code
+        let of_topic = topic
             .as_str()
             .bytes()
             .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let key = client
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .wrapping_add(of_code.wrapping_mul(0xff51_afd7_ed55_8ccd));
+            .wrapping_add(of_topic.wrapping_mul(0xff51_afd7_ed55_8ccd));
         let counts = self.halves.iter_mut().zip([54, 44]).filter_map(|(slots, shift)| {
             let slot = usize::try_from(key >> shift).unwrap_or(0) % SLOTS;
             slots.get_mut(slot).map(|counted| counted.add(now))
@@ -75,11 +96,15 @@ mod tests {
         let mut sampler = Sampler::default();
         let address = |last| Some(IpAddr::from([10, 0, 0, last]));
         let now = UnixNanos::from_seconds(1000);
-        let logged = (0..10_000).filter(|_| sampler.admits(Code::TokenExpired, address(1), now)).count();
+        let logged = (0..10_000)
+            .filter(|_| sampler.admits(Topic::Refusal(Code::TokenExpired), address(1), now))
+            .count();
         assert_eq!(logged, 120);
-        assert!(sampler.admits(Code::TokenMissing, address(1), now));
-        assert!(sampler.admits(Code::TokenExpired, address(2), now));
-        assert!(sampler.admits(Code::TokenExpired, address(1), now.plus_seconds(10)));
+        for other in [Topic::Refusal(Code::TokenMissing), Topic::OldToken, Topic::NearLimit] {
+            assert!(sampler.admits(other, address(1), now), "{other:?}");
+        }
+        assert!(sampler.admits(Topic::Refusal(Code::TokenExpired), address(2), now));
+        assert!(sampler.admits(Topic::Refusal(Code::TokenExpired), address(1), now.plus_seconds(10)));
     }
 
     #[test]
@@ -89,7 +114,7 @@ mod tests {
         let logged = (0..1_000_000_u32)
             .filter(|number| {
                 let address = IpAddr::from((0x0a00_0000 + number % 50_000).to_be_bytes());
-                sampler.admits(Code::TokenMissing, Some(address), now)
+                sampler.admits(Topic::Refusal(Code::TokenMissing), Some(address), now)
             })
             .count();
         assert!(logged < 31_000, "{logged}");

@@ -2,12 +2,12 @@
 
 use super::authenticate::authenticate;
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
-use super::compact::{Compact, Decoded, JoseHeader, decode};
+use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
 use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::{Key, KeyId, Vouching};
 use super::subject::{self, SubjectFault};
-use super::{AcceptedValue, KeptClaim, TokenFault, TokenPolicy, Verified};
+use super::{AcceptedValue, KeptClaim, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -20,33 +20,57 @@ pub(super) fn verify(
     book: &PermissionBook,
     seed: &Seed,
     now: UnixNanos,
-) -> Result<Verified, TokenFault> {
+) -> Result<Verified, TokenRefusal> {
+    let signed =
+        verify_signature(policy, token, now).map_err(|fault| TokenRefusal { fault, is_signed: false })?;
+    // The issuer wrote this text, but it may still be wrong.
+    read_signed(policy, signed, book, seed, now).map_err(|fault| TokenRefusal { fault, is_signed: true })
+}
+
+/// A token whose signature is valid. Nothing of its claims has been read.
+struct Signed<'t> {
+    compact: Compact<'t>,
+    payload: Result<Vec<u8>, NotBase64Url>,
+    key: KeyId,
+}
+
+fn verify_signature<'t>(
+    policy: &TokenPolicy,
+    token: &'t [u8],
+    now: UnixNanos,
+) -> Result<Signed<'t>, TokenFault> {
     let compact = Compact::read(token, policy.max_token_bytes)?;
     let Decoded { payload, signature } = compact.decode()?;
     let header = decode(compact.header)?;
     let header = JoseHeader::read(&header)?;
-    let read = || {
-        Claims::read(&policy.reader, payload.as_ref().map_err(|why| *why)?).map_err(|problem| match problem {
-            ClaimsProblem::NotAnObject => {
-                TokenFault::Malformed("claims are not a JSON object of the right form")
-            }
-            ClaimsProblem::Repeated(claim) => {
-                TokenFault::ClaimInvalid { claim, why: "stands more than once" }
-            }
-        })
+    // The issuer chooses the keys before it is verified, and nothing else. Claims that cannot be read choose no key; what
+    // is wrong with them is told once the signature has been verified.
+    let key = {
+        let payload_read = payload.as_deref().ok().filter(|_| policy.keys.names_issuers());
+        let unverified = payload_read.and_then(|payload| Claims::read(&policy.reader, payload).ok());
+        let vouching = match unverified.as_ref().map(|claims| claims.value(ISS)) {
+            None => Vouching::All,
+            Some(None) => policy.keys.vouching(None),
+            Some(Some(iss)) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
+        };
+        authenticate(&policy.keys, vouching, &compact, &header, signature, now)?
     };
-    // Claims that cannot be read choose no key. What is wrong with them is told once the signature has been verified.
-    let unverified = policy.keys.names_issuers().then(read);
-    let vouching = match &unverified {
-        None | Some(Err(_)) => Vouching::All,
-        Some(Ok(claims)) => match claims.value(ISS) {
-            None => policy.keys.vouching(None),
-            Some(iss) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
-        },
-    };
-    let key = authenticate(&policy.keys, vouching, &compact, &header, signature, now)?;
-    // The signature is valid: the issuer wrote this text, but it may still be wrong.
-    let claims = unverified.unwrap_or_else(read)?;
+    Ok(Signed { compact, payload, key })
+}
+
+fn read_signed(
+    policy: &TokenPolicy,
+    signed: Signed<'_>,
+    book: &PermissionBook,
+    seed: &Seed,
+    now: UnixNanos,
+) -> Result<Verified, TokenFault> {
+    let Signed { compact, payload, key } = signed;
+    let payload = payload?;
+    let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
+        ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
+        ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
+    })?;
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, &claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
@@ -84,6 +108,7 @@ fn read_claims(
     let jti = string(claims, JTI, "jti")?;
     judge_values(policy, claims)?;
     let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
+    let conditions = policy.conditions.iter().map(|condition| condition.holds(claims)).collect();
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
         key,
@@ -99,6 +124,7 @@ fn read_claims(
         permissions,
         permissions_text,
         claims,
+        conditions,
     })
 }
 

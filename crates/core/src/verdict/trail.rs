@@ -18,6 +18,8 @@ use crate::token::Age;
 pub enum Stage {
     /// The form of the request.
     Form,
+    /// The client's address.
+    Addresses,
     /// Limits whose key needs no token.
     EarlyLimits,
     /// The token.
@@ -26,7 +28,7 @@ pub enum Stage {
     Revocation,
     /// Limits whose key needs the token.
     LateLimits,
-    /// Permissions and bindings of the route.
+    /// Permissions, bindings and conditions of the route.
     Permission,
 }
 
@@ -56,6 +58,9 @@ pub struct Trail {
     pub address: Option<Option<IpAddr>>,
     /// Whether the limit on failed authentications was judged.
     pub failures_judged: bool,
+    /// Whether this request failed to authenticate and its address had no room in the table of failures: then only the
+    /// metric says so.
+    pub failure_overflowed: bool,
     /// The limits that were judged, early ones first.
     pub limits: SmallVec<[Judged; 1]>,
     /// What the token step found; `None` if it judged no token.
@@ -103,6 +108,9 @@ pub struct Judged {
 pub struct TokenFacts {
     /// Whether it was remembered from an earlier request.
     pub remembered: bool,
+    /// Whether its signature verified, whatever else is wrong with it. Only tokens that nobody of ours signed count
+    /// as failed authentications.
+    pub is_signed: bool,
     /// The caller, if the token verified and is within its times.
     pub caller: Option<Rc<Caller>>,
     /// Whether the token is older than `max_token_age_hours`.
@@ -113,13 +121,21 @@ pub struct TokenFacts {
 
 impl Stage {
     /// Every step, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Form, Self::EarlyLimits, Self::Token, Self::Revocation, Self::LateLimits, Self::Permission];
+    pub const ALL: [Self; 7] = [
+        Self::Form,
+        Self::Addresses,
+        Self::EarlyLimits,
+        Self::Token,
+        Self::Revocation,
+        Self::LateLimits,
+        Self::Permission,
+    ];
 
     /// Its name, as `api-guard explain` prints it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Form => "form",
+            Self::Addresses => "addresses",
             Self::EarlyLimits => "limits before the token",
             Self::Token => "token",
             Self::Revocation => "revocation",
@@ -131,11 +147,12 @@ impl Stage {
     const fn index(self) -> usize {
         match self {
             Self::Form => 0,
-            Self::EarlyLimits => 1,
-            Self::Token => 2,
-            Self::Revocation => 3,
-            Self::LateLimits => 4,
-            Self::Permission => 5,
+            Self::Addresses => 1,
+            Self::EarlyLimits => 2,
+            Self::Token => 3,
+            Self::Revocation => 4,
+            Self::LateLimits => 5,
+            Self::Permission => 6,
         }
     }
 }

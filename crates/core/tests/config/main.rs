@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod routes;
+
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::{Environment, Policy};
 use api_guard_testkit::{SECRET, parse_with};
@@ -245,6 +247,13 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
             "/routes/0/rate_limits/0/name",
         ),
         (json!({ "auth_failure_limit": {} }), "/auth_failure_limit/max_failures"),
+        (json!({ "request": { "rewrite_headers": "remove" } }), "/request/rewrite_headers"),
+        (json!({ "forward": { "permissions_header": "x.auth_subject" } }), "/forward/permissions_header"),
+        (json!({ "forward": { "subject_header": "x_envoy_internal" } }), "/forward/subject_header"),
+        (
+            json!({ "tokens": { "sources": [{ "header": "x-token" }] }, "forward": { "subject_header": "x_token" } }),
+            "/forward/subject_header",
+        ),
         (json!({ "client_ip": { "ipv6_prefix": 0 } }), "/client_ip/ipv6_prefix"),
         (json!({ "client_ip": { "ipv6_prefix": 129 } }), "/client_ip/ipv6_prefix"),
         (json!({ "client_ip": { "from": "x-forwarded-for" } }), "/client_ip/from"),

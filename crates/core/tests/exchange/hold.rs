@@ -100,15 +100,12 @@ fn a_body_within_the_limit_passes_though_the_host_has_answered_for_another_reaso
 fn a_delivered_body_shows_that_holding_works_here() {
     let world = World::new();
     let mut first = held(&world);
-    assert!(first.exchange.wants_ticks());
     first.body(1, false, at(1));
-    assert!(!first.exchange.wants_ticks(), "a slow client is just slow");
-    first.tick(at(600_000));
-    assert_eq!(first.decided, []);
+    first.tick(at(14_000));
+    assert_eq!(first.decided, [], "a slow client is just slow");
     let mut second = held(&world);
-    assert!(!second.exchange.wants_ticks());
     second.host.received = Some(5000);
-    second.tick(at(600_000));
+    second.tick(at(14_000));
     assert_eq!(second.decided, []);
 }
 
@@ -117,11 +114,10 @@ fn what_one_stream_learns_of_holding_holds_for_those_that_wait() {
     let world = World::new();
     let mut waiting = held(&world);
     held(&world).body(1, false, at(1));
-    assert!(waiting.exchange.wants_ticks());
     waiting.host.received = Some(5000);
-    waiting.tick(at(600_000));
-    assert!(!resumed(&waiting) && !waiting.exchange.wants_ticks());
-    assert_eq!(waiting.body(5000, false, at(600_001)), Flow::Pause);
+    waiting.tick(at(14_000));
+    assert!(!resumed(&waiting) && waiting.exchange.wants_ticks());
+    assert_eq!(waiting.body(5000, false, at(14_001)), Flow::Pause);
     assert_eq!(waiting.refused(), Some("request_too_large"));
 }
 
@@ -158,54 +154,88 @@ fn where_holding_fails_later_bodies_are_counted_at_once() {
     assert!(resumed(&waiting), "whoever waits is released with the next tick");
 }
 
-#[test]
-fn a_body_of_which_there_is_no_sign_is_given_up_after_five_seconds() {
-    let world = World::new();
-    for received in [Some(10), None] {
-        let mut stream = held(&world);
-        stream.host.received = received;
-        stream.tick(at(4_999));
-        assert_eq!(stream.decided, []);
-        stream.tick(at(5_000));
-        assert!(resumed(&stream));
-        assert_eq!(stream.decided, [Decided::Allowed]);
-        // Nothing is known of the host yet: the next one is held as well.
-        assert_eq!(stream.body(0, true, at(5_001)), Flow::Continue);
-    }
-    held(&world);
+/// The one answer to a body that does not come.
+fn overdue(stream: &Watched<'_>) {
+    assert_eq!(stream.decided, [Decided::Refused(Code::BodyTimeout)]);
+    assert_eq!(answer(stream)["status"], 408);
+    assert_eq!(answer(stream)["detail"], "Request body did not arrive in time");
+    assert!(!resumed(stream) && stream.exchange.is_over() && !stream.exchange.wants_ticks());
 }
 
 #[test]
-fn a_host_that_cannot_tell_what_it_received_is_given_the_same_patience() {
+fn a_body_that_never_begins_is_refused_after_fifteen_seconds() {
+    // Whether or not it is known that holding works, and whether or not the host can tell what it received.
+    for (works, received) in [(true, Some(10)), (false, Some(10)), (false, None)] {
+        let world = World::new();
+        if works {
+            held(&world).body(1, true, at(0));
+        }
+        let mut stream = held_after(&world, received);
+        for milliseconds in [5_000, 14_999] {
+            stream.tick(at(milliseconds));
+            assert_eq!(stream.decided, []);
+        }
+        stream.tick(at(15_000));
+        overdue(&stream);
+    }
+}
+
+#[test]
+fn a_body_that_stops_coming_is_refused_fifteen_seconds_after_its_last_byte() {
+    let world = World::new();
+    let mut stream = held(&world);
+    for (so_far, milliseconds) in [(1, 14_000), (2, 28_000), (2, 30_000)] {
+        assert_eq!(stream.body(so_far, false, at(milliseconds)), Flow::Pause);
+        stream.tick(at(milliseconds));
+    }
+    stream.tick(at(42_999));
+    assert_eq!(stream.decided, []);
+    stream.tick(at(43_000));
+    overdue(&stream);
+    assert_eq!(stream.body(3, true, at(43_001)), Flow::Pause);
+}
+
+#[test]
+fn a_host_that_begins_to_tell_what_it_received_shows_nothing() {
     let world = World::new();
     let mut stream = held_after(&world, None);
     stream.host.received = Some(5000);
-    stream.tick(at(4_999));
+    stream.tick(at(14_999));
     assert_eq!(stream.decided, []);
-    stream.tick(at(5_000));
-    assert!(resumed(&stream));
+    stream.tick(at(15_000));
+    overdue(&stream);
 }
 
 #[test]
-fn a_clock_that_goes_back_makes_nobody_wait_for_long() {
+fn a_request_that_waits_is_looked_at_only_when_its_time_has_come() {
+    let world = World::new();
+    let mut stream = held(&world);
+    assert!(stream.exchange.is_due(at(0)), "it is to show whether holding works");
+    stream.body(1, false, at(1_000));
+    assert!(!stream.exchange.is_due(at(15_999)));
+    assert!(stream.exchange.is_due(at(16_000)));
+}
+
+#[test]
+fn a_clock_that_goes_back_begins_the_wait_anew() {
     let world = World::new();
     let mut stream = held(&world);
     let hour_before = |milliseconds| at(milliseconds).minus_seconds(3600);
     stream.tick(hour_before(100));
     assert_eq!(stream.decided, []);
-    stream.tick(hour_before(5_099));
+    stream.tick(hour_before(15_099));
     assert_eq!(stream.decided, []);
-    stream.tick(hour_before(5_100));
-    assert!(resumed(&stream), "five seconds after the clock went back");
+    stream.tick(hour_before(15_100));
+    overdue(&stream);
 }
 
 #[test]
 fn a_clock_that_leaps_ends_the_wait() {
     let world = World::new();
-    for now in [at(5_000), api_guard_core::time::UnixNanos::from_nanos(u64::MAX)] {
+    for now in [at(15_000), api_guard_core::time::UnixNanos::from_nanos(u64::MAX)] {
         let mut stream = held(&world);
         stream.tick(now);
-        assert!(resumed(&stream));
+        overdue(&stream);
     }
 }
 

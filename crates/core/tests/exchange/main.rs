@@ -10,14 +10,18 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod again;
 mod body;
 mod endpoint;
 mod faults;
+mod forward;
 mod hold;
 mod order;
 mod pause;
 mod pause_body;
+mod room;
 mod telling;
+mod trailers;
 
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::Flow;

@@ -96,3 +96,16 @@ fn what_is_not_awaited_is_not_heard() {
     assert_eq!(stream.decided, []);
     assert_eq!(stream.body(5, true, at(1)), Flow::Continue);
 }
+
+#[test]
+fn trailers_behind_the_end_belong_to_no_request() {
+    let world = World::new();
+    let (by_headers, _) = world.get("/x", &[]);
+    let (mut by_body, _) = world.post("/x", &[("content-length", "1")]);
+    assert_eq!(by_body.body(1, true, at(1)), Flow::Continue);
+    for mut stream in [by_headers, by_body] {
+        let _ = stream.response();
+        assert!(stream.exchange.is_over());
+        assert_eq!(stream.trailers_of(Some(&[("x-auth-subject", "a")]), at(2)), Flow::Pause);
+    }
+}

@@ -90,11 +90,34 @@ fn what_is_refused_late_is_told_as_what_is_refused_at_once() {
 }
 
 #[test]
+fn an_address_that_an_internal_client_names_is_not_believed() {
+    let world = World::with(json!({ "client_ip": { "from": "x-envoy-external-address" } }));
+    let named = ("x-envoy-external-address", "198.51.100.7");
+    let address = |more: &[(&str, &str)]| {
+        let (stream, _) = world.get("/x", &[&[("authorization", "none")], more].concat());
+        lines(&stream)[0]["client_ip"].clone()
+    };
+    assert_eq!(address(&[named]), "198.51.100.7");
+    assert_eq!(address(&[]), "192.0.2.1");
+    for internal in ["true", "false", ""] {
+        assert_eq!(address(&[named, ("x-envoy-internal", internal)]), "192.0.2.1", "{internal:?}");
+        assert_eq!(address(&[("x-envoy-internal", internal), named]), "192.0.2.1", "{internal:?}");
+    }
+}
+
+#[test]
 fn a_reply_is_one_for_grpc_where_the_request_was() {
     let world = World::new();
-    for (content_type, expected) in [("application/grpc", true), ("application/json", false)] {
+    for (content_type, expected) in [
+        ("application/grpc", true),
+        ("application/grpc+proto", true),
+        ("application/grpc;x=1", false),
+        ("Application/gRPC", false),
+        ("application/json", false),
+    ] {
+        // A GET needs no content type of those that are accepted.
         let more = [("content-type", content_type), ("authorization", "none")];
-        let (stream, _) = world.ask("POST", "/x", &more, false);
+        let (stream, _) = world.ask("GET", "/x", &more, false);
         let reply = stream.host.done.iter().find_map(|done| {
             if let Done::Replied(reply, is_grpc) = done { Some((reply.grpc_status, *is_grpc)) } else { None }
         });
@@ -186,6 +209,66 @@ fn nearing_a_limit_is_logged_once_and_passes() {
         assert_eq!(lines.len(), expected, "{number}");
         assert!(lines.iter().all(|line| line["event"] == "limit_warned" && line["limit"] == "near"));
         assert!(lines.iter().all(|line| line["client_ip"] == "192.0.2.1" && line["path"] == "/public"));
+    }
+}
+
+#[test]
+fn a_flood_of_warnings_is_counted_each_and_logged_in_part() {
+    let world = limits(json!([
+        { "name": "own", "max_requests": 1, "window_seconds": 1, "key": ["path"], "warn_at_percent": 100 },
+    ]));
+    let mut logged = 0;
+    for number in 0..1000 {
+        let (stream, _) = world.get(&format!("/public/{number}"), &[]);
+        assert_eq!(world.counted(&stream, "limit.own.outcome.warned"), 1);
+        logged += lines(&stream).iter().filter(|line| line["event"] == "limit_warned").count();
+    }
+    assert_eq!(logged, 30);
+}
+
+#[test]
+fn a_line_is_printable_ascii_whatever_a_client_sends() {
+    let world = World::new();
+    let sent = "a\u{7f}\u{9b}31m\u{202e}\u{2028}\u{1f980}\u{e9}";
+    let path = format!("/{sent}");
+    let more = [("authorization", "none"), ("x-request-id", sent)];
+    let (stream, _) = world.ask(sent, &path, &more, true);
+    let line = stream
+        .host
+        .done
+        .iter()
+        .find_map(|done| if let Done::Logged(line) = done { Some(line.text.clone()) } else { None });
+    let line = line.unwrap();
+    assert!(line.bytes().all(|byte| matches!(byte, 0x20..=0x7e)), "{line}");
+    let escaped = r"a\u007f\u009b31m\u202e\u2028\ud83e\udd80\u00e9";
+    assert_eq!(line.matches(escaped).count(), 3, "{line}");
+    let line = &lines(&stream)[0];
+    assert_eq!(
+        (&line["path"], &line["method"], &line["request_id"]),
+        (&json!(path), &json!(sent), &json!(sent))
+    );
+}
+
+#[test]
+fn a_grpc_message_holds_nothing_that_the_client_sent() {
+    let world = World::new();
+    let grpc = ("content-type", "application/grpc");
+    let message = |stream: &Watched<'_>| stream.host.replies().next().unwrap().grpc_message.clone();
+    let malformed =
+        api_guard_testkit::token(&json!({ "sub": "u1", "exp": START + 60, "permissions": ["MARK"] }));
+    let malformed = format!("Bearer {malformed}");
+    for (method, authorization, expected) in [
+        ("MARK", "none", "Method not allowed"),
+        ("TRACE", "none", "Method TRACE not allowed"),
+        ("POST", malformed.as_str(), "Invalid permission format"),
+        ("POST", "none", "Missing or invalid Authorization header"),
+    ] {
+        let (stream, _) = world.ask(method, "/x", &[grpc, ("authorization", authorization)], false);
+        assert_eq!(message(&stream), expected);
+        let reply = stream.host.replies().next().unwrap();
+        assert!(!reply.headers.iter().any(|(_, value)| value.contains("MARK")), "{reply:?}");
+        let in_body = reply.body.contains("MARK");
+        assert_eq!(in_body, method == "MARK" || authorization == malformed, "the body may say it");
     }
 }
 

@@ -49,6 +49,45 @@ fn a_request_that_is_not_even_for_a_path_is_told_so_once() {
 }
 
 #[test]
+fn a_query_parameter_cannot_override_the_method() {
+    let mut guarded = guarded(json!({ "request": { "allowed_methods": ["GET", "HEAD", "POST", "PUT"] } }));
+    for (method, path, expected) in [
+        ("POST", "/a?_method=DELETE", vec!["request_malformed"]),
+        ("PUT", "/a?b=c&%5fmethod=DELETE", vec!["request_malformed"]),
+        ("PATCH", "/a?_method", vec!["request_malformed", "method_not_allowed"]),
+        ("POST", "/a/..?_method", vec!["path_ambiguous", "request_malformed"]),
+        ("GET", "/a?_method=DELETE", vec![]),
+        ("HEAD", "/a?_method=DELETE", vec![]),
+        ("POST", "/a?method=DELETE", vec![]),
+        ("POST", "/_method", vec![]),
+        ("POST", "/a?", vec![]),
+    ] {
+        assert_eq!(faults(&guarded.admit(&request(method, path, &[]), START)), expected, "{method} {path}");
+    }
+    let mut keeping = self::guarded(json!({ "request": { "method_override": "keep" } }));
+    assert_eq!(faults(&keeping.admit(&request("POST", "/a?_method=DELETE", &[]), START)), [""; 0]);
+}
+
+#[test]
+fn only_what_envoy_takes_for_grpc_needs_no_place_in_content_types() {
+    let mut guarded = guarded(json!({}));
+    for (content_type, expected) in [
+        ("application/grpc", vec![]),
+        ("application/grpc+proto", vec![]),
+        ("application/grpc;x=1", vec!["unsupported_media_type"]),
+        ("Application/gRPC", vec!["unsupported_media_type"]),
+        ("application/grpc-web", vec!["unsupported_media_type"]),
+    ] {
+        let headers = request("POST", "/a", &[("content-type", content_type)]);
+        assert_eq!(faults(&guarded.admit_with(&headers, true, START)), expected, "{content_type}");
+    }
+    let mut listed = self::guarded(json!({ "request": { "content_types": ["application/grpc"] } }));
+    let headers = request("POST", "/a", &[("content-type", "application/grpc;x=1")]);
+    let verdict = listed.admit_with(&headers, true, START);
+    assert!(matches!(verdict.grant().map(Grant::body), Some(BodyPlan::Hold(_))), "{verdict:?}");
+}
+
+#[test]
 fn a_405_says_what_the_path_allows_or_else_what_is_allowed_at_all() {
     let mut guarded = guarded(json!({
         "request": { "allowed_methods": ["PUT", "GET", "POST", "DELETE"] },

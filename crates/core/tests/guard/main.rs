@@ -11,10 +11,12 @@
 mod cache;
 mod challenge;
 mod claims;
+mod failures;
 mod form;
 mod identity;
 mod issuers;
 mod limits;
+mod revoke;
 mod token;
 mod trail;
 
@@ -135,6 +137,16 @@ fn a_stolen_token_cannot_lock_its_owner_out_for_good() {
     let officer = of("officer", START, &["tokens:revoke"]);
     assert_eq!(guarded.revoke(&officer, &never, START), Ok(None));
     assert_eq!(guarded.get(&of("u1", START + HOUR, &[]), START + HOUR), "token_revoked");
+}
+
+#[test]
+fn a_body_that_comes_late_reaches_no_token_issued_since_its_headers() {
+    let mut guarded = Guarded::new(json!({}), endpoint());
+    let of = |iat: u64| token(&json!({ "sub": "u1", "iat": iat, "exp": iat + 24 * HOUR }));
+    let never = json!({ "sub": "u1", "issued_before": 253_402_300_799_u64 }).to_string();
+    assert_eq!(guarded.revoke_slowly(&of(START), &never, START, START + 300), Ok(None));
+    assert_eq!(guarded.get(&of(START + 60), START + 300), "token_revoked");
+    assert_eq!(guarded.get(&of(START + 61), START + 300), "ok");
 }
 
 #[test]

@@ -30,8 +30,15 @@ fn limit(name: &str, key: &str, mode: &str) -> Value {
 #[test]
 fn a_step_has_a_name_of_its_own() {
     let names: Vec<&str> = Stage::ALL.iter().map(|stage| stage.name()).collect();
-    let expected =
-        ["form", "limits before the token", "token", "revocation", "limits after the token", "permission"];
+    let expected = [
+        "form",
+        "addresses",
+        "limits before the token",
+        "token",
+        "revocation",
+        "limits after the token",
+        "permission",
+    ];
     assert_eq!(names, expected);
 }
 
@@ -45,20 +52,27 @@ fn each_step_says_what_came_of_it_and_those_after_a_refusal_were_not_reached() {
         { "path": "/asks", "required_permissions": ["a:b"] },
     ]);
     let plain = json!({ "routes": routes });
+    let fenced = json!({ "routes": [{ "path": "/asks", "deny_from": ["10.0.0.0/8"] }, { "path": "/open", "access": "optional", "allow_from": ["10.0.0.0/8"] }] });
+    let optional = json!({ "routes": [{ "path": "/open", "access": "optional" }, { "path": "/asks", "access": "optional", "required_permissions": ["a:b"] }] });
     let denied = json!({ "routes": routes, "revocation": { "denied": { "sub": ["u1"] } } });
     let limited = |mode: &str| json!({ "routes": routes, "rate_limits": [limit("early", "client_ip", mode), limit("late", "subject", mode)] });
     for (configuration, path, token, times, expected) in [
-        (&plain, "/open", None, 1, "psssss"),
-        (&plain, "//", None, 1, "r-----"),
-        (&plain, "/asks", None, 1, "psr---"),
-        (&plain, "/asks", Some(&expired), 1, "psr---"),
-        (&plain, "/asks", Some(&owner), 1, "psppsp"),
-        (&plain, "/asks", Some(&other), 1, "psppsr"),
-        (&denied, "/asks", Some(&owner), 1, "pspr--"),
-        (&limited("enforce"), "/asks", Some(&owner), 1, "pppppp"),
-        (&limited("enforce"), "/asks", Some(&owner), 2, "pr----"),
-        (&limited("enforce"), "/open", None, 1, "ppssps"),
-        (&limited("report"), "/asks", Some(&owner), 2, "pwppwp"),
+        (&plain, "/open", None, 1, "pssssss"),
+        (&plain, "//", None, 1, "r------"),
+        (&plain, "/asks", None, 1, "pssr---"),
+        (&plain, "/asks", Some(&expired), 1, "pssr---"),
+        (&plain, "/asks", Some(&owner), 1, "pssppsp"),
+        (&plain, "/asks", Some(&other), 1, "pssppsr"),
+        (&fenced, "/asks", Some(&owner), 1, "ppsppsp"),
+        (&fenced, "/open", Some(&owner), 1, "pr-----"),
+        (&optional, "/open", None, 1, "psssssp"),
+        (&optional, "/open", Some(&owner), 1, "pssppsp"),
+        (&optional, "/asks", None, 1, "psssssr"),
+        (&denied, "/asks", Some(&owner), 1, "psspr--"),
+        (&limited("enforce"), "/asks", Some(&owner), 1, "psppppp"),
+        (&limited("enforce"), "/asks", Some(&owner), 2, "psr----"),
+        (&limited("enforce"), "/open", None, 1, "pspssps"),
+        (&limited("report"), "/asks", Some(&owner), 2, "pswppwp"),
     ] {
         let mut guarded = Guarded::new(json!({}), configuration.clone());
         let bearer = token.map(|token| format!("Bearer {token}"));
@@ -89,11 +103,11 @@ fn in_report_mode_the_step_that_would_have_refused_is_marked_and_what_follows_is
     let rest = json!({ "mode": "report", "routes": routes, "auth_failure_limit": { "max_failures": 1, "window_seconds": 60 } });
     let mut guarded = Guarded::new(json!({}), rest);
     let verdict = guarded.admit(&request("GET", "/asks", &[("authorization", &bearer)]), START);
-    assert_eq!(states(&verdict), "ppppsw");
+    assert_eq!(states(&verdict), "pspppsw");
     assert!(verdict.trail.failures_judged);
     // Its form is wrong; who sent it is found out all the same.
     let verdict = guarded.admit(&request("GET", "//", &[("authorization", &bearer)]), START);
-    assert_eq!(states(&verdict), "w-pp--");
+    assert_eq!(states(&verdict), "w--pp--");
     assert_eq!(verdict.trail.identity().and_then(|caller| caller.token.subject()), Some("u1"));
 }
 
@@ -102,7 +116,7 @@ fn what_the_revocation_endpoint_refuses_is_a_refusal_of_the_last_step() {
     let mut guarded = Guarded::new(json!({}), json!({ "routes": [{ "path": "/a", "access": "public" }] }));
     let mut verdict = guarded.admit(&request("GET", "/a", &[]), START);
     verdict.trail.revocation_refused();
-    assert_eq!(states(&verdict), "pssssr");
+    assert_eq!(states(&verdict), "psssssr");
 }
 
 #[test]
@@ -113,7 +127,7 @@ fn what_was_reported_stays_on_record_when_its_step_goes_on() {
     let rest = json!({ "mode": "report", "rate_limits": [limit("shy", "client_ip", "report"), wide] });
     let mut guarded = Guarded::new(json!({}), rest);
     // The limit with a mode of its own comes first, and the one that passes after it.
-    for expected in ["ppw---", "pww---"] {
+    for expected in ["pspw---", "psww---"] {
         let verdict = guarded.admit(&request("GET", "/", &[]), START);
         assert_eq!(states(&verdict), expected);
     }
@@ -125,7 +139,7 @@ fn a_step_that_refuses_has_refused_whatever_it_has_reported() {
     strict["max_requests"] = json!(2);
     let rest = json!({ "rate_limits": [limit("shy", "client_ip", "report"), strict] });
     let mut guarded = Guarded::new(json!({}), rest);
-    for expected in ["ppr---", "pwr---", "pr----"] {
+    for expected in ["pspr---", "pswr---", "psr----"] {
         let verdict = guarded.admit(&request("GET", "/", &[]), START);
         assert_eq!(states(&verdict), expected);
     }

@@ -19,13 +19,13 @@ pub fn quota(max_requests: u32, window_seconds: u32) -> Quota {
 }
 
 pub fn open(cells: &impl Cells, capacity: u32) -> Limiter {
-    Limiter::open(cells, Seed::from_bytes([7; 16]), capacity).unwrap()
+    Limiter::open(cells, Seed::from_bytes([7; 16]), capacity, 1).unwrap()
 }
 
 pub fn charge(limiter: &Limiter, limit: &str, key: &str, max_requests: u32) -> Charge {
     Charge {
         identity: limiter.identity(limit, [key.as_bytes()]),
-        overflow: limiter.overflow(limit),
+        overflow: Some(limiter.overflow(limit)),
         quota: quota(max_requests, 60),
         enforced: true,
     }
@@ -324,7 +324,7 @@ fn memory_is_bounded_whatever_identities_come() {
     for who in 0..300_000_u32 {
         let one = Charge {
             identity: worker.limiter.identity("default", [&who.to_le_bytes()[..]]),
-            overflow: limits[who as usize % 3],
+            overflow: Some(limits[who as usize % 3]),
             quota: quota(3, 60),
             enforced: true,
         };

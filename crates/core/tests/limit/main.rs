@@ -12,5 +12,6 @@
 
 mod clock;
 mod limiter;
+mod shares;
 mod sharing;
 mod window;

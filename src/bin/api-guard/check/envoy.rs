@@ -21,7 +21,7 @@ pub(super) const CALLBACKS: [&str; 9] = [
     "proxy_on_tick",
 ];
 /// The host calls of the module. Without one of them it refuses everything, or does not start.
-pub(super) const CALLS: [&str; 20] = [
+pub(super) const CALLS: [&str; 21] = [
     "proxy_log",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
@@ -39,6 +39,7 @@ pub(super) const CALLS: [&str; 20] = [
     "proxy_set_tick_period_milliseconds",
     "proxy_define_metric",
     "proxy_increment_metric",
+    "proxy_record_metric",
     "random_get",
     "environ_get",
     "environ_sizes_get",

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute};
-use api_guard_core::policy::{Access, CorsPreflight, Mode};
+use api_guard_core::policy::{Access, CorsPreflight, Mode, Unmatched};
 
 use super::lint::Warnings;
 use crate::limits::all;
@@ -48,7 +48,7 @@ fn needs_token(limit: &RawLimit) -> bool {
 
 /// Warns where nothing ends the tokens of one client before they are verified.
 fn before_the_token(raw: &RawConfig, out: &mut Warnings) {
-    let verifies = raw.unmatched_routes != Access::Public
+    let verifies = raw.unmatched_routes != Unmatched::Public
         || raw.routes.iter().any(|route| route.access != Access::Public);
     let varied = |part: &String| part == "path" || part.starts_with("header:");
     let ends = |limit: &RawLimit| !needs_token(limit) && !limit.key.iter().any(varied);
@@ -88,12 +88,13 @@ fn keys(raw: &RawConfig, route: Option<&RawRoute>, pointer: &str, limit: &RawLim
 /// the token, where there is one.
 fn varies_without_token(raw: &RawConfig, route: Option<&RawRoute>, late: bool) -> bool {
     let has_parameter = |route: &RawRoute| route.path.as_deref().is_some_and(|path| path.contains('{'));
-    let is_open = |route: &RawRoute| has_parameter(route) && route.access == Access::Public;
+    let is_open =
+        |route: &RawRoute| has_parameter(route) && matches!(route.access, Access::Public | Access::Optional);
     let preflights = raw.request.cors_preflight == CorsPreflight::Forward;
     match route {
         Some(route) => has_parameter(route) && (!late || preflights) || is_open(route),
         None => {
-            !late || preflights || raw.unmatched_routes == Access::Public || raw.routes.iter().any(is_open)
+            !late || preflights || raw.unmatched_routes == Unmatched::Public || raw.routes.iter().any(is_open)
         }
     }
 }
@@ -102,11 +103,16 @@ fn varies_without_token(raw: &RawConfig, route: Option<&RawRoute>, late: bool) -
 fn without_subject(raw: &RawConfig, route: Option<&RawRoute>) -> Option<&'static str> {
     let any = |access: Access| match route {
         Some(route) => route.access == access,
-        None => raw.unmatched_routes == access || raw.routes.iter().any(|route| route.access == access),
+        None => {
+            Access::from(raw.unmatched_routes) == access
+                || raw.routes.iter().any(|route| route.access == access)
+        }
     };
     let has_subject = raw.tokens.required_claims.contains(&raw.tokens.subject_claim);
     if any(Access::Public) {
         Some("callers of public routes")
+    } else if any(Access::Optional) {
+        Some("callers without a token, which an optional route admits,")
     } else if raw.request.cors_preflight == CorsPreflight::Forward {
         Some("preflights")
     } else if any(Access::Authenticated) && !has_subject {

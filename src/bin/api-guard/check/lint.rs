@@ -1,7 +1,7 @@
 //! What in a plugin configuration is legal but dangerous?
 
-use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey};
-use api_guard_core::policy::{Access, AddressFrom, Mode};
+use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey, RewriteHeaders};
+use api_guard_core::policy::{AddressFrom, Mode, Unmatched};
 
 use super::{limits, routes, secrets};
 use crate::limits::all;
@@ -39,7 +39,7 @@ pub(crate) fn warnings(
     modes(raw, &mut out);
     secrets::check(raw, lookup, &mut out);
     tokens(raw, &mut out);
-    if raw.unmatched_routes == Access::Public {
+    if raw.unmatched_routes == Unmatched::Public {
         let text = "every path without a route is open to everybody; write \"authenticated\" or \"deny\"";
         out.add("unmatched-public", "/unmatched_routes", text);
     }
@@ -47,6 +47,11 @@ pub(crate) fn warnings(
         let text = "a backend that obeys these headers runs a different method than the one allowed; \
                     write \"strip\"";
         out.add("method-override", "/request/method_override", text);
+    }
+    if raw.request.rewrite_headers == RewriteHeaders::Keep {
+        let text = "a backend that obeys these headers serves a different path than the one that was judged; \
+                    write \"strip\"";
+        out.add("rewrite-headers", "/request/rewrite_headers", text);
     }
     routes::check(raw, domains, &mut out);
     limits::check(raw, &mut out);

@@ -3,12 +3,14 @@
 
 mod beside;
 
+use std::collections::BTreeSet;
+
 use api_guard_core::config::raw::{RawConfig, RawRoute};
 use api_guard_core::index::RouteIndex;
 use api_guard_core::policy::Access;
 use api_guard_core::request::host::{Host, HostPattern};
 use api_guard_core::request::target::Target;
-use api_guard_core::route::template::{Segment, Template};
+use api_guard_core::route::template::{Affixed, Segment, Template};
 use api_guard_core::route::{Found, RouteSpec, RouteTable};
 
 use super::lint::Warnings;
@@ -28,6 +30,7 @@ pub(super) fn check(raw: &RawConfig, domains: Option<&[&str]>, out: &mut Warning
         };
         table.check(index, route, &template, out);
         beside::other_hosts(&table, (index, route, &template), &beside, out);
+        beside::narrower_hosts(&table, (index, route, &template), out);
     }
 }
 
@@ -36,6 +39,8 @@ struct Table<'r> {
     table: RouteTable,
     /// The number of segments to try for `{*rest}`: one more than any route has.
     depth: usize,
+    /// A host for each pattern that some route names.
+    hosts: Vec<String>,
 }
 
 /// The table's answer to a request that was invented for a route.
@@ -62,8 +67,10 @@ impl<'r> Table<'r> {
             let methods = methods(raw, route).to_vec();
             specs.push(RouteSpec { hosts: hosts?, template, methods, index: RouteIndex::new(number) });
         }
-        let table = RouteTable::build(specs, false).ok()?;
-        Some(Self { raw, table, depth })
+        let table = RouteTable::build(specs, false, raw.request.path_case).ok()?;
+        let named: BTreeSet<String> =
+            raw.routes.iter().filter(|route| route.hosts.is_some()).flat_map(hosts).collect();
+        Some(Self { raw, table, depth, hosts: named.into_iter().collect() })
     }
 
     fn check(&self, own: usize, route: &RawRoute, template: &Template, out: &mut Warnings) {
@@ -91,6 +98,20 @@ impl<'r> Table<'r> {
                 }
             }
         }
+        if let (None, Some(root)) = (&opened, root(template)) {
+            let hosts = hosts(route);
+            let mut asked = hosts
+                .iter()
+                .flat_map(|host| methods(self.raw, route).iter().map(move |method| (host, method)));
+            opened = asked.find_map(|(host, method)| match self.ask(own, host, &root, method) {
+                // A route for the root alone is meant to differ.
+                Some(Answer::Other(other)) if self.asks_less(other, route) && self.is_open_ended(other) => {
+                    Some((other, root.clone()))
+                }
+                Some(Answer::Itself | Answer::Other(_) | Answer::Unmatched | Answer::NotAllowed(_))
+                | None => None,
+            });
+        }
         let at = format!("/routes/{own}/path");
         if let (false, Some(other)) = (reached, hiding) {
             let text = format!("this route is never used: /routes/{other} hides it; remove one of them");
@@ -113,16 +134,15 @@ impl<'r> Table<'r> {
     fn ask(&self, own: usize, host: &str, path: &str, method: &str) -> Option<Answer> {
         let target = Target::read(path.as_bytes()).ok()?;
         let host = Host::read(host.as_bytes()).ok()?;
-        match self.table.find(&host, target.path(), method) {
+        match self.table.find(&host, &target, method) {
             Found::Route { index, .. } if index.get() == own => Some(Answer::Itself),
             Found::Route { index, .. } => Some(Answer::Other(index.get())),
-            Found::MethodNotAllowed { allowed } => {
-                match self.table.find(&host, target.path(), allowed.first()?) {
-                    Found::Route { index, .. } => Some(Answer::NotAllowed(index.get())),
-                    Found::MethodNotAllowed { .. } | Found::NoRoute => None,
-                }
-            }
+            Found::MethodNotAllowed { allowed } => match self.table.find(&host, &target, allowed.first()?) {
+                Found::Route { index, .. } => Some(Answer::NotAllowed(index.get())),
+                Found::MethodNotAllowed { .. } | Found::NoRoute | Found::Ambiguous => None,
+            },
             Found::NoRoute => Some(Answer::Unmatched),
+            Found::Ambiguous => None,
         }
     }
 
@@ -130,11 +150,25 @@ impl<'r> Table<'r> {
     /// not reported, because opening parts of a closed path is the usual way to use one.
     fn asks_less(&self, other: usize, route: &RawRoute) -> bool {
         let Some(other) = self.raw.routes.get(other) else { return false };
-        match (route.access, other.access) {
-            (Access::Authenticated, Access::Public) => true,
+        match (access(route), access(other)) {
+            (Access::Authenticated, Access::Public | Access::Optional) => true,
             (Access::Authenticated, Access::Authenticated) => demands(route) && !demands(other),
-            (Access::Public | Access::Deny, _) | (Access::Authenticated, Access::Deny) => false,
+            (Access::Public | Access::Optional | Access::Deny, _) | (Access::Authenticated, Access::Deny) => {
+                false
+            }
         }
+    }
+
+    fn has_hosts(&self, index: usize) -> bool {
+        self.raw.routes.get(index).is_some_and(|route| route.hosts.is_some())
+    }
+
+    /// Whether the last segment of a route is a parameter.
+    fn is_open_ended(&self, index: usize) -> bool {
+        let path = self.raw.routes.get(index).and_then(|route| route.path.as_deref());
+        let template = path.and_then(|path| Template::parse(path).ok());
+        template
+            .is_some_and(|template| !matches!(template.segments().last(), None | Some(Segment::Literal(_))))
     }
 
     /// Paths that match a template, with segments that no other route names.
@@ -143,6 +177,7 @@ impl<'r> Table<'r> {
         for segment in template.segments() {
             match segment {
                 Segment::Literal(text) => paths.iter_mut().for_each(|path| add(path, &encoded(text))),
+                Segment::Affixed(affixed) => paths.iter_mut().for_each(|path| add(path, &invented(affixed))),
                 Segment::Parameter(_) => paths.iter_mut().for_each(|path| add(path, SEGMENT)),
                 Segment::Rest(_) => {
                     let start = paths.pop().unwrap_or_default();
@@ -159,9 +194,33 @@ impl<'r> Table<'r> {
     }
 }
 
+/// Who may use a route. One that demands something of optional callers needs their token.
+fn access(route: &RawRoute) -> Access {
+    if route.access == Access::Optional && demands(route) { Access::Authenticated } else { route.access }
+}
+
+/// The path before `{*rest}`, which that covers too.
+fn root(template: &Template) -> Option<String> {
+    let (Segment::Rest(_), before) = template.segments().split_last()? else { return None };
+    let mut path = String::new();
+    for segment in before {
+        match segment {
+            Segment::Literal(text) => add(&mut path, &encoded(text)),
+            Segment::Affixed(affixed) => add(&mut path, &invented(affixed)),
+            Segment::Parameter(_) | Segment::Rest(_) => add(&mut path, SEGMENT),
+        }
+    }
+    (!path.is_empty()).then_some(path)
+}
+
 /// Whether a good token alone does not open the route.
 fn demands(route: &RawRoute) -> bool {
-    route.required_permissions.is_some() || route.any_permissions.is_some() || !route.bind.is_empty()
+    route.required_permissions.is_some()
+        || route.any_permissions.is_some()
+        || !route.bind.is_empty()
+        || route.require.is_some()
+        || route.allow_from.is_some()
+        || route.deny_from.is_some()
 }
 
 /// An invented path as a person is told of it.
@@ -172,6 +231,11 @@ fn shown(path: &str) -> String {
 fn add(path: &mut String, segment: &str) {
     path.push('/');
     path.push_str(segment);
+}
+
+/// A segment that fits a parameter with literals beside it.
+fn invented(affixed: &Affixed) -> String {
+    [encoded(affixed.before()).as_str(), SEGMENT, encoded(affixed.behind()).as_str()].concat()
 }
 
 /// A literal as a client sends it.

@@ -4,10 +4,12 @@ use api_guard_core::config::raw::{RawLimit, RawRoute};
 use api_guard_core::denial::{Denial, FormFault};
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
+use api_guard_core::policy::Access;
 use api_guard_core::token::{Age, TokenFault};
 use api_guard_core::verdict::{Judged, Stage, State};
 
 use super::Explained;
+use super::condition::condition_text;
 use crate::limits::all;
 
 /// One step.
@@ -66,9 +68,15 @@ impl Explained<'_, '_> {
 
     fn skipped_lines(&self, stage: Stage) -> Vec<String> {
         match stage {
+            Stage::Token | Stage::Revocation | Stage::Permission
+                if self.trail.form.access == Access::Optional =>
+            {
+                vec![format!("no token is sent, and {} does without one", self.pointer())]
+            }
             Stage::Token | Stage::Revocation | Stage::Permission => {
                 vec![format!("{} does not ask for a token", self.pointer())]
             }
+            Stage::Addresses => vec![format!("{} admits every address", self.pointer())],
             Stage::Form | Stage::EarlyLimits | Stage::LateLimits => vec!["there is none".to_owned()],
         }
     }
@@ -76,6 +84,7 @@ impl Explained<'_, '_> {
     fn lines(&self, stage: Stage) -> Vec<String> {
         match stage {
             Stage::Form => self.form_lines(),
+            Stage::Addresses => self.address_lines(),
             Stage::EarlyLimits | Stage::LateLimits => self.limit_lines(stage),
             Stage::Token => self.token_lines(),
             Stage::Revocation => match self.trail.caller() {
@@ -96,6 +105,19 @@ impl Explained<'_, '_> {
             (Some(label), None) => format!("the revocation endpoint {label}"),
             (None, _) => "no route has this path and method".to_owned(),
         }]
+    }
+
+    fn address_lines(&self) -> Vec<String> {
+        let Some((index, route)) = self.route() else { return Vec::new() };
+        let mut lines = Vec::new();
+        for (field, what, networks) in
+            [("allow_from", "only from", &route.allow_from), ("deny_from", "not from", &route.deny_from)]
+        {
+            if let Some(networks) = networks {
+                lines.push(format!("{what} {} (/routes/{index}/{field})", networks.join(", ")));
+            }
+        }
+        lines
     }
 
     /// The lines about the limits that were judged.
@@ -125,7 +147,7 @@ impl Explained<'_, '_> {
             && let (Some(failures), Some(seconds)) = (limit.max_failures, limit.window_seconds)
         {
             lines.push(format!(
-                "at most {failures} refused tokens in {seconds} seconds (/auth_failure_limit)"
+                "at most {failures} tokens that nobody signed in {seconds} seconds (/auth_failure_limit)"
             ));
         }
         lines
@@ -161,9 +183,20 @@ impl Explained<'_, '_> {
             for (parameter, claim) in &route.bind {
                 lines.push(format!("{{{parameter}}} must be the claim {claim} (/routes/{index}/bind)"));
             }
+            if let Some(unless) = &route.bind_unless {
+                let permissions = unless.join(" or ");
+                lines.push(format!("unless the caller has {permissions} (/routes/{index}/bind_unless)"));
+            }
+            for (number, condition) in route.require.iter().flatten().enumerate() {
+                lines.push(format!("{} (/routes/{index}/require/{number})", condition_text(condition)));
+            }
         }
         if lines.is_empty() {
-            lines.push(format!("{} asks for a token and nothing more", self.pointer()));
+            let asks = match self.trail.form.access {
+                Access::Optional => "asks for nothing",
+                Access::Public | Access::Authenticated | Access::Deny => "asks for a token and nothing more",
+            };
+            lines.push(format!("{} {asks}", self.pointer()));
         }
         lines
     }
@@ -173,6 +206,7 @@ impl Explained<'_, '_> {
         let Some(denial) = self.denial.or(self.reported) else { return self.pointer() };
         match denial {
             Denial::Form(faults) => match faults.iter().next() {
+                Some(FormFault::MethodParameter) => "/request/method_override".to_owned(),
                 Some(FormFault::HttpsRequired) => "/request/https_only".to_owned(),
                 Some(FormFault::MethodNotAllowed { .. }) => self.method_rule(),
                 Some(FormFault::UnsupportedMediaType { .. }) => {
@@ -199,9 +233,13 @@ impl Explained<'_, '_> {
                 let field = if *any { "any_permissions" } else { "required_permissions" };
                 format!("{}/{field}", self.pointer())
             }
+            Denial::ConditionFailed(_) => format!("{}/require", self.pointer()),
+            Denial::AddressRefused => self.pointer(),
             Denial::BindingMismatch => format!("{}/bind", self.pointer()),
             Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
             Denial::RevocationFull => "/revocation/capacity".to_owned(),
+            Denial::BodyTimeout => "the time that a body has to come".to_owned(),
+            Denial::Busy(_) => "/request/max_held_bytes".to_owned(),
             Denial::Fault(_) => "a fault of api-guard itself".to_owned(),
         }
     }

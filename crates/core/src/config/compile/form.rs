@@ -3,11 +3,17 @@
 use super::grammar::{is_media_type, is_method};
 use super::problems::Problems;
 use super::{Parts, Pointer};
-use crate::config::raw::{MethodOverride, RawRequest};
+use crate::config::raw::{MethodOverride, RawRequest, RewriteHeaders};
 use crate::policy::FormPolicy;
 
 /// Headers with which some frameworks let a client override the request's method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// The largest `max_held_bytes`: 1 TiB, more than any process has.
+const MOST_HELD_BYTES: u64 = 1 << 40;
+
+/// Headers with which some frameworks let a proxy in front of them name another path than that of the request.
+const REWRITES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 /// The form that every request must have.
 pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> FormPolicy {
@@ -15,16 +21,25 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> F
     media_types(&mut parts.problems, &raw.content_types, &at.field("content_types"));
     let max_bytes = raw.max_request_size_bytes;
     parts.problems.within(at.field("max_request_size_bytes"), max_bytes, 1, u64::MAX, "bytes");
+    let at = at.field("max_held_bytes");
+    parts.problems.within(at, raw.max_held_bytes, 1, MOST_HELD_BYTES, "bytes");
     match raw.method_override {
         MethodOverride::Strip => METHOD_OVERRIDES.iter().for_each(|name| parts.plan.removed(name)),
         MethodOverride::Keep => {}
+    }
+    match raw.rewrite_headers {
+        RewriteHeaders::Strip => REWRITES.iter().for_each(|name| parts.plan.removed(name)),
+        RewriteHeaders::Keep => {}
     }
     FormPolicy {
         allowed_methods: raw.allowed_methods,
         content_types: raw.content_types,
         max_bytes,
+        max_held_bytes: raw.max_held_bytes,
         https_only: raw.https_only,
+        refuses_method_parameter: raw.method_override == MethodOverride::Strip,
         cors_preflight: raw.cors_preflight,
+        path_case: raw.path_case,
     }
 }
 

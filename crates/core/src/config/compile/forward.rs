@@ -5,8 +5,9 @@ use super::tokens::claim_text;
 use super::{Parts, Pointer};
 use crate::config::raw::RawForward;
 use crate::lookup::Lookup;
-use crate::policy::Forward;
+use crate::policy::{Forward, ForwardToken};
 use crate::request::credential::{Source, WEBSOCKET_PROTOCOL};
+use crate::request::plan::fold;
 
 /// Headers that control the proxy or the message framing. Claims must not be written into them.
 const RESERVED: [&str; 14] = [
@@ -31,6 +32,15 @@ const RESERVED_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 
 /// Compiles what the upstream is told. `sources`: where tokens come from.
 pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at: &Pointer) -> Forward {
+    if raw.token == ForwardToken::Strip {
+        for source in sources {
+            match source {
+                Source::Header { name, .. } => parts.plan.removed_if_misspelt(name),
+                Source::WebSocketProtocol(_) => parts.plan.removed_if_misspelt(WEBSOCKET_PROTOCOL),
+                Source::Cookie(_) | Source::Query(_) => {}
+            }
+        }
+    }
     let mut headers = Headers { sources, seen: Lookup::default() };
     let subject_header = headers.add(parts, raw.subject_header, at.field("subject_header"));
     let permissions_header = headers.add(parts, raw.permissions_header, at.field("permissions_header"));
@@ -56,7 +66,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
 /// The headers that are written; no two settings may name the same one.
 struct Headers<'s> {
     sources: &'s [Source],
-    /// Their names with `-` for `_`: many upstreams treat the two alike.
+    /// Their names as a service may read them ([`fold`]).
     seen: Lookup,
 }
 
@@ -71,7 +81,7 @@ impl Headers<'_> {
             parts.problems.add(at, "a header that the proxy itself relies on", instead);
         } else if self.carries_tokens(&name) {
             parts.problems.add(at, "the header that carries the token", "choose another name");
-        } else if self.seen.enter(&name.replace('_', "-"), 0).is_some() {
+        } else if self.seen.enter(&fold(&name), 0).is_some() {
             parts.problems.add(at, "a header that is already set", "choose another name");
         } else {
             parts.plan.removed(&name);
@@ -81,13 +91,14 @@ impl Headers<'_> {
 
     fn carries_tokens(&self, header: &str) -> bool {
         self.sources.iter().any(|source| match source {
-            Source::Header { name, .. } => name == header,
-            Source::WebSocketProtocol(_) => header == WEBSOCKET_PROTOCOL,
+            Source::Header { name, .. } => fold(name) == fold(header),
+            Source::WebSocketProtocol(_) => fold(WEBSOCKET_PROTOCOL) == fold(header),
             Source::Cookie(_) | Source::Query(_) => false,
         })
     }
 }
 
 fn is_reserved(header: &str) -> bool {
-    RESERVED.contains(&header) || RESERVED_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+    let header = fold(header);
+    RESERVED.contains(&header.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
 }

@@ -1,19 +1,23 @@
 //! Section `routes`, and `revocation.endpoint`, which is also a route.
 
+mod path;
+
 use super::form::{media_types, methods};
 use super::grammar::is_method;
 use super::limits::Limits;
 use super::problems::Problems;
 use super::tokens::claim_text;
-use super::{Parts, Pointer};
+use super::{Parts, Pointer, conditions};
 use crate::config::raw::{RawEndpoint, RawRoute};
 use crate::index::{PermissionIndex, RouteIndex};
 use crate::policy::{Access, Endpoint, FormPolicy, Mode, Route};
 use crate::request::host::HostPattern;
+use crate::request::target::Lifts;
 use crate::revocation::request::MAX_BODY_BYTES;
 use crate::route::template::Template;
 use crate::route::{RouteSpec, RouteTable};
 use crate::token::claims::TextSlot;
+use path::{hosts, lifts, template};
 
 /// The longest name of a route, bytes.
 const LONGEST_NAME: usize = 128;
@@ -50,7 +54,16 @@ impl<'f> Routes<'f> {
         let required =
             listed_permissions(parts, raw.required_permissions.as_deref(), &at.field("required_permissions"));
         let any = listed_permissions(parts, raw.any_permissions.as_deref(), &at.field("any_permissions"));
+        let bind_unless = listed_permissions(parts, raw.bind_unless.as_deref(), &at.field("bind_unless"));
+        let networks = conditions::networks(parts, &raw, at);
         let bind = bindings(parts, raw.bind, template.as_ref(), &at.field("bind"));
+        let demands = conditions::demands(parts, raw.require, &at.field("require"));
+        let allowed_in_path = lifts(
+            &mut parts.problems,
+            raw.allow_in_path.as_deref(),
+            template.as_ref(),
+            &at.field("allow_in_path"),
+        );
         if let Some(types) = &raw.content_types {
             media_types(&mut parts.problems, types, &at.field("content_types"));
         }
@@ -64,6 +77,10 @@ impl<'f> Routes<'f> {
             required,
             any,
             bind,
+            bind_unless,
+            demands,
+            networks,
+            allowed_in_path,
             content_types: raw.content_types,
             max_bytes: raw.max_request_size_bytes,
             limits,
@@ -98,6 +115,10 @@ impl<'f> Routes<'f> {
             required: Vec::new(),
             any: Vec::new(),
             bind: Vec::new(),
+            bind_unless: Vec::new(),
+            demands: Vec::new(),
+            networks: None,
+            allowed_in_path: Lifts::default(),
             content_types: Some(vec!["application/json".to_owned()]),
             max_bytes: Some(max_bytes),
             limits: Vec::new(),
@@ -133,7 +154,7 @@ impl<'f> Routes<'f> {
                 Pointer::root().field("routes").index(route.get())
             }
         };
-        let conflicts = match RouteTable::build(specs, list_head) {
+        let conflicts = match RouteTable::build(specs, list_head, form.path_case) {
             Ok(table) => return Some((routes, table)),
             Err(conflicts) => conflicts,
         };
@@ -150,36 +171,6 @@ impl<'f> Routes<'f> {
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(char::is_control)
-}
-
-fn template(problems: &mut Problems, path: Option<&str>, at: &Pointer) -> Option<Template> {
-    let Some(path) = path else {
-        problems.add(at.clone(), "missing", r#"write a path, such as "/orders/{id}""#);
-        return None;
-    };
-    match Template::parse(path) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            problems.add(at.clone(), "not a path template", error.text());
-            None
-        }
-    }
-}
-
-fn hosts(problems: &mut Problems, raw: Option<&[String]>, at: &Pointer) -> Vec<HostPattern> {
-    let Some(raw) = raw else { return Vec::new() };
-    if raw.is_empty() {
-        problems.add(at.clone(), "empty list", "name at least one host, or remove the field");
-    }
-    problems.unique(at, raw);
-    let mut patterns = Vec::new();
-    for (index, host) in raw.iter().enumerate() {
-        match HostPattern::parse(host) {
-            Ok(pattern) => patterns.push(pattern),
-            Err(problem) => problems.add(at.index(index), "not a host", problem.text()),
-        }
-    }
-    patterns
 }
 
 fn route_methods(
@@ -204,14 +195,19 @@ fn route_methods(
 
 /// Notes what a route demands of callers although it does not ask for a token.
 fn note_contradictions(problems: &mut Problems, raw: &RawRoute, at: &Pointer) {
+    if raw.bind_unless.is_some() && raw.bind.is_empty() {
+        let instead = r#"add bind, such as {"id": "sub"}, or remove it"#;
+        problems.add(at.field("bind_unless"), "there is no bind that it could lift", instead);
+    }
     match raw.access {
-        Access::Authenticated => return,
+        Access::Authenticated | Access::Optional => return,
         Access::Public | Access::Deny => {}
     }
     let demands = [
         ("required_permissions", raw.required_permissions.is_some()),
         ("any_permissions", raw.any_permissions.is_some()),
         ("bind", !raw.bind.is_empty()),
+        ("require", raw.require.is_some()),
     ];
     for (field, _) in demands.iter().filter(|(_, demanded)| *demanded) {
         let problem = "contradicts access: this route does not ask for a token";

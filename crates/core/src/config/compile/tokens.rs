@@ -58,6 +58,7 @@ pub(super) fn compile(
         permissions,
         permission_format: raw.permission_format,
         roles,
+        conditions: std::mem::take(&mut parts.conditions),
     }
 }
 
@@ -129,7 +130,7 @@ fn claim(parts: &mut Parts<'_>, name: String, at: Pointer) -> Claim {
 }
 
 /// The slot of a claim named in the configuration.
-fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
+pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
     let fault = match ClaimPath::parse(claim) {
         Ok(path) => return parts.reader.slot(&path),
         Err(fault) => fault,

@@ -33,7 +33,10 @@ impl<H: Host> Visit<'_, '_, H> {
                 KeyPart::Route => {
                     digest.add_tagged(tag::ROUTE, form.route.map_or("", |route| &route.label).as_bytes());
                 }
-                KeyPart::Path => digest.add_tagged(tag::PATH, form.target.path().as_bytes()),
+                KeyPart::Path => {
+                    let path = form.counted_path(self.policy.form.path_case);
+                    digest.add_tagged(tag::PATH, path.as_bytes());
+                }
                 KeyPart::Method => digest.add_tagged(tag::METHOD, form.method.as_bytes()),
                 KeyPart::Claim(slot) => match caller.and_then(|caller| caller.token.claim(*slot)) {
                     Some(claim) => digest.add_tagged(tag::CLAIM, claim.text.as_bytes()),

@@ -4,6 +4,7 @@ use super::*;
 use crate::limit::Quota;
 
 const MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+const SHARE: Share = Share { each: 24, common: 24 };
 const OVERFLOW: Identity = Identity::from_digest(u128::MAX);
 
 fn at(seconds: u64) -> UnixNanos {
@@ -17,8 +18,9 @@ struct Cell(Option<Vec<u8>>);
 impl Cell {
     fn find(&self, digest: u128, now: UnixNanos) -> (Slot, Pointer, Window) {
         let mut slot = Slot::read(self.0.clone()).unwrap();
-        let (pointer, window) = slot.find(Identity::from_digest(digest), OVERFLOW, MINUTE, now).unwrap();
-        (slot, pointer, window)
+        let (pointer, window) =
+            slot.find(Identity::from_digest(digest), Some(OVERFLOW), SHARE, MINUTE, now).unwrap();
+        (slot, pointer.unwrap(), window)
     }
 
     fn spend(&mut self, digest: u128, now: UnixNanos) -> Pointer {
@@ -79,7 +81,20 @@ fn garbage_in_a_slot_is_a_fault() {
     let identity = Identity::from_digest(7);
     for (length, byte) in [(1, 0), (ENTRY_BYTES - 1, 9), (ENTRY_BYTES + 1, 255), (ENTRY_BYTES, 0)] {
         let found = Slot::read(Some(vec![byte; length]))
-            .and_then(|mut slot| slot.find(identity, OVERFLOW, MINUTE, at(1000)).map(|_| ()));
+            .and_then(|mut slot| slot.find(identity, Some(OVERFLOW), SHARE, MINUTE, at(1000)).map(|_| ()));
         assert_eq!(found, Err(CellFault), "{length} bytes of {byte}");
+    }
+}
+
+#[test]
+fn shares_are_equal_parts_of_half_a_slot_and_the_rest_is_common() {
+    let share = |limits| {
+        let Share { each, common } = Share::among(limits);
+        (each, common)
+    };
+    for (limits, each, common) in
+        [(0, 0, 48), (1, 24, 24), (2, 12, 24), (5, 4, 28), (7, 3, 27), (13, 1, 35), (24, 1, 24), (25, 0, 48)]
+    {
+        assert_eq!(share(limits), (each, common), "{limits}");
     }
 }

@@ -1,24 +1,27 @@
 //! What is open beside the routes that ask for something: at paths that no route has, and at other hosts?
 
 use api_guard_core::config::raw::{RawConfig, RawRoute};
-use api_guard_core::policy::Access;
+use api_guard_core::policy::{Access, Unmatched};
+use api_guard_core::route::PathCase;
 use api_guard_core::route::template::{Segment, Template};
 
-use super::{Answer, HOST, SEGMENT, Table, add, demands, encoded, methods, shown};
+use super::{Answer, HOST, SEGMENT, Table, demands, methods, shown};
 use crate::check::lint::Warnings;
 
 /// Warns where a token alone opens what no route has, although routes ask for more.
 pub(super) fn unmatched(table: &Table<'_>, out: &mut Warnings) {
     let raw = table.raw;
     let asks = |route: &RawRoute| demands(route) || route.access == Access::Deny;
-    if raw.unmatched_routes != Access::Authenticated || !raw.routes.iter().any(asks) || !decides(table) {
+    if raw.unmatched_routes != Unmatched::Authenticated || !raw.routes.iter().any(asks) || !decides(table) {
         return;
     }
-    let root = raw.routes.iter().filter(|route| asks(route)).find_map(|route| open_root(table, route));
-    let example = root.map(|path| format!(" ({path} is one)")).unwrap_or_default();
+    let spelling = match raw.request.path_case {
+        PathCase::Sensitive => ", and every other spelling of those that have one, such as capitals",
+        PathCase::Insensitive => "",
+    };
     let text = format!(
-        "any token opens every path that no route has{example}, and every other spelling of those that have one, such as \
-         capitals; write \"deny\", and a route for each path that a token alone is to open"
+        "any token opens every path that no route has{spelling}; write \"deny\", and a route for each path that a token \
+         alone is to open"
     );
     out.add("unmatched-authenticated", "/unmatched_routes", text);
 }
@@ -29,21 +32,6 @@ fn decides(table: &Table<'_>) -> bool {
     let paths = [step.clone(), step.repeat(table.depth)];
     let mut methods = table.raw.request.allowed_methods.iter();
     methods.any(|method| paths.iter().any(|path| is_unmatched(table, path, method)))
-}
-
-/// The path before `{*rest}`, if the route does not have it and neither has another one.
-fn open_root(table: &Table<'_>, route: &RawRoute) -> Option<String> {
-    let template = Template::parse(route.path.as_deref()?).ok()?;
-    let (last, before) = template.segments().split_last()?;
-    let mut path = String::new();
-    for segment in before {
-        match segment {
-            Segment::Literal(text) => add(&mut path, &encoded(text)),
-            Segment::Parameter(_) | Segment::Rest(_) => add(&mut path, SEGMENT),
-        }
-    }
-    let is_open = matches!(last, Segment::Rest(_)) && !path.is_empty() && is_unmatched(table, &path, "GET");
-    is_open.then(|| shown(&path))
 }
 
 fn is_unmatched(table: &Table<'_>, path: &str, method: &str) -> bool {
@@ -58,6 +46,37 @@ pub(super) fn hosts(domains: Option<&[&str]>) -> Vec<String> {
     }
 }
 
+/// Warns where a route for any host asks for something, and a route for one host, which comes first there, does not.
+pub(super) fn narrower_hosts(
+    table: &Table<'_>,
+    (own, route, template): (usize, &RawRoute, &Template),
+    out: &mut Warnings,
+) {
+    if route.hosts.is_some() || table.hosts.is_empty() {
+        return;
+    }
+    let paths = table.paths(template);
+    let opened = table.hosts.iter().find_map(|host| {
+        paths.iter().find_map(|path| {
+            methods(table.raw, route).iter().find_map(|method| match table.ask(own, host, path, method) {
+                Some(Answer::Other(other)) if table.asks_less(other, route) && table.has_hosts(other) => {
+                    Some((host, other, path))
+                }
+                Some(Answer::Other(_) | Answer::Itself | Answer::Unmatched | Answer::NotAllowed(_))
+                | None => None,
+            })
+        })
+    });
+    let Some((host, other, path)) = opened else { return };
+    let text = format!(
+        "at {} /routes/{other} comes first, because it names the host, and asks less of callers for {}; add this \
+         route with that host",
+        host.replace(HOST, "*"),
+        shown(path)
+    );
+    out.add("route-hidden", format!("/routes/{own}/path"), text);
+}
+
 /// Warns where a route asks for something at its hosts, and another host reaches its path without.
 pub(super) fn other_hosts(
     table: &Table<'_>,
@@ -68,7 +87,7 @@ pub(super) fn other_hosts(
     let raw: &RawConfig = table.raw;
     // A route that closes a whole host says nothing about a path.
     let closes = route.access == Access::Deny && !matches!(template.segments(), [Segment::Rest(_)]);
-    if route.hosts.is_none() || raw.unmatched_routes == Access::Deny || !(demands(route) || closes) {
+    if route.hosts.is_none() || raw.unmatched_routes == Unmatched::Deny || !(demands(route) || closes) {
         return;
     }
     let paths = table.paths(template);

@@ -1,0 +1,116 @@
+//! What a route asks beside permissions: conditions on claims, and addresses.
+
+use super::grammar::is_token;
+use super::tokens::{claim_slot, claim_text};
+use super::{Parts, Pointer};
+use crate::config::raw::{RawCondition, RawRoute, RawScalar};
+use crate::index::ConditionIndex;
+use crate::policy::{Demand, Network, NetworkProblem, Networks};
+use crate::token::condition::{Condition, Scalar, Test};
+
+/// The conditions of a route.
+pub(super) fn demands(parts: &mut Parts<'_>, raw: Option<Vec<RawCondition>>, at: &Pointer) -> Vec<Demand> {
+    let Some(raw) = raw else { return Vec::new() };
+    if raw.is_empty() {
+        parts.problems.add(at.clone(), "empty list", "write at least one condition, or remove the field");
+    }
+    raw.into_iter().enumerate().filter_map(|(index, raw)| demand(parts, raw, &at.index(index))).collect()
+}
+
+fn demand(parts: &mut Parts<'_>, raw: RawCondition, at: &Pointer) -> Option<Demand> {
+    let RawCondition { claim, is, any, all, equals_header } = raw;
+    let Some(claim) = claim else {
+        let instead = r#"name the claim, such as {"claim": "email_verified", "is": [true]}"#;
+        parts.problems.add(at.field("claim"), "missing", instead);
+        return None;
+    };
+    let given = [is.is_some(), any.is_some(), all.is_some(), equals_header.is_some()];
+    if given.iter().filter(|given| **given).count() != 1 {
+        let instead = "write exactly one of is, any, all and equals_header beside the claim";
+        parts.problems.add(at.clone(), "not one condition", instead);
+        return None;
+    }
+    let named = at.field("claim");
+    if let Some(header) = equals_header {
+        if !is_token(&header) {
+            let at = at.field("equals_header");
+            parts.problems.add(at, "not a header name", r#"write a name such as "x-tenant""#);
+        }
+        let slot = claim_text(parts, &claim, named);
+        return Some(Demand::EqualsHeader { claim, slot, header: parts.plan.compared(&header) });
+    }
+    let slot = claim_slot(parts, &claim, named);
+    let (field, test, values): (_, fn(Vec<Scalar>) -> Test, _) = match (is, any, all) {
+        (Some(values), _, _) => ("is", Test::Is, values),
+        (_, Some(values), _) => ("any", Test::Any, values),
+        (_, _, values) => ("all", Test::All, values.unwrap_or_default()),
+    };
+    let test = test(scalars(parts, values, &at.field(field)));
+    Some(Demand::Condition { claim, condition: entered(parts, Condition { slot, test }) })
+}
+
+/// The index of a condition, which several routes may share.
+fn entered(parts: &mut Parts<'_>, condition: Condition) -> ConditionIndex {
+    let known = parts.conditions.iter().position(|known| *known == condition);
+    ConditionIndex::new(known.unwrap_or_else(|| {
+        parts.conditions.push(condition);
+        parts.conditions.len().saturating_sub(1)
+    }))
+}
+
+fn scalars(parts: &mut Parts<'_>, values: Vec<RawScalar>, at: &Pointer) -> Vec<Scalar> {
+    if values.is_empty() {
+        parts.problems.add(at.clone(), "empty list", "write at least one value");
+    }
+    let mut scalars: Vec<Scalar> = Vec::new();
+    for (index, value) in values.into_iter().enumerate() {
+        let scalar = match value {
+            RawScalar::Text(text) => Scalar::Text(text),
+            RawScalar::Integer(digits) => Scalar::Integer(digits),
+            RawScalar::Bool(value) => Scalar::Bool(value),
+        };
+        if scalars.contains(&scalar) {
+            let (problem, instead) = ("appears more than once in this list", "remove the duplicate");
+            parts.problems.add(at.index(index), problem, instead);
+        }
+        scalars.push(scalar);
+    }
+    scalars
+}
+
+/// The addresses that may use a route.
+pub(super) fn networks(parts: &mut Parts<'_>, raw: &RawRoute, at: &Pointer) -> Option<Box<Networks>> {
+    let mut list = |field: &str, texts: Option<&[String]>| {
+        let at = at.field(field);
+        if texts.is_some_and(<[String]>::is_empty) {
+            let instead = r#"write at least one network, such as "10.0.0.0/8", or remove the field"#;
+            parts.problems.add(at.clone(), "empty list", instead);
+        }
+        let texts = texts.unwrap_or_default();
+        parts.problems.unique(&at, texts);
+        let parsed = texts.iter().enumerate().filter_map(|(index, text)| {
+            Network::parse(text).map_err(|problem| told(parts, at.index(index), problem)).ok()
+        });
+        parsed.collect::<Vec<_>>()
+    };
+    let allowed = list("allow_from", raw.allow_from.as_deref());
+    let denied = list("deny_from", raw.deny_from.as_deref());
+    let networks = Networks { allowed, denied };
+    (!networks.is_empty()).then(|| Box::new(networks))
+}
+
+fn told(parts: &mut Parts<'_>, at: Pointer, problem: NetworkProblem) {
+    match problem {
+        NetworkProblem::NotANetwork => {
+            let instead = r#"write an address and a number of bits, such as "10.0.0.0/8" or "2001:db8::/32""#;
+            parts.problems.add(at, "not a network", instead);
+        }
+        NetworkProblem::HostBits(network) => {
+            parts.problems.add(at, "has bits behind its prefix", format!(r#"write "{network}""#));
+        }
+        NetworkProblem::Mapped => {
+            let instead = r#"write the IPv4 network, such as "10.0.0.0/8""#;
+            parts.problems.add(at, "IPv4 addresses in IPv6 form, which count as IPv4", instead);
+        }
+    }
+}
