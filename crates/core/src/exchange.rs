@@ -1,8 +1,8 @@
 //! One stream as a state machine: the host's events go in, and actions come out ([`crate::host`]).
 //!
 //! Headers go to the guard. A body is counted, held or read. A request whose judgement waits for an answer from outside
-//! is held meanwhile. A response gets headers that say how much is left of the limits. `carry_out` does
-//! what was decided; `ledger` counts, logs, writes filter state and answers, for every refusal alike.
+//! is held meanwhile. A response gets headers that say how much is left of the limits. `carry_out` does what was decided;
+//! `ledger` counts, logs, writes filter state and answers, for every refusal alike.
 //!
 //! A stream belongs to one [`Engine`], which is an argument of every event, as are the host and the time. Events may
 //! come in any order and any number of times: an answered request stays answered, and nothing passes unjudged.
