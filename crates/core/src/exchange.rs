@@ -1,33 +1,32 @@
 //! One stream as a state machine: the host's events go in, and actions come out ([`crate::host`]).
 //!
 //! Headers go to the guard. A body is counted, held or read. A request whose judgement waits for an answer from outside
-//! is held meanwhile. A response gets headers that say how much is left of the limits. `ledger` counts, logs, writes
-//! filter state and answers, for every refusal alike.
+//! is held meanwhile. A response gets headers that say how much is left of the limits. `carry_out` does what was decided;
+//! `ledger` counts, logs, writes filter state and answers, for every refusal alike.
 //!
 //! A stream belongs to one [`Engine`], which is an argument of every event, as are the host and the time. Events may
 //! come in any order and any number of times: an answered request stays answered, and nothing passes unjudged.
 
 mod await_answer;
 mod body;
+mod carry_out;
 pub(crate) mod hold;
 mod ledger;
 mod patience;
 mod trailers;
 
 use crate::denial::Denial;
-use crate::effect::forward::each_edit;
 use crate::effect::{self, rate_headers};
 use crate::engine::Engine;
 use crate::fault::Fault;
-use crate::guard::Step;
 use crate::host::{Action, StreamHost};
 use crate::request::Request;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Judged, Verdict};
+use crate::verdict::Judged;
 use await_answer::Awaiting;
 use body::Undecided;
 use hold::{Found, Hold};
-use ledger::{About, Kept, Source};
+use ledger::Kept;
 
 /// What the host does with a stream when a callback returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,118 +202,5 @@ impl Exchange {
         ledger::refuse_unread(engine, host, fault, now);
         self.state = State::Stopped;
         Flow::Pause
-    }
-
-    /// Continues with what the guard returned, at the headers or after an answer.
-    fn proceed(
-        &mut self,
-        engine: &Engine,
-        request: &Request<'_>,
-        step: Result<Step, Fault>,
-        arrived: Arrived,
-        host: &mut impl StreamHost,
-        now: UnixNanos,
-    ) -> Flow {
-        match step {
-            Ok(Step::Done(verdict)) => self.carry_out(engine, request, verdict, arrived, host, now),
-            Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
-            Err(fault) => self.refuse_unread(engine, fault, host, now),
-        }
-    }
-
-    /// Carries out the verdict.
-    fn carry_out(
-        &mut self,
-        engine: &Engine,
-        request: &Request<'_>,
-        verdict: Verdict,
-        arrived: Arrived,
-        host: &mut impl StreamHost,
-        now: UnixNanos,
-    ) -> Flow {
-        let policy = engine.guard.policy();
-        let about = About { trail: &verdict.trail, source: Source::Headers(request) };
-        let reported = verdict.reported.as_ref();
-        ledger::passed_through(engine, host, &about, now);
-        let grant = match &verdict.decision {
-            Decision::Admit(grant) => grant,
-            Decision::Refuse(denial) => {
-                ledger::refuse(engine, host, denial, &about, now);
-                self.state = State::Stopped;
-                return Flow::Pause;
-            }
-        };
-        if grant.destination() == Destination::RevocationEndpoint {
-            ledger::stays_here(engine, host, &about);
-            self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
-            let kept = Kept::of(engine, host, request, verdict, arrived.headers_at);
-            let Some(kept) = kept else { return Flow::Pause };
-            if !request.has_body {
-                body::revoke(engine, &kept, b"", host, now);
-                return Flow::Pause;
-            }
-            return self.hold_or_count(engine, kept, arrived, host, now);
-        }
-        if each_edit(policy, grant, request, |edit| host.act(Action::Edit(edit))).is_err() {
-            ledger::refuse(engine, host, &Denial::Fault(Fault::Edit), &about, now);
-            self.state = State::Stopped;
-            return Flow::Pause;
-        }
-        self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
-        if grant.body() == BodyPlan::Pass {
-            ledger::pass(engine, host, reported, &about, now);
-            self.state = State::Passing;
-            return Flow::Continue;
-        }
-        let kept = Kept::of(engine, host, request, verdict, arrived.headers_at);
-        let Some(kept) = kept else { return Flow::Pause };
-        self.hold_or_count(engine, kept, arrived, host, now)
-    }
-
-    /// Continues with an admitted request whose body matters. The revocation endpoint holds every body.
-    fn hold_or_count(
-        &mut self,
-        engine: &Engine,
-        kept: Box<Kept>,
-        arrived: Arrived,
-        host: &mut impl StreamHost,
-        now: UnixNanos,
-    ) -> Flow {
-        let (max_bytes, counts) = match kept.grant.body() {
-            BodyPlan::Pass => (0, false),
-            BodyPlan::Count(max_bytes) => (max_bytes, kept.grant.destination() == Destination::Upstream),
-            BodyPlan::Hold(max_bytes) => (max_bytes, false),
-        };
-        let hold =
-            if counts { None } else { Hold::begin(engine, &kept, max_bytes, arrived.received_before, host) };
-        self.state = match hold {
-            Some(hold) => State::Holding { hold, kept },
-            None => {
-                kept.pass(engine, host, now);
-                State::Counting { left: max_bytes, max_bytes, kept }
-            }
-        };
-        self.go_on_with(engine, arrived, host, now)
-    }
-
-    /// Continues with an admitted request, part of whose body may have arrived before it was admitted.
-    fn go_on_with(
-        &mut self,
-        engine: &Engine,
-        arrived: Arrived,
-        host: &mut impl StreamHost,
-        now: UnixNanos,
-    ) -> Flow {
-        if arrived.bytes > 0 || (arrived.has_ended && !matches!(self.state, State::Passing)) {
-            return self.on_request_body(engine, arrived.bytes, arrived.has_ended, host, now);
-        }
-        match self.state {
-            State::Passing | State::Counting { .. } => Flow::Continue,
-            State::New
-            | State::Stopped
-            | State::Awaiting(_)
-            | State::Holding { .. }
-            | State::Overtaken { .. } => Flow::Pause,
-        }
     }
 }

@@ -118,7 +118,7 @@ impl Hold {
     }
 
     /// Notes that the body is delivered, so holding works.
-    pub(super) fn is_delivered(&mut self, engine: &Engine) {
+    fn is_delivered(&mut self, engine: &Engine) {
         if self.watch.take().is_some() {
             engine.holds.set(HostHolds::Yes);
         }

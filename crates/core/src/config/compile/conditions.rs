@@ -70,8 +70,7 @@ fn scalars(parts: &mut Parts<'_>, values: Vec<RawScalar>, at: &Pointer) -> Vec<S
             RawScalar::Bool(value) => Scalar::Bool(value),
         };
         if scalars.contains(&scalar) {
-            let (problem, instead) = ("appears more than once in this list", "remove the duplicate");
-            parts.problems.add(at.index(index), problem, instead);
+            parts.problems.repeated(at.index(index));
         }
         scalars.push(scalar);
     }

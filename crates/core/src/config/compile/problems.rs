@@ -67,9 +67,14 @@ impl Problems {
         let mut seen = Lookup::default();
         for (index, value) in values.into_iter().enumerate() {
             if seen.enter(value, index).is_some() {
-                self.add(at.index(index), "appears more than once in this list", "remove the duplicate");
+                self.repeated(at.index(index));
             }
         }
+    }
+
+    /// Notes a value that its list has already.
+    pub(super) fn repeated(&mut self, at: Pointer) {
+        self.add(at, "appears more than once in this list", "remove the duplicate");
     }
 
     /// Notes duplicates and empty strings in a list of values that a claim is compared with.

@@ -64,7 +64,7 @@ pub(super) fn lifts(
             AllowedInPath::EncodedUnreserved => &mut lifts.encoded_unreserved,
         };
         if std::mem::replace(lift, true) {
-            problems.add(at.index(index), "appears more than once in this list", "remove the duplicate");
+            problems.repeated(at.index(index));
         }
     }
     lifts
