@@ -14,7 +14,11 @@ pub(crate) mod condition;
 pub mod date;
 pub mod identity;
 pub mod keys;
+#[cfg(feature = "native-signatures")]
+pub mod native;
+pub mod public_key;
 pub mod secret;
+pub mod signature;
 pub mod subject;
 mod verify;
 

@@ -1,7 +1,7 @@
 //! `api-guard mint`: a token that a guard with the same secret accepts (RFC 7519, RFC 7515).
 
 use api_guard_core::permission::PermissionFormat;
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_core::token::secret::{Secret, SecretEncoding};
 use api_guard_core::token::subject::LONGEST_SUBJECT_BYTES;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,7 @@ pub(crate) struct Mint {
     secret_encoding: SecretEncoding,
     /// The algorithm, as in tokens.keys of the configuration: HS256, HS384 or HS512
     #[arg(long, value_name = "A", default_value = "HS256", value_parser = algorithm)]
-    alg: Algorithm,
+    alg: MacAlgorithm,
     /// The subject of the token
     #[arg(long, value_name = "S")]
     sub: String,
@@ -125,7 +125,7 @@ impl Mint {
 }
 
 /// The compact form (RFC 7515 section 7.1).
-fn sign(secret: &Secret, algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+fn sign(secret: &Secret, algorithm: MacAlgorithm, kid: Option<&str>, claims: &Value) -> String {
     let mut header = json!({ "alg": algorithm.name(), "typ": "JWT" });
     if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
         header.insert("kid".to_owned(), json!(kid));
@@ -167,8 +167,8 @@ fn claim(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, String> {
-    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+fn algorithm(text: &str) -> Result<MacAlgorithm, String> {
+    let known = MacAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
     known.ok_or_else(|| "write HS256, HS384 or HS512".to_owned())
 }
 

@@ -1,6 +1,6 @@
 //! Which key may verify which token, and when?
 
-use super::algorithm::Algorithm;
+use super::algorithm::MacAlgorithm;
 use super::secret::Secret;
 use crate::time::UnixNanos;
 
@@ -39,7 +39,7 @@ impl KeySetRevision {
 pub struct Key {
     pub(crate) kid: Option<String>,
     /// The algorithm of its tokens, and of no others.
-    pub(crate) algorithm: Algorithm,
+    pub(crate) algorithm: MacAlgorithm,
     /// `None` only if a configuration is checked without its environment. The key then verifies nothing.
     pub(crate) secret: Option<Secret>,
     /// The issuers that it vouches for; empty: those that no key names.
@@ -186,8 +186,8 @@ mod tests {
     fn ring(kids: &[Option<&str>]) -> KeyRing {
         let key = |kid: &Option<&str>| Key {
             kid: kid.map(str::to_owned),
-            algorithm: Algorithm::Hs256,
-            secret: Secret::from_bytes(Algorithm::Hs256, &[1; 32]),
+            algorithm: MacAlgorithm::Hs256,
+            secret: Secret::from_bytes(MacAlgorithm::Hs256, &[1; 32]),
             issuers: Vec::new(),
             audiences: Vec::new(),
             not_before: UnixNanos::from_seconds(100),

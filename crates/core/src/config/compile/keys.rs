@@ -8,7 +8,7 @@ use crate::config::raw::{RawKey, RawSecret};
 use crate::config::rfc3339;
 use crate::lookup::Lookup;
 use crate::time::UnixNanos;
-use crate::token::algorithm::Algorithm;
+use crate::token::algorithm::MacAlgorithm;
 use crate::token::keys::{Key, KeyRing, KeySetRevision};
 use crate::token::secret::{Secret, SecretEncoding};
 
@@ -71,7 +71,7 @@ fn date(problems: &mut Problems, text: Option<String>, at: Pointer, absent: Unix
 fn secret(
     parts: &mut Parts<'_>,
     raw: Option<RawSecret>,
-    algorithm: Algorithm,
+    algorithm: MacAlgorithm,
     at: &Pointer,
 ) -> Option<Secret> {
     let (text, encoding, at) = match raw {

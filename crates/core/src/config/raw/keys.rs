@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
-use crate::token::algorithm::Algorithm;
+use crate::token::algorithm::MacAlgorithm;
 use crate::token::secret::SecretEncoding;
 
 #[cfg(feature = "schema")]
@@ -24,7 +24,7 @@ pub struct RawKey {
     pub kid: Option<String>,
     /// The algorithm of its tokens.
     #[cfg_attr(feature = "schema", schemars(extend("default" = "HS256")))]
-    pub algorithm: Algorithm,
+    pub algorithm: MacAlgorithm,
     /// The shared secret, at least as long as the hash of its algorithm.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub secret: Option<RawSecret>,
@@ -40,7 +40,7 @@ pub struct RawKey {
 
 fields!(RawKey { kid, algorithm, secret, issuers, audiences, not_before, not_after });
 
-names!(Algorithm { "HS256" => Hs256, "HS384" => Hs384, "HS512" => Hs512 });
+names!(MacAlgorithm { "HS256" => Hs256, "HS384" => Hs384, "HS512" => Hs512 });
 names!(SecretEncoding { "text" => Text, "base64" => Base64 });
 
 /// Where a secret comes from.
