@@ -8,6 +8,7 @@ use api_guard_core::effect::Reply;
 use api_guard_core::fault::Fault;
 use api_guard_core::host::NotDone;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 
 use crate::block;
 use crate::memory::{Received, receive};
@@ -31,6 +32,14 @@ const GAUGE: u32 = 1;
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_add_header_map_value(
         map: u32,
         name: *const u8,
@@ -214,6 +223,19 @@ pub(crate) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),
     }
+}
+
+/// Whether a signature is right, by Envoy's foreign function. Builds of Envoy without it answer with another status.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn verify_signature(check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+    const NAME: &[u8] = b"verify_signature";
+    let arguments = check.to_protobuf();
+    // SAFETY: `NAME` and `arguments` are valid for reading, and both pointers for writing, during the call.
+    let answer = receive(|data, size| unsafe {
+        let (name, name_size) = (NAME.as_ptr(), NAME.len());
+        proxy_call_foreign_function(name, name_size, arguments.as_ptr(), arguments.len(), data, size)
+    });
+    answer.map(|answer: Vec<u8>| SignatureCheck::is_right(&answer)).map_err(|_| SignatureFault)
 }
 
 /// The plugin's configuration.

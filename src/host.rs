@@ -3,6 +3,7 @@
 use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
 use api_guard_core::host::{Action, Host, NotDone, StreamHost};
+use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 
 use crate::abi;
 use crate::cells::SharedData;
@@ -19,6 +20,12 @@ pub(crate) struct Envoy<'m> {
 impl<'m> Envoy<'m> {
     pub(crate) fn new(metrics: &'m Metrics) -> Self {
         Self { cells: SharedData, metrics }
+    }
+}
+
+impl SignatureHost for Envoy<'_> {
+    fn verify_signature(&self, check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+        abi::verify_signature(check)
     }
 }
 
@@ -68,6 +75,8 @@ impl StreamHost for Envoy<'_> {
             Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
             // No configuration asks questions yet.
             Action::Ask { .. } => return Err(NotDone),
+            // Nothing fetches key sets yet.
+            Action::Fetch(_) => return Err(NotDone),
             Action::Resume => abi::resume_request(),
         }
         Ok(())

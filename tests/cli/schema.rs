@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::command::{SECRET, api_guard};
 use crate::files::config;
 
+/// The key of RFC 8037 appendix A.2.
+const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+
 fn schema() -> jsonschema::Validator {
     let run = api_guard(["schema"]);
     assert_eq!(run.code, 0);
@@ -32,6 +35,14 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "routes": [route] })
     };
     let key = |key: Value| json!({ "tokens": { "keys": [key] } });
+    let key_set = |changes: Value| {
+        let jwks = json!({ "cluster": "idp", "path": "/a", "authority": "b" });
+        let mut set = json!({ "name": "a", "issuers": ["b"], "jwks": jwks });
+        for (name, value) in changes.as_object().expect("an object") {
+            set[name] = value.clone();
+        }
+        json!({ "tokens": { "key_sets": [set] } })
+    };
     let env = json!({ "env": "SECRET" });
     let good = [
         json!({}),
@@ -41,6 +52,11 @@ fn documents() -> Vec<(Value, bool)> {
         key(json!({ "algorithm": "HS256", "secret": { "env": "SECRET", "encoding": "text" } })),
         key(json!({ "secret": { "value": "+/".repeat(22), "encoding": "base64" } })),
         key(json!({ "secret": env, "issuers": ["https://a"], "audiences": ["b"] })),
+        key(json!({ "public_key": { "pem": PEM }, "algorithm": "EdDSA" })),
+        key_set(json!({})),
+        key_set(
+            json!({ "algorithms": ["ES384", "EdDSA"], "permissions_claim": ["scope"], "refresh_seconds": 1 }),
+        ),
         json!({ "revocation": { "denied": { "sub": ["a", { "iss": "b", "sub": "a" }] } } }),
         json!({ "forward": { "issuer_header": "x-iss" } }),
         key(json!({ "secret": { "base64url": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T" } })),
@@ -79,6 +95,18 @@ fn documents() -> Vec<(Value, bool)> {
         json!({ "mode": null }),
         json!({ "mode": ["report"] }),
         json!({ "tokens": null }),
+        key(json!({ "public_key": { "pem": PEM }, "secret": env })),
+        key(json!({ "public_key": { "pem": PEM, "env": "A" } })),
+        key(json!({ "public_key": { "x5c": "A" } })),
+        key(json!({ "public_key": { "pem": PEM }, "algorithm": "PS256" })),
+        key_set(json!({ "issuers": [] })),
+        key_set(json!({ "algorithms": ["HS256"] })),
+        key_set(json!({ "algorithms": [] })),
+        key_set(json!({ "refresh_seconds": 0 })),
+        key_set(json!({ "timeout_milliseconds": 9 })),
+        key_set(json!({ "max_stale_seconds": 0 })),
+        key_set(json!({ "jwks": { "url": "https://a" } })),
+        json!({ "tokens": { "key_sets": [{ "name": "a", "issuers": ["b"] }] } }),
         json!({ "tokens": { "keys": null } }),
         json!({ "tokens": { "keys": [] } }),
         json!({ "tokens": { "keys": {} } }),

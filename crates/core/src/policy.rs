@@ -21,10 +21,9 @@ use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
-use crate::seed::Seed;
 use crate::time::UnixNanos;
-use crate::token::keys::KeyId;
-use crate::token::{TokenPolicy, TokenRefusal, Verified};
+use crate::token::keys::SigningKey;
+use crate::token::{Means, NotVerified, TokenPolicy, Verified};
 
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
@@ -101,17 +100,17 @@ impl Policy {
             && self.denied.refuses(token.jti(), token.issuer(), token.subject(), kid, token.issued_at())
     }
 
-    /// Verifies a token and judges its times. `token`: the bytes after the scheme. `seed`: the process's seed.
+    /// Verifies a token and judges its times. `token`: the bytes after the scheme.
     ///
     /// # Errors
     ///
-    /// The first rule of the configuration that the token breaks.
-    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenRefusal> {
-        self.tokens.verify(token, &self.book, seed, now)
+    /// The first rule of the configuration that the token breaks, or why it could not be verified.
+    pub fn verify(&self, token: &[u8], means: &Means<'_>, now: UnixNanos) -> Result<Verified, NotVerified> {
+        self.tokens.verify(token, &self.book, means, now)
     }
 
     /// The kid of a key.
-    pub fn kid(&self, key: KeyId) -> Option<&str> {
+    pub fn kid<'k>(&'k self, key: &'k SigningKey) -> Option<&'k str> {
         self.tokens.keys.kid(key)
     }
 

@@ -18,6 +18,8 @@ use api_guard_core::host::Host;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::token::native::NativeSignatures;
+use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 use api_guard_core::verdict::{Destination, Grant, Trail, Verdict};
 
 use crate::outcome::{self, Failure, Outcome, print, say};
@@ -69,6 +71,12 @@ pub(crate) struct Explain {
 struct Machine {
     cells: MemoryCells,
     address: String,
+}
+
+impl SignatureHost for Machine {
+    fn verify_signature(&self, check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+        NativeSignatures.verify_signature(check)
+    }
 }
 
 impl Host for Machine {

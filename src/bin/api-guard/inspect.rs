@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use api_guard_core::denial::Denial;
 use api_guard_core::effect;
+use api_guard_core::fault::Fault;
 use api_guard_core::seed::Seed;
 use api_guard_core::token::compact::{Compact, decode};
-use api_guard_core::token::{Age, TokenFault};
+use api_guard_core::token::current::CurrentSets;
+use api_guard_core::token::native::NativeSignatures;
+use api_guard_core::token::{Age, Means, NotVerified, TokenFault};
 use serde_json::{Map, Value, json};
 
 use crate::outcome::{self, Failure, Outcome, print};
@@ -117,9 +120,17 @@ fn judge(configuration: &Configuration, token: &str) -> Judgement {
     };
     let now = clock::now();
     // Any seed will do, because nothing is looked up by the token's digest here.
-    let verified = match policy.verify(token.as_bytes(), &Seed::from_bytes([0; 16]), now) {
+    let seed = Seed::from_bytes([0; 16]);
+    let sets = CurrentSets::configured(policy.tokens().keys());
+    let means = Means { sets: &sets, signatures: &NativeSignatures, seed: &seed };
+    let verified = match policy.verify(token.as_bytes(), &means, now) {
         Ok(verified) => verified,
-        Err(refusal) => return refused(Denial::Token(refusal.fault)),
+        Err(NotVerified::Refused(refusal)) => return refused(Denial::Token(refusal.fault)),
+        Err(NotVerified::UnknownTo(_)) => return refused(Denial::Token(TokenFault::KeyUnknown)),
+        Err(NotVerified::KeysUnavailable(_)) => {
+            return refused(Denial::KeysUnavailable { retry_after_seconds: 1 });
+        }
+        Err(NotVerified::Fault(_)) => return refused(Denial::Fault(Fault::Signature)),
     };
     if policy.denies(&verified) {
         return refused(Denial::TokenRevoked);
@@ -128,10 +139,10 @@ fn judge(configuration: &Configuration, token: &str) -> Judgement {
     if policy.tokens().judge_times(&verified, now) == Ok(Age::Old) {
         notes.push(format!("older than {} hours: it passes, and is logged", raw.tokens.max_token_age_hours));
     }
-    let index = verified.key().index();
+    let pointer = words::key_pointer(verified.key());
     let key = match policy.kid(verified.key()) {
-        Some(kid) => format!("/tokens/keys/{index} (kid {kid:?})"),
-        None => format!("/tokens/keys/{index}"),
+        Some(kid) => format!("{pointer} (kid {kid:?})"),
+        None => pointer,
     };
     Judgement::Accepted { key, notes }
 }

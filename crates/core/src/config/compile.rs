@@ -10,6 +10,7 @@ mod grammar;
 mod keys;
 mod limits;
 mod problems;
+mod public_keys;
 mod replies;
 mod routes;
 mod sources;
@@ -18,7 +19,7 @@ mod tokens;
 use std::num::NonZeroU32;
 
 use super::Environment;
-use super::raw::RawConfig;
+use super::raw::{RawConfig, RawTokens};
 use crate::cells::MAX_TABLE_CAPACITY;
 use crate::json::Pointer;
 use crate::permission::{PermissionBook, PermissionFormat};
@@ -38,7 +39,7 @@ struct Parts<'e> {
     plan: HeaderPlan,
     book: PermissionBook,
     environment: &'e Environment<'e>,
-    /// The form of every permission.
+    /// The form of every permission that the configuration names.
     format: PermissionFormat,
     /// The conditions of all routes.
     conditions: Vec<Condition>,
@@ -53,7 +54,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         plan: HeaderPlan::default(),
         book: PermissionBook::default(),
         environment,
-        format: raw.tokens.permission_format,
+        format: widest_format(&raw.tokens),
         conditions: Vec::new(),
     };
     let at = root.field("tokens").field("sources");
@@ -120,6 +121,17 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         replies,
     });
     (policy, problems.0)
+}
+
+/// The form that permissions of all tokens have: a permission of the one form is one of the other.
+fn widest_format(tokens: &RawTokens) -> PermissionFormat {
+    let of_sets = tokens.key_sets.iter().filter_map(|set| set.permission_format);
+    let mut all = of_sets.chain([tokens.permission_format]);
+    if all.any(|format| format == PermissionFormat::ScopeToken) {
+        PermissionFormat::ScopeToken
+    } else {
+        PermissionFormat::ResourceAction
+    }
 }
 
 /// The capacity of a shared table, in entries.

@@ -166,6 +166,10 @@ fn is_secret(at: &Pointer) -> bool {
             field(3),
             Some("kid" | "algorithm" | "issuers" | "audiences" | "not_before" | "not_after")
         ),
+        // What an issuer publishes is no secret, unless it was the wrong thing.
+        Some("key_sets") => {
+            field(3) == Some("jwks") && !matches!(field(4), Some("cluster" | "path" | "authority"))
+        }
         Some(_) => false,
     }
 }

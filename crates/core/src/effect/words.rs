@@ -44,6 +44,9 @@ pub(super) fn errors(denial: &Denial) -> Vec<String> {
             over.used, over.max_requests, over.window_seconds
         ),
         Denial::CannotRevoke(text) => text.clone(),
+        Denial::KeysUnavailable { .. } => {
+            "The keys of the token's issuer are not available at present".to_owned()
+        }
         Denial::RevocationFull => "No place for another revocation".to_owned(),
         Denial::BodyTimeout => "Request body did not arrive in time".to_owned(),
         Denial::Busy(_) => "No room for another request body at present".to_owned(),
@@ -96,6 +99,7 @@ pub(super) fn message(denial: &Denial) -> String {
         | Denial::RateLimited(_)
         | Denial::AuthFailuresLimited(_)
         | Denial::CannotRevoke(_)
+        | Denial::KeysUnavailable { .. }
         | Denial::RevocationFull
         | Denial::BodyTimeout
         | Denial::Busy(_)
@@ -180,7 +184,8 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::AuthFailuresLimited
         | Code::InternalFault
         | Code::RevocationFull
-        | Code::Busy => None,
+        | Code::Busy
+        | Code::KeysUnavailable => None,
     }
 }
 

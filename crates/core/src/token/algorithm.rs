@@ -30,9 +30,10 @@ pub enum MacAlgorithm {
 }
 
 /// An algorithm of public keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PublicAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3).
+    #[default]
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
     Rs384,

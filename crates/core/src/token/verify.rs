@@ -1,13 +1,13 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
 
-use super::authenticate::authenticate;
+use super::authenticate::{NotAuthentic, authenticate};
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
 use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
 use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
-use super::keys::{Key, KeyId, Vouching};
+use super::keys::{SigningKey, Vouching};
 use super::subject::{self, SubjectFault};
-use super::{AcceptedValue, KeptClaim, TokenFault, TokenPolicy, TokenRefusal, Verified};
+use super::{AcceptedValue, KeptClaim, Means, NotVerified, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -18,30 +18,31 @@ pub(super) fn verify(
     policy: &TokenPolicy,
     token: &[u8],
     book: &PermissionBook,
-    seed: &Seed,
+    means: &Means<'_>,
     now: UnixNanos,
-) -> Result<Verified, TokenRefusal> {
-    let signed =
-        verify_signature(policy, token, now).map_err(|fault| TokenRefusal { fault, is_signed: false })?;
+) -> Result<Verified, NotVerified> {
+    let signed = verify_signature(policy, token, means, now)?;
     // The issuer wrote this text, but it may still be wrong.
-    read_signed(policy, signed, book, seed, now).map_err(|fault| TokenRefusal { fault, is_signed: true })
+    read_signed(policy, signed, book, means.seed, now)
+        .map_err(|fault| NotVerified::Refused(TokenRefusal { fault, is_signed: true }))
 }
 
 /// A token whose signature is valid. Nothing of its claims has been read.
 struct Signed<'t> {
     compact: Compact<'t>,
     payload: Result<Vec<u8>, NotBase64Url>,
-    key: KeyId,
+    key: SigningKey,
 }
 
 fn verify_signature<'t>(
     policy: &TokenPolicy,
     token: &'t [u8],
+    means: &Means<'_>,
     now: UnixNanos,
-) -> Result<Signed<'t>, TokenFault> {
+) -> Result<Signed<'t>, NotAuthentic> {
     let compact = Compact::read(token, policy.max_token_bytes)?;
-    let Decoded { payload, signature } = compact.decode()?;
-    let header = decode(compact.header)?;
+    let Decoded { payload, signature } = compact.decode().map_err(TokenFault::from)?;
+    let header = decode(compact.header).map_err(TokenFault::from)?;
     let header = JoseHeader::read(&header)?;
     // The issuer chooses the keys before it is verified, and nothing else. Claims that cannot be read choose no key; what
     // is wrong with them is told once the signature has been verified.
@@ -53,7 +54,7 @@ fn verify_signature<'t>(
             Some(None) => policy.keys.vouching(None),
             Some(Some(iss)) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
         };
-        authenticate(&policy.keys, vouching, &compact, &header, signature, now)?
+        authenticate(&policy.keys, means, vouching, &compact, &header, signature, now)?
     };
     Ok(Signed { compact, payload, key })
 }
@@ -74,15 +75,15 @@ fn read_signed(
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, &claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
-    let of_key = |list: fn(&Key) -> &[String]| policy.keys.key(key).map(list).filter(|list| !list.is_empty());
-    let issuers = of_key(|key| &key.issuers).unwrap_or(&policy.issuers);
+    let (of_key, of_all) = (policy.keys.vouched(&verified.key), (&policy.issuers, &policy.audiences));
+    let issuers = if of_key.0.is_empty() { of_all.0 } else { of_key.0 };
     if !issuers.is_empty() {
         let named = verified.issuer();
         if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
             return Err(TokenFault::IssuerRefused);
         }
     }
-    let audiences = of_key(|key| &key.audiences).unwrap_or(&policy.audiences);
+    let audiences = if of_key.1.is_empty() { of_all.1 } else { of_key.1 };
     if !audiences.is_empty() && !audience_known(audiences, &claims) {
         return Err(TokenFault::AudienceRefused);
     }
@@ -93,7 +94,7 @@ fn read_claims(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
-    key: KeyId,
+    key: SigningKey,
     digest: impl FnOnce() -> SigningDigest,
 ) -> Result<Verified, TokenFault> {
     if policy.required.iter().any(|claim| claims.value(claim.slot).is_none()) {
@@ -107,7 +108,7 @@ fn read_claims(
     judge_audience(claims)?;
     let jti = string(claims, JTI, "jti")?;
     judge_values(policy, claims)?;
-    let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
+    let (permissions, permissions_text) = read_permissions(policy, claims, book, &key)?;
     let conditions = policy.conditions.iter().map(|condition| condition.holds(claims)).collect();
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
@@ -269,13 +270,17 @@ fn read_permissions(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
+    key: &SigningKey,
 ) -> Result<(PermissionSet, Box<str>), TokenFault> {
+    let rule = policy.keys.rule(key);
+    let slots = rule.and_then(|rule| rule.permissions.as_ref()).unwrap_or(&policy.permissions);
+    let format = rule.and_then(|rule| rule.permission_format).unwrap_or(policy.permission_format);
     let mut grants = Grants { book, set: PermissionSet::default(), text: String::new() };
-    for (index, slot) in policy.permissions.iter().enumerate() {
+    for (index, slot) in slots.iter().enumerate() {
         let Some(value) = claims.value(*slot) else { continue };
         let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
         each_text_or_word(value, wrong, |entry| {
-            if !policy.permission_format.accepts(entry) {
+            if !format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
             }
             // What one claim holds is passed on as it is; a further claim adds what is new.

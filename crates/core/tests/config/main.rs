@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod public_keys;
 mod routes;
 
 use api_guard_core::config::error::ConfigErrors;

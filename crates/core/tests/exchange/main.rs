@@ -16,6 +16,7 @@ mod endpoint;
 mod faults;
 mod forward;
 mod hold;
+mod key_sets;
 mod order;
 mod pause;
 mod pause_body;

@@ -1,6 +1,7 @@
 //! Step 3: which tokens are taken, to the second and the byte, and what is known of their owners then.
 
 use api_guard_core::token::Age;
+use api_guard_core::token::keys::KeyId;
 use serde_json::{Value, json};
 
 use super::{Guarded, HOUR, SECRET, START, request, said, signed, token};
@@ -206,7 +207,10 @@ fn what_is_known_of_a_caller_is_what_the_token_says() {
     };
     let verdict = ask(&with(json!({ "jti": "j", "customer": { "number": 7 } })), "/of/7");
     let known = &verdict.trail.identity().unwrap().token;
-    assert_eq!((known.subject(), known.jti(), known.key().index()), (Some("u1"), Some("j"), 0));
+    assert_eq!(
+        (known.subject(), known.jti(), known.key().configured()),
+        (Some("u1"), Some("j"), Some(KeyId::new(0)))
+    );
     let seconds = [known.issued_at(), known.expires_at()].map(|moment| moment.unwrap().seconds());
     assert_eq!(seconds, [START, START + HOUR]);
     let verdict = ask(&token(&json!({})), "/");
@@ -309,7 +313,7 @@ fn the_key_that_verified_a_token_is_known_and_can_be_denied() {
             let bearer = format!("Bearer {}", with(json!({})));
             let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
             assert_eq!(said(&verdict), code, "{place} {denied}");
-            assert_eq!(verdict.trail.caller().unwrap().token.key().index(), place);
+            assert_eq!(verdict.trail.caller().unwrap().token.key().configured(), Some(KeyId::new(place)));
             let kids: Vec<_> = guarded.guard.policy().kids().flatten().collect();
             assert_eq!(kids[place], "own");
         }

@@ -11,6 +11,7 @@ use api_guard_core::verdict::{Judged, Stage, State};
 use super::Explained;
 use super::condition::condition_text;
 use crate::limits::all;
+use crate::words;
 
 /// One step.
 pub(super) struct Step {
@@ -159,7 +160,7 @@ impl Explained<'_, '_> {
         let token = &caller.token;
         let kid = self.policy.kid(token.key()).map(|kid| format!(", kid {kid:?}")).unwrap_or_default();
         let mut lines = vec![
-            format!("verifies with /tokens/keys/{}{kid}", token.key().index()),
+            format!("verifies with {}{kid}", words::key_pointer(token.key())),
             format!("subject {:?}", token.subject().unwrap_or_default()),
             format!("permissions {:?}", token.permissions_text()),
         ];
@@ -237,6 +238,7 @@ impl Explained<'_, '_> {
             Denial::AddressRefused => self.pointer(),
             Denial::BindingMismatch => format!("{}/bind", self.pointer()),
             Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
+            Denial::KeysUnavailable { .. } => "/tokens/key_sets".to_owned(),
             Denial::RevocationFull => "/revocation/capacity".to_owned(),
             Denial::BodyTimeout => "the time that a body has to come".to_owned(),
             Denial::Busy(_) => "/request/max_held_bytes".to_owned(),

@@ -3,25 +3,22 @@
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::problems::Problems;
-use super::{Parts, Pointer};
+use super::{Parts, Pointer, public_keys};
 use crate::config::raw::{RawKey, RawSecret};
 use crate::config::rfc3339;
 use crate::lookup::Lookup;
 use crate::time::UnixNanos;
-use crate::token::algorithm::MacAlgorithm;
-use crate::token::keys::{Key, KeyRing, KeySetRevision};
+use crate::token::algorithm::{Algorithm, MacAlgorithm};
+use crate::token::keys::{Key, KeyMaterial};
 use crate::token::secret::{Secret, SecretEncoding};
 
-const SECRET_FORMS: &str = r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}"#;
+const SECRET_FORMS: &str =
+    r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}, or a public_key instead"#;
 /// The longest kid, bytes.
 const LONGEST_KID: usize = 128;
 
 /// The keys that tokens are verified with.
-pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> KeyRing {
-    if raw.is_empty() {
-        let instead = r#"write at least one, such as {"secret": {"env": "API_GUARD_SECRET"}}"#;
-        parts.problems.add(at.clone(), "no keys", instead);
-    }
+pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> Vec<Key> {
     let mut kids = Lookup::default();
     let mut keys = Vec::new();
     for (index, key) in raw.into_iter().enumerate() {
@@ -44,20 +41,47 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Pointer) -> 
         if not_after <= not_before {
             parts.problems.add(at.field("not_after"), "not later than not_before", "write a later date");
         }
-        let secret = secret(parts, key.secret, key.algorithm, &at.field("secret"));
+        let (algorithm, material) = match (key.secret, key.public_key) {
+            (None, Some(public_key)) => public_keys::public_key(parts, public_key, key.algorithm, &at),
+            (Some(_), Some(_)) => {
+                let instead = "remove one of them: a key is a shared secret or a public key";
+                parts.problems.add(at.field("public_key"), "beside a secret", instead);
+                (Algorithm::Mac(MacAlgorithm::Hs256), None)
+            }
+            (secret, None) => of_secret(parts, secret, key.algorithm, &at),
+        };
         parts.problems.claim_values(&at.field("issuers"), &key.issuers);
         parts.problems.claim_values(&at.field("audiences"), &key.audiences);
         keys.push(Key {
             kid: key.kid,
-            algorithm: key.algorithm,
-            secret,
+            algorithm,
+            material,
             issuers: key.issuers,
             audiences: key.audiences,
             not_before,
             not_after,
         });
     }
-    KeyRing::new(KeySetRevision::CONFIGURED, keys)
+    keys
+}
+
+fn of_secret(
+    parts: &mut Parts<'_>,
+    raw: Option<RawSecret>,
+    algorithm: Option<Algorithm>,
+    at: &Pointer,
+) -> (Algorithm, Option<KeyMaterial>) {
+    let algorithm = match algorithm {
+        None => MacAlgorithm::Hs256,
+        Some(Algorithm::Mac(algorithm)) => algorithm,
+        Some(Algorithm::Public(_)) => {
+            let instead = "write HS256, HS384 or HS512, or a public_key instead of the secret";
+            parts.problems.add(at.field("algorithm"), "not an algorithm of shared secrets", instead);
+            return (Algorithm::Mac(MacAlgorithm::Hs256), None);
+        }
+    };
+    let secret = secret(parts, raw, algorithm, &at.field("secret"));
+    (Algorithm::Mac(algorithm), secret.map(KeyMaterial::Secret))
 }
 
 fn date(problems: &mut Problems, text: Option<String>, at: Pointer, absent: UnixNanos) -> UnixNanos {
@@ -113,7 +137,7 @@ fn secret(
 }
 
 /// The value of a variable, if it is set. An unset one is a problem only if the environment says so.
-fn variable(parts: &mut Parts<'_>, name: &str, at: &Pointer) -> Option<Vec<u8>> {
+pub(super) fn variable(parts: &mut Parts<'_>, name: &str, at: &Pointer) -> Option<Vec<u8>> {
     let well_formed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if name.is_empty() || !well_formed {
         let instead = "write letters, digits and _, such as API_GUARD_SECRET";

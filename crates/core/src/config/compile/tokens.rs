@@ -1,10 +1,11 @@
 //! Sections `tokens` (without its sources and keys) and `roles`.
 
-use super::{Parts, Pointer, keys, routes};
+use super::{Parts, Pointer, keys, public_keys, routes};
 use crate::config::raw::{RawClaimValue, RawClaims, RawRoles, RawTokens};
 use crate::json::text::write_text;
 use crate::token::claim_path::{ClaimPath, ClaimPathFault};
 use crate::token::claims::{SUB, Slot, TextSlot};
+use crate::token::keys::KeyRing;
 use crate::token::{AcceptedValue, Claim, RequiredValue, Roles, TokenPolicy};
 
 /// The largest `max_token_bytes`. Tokens travel in headers, of which Envoy accepts 60 KiB by default.
@@ -24,7 +25,13 @@ pub(super) fn compile(
     root: &Pointer,
 ) -> TokenPolicy {
     let at = root.field("tokens");
+    if raw.keys.is_empty() && raw.key_sets.is_empty() {
+        let instead = r#"write at least one, such as {"secret": {"env": "API_GUARD_SECRET"}}, or a key set in key_sets"#;
+        parts.problems.add(at.field("keys"), "no keys", instead);
+    }
     let keys = keys::compile(parts, raw.keys, &at.field("keys"));
+    let key_sets = public_keys::key_sets(parts, raw.key_sets, &at.field("key_sets"));
+    let keys = KeyRing::new(keys, key_sets);
     let subject = claim(parts, raw.subject_claim, at.field("subject_claim"));
     let required = required_claims(parts, raw.required_claims, &subject, &at.field("required_claims"));
     let required_values = required_values(parts, raw.required_values, &at.field("required_values"));
@@ -110,7 +117,7 @@ fn required_values(
 }
 
 /// One claim, or all of a list that must not be empty.
-fn claims(parts: &mut Parts<'_>, raw: RawClaims, at: &Pointer) -> Vec<Claim> {
+pub(super) fn claims(parts: &mut Parts<'_>, raw: RawClaims, at: &Pointer) -> Vec<Claim> {
     match raw {
         RawClaims::One(name) => vec![claim(parts, name, at.clone())],
         RawClaims::Several(names) => {

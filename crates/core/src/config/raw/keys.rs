@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::RawPublicKey;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
 use crate::json::Path;
-use crate::token::algorithm::MacAlgorithm;
+use crate::token::algorithm::{Algorithm, MacAlgorithm, PublicAlgorithm};
 use crate::token::secret::SecretEncoding;
 
 #[cfg(feature = "schema")]
@@ -18,16 +19,24 @@ const SECRET_FORMS: &str = r#"{"env": "NAME"}, {"value": "..."} or {"base64url":
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
-#[cfg_attr(feature = "schema", schemars(extend("required" = ["secret"])))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(extend(
+        "if" = {"required": ["public_key"], "properties": {"public_key": {"not": {"type": "null"}}}},
+        "then" = {"properties": {"secret": {"type": "null"}}},
+        "else" = {"required": ["secret"], "properties": {"secret": {"not": {"type": "null"}}}}
+    ))
+)]
 pub struct RawKey {
     /// A token naming a kid is checked with that key only.
     pub kid: Option<String>,
-    /// The algorithm of its tokens.
-    #[cfg_attr(feature = "schema", schemars(extend("default" = "HS256")))]
-    pub algorithm: MacAlgorithm,
+    /// The algorithm of its tokens; null = HS256 for a secret, and for a public key the one that it names or is usual for it.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<AlgorithmName>"))]
+    pub algorithm: Option<Algorithm>,
     /// The shared secret, at least as long as the hash of its algorithm.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub secret: Option<RawSecret>,
+    /// The public key, instead of a secret.
+    pub public_key: Option<RawPublicKey>,
     /// The only issuers that it vouches for; empty = whatever tokens.issuers says.
     pub issuers: Vec<String>,
     /// The only audiences that it vouches for; empty = whatever tokens.audiences says.
@@ -38,9 +47,36 @@ pub struct RawKey {
     pub not_after: Option<String>,
 }
 
-fields!(RawKey { kid, algorithm, secret, issuers, audiences, not_before, not_after });
+fields!(RawKey { kid, algorithm, secret, public_key, issuers, audiences, not_before, not_after });
 
-names!(MacAlgorithm { "HS256" => Hs256, "HS384" => Hs384, "HS512" => Hs512 });
+/// The names of all algorithms, for the schema.
+#[cfg(feature = "schema")]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AlgorithmName {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+const ALGORITHMS: &str = "one of \"HS256\", \"HS384\", \"HS512\" with a secret, \"RS256\", \"RS384\", \"RS512\", \"ES256\", \"ES384\", \"EdDSA\" with a public key";
+
+impl Shape for Algorithm {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        let named = |name: &str| {
+            let mac = MacAlgorithm::ALL.into_iter().find(|known| known.name() == name).map(Self::Mac);
+            mac.or_else(|| PublicAlgorithm::named(name).map(Self::Public))
+        };
+        value.as_str().and_then(named).or_else(|| misfits.wrong(at, ALGORITHMS))
+    }
+}
+
 names!(SecretEncoding { "text" => Text, "base64" => Base64 });
 
 /// Where a secret comes from.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{RawKey, texts};
+use super::{RawKey, RawKeySet, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
 use crate::permission::PermissionFormat;
@@ -15,11 +15,12 @@ use schemars::JsonSchema;
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
-#[cfg_attr(feature = "schema", schemars(extend("required" = ["keys"])))]
+#[cfg_attr(feature = "schema", schemars(extend("if" = {"required": ["key_sets"]}, "else" = {"required": ["keys"], "properties": {"keys": {"minItems": 1}}})))]
 pub struct RawTokens {
-    /// The keys that tokens are verified with: at least one, two during a rotation.
-    #[cfg_attr(feature = "schema", schemars(required, length(min = 1)))]
+    /// The keys that tokens are verified with, two during a rotation. Keys or key sets: at least one.
     pub keys: Vec<RawKey>,
+    /// The key sets that issuers publish.
+    pub key_sets: Vec<RawKeySet>,
     /// Where a request may carry its token.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub sources: Vec<RawSource>,
@@ -53,6 +54,7 @@ pub struct RawTokens {
 
 fields!(RawTokens {
     keys,
+    key_sets,
     sources,
     required_claims,
     required_values,
@@ -82,6 +84,7 @@ impl Default for RawTokens {
     fn default() -> Self {
         Self {
             keys: Vec::new(),
+            key_sets: Vec::new(),
             sources: vec![RawSource {
                 header: Some("authorization".to_owned()),
                 scheme: Some("Bearer".to_owned()),

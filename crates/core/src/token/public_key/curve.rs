@@ -119,6 +119,12 @@ fn number(bytes: &[u8]) -> Number {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        reason = "a test that cannot go on fails"
+    )]
+
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {
