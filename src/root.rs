@@ -13,7 +13,7 @@ use api_guard_core::time::UnixNanos;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::host::Envoy;
+use crate::host::{Envoy, Signatures};
 use crate::{abi, streams};
 
 /// How often Envoy calls [`RootContext::on_tick`], milliseconds.
@@ -37,9 +37,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    fn new(counters: &Counters) -> Self {
+    fn new(counters: &Counters, policy: &Policy) -> Self {
         let ids: Vec<Option<u32>> = counters.names().iter().map(|name| abi::define_counter(name)).collect();
-        let gauges = Gauge::ALL.iter().map(|gauge| (*gauge, abi::define_gauge(gauge.name()))).collect();
+        let gauges = Gauge::all(policy).into_iter();
+        let gauges = gauges.map(|(gauge, name)| (gauge, abi::define_gauge(&name))).collect();
         let tally = RefCell::new(Tally::new(ids.len()));
         Self { ids, gauges, tally }
     }
@@ -80,7 +81,7 @@ impl Metrics {
 impl Plugin {
     fn new(policy: Policy) -> Self {
         let engine = Engine::on_worker(policy, &streams::held_bytes());
-        let metrics = Metrics::new(engine.counters());
+        let metrics = Metrics::new(engine.counters(), engine.guard().policy());
         // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
         let _ = engine.open(&Envoy::new(&metrics));
         Self { engine, metrics }
@@ -113,6 +114,10 @@ impl RootContext for Root {
         let text = abi::plugin_configuration(size);
         let environment = Environment { lookup: &abi::variable, must_be_set: true };
         match Policy::parse(&text, &environment) {
+            Ok(policy) if !policy.suits_host(&Signatures) => {
+                log::error!("api-guard: {}", Policy::UNSUITABLE_HOST);
+                false
+            }
             Ok(policy) => {
                 let plugin = Rc::new(Plugin::new(policy));
                 streams::configure(self.context, &plugin);

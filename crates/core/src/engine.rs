@@ -31,7 +31,12 @@ pub struct Engine {
     pub(crate) holds: Cell<HostHolds>,
     /// What the streams of this worker hold back, those of other configurations included.
     pub(crate) held: Rc<HeldBytes>,
+    /// When the key sets were last shown in metrics.
+    keys_shown: Cell<UnixNanos>,
 }
+
+/// How often key sets are shown in metrics, seconds.
+const SHOW_SECONDS: u64 = 5;
 
 impl Engine {
     /// An engine for `policy` on a worker that has no other. It joins the shared tables in [`Self::open`], or at the first
@@ -49,6 +54,7 @@ impl Engine {
             sampler: RefCell::default(),
             holds: Cell::default(),
             held: Rc::clone(held),
+            keys_shown: Cell::default(),
         }
     }
 
@@ -59,6 +65,29 @@ impl Engine {
             let _ = host.act(Action::Gauge { gauge: Gauge::HeldBytes, value });
         }
         self.fetch_keys(host, now);
+        self.show_keys(host, now);
+    }
+
+    /// Shows how many keys the sets have that are fetched, and how old they are, every few seconds.
+    fn show_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let ring = &self.guard.policy().tokens.keys;
+        let shown = self.keys_shown.get();
+        let is_new = shown <= now && now < shown.plus_seconds(SHOW_SECONDS);
+        if is_new || !ring.fetches() {
+            return;
+        }
+        self.keys_shown.set(now);
+        for (set, _) in ring.fetched_sets() {
+            let Ok(memory) = self.memory(host) else { return };
+            let keys = memory.keys.current().set(set, now).map_or(0, |set| set.keys().len());
+            let age = memory.keys.age_seconds(set, now);
+            drop(memory);
+            let value = u64::try_from(keys).unwrap_or(u64::MAX);
+            let _ = host.act(Action::Gauge { gauge: Gauge::KeySetKeys(set), value });
+            if let Some(value) = age {
+                let _ = host.act(Action::Gauge { gauge: Gauge::KeySetAge(set), value });
+            }
+        }
     }
 
     /// Begins the fetches of key sets that are due, as far as no other worker has begun them.

@@ -226,11 +226,6 @@ impl KeySets {
         Some(now.seconds().saturating_sub(remote.record.fetched?.seconds()))
     }
 
-    /// The sets that are fetched.
-    pub fn fetched(&self) -> impl Iterator<Item = KeySetIndex> {
-        self.remote.iter().map(|remote| remote.index)
-    }
-
     fn remote<'a, 'r>(&'a self, ring: &'r KeyRing, at: usize) -> Option<(&'a Remote, &'r RemoteSet)> {
         let remote = self.remote.get(at)?;
         match ring.set(remote.index)?.source() {

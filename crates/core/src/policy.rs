@@ -23,6 +23,7 @@ use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
 use crate::time::UnixNanos;
 use crate::token::keys::SigningKey;
+use crate::token::signature::{self, SignatureHost};
 use crate::token::{Means, NotVerified, TokenPolicy, Verified};
 
 pub use form::CorsPreflight;
@@ -92,6 +93,16 @@ impl Policy {
     pub fn asking_for_keys(self) -> Self {
         Self { asks_for_keys: true, ..self }
     }
+
+    /// Whether `host` verifies what this policy needs it for. It is tried with a published signature.
+    pub fn suits_host(&self, host: &dyn SignatureHost) -> bool {
+        !self.tokens.keys.needs_signature_host() || signature::verifies_published(host)
+    }
+
+    /// What is wrong where a host does not suit, and what to do about it.
+    pub const UNSUITABLE_HOST: &str = "/tokens: this Envoy does not verify RSA and ECDSA signatures (it has no foreign \
+                                       function verify_signature, or one that does not work); use a newer Envoy, or \
+                                       keys for HS256, HS384, HS512 or EdDSA";
 
     /// Whether `revocation.denied` refuses a token that verified.
     pub fn denies(&self, token: &Verified) -> bool {

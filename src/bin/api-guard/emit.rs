@@ -5,7 +5,7 @@ mod text;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard_core::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::RawConfig;
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
@@ -156,14 +156,14 @@ fn logged_subject(raw: &RawConfig) -> String {
     }
 }
 
-/// The names of the variables that hold secrets, without duplicates.
+/// The names of the variables that hold secrets and public keys, without duplicates.
 fn variables(raw: &RawConfig) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for key in &raw.tokens.keys {
-        if let Some(RawSecret::Env { env: name, .. }) = &key.secret
-            && !names.contains(name)
+        if let Some(name) = key.variable()
+            && !names.iter().any(|known| known == name)
         {
-            names.push(name.clone());
+            names.push(name.to_owned());
         }
     }
     names

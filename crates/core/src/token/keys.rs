@@ -173,7 +173,28 @@ impl KeyRing {
 
     /// Whether any key set is fetched.
     pub(crate) fn fetches(&self) -> bool {
-        self.sets.iter().any(|rule| matches!(rule.source(), KeySource::Remote(_)))
+        self.fetched_sets().next().is_some()
+    }
+
+    /// The key sets that are fetched.
+    pub fn fetched_sets(&self) -> impl Iterator<Item = (KeySetIndex, &KeySetRule)> {
+        let fetched = |(_, rule): &(usize, &KeySetRule)| matches!(rule.source(), KeySource::Remote(_));
+        let all = self.sets.iter().enumerate().filter(fetched);
+        all.map(|(index, rule)| (KeySetIndex::new(index), rule))
+    }
+
+    /// Whether the host must verify signatures: RSA and ECDSA are its to verify.
+    pub(crate) fn needs_signature_host(&self) -> bool {
+        let is_hosts = |algorithm| algorithm != PublicAlgorithm::EdDsa;
+        let of_key = |key: &Key| match key.algorithm {
+            Algorithm::Mac(_) => false,
+            Algorithm::Public(algorithm) => is_hosts(algorithm),
+        };
+        let of_set = |rule: &KeySetRule| {
+            let mut all = PublicAlgorithm::ALL.into_iter();
+            all.any(|algorithm| is_hosts(algorithm) && rule.algorithms.contains(algorithm))
+        };
+        self.keys.iter().any(of_key) || self.sets.iter().any(of_set)
     }
 
     /// What the set of this key demands, if it is one of a set.

@@ -9,6 +9,7 @@
 //! nothing here takes a signature for the identity of a token.
 
 use super::algorithm::PublicAlgorithm;
+use super::compact;
 use super::public_key::curve::{Curve, P256, P384};
 use super::public_key::der;
 use super::public_key::{KeyKind, PublicKey};
@@ -174,6 +175,21 @@ fn der_signature(curve: &Curve, signature: &[u8]) -> Option<Vec<u8>> {
     der::write(&mut der, der::SEQUENCE, &numbers);
     Some(der)
 }
+
+/// Whether a host verifies the signature of RFC 7515 appendix A.3, and refuses it for another text.
+pub(crate) fn verifies_published(host: &dyn SignatureHost) -> bool {
+    let part = |text: &str| compact::decode(text.as_bytes()).unwrap_or_default();
+    let Ok(key) = PublicKey::p256(&part(PUBLISHED_X), &part(PUBLISHED_Y)) else { return false };
+    let signature = part(PUBLISHED_SIGNATURE);
+    let verify = |text: &str| key.verifies(PublicAlgorithm::Es256, text.as_bytes(), &signature, host);
+    verify(PUBLISHED_TEXT) == Ok(true) && verify("another text") == Ok(false)
+}
+
+const PUBLISHED_X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+const PUBLISHED_Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
+const PUBLISHED_TEXT: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+const PUBLISHED_SIGNATURE: &str =
+    "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use api_guard_core::code::Code;
 use api_guard_core::index::KeySetIndex;
 use api_guard_core::keys::Response;
+use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_testkit::{Decided, IssuerKey, Stream, key_set};
 
 use super::*;
@@ -262,6 +263,31 @@ fn a_fetch_that_the_host_does_not_send_has_failed() {
     assert_eq!(counted, ["api_guard_key_set_fetches_total.set.login.outcome.reset"]);
     assert!(world.tick(999).is_empty());
     assert_eq!(world.tick(1000), [Done::Fetched(SET)]);
+}
+
+#[test]
+fn metrics_show_how_many_keys_there_are_and_how_old_they_are() {
+    let world = world(json!({}));
+    let shown = |milliseconds: u64| {
+        let mut host = Stream::new(&world.process);
+        world.engine.on_tick(&mut host, at(milliseconds));
+        let gauges = host.done.into_iter().filter_map(|done| {
+            if let Done::Gauged(gauge, value) = done { Some((gauge, value)) } else { None }
+        });
+        let gauges = gauges.filter(|(gauge, _)| *gauge != Gauge::HeldBytes);
+        gauges.collect::<Vec<_>>()
+    };
+    let (keys_of, age_of) = (Gauge::KeySetKeys(SET), Gauge::KeySetAge(SET));
+    assert_eq!(shown(0), [(keys_of, 0)], "no set, and so no age");
+    world.respond(Response::Complete { status: 200, body: keys(&[1, 2]).as_bytes() }, 1000);
+    assert_eq!(shown(4999), []);
+    assert_eq!(shown(5000), [(keys_of, 2), (age_of, 4)]);
+    assert_eq!(shown(9999), []);
+    assert_eq!(shown(10_000), [(keys_of, 2), (age_of, 9)]);
+    let names: Vec<String> =
+        Gauge::all(world.engine.guard().policy()).into_iter().map(|(_, name)| name).collect();
+    let of_set = ["api_guard_key_set_keys.set.login", "api_guard_key_set_age_seconds.set.login"];
+    assert_eq!(names[1..], of_set);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_guard_core::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::RawConfig;
 
 use super::{Findings, Part, Variables, manager};
 use crate::source::Site;
@@ -170,7 +170,7 @@ fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
     }
 }
 
-/// Whether the module sees the variables that hold secrets.
+/// Whether the module sees the variables that hold secrets and public keys.
 pub(super) fn secrets(
     part: &Part<'_>,
     list: &str,
@@ -179,11 +179,13 @@ pub(super) fn secrets(
     findings: &mut Findings,
 ) {
     for key in &raw.tokens.keys {
-        let Some(RawSecret::Env { env: name, .. }) = &key.secret else { continue };
-        if variables.values.contains_key(name) {
+        let Some(name) = key.variable() else { continue };
+        if variables.values.contains_key(name) && key.secret.is_some() {
             let text = format!("the secret in {name} is in this file; take it from Envoy's own environment");
             findings.warn("inline-secret", part, list, text);
-        } else if !variables.from_host.contains(name) {
+        } else if !variables.values.contains_key(name)
+            && !variables.from_host.iter().any(|known| known == name)
+        {
             let text =
                 format!("the module cannot see the variable {name}, so Envoy does not start; add {name}");
             findings.error("variable-not-listed", part, list, text);

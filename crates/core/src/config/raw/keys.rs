@@ -47,6 +47,19 @@ pub struct RawKey {
     pub not_after: Option<String>,
 }
 
+impl RawKey {
+    /// The variable of the VM's environment that holds the secret or the public key.
+    pub fn variable(&self) -> Option<&str> {
+        if let Some(RawSecret::Env { env, .. }) = &self.secret {
+            Some(env)
+        } else if let Some(RawPublicKey::Env { env }) = &self.public_key {
+            Some(env)
+        } else {
+            None
+        }
+    }
+}
+
 fields!(RawKey { kid, algorithm, secret, public_key, issuers, audiences, not_before, not_after });
 
 /// The names of all algorithms, for the schema.

@@ -107,6 +107,20 @@ fn a_host_that_fails_is_a_fault_and_no_verdict() {
 }
 
 #[test]
+fn a_host_is_tried_with_a_published_signature() {
+    struct Always(Result<bool, SignatureFault>);
+    impl SignatureHost for Always {
+        fn verify_signature(&self, _: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+            self.0
+        }
+    }
+    assert!(verifies_published(&NativeSignatures));
+    for bad in [Ok(true), Ok(false), Err(SignatureFault)] {
+        assert!(!verifies_published(&Always(bad)), "{bad:?}");
+    }
+}
+
+#[test]
 fn either_form_of_an_ecdsa_signature_verifies() {
     let (key, message, signature) = example(PublicAlgorithm::Es256);
     let mut other = signature.clone();
