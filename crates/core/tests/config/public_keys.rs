@@ -160,6 +160,19 @@ fn two_keys_of_one_kid_in_an_inline_set_are_both_told() {
 }
 
 #[test]
+fn an_algorithm_that_envoy_does_not_verify_is_refused_for_that() {
+    for algorithm in ["PS256", "PS384", "PS512"] {
+        for config in [
+            key(json!({ "public_key": { "jwk": jwk() }, "algorithm": algorithm })),
+            set(json!({ "algorithms": [algorithm] })),
+        ] {
+            let errors = errors(&config);
+            assert!(errors[0].1.contains("an algorithm that Envoy verifies"), "{errors:?}");
+        }
+    }
+}
+
+#[test]
 fn no_part_of_a_key_is_in_an_error() {
     let mut private = jwk();
     private["d"] = json!("very-secret");

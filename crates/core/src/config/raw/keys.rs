@@ -80,13 +80,23 @@ enum AlgorithmName {
 
 const ALGORITHMS: &str = "one of \"HS256\", \"HS384\", \"HS512\" with a secret, \"RS256\", \"RS384\", \"RS512\", \"ES256\", \"ES384\", \"EdDSA\" with a public key";
 
+/// What is said of an algorithm that the proxy does not verify.
+pub(super) const PSS: &str = "an algorithm that Envoy verifies, which RSASSA-PSS (PS256, PS384, PS512) is not: \"RS256\" for the same key, if the issuer can sign with it";
+
+/// Whether this names RSASSA-PSS (RFC 7518 section 3.5).
+pub(super) fn is_pss(name: &str) -> bool {
+    matches!(name, "PS256" | "PS384" | "PS512")
+}
+
 impl Shape for Algorithm {
     fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         let named = |name: &str| {
             let mac = MacAlgorithm::ALL.into_iter().find(|known| known.name() == name).map(Self::Mac);
             mac.or_else(|| PublicAlgorithm::named(name).map(Self::Public))
         };
-        value.as_str().and_then(named).or_else(|| misfits.wrong(at, ALGORITHMS))
+        let is_pss = value.as_str().is_some_and(is_pss);
+        let expected = if is_pss { PSS } else { ALGORITHMS };
+        value.as_str().and_then(named).or_else(|| misfits.wrong(at, expected))
     }
 }
 

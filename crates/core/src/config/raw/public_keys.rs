@@ -5,7 +5,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::RawClaims;
-use crate::config::shape::{self, Misfits, Shape, fields, names};
+use super::keys::{PSS, is_pss};
+use crate::config::shape::{self, Misfits, Shape, fields};
 use crate::json::Path;
 use crate::permission::PermissionFormat;
 use crate::token::algorithm::PublicAlgorithm;
@@ -134,14 +135,15 @@ impl Default for RawKeySet {
     }
 }
 
-names!(PublicAlgorithm {
-    "RS256" => Rs256,
-    "ES256" => Es256,
-    "RS384" => Rs384,
-    "RS512" => Rs512,
-    "ES384" => Es384,
-    "EdDSA" => EdDsa
-});
+impl Shape for PublicAlgorithm {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        let is_pss = value.as_str().is_some_and(is_pss);
+        let expected = if is_pss { PSS } else { ALGORITHMS };
+        value.as_str().and_then(Self::named).or_else(|| misfits.wrong(at, expected))
+    }
+}
+
+const ALGORITHMS: &str = "one of \"RS256\", \"ES256\", \"RS384\", \"RS512\", \"ES384\", \"EdDSA\"";
 
 /// The names of the algorithms of public keys, for the schema.
 #[cfg(feature = "schema")]
