@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::keys::variable;
 use super::{Parts, Pointer, tokens};
 use crate::config::raw::{RawInline, RawJwks, RawKeySet, RawPublicKey};
@@ -35,7 +33,7 @@ pub(super) fn public_key(
     let fallback = algorithm.unwrap_or(Algorithm::Public(PublicAlgorithm::Rs256));
     let at = key.field("public_key");
     let (at, read) = match raw {
-        RawPublicKey::Jwk { jwk } => (at.field("jwk"), read_jwk(&Value::Object(jwk).to_string())),
+        RawPublicKey::Jwk { jwk } => (at.field("jwk"), read_jwk(&jwk)),
         RawPublicKey::Pem { pem } => (at.field("pem"), read_text(&pem)),
         RawPublicKey::Env { env } => {
             let at = at.field("env");
@@ -221,8 +219,7 @@ fn inline_set(
     algorithms: PublicAlgorithms,
     at: &Pointer,
 ) -> Option<KeySource> {
-    let text = Value::Object(inline.0).to_string();
-    let read = match KeySet::read(text.as_bytes(), algorithms) {
+    let read = match KeySet::read(inline.0.as_bytes(), algorithms) {
         Ok(read) => read,
         Err(KeySetFault::Malformed) => {
             parts.problems.add(at.clone(), "not a JSON Web Key Set", r#"write {"keys": [...]}"#);

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::RawClaims;
 use super::keys::{PSS, is_pss};
 use crate::config::shape::{self, Misfits, Shape, fields};
 use crate::json::Path;
+use crate::json::text::write_text;
 use crate::permission::PermissionFormat;
 use crate::token::algorithm::PublicAlgorithm;
 
@@ -22,8 +23,9 @@ const PUBLIC_KEY_FORMS: &str = r#"{"jwk": {...}}, {"pem": "..."} or {"env": "NAM
 pub enum RawPublicKey {
     /// The key itself.
     Jwk {
-        /// The key as a JSON Web Key.
-        jwk: Map<String, Value>,
+        /// The key as a JSON Web Key, as JSON.
+        #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
+        jwk: String,
     },
     /// The key itself.
     Pem {
@@ -47,11 +49,50 @@ impl Shape for RawPublicKey {
         };
         let field = Path::Field(&at, name);
         match name.as_str() {
-            "jwk" => Some(Self::Jwk { jwk: misfits.object(value, field).cloned().unwrap_or_default() }),
+            "jwk" => Some(Self::Jwk { jwk: object_text(value, field, misfits) }),
             "pem" => Some(Self::Pem { pem: String::read(value, field, misfits).unwrap_or_default() }),
             "env" => Some(Self::Env { env: String::read(value, field, misfits).unwrap_or_default() }),
             _ => misfits.wrong(at, PUBLIC_KEY_FORMS).or(unfit),
         }
+    }
+}
+
+/// The object here as JSON; an empty text, and a noted misfit, if it is none. In keys only texts, lists and objects mean
+/// anything, so every other value is written as null: the library's writer would be a fiftieth of the module.
+fn object_text(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> String {
+    let mut text = String::new();
+    if misfits.object(value, at).is_some() {
+        write_value(&mut text, value);
+    }
+    text
+}
+
+fn write_value(text: &mut String, value: &Value) {
+    match value {
+        Value::String(value) => write_text(text, value),
+        Value::Array(elements) => {
+            text.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_value(text, element);
+            }
+            text.push(']');
+        }
+        Value::Object(members) => {
+            text.push('{');
+            for (index, (name, member)) in members.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                write_text(text, name);
+                text.push(':');
+                write_value(text, member);
+            }
+            text.push('}');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => text.push_str("null"),
     }
 }
 
@@ -170,7 +211,7 @@ pub struct RawJwks {
     /// The name of the host.
     pub authority: Option<String>,
     /// The set itself: a JSON Web Key Set.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Map<String, Value>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, Value>>"))]
     pub inline: Option<RawInline>,
 }
 
@@ -182,12 +223,12 @@ impl fmt::Debug for RawJwks {
     }
 }
 
-/// A JSON Web Key Set.
-pub struct RawInline(pub Map<String, Value>);
+/// A JSON Web Key Set, as JSON.
+pub struct RawInline(pub String);
 
 impl Shape for RawInline {
     fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
         // What does not fit stays a set, so that nobody misses an address.
-        Some(Self(misfits.object(value, at).cloned().unwrap_or_default()))
+        Some(Self(object_text(value, at, misfits)))
     }
 }
