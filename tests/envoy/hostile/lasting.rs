@@ -13,8 +13,8 @@ use crate::ask::{Ask, BOTH, Protocol};
 use crate::process::{Envoy, eventually};
 use crate::token::{now, token};
 
-/// How long a held body may go without a byte, and how long the whole body of a revocation may take, seconds.
-const HELD: u64 = 15;
+/// How long a body for the upstream may go without a byte, and how long the whole body of a revocation may take, seconds.
+const UPSTREAM: u64 = 15;
 const REVOCATION: u64 = 10;
 /// How many seconds earlier a client may see the end of that time, whose clock is not the module's.
 const CLOCKS: f64 = 0.5;
@@ -25,13 +25,13 @@ pub(crate) fn lasting() -> Vec<Class> {
         scene(
             "a body that never begins",
             &BOTH,
-            |envoy, over| stalled(envoy, over, "/x", &[], HELD),
+            |envoy, over| stalled(envoy, over, "/x", &[], UPSTREAM),
             "408 body_timeout",
         ),
         scene(
             "a body that stops coming",
             &BOTH,
-            |envoy, over| stalled(envoy, over, "/x", &[0], HELD),
+            |envoy, over| stalled(envoy, over, "/x", &[0], UPSTREAM),
             "408 body_timeout",
         ),
         scene(

@@ -21,16 +21,17 @@ use crate::token::{now, token};
 const LIMITER_CAPACITY: u64 = 16;
 /// More than such a table has entries.
 const CROWD: u64 = 60;
-/// Of what a caller may do before `auth_failure_limit`.
+/// How often an address may fail to authenticate.
 const FAILURES: u64 = 3;
-/// For how long honest callers take an entry, seconds. A round takes about as long, and has two newcomers for each limit.
+/// For how long honest callers take an entry, seconds. A round takes about as long and has two newcomers for each limit,
+/// which is well below the 8 entries that each limit has to itself.
 const HONEST_WINDOW: u64 = 4;
 /// The capacity of revocations: 2 for each subject, and 8 kept for officers.
 const REVOCATIONS: u64 = 128;
-/// For how long what ordinary callers revoke, and what officers do, is remembered, seconds.
+/// For how long the table remembers what ordinary callers and what officers revoke, seconds.
 const ORDINARY: i64 = 4;
 const OFFICIAL: i64 = 10;
-/// What a scene says that went as it must.
+/// The verdict on a scene in which every answer was the right one.
 const HELD: &str = "held";
 
 /// An Envoy with small tables, which believes the proxy in front of it about addresses.
@@ -127,7 +128,7 @@ fn addresses(envoy: &Envoy, protocol: Protocol) -> Result<(), String> {
     const OLDEST: &str = "198.51.100.1";
     const LIMITED: &str = "429 auth_failures_limited";
     let fail = |address: &str| send(envoy, protocol, of(address, Ask::get("/x").token("a.b.c")));
-    let failing = |address: &str| (0..=FAILURES).map(|_| fail(address)).last().unwrap_or_default();
+    let failing = |address: &str| (0..=FAILURES).fold(String::new(), |_, _| fail(address));
     expect("the oldest", &failing(OLDEST), LIMITED)?;
     let mut last = String::new();
     for _ in 0..CROWD {
