@@ -19,8 +19,9 @@ test: build envoy ## every test: unit, property, configuration, command, end to 
 unit: ## the tests that need no Envoy
 	@cargo test --workspace --lib
 
-# Unrolled loops and generous inlining would be a tenth of the module. The remapping keeps local paths out of it.
-MODULE_FLAGS := -C llvm-args=-inline-threshold=90 -C llvm-args=-unroll-runtime=false \
+# Unrolled loops and generous inlining would be a fifth of the module. The remapping keeps local paths out of it.
+MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehint-threshold=60 \
+	-C llvm-args=-unroll-runtime=false \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
 build: tools ## the module to ship, at dist/api_guard.wasm
