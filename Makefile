@@ -25,7 +25,7 @@ MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehin
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
 build: tools ## the module to ship, at dist/api_guard.wasm
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --target $(WASM_TARGET) --lib
+	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
 
