@@ -4,6 +4,7 @@
 //! might use the other one.
 
 use super::{Request, trim};
+use crate::bytes;
 
 /// A source of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,7 @@ fn one(value: &[u8]) -> Presented<'_> {
 /// contains.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
-    if !value.contains(&b',') {
+    if bytes::find(value, b',').is_none() {
         return match scheme {
             None => one(value),
             Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),

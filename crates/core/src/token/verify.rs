@@ -197,6 +197,9 @@ fn audience_known(policy: &TokenPolicy, claims: &Claims<'_>) -> bool {
     }
 }
 
+/// Most tokens' permissions are shorter together.
+const USUAL_BYTES: usize = 64;
+
 /// Permissions while they are read.
 struct Grants<'b> {
     book: &'b PermissionBook,
@@ -227,7 +230,7 @@ fn read_permissions(
     claims: &Claims<'_>,
     book: &PermissionBook,
 ) -> Result<(PermissionSet, Box<str>), TokenFault> {
-    let mut grants = Grants { book, set: PermissionSet::default(), text: String::new() };
+    let mut grants = Grants { book, set: PermissionSet::default(), text: String::with_capacity(USUAL_BYTES) };
     if let Some(value) = claims.value(policy.permissions) {
         let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
         each_text_or_word(value, wrong, |entry| {
