@@ -49,6 +49,7 @@ mod bytes;
 pub mod cells;
 pub mod code;
 pub mod config;
+mod decimal;
 pub mod denial;
 pub mod effect;
 pub mod engine;
