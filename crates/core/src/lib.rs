@@ -45,9 +45,11 @@
 //! - *Stage*: one step of the guard; the [`verdict::Trail`] has an entry for each.
 //! - *Revision*: the state of the revocations or of a key set at some moment.
 
+mod bytes;
 pub mod cells;
 pub mod code;
 pub mod config;
+mod decimal;
 pub mod denial;
 pub mod effect;
 pub mod engine;
