@@ -129,6 +129,12 @@ pub(super) fn judges_hosts(raw: &RawConfig) -> bool {
     raw.routes.iter().any(|route| route.hosts.is_some())
 }
 
+/// Whether any address opens something.
+pub(super) fn trusts_addresses(raw: &RawConfig) -> bool {
+    let by_route = raw.routes.iter().any(|route| route.allow_from.is_some() || route.deny_from.is_some());
+    by_route || all(raw).any(|(_, limit)| limit.except_addresses.is_some())
+}
+
 /// Whether any setting depends on clients' addresses.
 pub(super) fn counts_addresses(raw: &RawConfig) -> bool {
     let by_address = all(raw).any(|(_, limit)| limit.key.iter().any(|part| part == "client_ip"));

@@ -6,11 +6,11 @@ use api_guard_core::effect;
 use api_guard_core::limit::Standing;
 use api_guard_core::policy::Access;
 use api_guard_core::token::{Age, TokenFault};
-use api_guard_core::verdict::{Judged, Stage, State};
+use api_guard_core::verdict::{Excepted, Judged, Stage, State};
 
 use super::Explained;
 use super::condition::condition_text;
-use crate::limits::all;
+use crate::limits::{all, needs_token, skips};
 
 /// One step.
 pub(super) struct Step {
@@ -68,6 +68,9 @@ impl Explained<'_, '_> {
 
     fn skipped_lines(&self, stage: Stage) -> Vec<String> {
         match stage {
+            Stage::Token | Stage::Revocation | Stage::Permission if self.trail.form.preflight => {
+                vec!["a preflight needs no token (/request/cors_preflight)".to_owned()]
+            }
             Stage::Token | Stage::Revocation | Stage::Permission
                 if self.trail.form.access == Access::Optional =>
             {
@@ -77,7 +80,11 @@ impl Explained<'_, '_> {
                 vec![format!("{} does not ask for a token", self.pointer())]
             }
             Stage::Addresses => vec![format!("{} admits every address", self.pointer())],
-            Stage::Form | Stage::EarlyLimits | Stage::LateLimits => vec!["there is none".to_owned()],
+            Stage::EarlyLimits | Stage::LateLimits => {
+                let lines = self.unjudged_lines(stage);
+                if lines.is_empty() { vec!["there is none".to_owned()] } else { lines }
+            }
+            Stage::Form => Vec::new(),
         }
     }
 
@@ -131,8 +138,9 @@ impl Explained<'_, '_> {
                 Standing::Refused => "refuses",
                 Standing::Contended => "refuses: its counter stays contended",
             };
+            let apart = if self.trail.form.preflight { ", preflights apart" } else { "" };
             Some(format!(
-                "{} {what}: {} of {} requests in {} seconds for each {} ({pointer})",
+                "{} {what}: {} of {} requests in {} seconds for each {}{apart} ({pointer})",
                 limit.name.as_deref().unwrap_or_default(),
                 judged.outcome.used,
                 judged.quota.max_requests,
@@ -141,6 +149,7 @@ impl Explained<'_, '_> {
             ))
         };
         let mut lines: Vec<String> = self.trail.limits_of(stage).filter_map(told).collect();
+        lines.extend(self.unjudged_lines(stage));
         if stage == Stage::EarlyLimits
             && self.trail.failures_judged
             && let Some(limit) = &self.raw.auth_failure_limit
@@ -150,6 +159,27 @@ impl Explained<'_, '_> {
                 "at most {failures} tokens that nobody signed in {seconds} seconds (/auth_failure_limit)"
             ));
         }
+        lines
+    }
+
+    /// The lines about the limits of a step that did not apply.
+    fn unjudged_lines(&self, stage: Stage) -> Vec<String> {
+        let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
+        let mut lines = Vec::new();
+        if let Some((index, route)) = self.route() {
+            let is_skipped =
+                |limit: &&RawLimit| skips(route, limit) && needs_token(limit) == (stage == Stage::LateLimits);
+            for limit in self.raw.rate_limits.iter().filter(is_skipped) {
+                let name = limit.name.as_deref().unwrap_or_default();
+                lines.push(format!("{name} does not apply to this route (/routes/{index}/skip_limits)"));
+            }
+        }
+        let excepted = self.trail.excepted.iter().filter(|excepted| excepted.stage == stage);
+        lines.extend(excepted.filter_map(|Excepted { limit, .. }| {
+            let (pointer, limit) = limits.get(limit.get())?;
+            let name = limit.name.as_deref().unwrap_or_default();
+            Some(format!("{name} does not count this address ({pointer}/except_addresses)"))
+        }));
         lines
     }
 
