@@ -117,6 +117,43 @@ fn the_deciding_rule_and_step_are_named() {
 }
 
 #[test]
+fn the_list_that_refuses_an_issuer_or_an_audience_is_named() {
+    let key = |kid: &str, more: Value| {
+        let mut key = json!({ "kid": kid, "secret": { "env": "API_GUARD_SECRET" } });
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let own = || key("own", json!({ "issuers": ["https://b"], "audiences": ["b"] }));
+    let file = |keys: Value| {
+        let tokens = json!({ "keys": keys, "issuers": ["https://a"], "audiences": ["a"] });
+        File::new(config(json!({ "tokens": tokens })).to_string())
+    };
+    let shared = file(json!([key("all", json!({})), own()]));
+    let bound = file(json!([own()]));
+    let other = key("other", json!({ "issuers": ["https://a"] }));
+    let two = file(json!([other, own()]));
+    let unnamed = |iss: &str| minted(&["--claim", &format!("iss={iss}"), "--claim", "aud=a"]);
+    let run = explain(&two, &["--path", "/", "--token", &unnamed("https://c"), "--json"]);
+    assert_eq!(run.json()["rule"], "the issuers of all /tokens/keys", "{}", run.out);
+    let run = explain(&bound, &["--path", "/", "--token", &unnamed("https://c"), "--json"]);
+    assert_eq!(run.json()["rule"], "/tokens/keys/0/issuers", "{}", run.out);
+    for (file, kid, iss, aud, rule) in [
+        (&shared, "all", "https://c", "a", "/tokens/issuers"),
+        (&shared, "all", "https://a", "c", "/tokens/audiences"),
+        (&shared, "own", "https://b", "c", "/tokens/keys/1/audiences"),
+        (&shared, "own", "https://a", "b", "/tokens/keys/1/issuers"),
+        (&shared, "all", "https://b", "a", "/tokens/keys/0/issuers"),
+        (&bound, "own", "https://a", "b", "/tokens/keys/0/issuers"),
+        (&two, "own", "https://c", "b", "/tokens/keys/1/issuers"),
+    ] {
+        let (iss_claim, aud_claim) = (format!("iss={iss}"), format!("aud={aud}"));
+        let token = minted(&["--kid", kid, "--claim", &iss_claim, "--claim", &aud_claim]);
+        let run = explain(file, &["--path", "/", "--token", &token, "--json"]);
+        assert_eq!(run.json()["rule"], rule, "{kid} {iss} {aud}: {}", run.out);
+    }
+}
+
+#[test]
 fn a_limit_that_does_not_apply_is_told_with_its_reason() {
     let limit = |name: &str, key: &str| json!({ "name": name, "max_requests": 1, "window_seconds": 60, "key": [key] });
     let mut late = limit("caller", "subject");

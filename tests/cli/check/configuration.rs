@@ -156,6 +156,54 @@ fn a_key_that_signs_for_every_issuer_is_warned_of() {
 }
 
 #[test]
+fn a_subject_that_several_issuers_may_have_is_warned_of_without_its_issuer() {
+    let keys = json!([
+        { "kid": "a", "secret": { "env": "A" }, "issuers": ["https://a"] },
+        { "kid": "b", "secret": { "env": "B" }, "issuers": ["https://b"] },
+    ]);
+    let with = |tokens: Value, more: Value| {
+        let mut changes = more;
+        changes["tokens"] = tokens;
+        guarded(&changes)
+    };
+    let several = json!({ "keys": keys });
+    let told = ("warning", "/forward/issuer_header", "{", "such as \"x-auth-issuer\"");
+    assert_told(&with(several.clone(), json!({})), "issuer-not-forwarded", told);
+    let shared = json!({ "issuers": ["https://a", "https://b"] });
+    assert_told(&with(shared, json!({})), "issuer-not-forwarded", told);
+    for (tokens, forward) in [
+        (several.clone(), json!({ "issuer_header": "x-auth-issuer" })),
+        (several.clone(), json!({ "claims": { "iss": "x-issuer" } })),
+        (json!({ "issuers": ["https://a"] }), json!({})),
+        (json!({}), json!({})),
+    ] {
+        assert_silent(&with(tokens, json!({ "forward": forward })), "issuer-not-forwarded");
+    }
+    let is = |issuers: Value| json!([{ "claim": "iss", "is": issuers }]);
+    let route = |require: Value, bind: Value| json!([{ "path": "/{iss}/users/{id}", "bind": bind, "require": require }]);
+    let told = ("warning", "/routes/0/bind", "\"bind\"", "bind iss too");
+    for require in
+        [json!(null), is(json!(["https://a", "https://b"])), json!([{ "claim": "tenant", "is": ["a"] }])]
+    {
+        let routes = json!({ "routes": route(require, json!({ "id": "sub" })) });
+        assert_told(&with(several.clone(), routes), "issuer-not-bound", told);
+    }
+    let mut other = several.clone();
+    other["subject_claim"] = json!("user_id");
+    let by_user = json!({ "routes": route(json!(null), json!({ "id": "user_id" })) });
+    assert_told(&with(other, by_user), "issuer-not-bound", told);
+    for (tokens, require, bind) in [
+        (several.clone(), is(json!(["https://a"])), json!({ "id": "sub" })),
+        (several.clone(), json!(null), json!({ "id": "sub", "iss": "iss" })),
+        (several.clone(), json!([{ "claim": "iss", "equals_header": "x-issuer" }]), json!({ "id": "sub" })),
+        (several.clone(), json!(null), json!({ "id": "account" })),
+        (json!({}), json!(null), json!({ "id": "sub" })),
+    ] {
+        assert_silent(&with(tokens, json!({ "routes": route(require, bind) })), "issuer-not-bound");
+    }
+}
+
+#[test]
 fn what_a_token_alone_opens_beside_routes_that_ask_for_more_is_warned_of() {
     let expected = ("warning", "/unmatched_routes", "{", "write \"deny\"");
     for asks in [

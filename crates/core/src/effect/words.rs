@@ -84,8 +84,8 @@ pub(super) fn message(denial: &Denial) -> String {
             | TokenFault::TooOld
             | TokenFault::ClaimMissing(_)
             | TokenFault::ClaimInvalid { .. }
-            | TokenFault::IssuerRefused
-            | TokenFault::AudienceRefused,
+            | TokenFault::IssuerRefused(_)
+            | TokenFault::AudienceRefused(_),
         )
         | Denial::TokenRevoked
         | Denial::PermissionMissing { .. }
@@ -139,8 +139,8 @@ fn token_fault(fault: &TokenFault) -> String {
         TokenFault::TooOld => "Invalid token: too old".to_owned(),
         TokenFault::ClaimMissing(claims) => format!("Token missing required claims: {}", claims.join(", ")),
         TokenFault::ClaimInvalid { claim, why } => format!("Invalid token: claim {claim} {why}"),
-        TokenFault::IssuerRefused => "Invalid token: issuer not accepted".to_owned(),
-        TokenFault::AudienceRefused => "Invalid token: audience not accepted".to_owned(),
+        TokenFault::IssuerRefused(_) => "Invalid token: issuer not accepted".to_owned(),
+        TokenFault::AudienceRefused(_) => "Invalid token: audience not accepted".to_owned(),
         TokenFault::PermissionsMalformed(entry) => format!("Invalid permission format: {}", cut(entry)),
     }
 }

@@ -5,7 +5,7 @@ use api_guard_core::denial::{Denial, FormFault};
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
 use api_guard_core::policy::Access;
-use api_guard_core::token::{Age, TokenFault};
+use api_guard_core::token::{Age, ListOf, TokenFault};
 use api_guard_core::verdict::{Excepted, Judged, Stage, State};
 
 use super::Explained;
@@ -257,7 +257,7 @@ impl Explained<'_, '_> {
             Denial::AuthFailuresLimited(_) => "/auth_failure_limit".to_owned(),
             Denial::CredentialsAmbiguous => "/tokens/sources".to_owned(),
             Denial::TokenMissing | Denial::RouteDenied => self.pointer(),
-            Denial::Token(fault) => token_rule(fault).to_owned(),
+            Denial::Token(fault) => token_rule(fault),
             Denial::TokenRevoked => "/revocation/denied".to_owned(),
             Denial::PermissionMissing { any, .. } => {
                 let field = if *any { "any_permissions" } else { "required_permissions" };
@@ -292,8 +292,8 @@ impl Explained<'_, '_> {
     }
 }
 
-const fn token_rule(fault: &TokenFault) -> &'static str {
-    match fault {
+fn token_rule(fault: &TokenFault) -> String {
+    let rule = match fault {
         TokenFault::Malformed(_)
         | TokenFault::AlgorithmRefused
         | TokenFault::Expired
@@ -303,8 +303,18 @@ const fn token_rule(fault: &TokenFault) -> &'static str {
         TokenFault::KeyUnknown | TokenFault::SignatureInvalid => "/tokens/keys",
         TokenFault::TooOld => "/tokens/max_token_age_hours",
         TokenFault::ClaimMissing(_) => "/tokens/required_claims",
-        TokenFault::IssuerRefused => "/tokens/issuers",
-        TokenFault::AudienceRefused => "/tokens/audiences",
+        TokenFault::IssuerRefused(list) => return list_pointer(*list, "issuers"),
+        TokenFault::AudienceRefused(list) => return list_pointer(*list, "audiences"),
         TokenFault::PermissionsMalformed(_) => "/tokens/permission_format",
+    };
+    rule.to_owned()
+}
+
+/// The pointer of the list that refuses a token.
+fn list_pointer(list: ListOf, field: &str) -> String {
+    match list {
+        ListOf::Policy => format!("/tokens/{field}"),
+        ListOf::Key(key) => format!("/tokens/keys/{}/{field}", key.index()),
+        ListOf::EveryKey => format!("the {field} of all /tokens/keys"),
     }
 }
