@@ -41,11 +41,8 @@ fn a_browser_s_preflights_take_nothing_from_its_requests() {
     let first = connection.exchange(PREFLIGHT.as_bytes(), false).unwrap();
     let second = preflight().send(&envoy, Protocol::Http2);
     for (reply, left) in [(&first, 1), (&second, 0)] {
-        assert_eq!(
-            (reply.status, reply.one("ratelimit")),
-            (200, format!("\"two\";r={left};t=600")),
-            "{reply:?}"
-        );
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(reply.one("ratelimit").starts_with(&format!("\"two\";r={left};")), "{reply:?}");
     }
     assert_eq!(
         connection.exchange(PREFLIGHT.as_bytes(), false).unwrap().status,
