@@ -117,6 +117,91 @@ fn the_deciding_rule_and_step_are_named() {
 }
 
 #[test]
+fn the_list_that_refuses_an_issuer_or_an_audience_is_named() {
+    let key = |kid: &str, more: Value| {
+        let mut key = json!({ "kid": kid, "secret": { "env": "API_GUARD_SECRET" } });
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let own = || key("own", json!({ "issuers": ["https://b"], "audiences": ["b"] }));
+    let file = |keys: Value| {
+        let tokens = json!({ "keys": keys, "issuers": ["https://a"], "audiences": ["a"] });
+        File::new(config(json!({ "tokens": tokens })).to_string())
+    };
+    let shared = file(json!([key("all", json!({})), own()]));
+    let bound = file(json!([own()]));
+    let other = key("other", json!({ "issuers": ["https://a"] }));
+    let two = file(json!([other, own()]));
+    let unnamed = |iss: &str| minted(&["--claim", &format!("iss={iss}"), "--claim", "aud=a"]);
+    let run = explain(&two, &["--path", "/", "--token", &unnamed("https://c"), "--json"]);
+    assert_eq!(run.json()["rule"], "the issuers of all /tokens/keys", "{}", run.out);
+    let run = explain(&bound, &["--path", "/", "--token", &unnamed("https://c"), "--json"]);
+    assert_eq!(run.json()["rule"], "/tokens/keys/0/issuers", "{}", run.out);
+    for (file, kid, iss, aud, rule) in [
+        (&shared, "all", "https://c", "a", "/tokens/issuers"),
+        (&shared, "all", "https://a", "c", "/tokens/audiences"),
+        (&shared, "own", "https://b", "c", "/tokens/keys/1/audiences"),
+        (&shared, "own", "https://a", "b", "/tokens/keys/1/issuers"),
+        (&shared, "all", "https://b", "a", "/tokens/keys/0/issuers"),
+        (&bound, "own", "https://a", "b", "/tokens/keys/0/issuers"),
+        (&two, "own", "https://c", "b", "/tokens/keys/1/issuers"),
+    ] {
+        let (iss_claim, aud_claim) = (format!("iss={iss}"), format!("aud={aud}"));
+        let token = minted(&["--kid", kid, "--claim", &iss_claim, "--claim", &aud_claim]);
+        let run = explain(file, &["--path", "/", "--token", &token, "--json"]);
+        assert_eq!(run.json()["rule"], rule, "{kid} {iss} {aud}: {}", run.out);
+    }
+}
+
+#[test]
+fn a_limit_that_does_not_apply_is_told_with_its_reason() {
+    let limit = |name: &str, key: &str| json!({ "name": name, "max_requests": 1, "window_seconds": 60, "key": [key] });
+    let mut late = limit("caller", "subject");
+    late["except_addresses"] = json!(["10.0.0.0/8"]);
+    let file = File::new(
+        config(json!({
+            "request": { "cors_preflight": "forward" },
+            "routes": [{ "path": "/health", "access": "public", "skip_limits": ["*"] }, { "path": "/a", "skip_limits": ["address"] }],
+            "rate_limits": [limit("address", "client_ip"), late],
+        }))
+        .to_string(),
+    );
+    let told = |arguments: &[&str], parts: &[&str]| {
+        let run = explain(&file, arguments);
+        assert_eq!(run.code, 0, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+        run.out
+    };
+    let out = told(
+        &["--path", "/health", "--repeat", "9"],
+        &[
+            "limits before the token skipped      address does not apply to this route (/routes/0/skip_limits)",
+            "limits after the token  skipped      caller does not apply to this route (/routes/0/skip_limits)",
+        ],
+    );
+    assert!(!out.contains("ratelimit"), "{out}");
+    let token = minted(&[]);
+    let out = told(
+        &["--path", "/a", "--token", &token, "--client-ip", "10.0.0.1", "--repeat", "9"],
+        &[
+            "address does not apply to this route (/routes/1/skip_limits)",
+            "limits after the token  skipped      caller does not count this address (/rate_limits/1/except_addresses)",
+        ],
+    );
+    assert!(!out.contains("ratelimit"), "{out}");
+    let out = told(&["--path", "/a", "--token", &token], &["caller admits, and warns: 1 of 1 requests"]);
+    assert!(out.contains("ratelimit: \"caller\"") && !out.contains("except_addresses"), "{out}");
+    let preflight = ["--method", "OPTIONS", "--path", "/b", "--header", "origin:https://a.example"];
+    let asks = ["--header", "access-control-request-method:GET"];
+    told(
+        &[&preflight[..], &asks].concat(),
+        &["for each client_ip, preflights apart", "a preflight needs no token (/request/cors_preflight)"],
+    );
+}
+
+#[test]
 fn each_new_step_of_a_route_is_told_with_its_pointer() {
     let routes = json!([
         { "path": "/inside", "access": "optional", "allow_from": ["127.0.0.0/8"], "deny_from": ["10.0.0.0/8"] },

@@ -47,6 +47,7 @@ mod keys;
 mod limits;
 mod limits_kept;
 mod limits_replies;
+mod limits_spared;
 mod limits_table;
 mod limits_windows;
 mod metrics;

@@ -98,8 +98,8 @@ impl Guard {
         host: &impl Host,
         now: UnixNanos,
     ) -> Step {
-        let Suspended { request: kept, trail, reported, max_body_bytes: _ } = suspended;
-        let address = trail.address.map_or_else(OnceCell::new, OnceCell::from);
+        let Suspended { request: kept, trail, address, reported, max_body_bytes: _ } = suspended;
+        let address = address.map_or_else(OnceCell::new, OnceCell::from);
         let request = kept.as_request();
         let visit = Visit {
             policy: &self.policy,
@@ -140,7 +140,7 @@ impl Guard {
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// The client's whole address. A resumed judgement has it as limits count it: the step that needs more is behind it.
+    /// The client's whole address.
     fn whole_address(&self) -> Option<IpAddr> {
         let from = self.policy.client_ip.from;
         *self.address.get_or_init(|| client_address::whole_address(from, self.request, self.host))
@@ -165,11 +165,12 @@ impl<H: Host> Visit<'_, '_, H> {
         let Line { mut trail, reported, .. } = line;
         let rule = self.policy.client_ip;
         let counted = |address| client_address::counted_address(rule, address);
-        trail.address = self.address.get().map(|address| address.map(counted));
+        let address = self.address.get().copied();
+        trail.address = address.map(|address| address.map(counted));
         if let Some(question) = question {
             let max_body_bytes = form.max_body_bytes();
             let request = self.kept.unwrap_or_else(|| Rc::new(self.request.to_owned()));
-            return Step::Ask(question, Suspended { request, trail, reported, max_body_bytes });
+            return Step::Ask(question, Suspended { request, trail, address, reported, max_body_bytes });
         }
         let decision = match refused {
             Some(denial) => Decision::Refuse(denial),

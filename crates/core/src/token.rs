@@ -121,6 +121,13 @@ struct KeptClaim {
     exact: bool,
 }
 
+impl TokenPolicy {
+    /// Whether tokens of several issuers may be accepted, at which the same subject is another caller.
+    pub const fn has_several_issuers(&self) -> bool {
+        self.has_several_issuers
+    }
+}
+
 impl Verified {
     /// The token's identity, which does not depend on its spelling in the request.
     pub fn identity(&self) -> TokenIdentity<'_> {
@@ -228,11 +235,22 @@ pub enum TokenFault {
         why: &'static str,
     },
     /// `iss` is not one of `issuers`.
-    IssuerRefused,
+    IssuerRefused(ListOf),
     /// `aud` has none of `audiences`.
-    AudienceRefused,
+    AudienceRefused(ListOf),
     /// An entry of the permissions claim, or the whole claim, has a wrong form. Contains text from the token.
     PermissionsMalformed(String),
+}
+
+/// Whose list of issuers or audiences refuses a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOf {
+    /// That for all keys without one of their own.
+    Policy,
+    /// The own list of the only key that the token can be of.
+    Key(KeyId),
+    /// Those of all keys: each has one, and none has the issuer.
+    EveryKey,
 }
 
 /// A token that is refused.

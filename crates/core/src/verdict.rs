@@ -11,7 +11,7 @@ use std::rc::Rc;
 use crate::denial::Denial;
 use crate::guard::Caller;
 
-pub use trail::{Entry, FormFacts, Judged, Stage, State, TokenFacts, Trail};
+pub use trail::{Entry, Excepted, FormFacts, Judged, Stage, State, TokenFacts, Trail};
 
 /// The guard's verdict on a request.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod condition;
 mod report;
 mod request;
+mod rule;
 mod steps;
 
 use std::net::IpAddr;

@@ -95,8 +95,8 @@ pub(super) fn message(denial: &Denial, errors: Errors) -> Cow<'static, str> {
             | TokenFault::TooOld
             | TokenFault::ClaimMissing(_)
             | TokenFault::ClaimInvalid { .. }
-            | TokenFault::IssuerRefused
-            | TokenFault::AudienceRefused,
+            | TokenFault::IssuerRefused(_)
+            | TokenFault::AudienceRefused(_),
         )
         | Denial::TokenRevoked
         | Denial::PermissionMissing { .. }
@@ -156,8 +156,8 @@ fn token_fault(fault: &TokenFault) -> Cow<'static, str> {
             ["Token missing required claims: ", &claims.join(", ")].concat().into()
         }
         TokenFault::ClaimInvalid { claim, why } => ["Invalid token: claim ", claim, " ", why].concat().into(),
-        TokenFault::IssuerRefused => "Invalid token: issuer not accepted".into(),
-        TokenFault::AudienceRefused => "Invalid token: audience not accepted".into(),
+        TokenFault::IssuerRefused(_) => "Invalid token: issuer not accepted".into(),
+        TokenFault::AudienceRefused(_) => "Invalid token: audience not accepted".into(),
         TokenFault::PermissionsMalformed(entry) => {
             ["Invalid permission format: ", cut(entry)].concat().into()
         }

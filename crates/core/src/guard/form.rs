@@ -100,6 +100,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             (Access::Optional, false) => Access::Optional,
             (Access::Authenticated, false) => Access::Authenticated,
         };
+        let preflight = preflight && access == Access::Public;
         // A preflight only asks whether the endpoint may be called.
         let revokes = route.is_some_and(|route| route.revokes) && !preflight;
         Form {
@@ -109,7 +110,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             template,
             method,
             body,
-            facts: FormFacts { route: index, access, revokes, mode },
+            facts: FormFacts { route: index, access, revokes, preflight, mode },
         }
     }
 

@@ -1,5 +1,6 @@
 //! What can a step ask of the outside, what are the answers, and what is kept of the request meanwhile?
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::denial::Denial;
@@ -28,6 +29,8 @@ pub enum Answer {
 pub struct Suspended {
     pub(super) request: Rc<OwnedRequest>,
     pub(super) trail: Trail,
+    /// The client's whole address, if a step has asked for it.
+    pub(super) address: Option<Option<IpAddr>>,
     pub(super) reported: Option<Denial>,
     pub(super) max_body_bytes: Option<u64>,
 }

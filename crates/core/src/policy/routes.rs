@@ -34,6 +34,8 @@ pub struct Route {
     pub(crate) max_bytes: Option<u64>,
     /// Its own limits, in addition to those for all routes.
     pub(crate) limits: Vec<LimitIndex>,
+    /// The limits for all routes that do not apply to it.
+    pub(crate) skipped_limits: Vec<LimitIndex>,
     pub(crate) mode: Mode,
     /// Whether this is the revocation endpoint.
     pub(crate) revokes: bool,

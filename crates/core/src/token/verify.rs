@@ -7,7 +7,7 @@ use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::{Key, KeyId, Vouching};
 use super::subject::{self, SubjectFault};
-use super::{AcceptedValue, KeptClaim, TokenFault, TokenPolicy, TokenRefusal, Verified};
+use super::{AcceptedValue, KeptClaim, ListOf, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -74,17 +74,20 @@ fn read_signed(
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, &claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
-    let of_key = |list: fn(&Key) -> &[String]| policy.keys.key(key).map(list).filter(|list| !list.is_empty());
-    let issuers = of_key(|key| &key.issuers).unwrap_or(&policy.issuers);
+    let list_of = |own: fn(&Key) -> &[String], policy_s| {
+        let own = policy.keys.key(key).map(own).filter(|list| !list.is_empty());
+        own.map_or((policy_s, ListOf::Policy), |own| (own, ListOf::Key(key)))
+    };
+    let (issuers, list) = list_of(|key| &key.issuers, policy.issuers.as_slice());
     if !issuers.is_empty() {
         let named = verified.issuer();
         if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
-            return Err(TokenFault::IssuerRefused);
+            return Err(TokenFault::IssuerRefused(list));
         }
     }
-    let audiences = of_key(|key| &key.audiences).unwrap_or(&policy.audiences);
+    let (audiences, list) = list_of(|key| &key.audiences, policy.audiences.as_slice());
     if !audiences.is_empty() && !audience_known(audiences, &claims) {
-        return Err(TokenFault::AudienceRefused);
+        return Err(TokenFault::AudienceRefused(list));
     }
     Ok(verified)
 }

@@ -49,6 +49,9 @@ fn remote_address(part: &Part<'_>, raw: Option<&RawConfig>, findings: &mut Findi
     if raw.is_some_and(lint::counts_addresses) {
         told.push_str(": limits by client_ip count what they write");
     }
+    if raw.is_some_and(lint::trusts_addresses) {
+        told.push_str("; allow_from, deny_from and except_addresses believe what they write");
+    }
     if raw.is_some_and(|raw| raw.request.https_only) {
         told.push_str("; https_only believes whoever says https");
     }

@@ -59,7 +59,11 @@ pub struct RawRoute {
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_request_size_bytes: Option<u64>,
     /// Limits of this route, in addition to the global ones.
-    pub rate_limits: Vec<RawLimit>,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub rate_limits: Option<Vec<RawLimit>>,
+    /// Names of global limits that do not apply to this route; ["*"] = none of them does.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub skip_limits: Option<Vec<String>>,
     /// Overrides the mode of the configuration.
     pub mode: Option<Mode>,
 }
@@ -81,6 +85,7 @@ fields!(RawRoute {
     content_types,
     max_request_size_bytes,
     rate_limits,
+    skip_limits,
     mode
 });
 
