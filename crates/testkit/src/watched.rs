@@ -42,8 +42,9 @@ pub struct Watched<'e> {
     was_replied: bool,
     was_resumed: bool,
     was_over: bool,
-    /// Whether the trailers could not be read or changed, for which a request that passed may still be refused.
-    trailers_failed: bool,
+    /// Whether the trailers could not be read or changed, or part of the body not be read, for which a request that passed
+    /// may still be refused.
+    has_failed: bool,
     questions: u32,
     /// The token of a request that was not decided with its headers.
     bearer: Option<Vec<u8>>,
@@ -76,7 +77,7 @@ impl<'e> Watched<'e> {
             was_replied: false,
             was_resumed: false,
             was_over: false,
-            trailers_failed: false,
+            has_failed: false,
             questions: 0,
             bearer: None,
             names_caller: false,
@@ -113,8 +114,16 @@ impl<'e> Watched<'e> {
         if end_of_stream {
             self.look_at_token(now);
         }
+        let is_short = usize::try_from(size).is_ok_and(|size| size > self.host.body.len());
+        self.has_failed = self.host.refuses_body || is_short;
         let flow = self.exchange.on_request_body(self.engine, size, end_of_stream, &mut self.host, now);
         self.check(Event::Request, flow)
+    }
+
+    /// These bytes of the body come: a piece of it, or all so far while the request is held.
+    pub fn bytes(&mut self, bytes: &[u8], end_of_stream: bool, now: UnixNanos) -> Flow {
+        self.host.body = bytes.to_vec();
+        self.body(u64::try_from(bytes.len()).expect("a length"), end_of_stream, now)
     }
 
     /// Trailers come that are nobody's business.
@@ -125,7 +134,7 @@ impl<'e> Watched<'e> {
     /// Trailers come, or the host cannot give them.
     pub fn trailers_of(&mut self, trailers: Option<&[(&str, &str)]>, now: UnixNanos) -> Flow {
         self.look_at_token(now);
-        self.trailers_failed = trailers.is_none() || self.host.refuses_edits;
+        self.has_failed = trailers.is_none() || self.host.refuses_edits;
         let flow = self.exchange.on_request_trailers(self.engine, trailers.map(bytes), &mut self.host, now);
         self.check(Event::Trailers, flow)
     }
@@ -264,7 +273,7 @@ impl<'e> Watched<'e> {
         assert!(!self.names_caller || self.was_good != Some(false), "goes on with a bad token");
     }
 
-    /// A stream is decided once. What passes may turn out too large, or have trailers that
+    /// A stream is decided once. What passes may turn out too large or of a wrong type, or have a body or trailers that
     /// cannot be read, which is counted too.
     fn count(&mut self, decided: Decided, gone_on_before: bool, rest: &[Done]) {
         let is_late = match self.decided.as_slice() {
@@ -273,13 +282,14 @@ impl<'e> Watched<'e> {
             [.., Decided::Allowed | Decided::WouldRefuse(_)] => true,
         };
         if is_late {
-            let too_large = self.decided.len() == 1
+            let is_the_bodys = self.decided.len() == 1
                 && matches!(
                     decided,
-                    Decided::Refused(Code::RequestTooLarge) | Decided::WouldRefuse(Code::RequestTooLarge)
+                    Decided::Refused(Code::RequestTooLarge | Code::UnsupportedMediaType)
+                        | Decided::WouldRefuse(Code::RequestTooLarge | Code::UnsupportedMediaType)
                 );
-            let by_fault = self.trailers_failed && decided == Decided::Refused(Code::InternalFault);
-            assert!(too_large || by_fault, "{decided:?} after {:?}", self.decided);
+            let by_fault = self.has_failed && decided == Decided::Refused(Code::InternalFault);
+            assert!(is_the_bodys || by_fault, "{decided:?} after {:?}", self.decided);
             // What was asked about may have been too large already when it was admitted.
             assert!(gone_on_before || self.questions > 0, "decided late, and it had not gone on");
         }
