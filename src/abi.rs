@@ -159,11 +159,12 @@ pub(crate) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool,
     }
 }
 
-/// The buffered part of the request's body, at most `length` bytes.
+/// At most `length` bytes of the present piece of the request's body from its byte `start` on; of all that Envoy has
+/// buffered if it holds the request.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-pub(crate) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) fn request_body(start: usize, length: usize) -> Result<Vec<u8>, Fault> {
     // SAFETY: both pointers are valid for writing during the call.
-    match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, 0, length, data, size) }) {
+    match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, start, length, data, size) }) {
         Ok(bytes) => Ok(bytes),
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),

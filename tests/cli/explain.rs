@@ -253,6 +253,58 @@ fn each_new_step_of_a_route_is_told_with_its_pointer() {
 }
 
 #[test]
+fn what_is_done_with_a_body_is_told_with_its_pointer() {
+    let routes = json!([
+        { "path": "/chat", "body": "stream" },
+        { "path": "/image", "content_types": ["image/png"], "max_request_size_bytes": 9 },
+        { "path": "/trial", "mode": "report" },
+    ]);
+    let file = File::new(config(json!({ "routes": routes, "revocation": { "endpoint": {} } })).to_string());
+    let told = |path: &str, content_type: &str, body: &str, more: &[&str], code: i32, parts: &[&str]| {
+        let content_type = format!("content-type:{content_type}");
+        let token = minted(&[]);
+        let mut arguments = vec!["--path", path, "--method", "POST", "--token", &token, "--body", body];
+        arguments.extend(["--header", &content_type]);
+        let run = explain(&file, &[&arguments[..], more].concat());
+        assert_eq!(run.code, code, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+    };
+    let chunked = ["--header", "transfer-encoding:chunked"];
+    let of_request = "at most 1048576 bytes (/request/max_request_size_bytes)";
+    told("/a", "application/json", "{}", &[], 0, &["the body streams: ", of_request]);
+    told("/a", "application/json", "{}", &chunked, 0, &["the body is held until it has ended: ", of_request]);
+    told("/a", "application/grpc", "", &chunked, 0, &["1048576 bytes for each gRPC message (/request/max"]);
+    told(
+        "/chat",
+        "application/json",
+        "{}",
+        &chunked,
+        0,
+        &["the body streams (/routes/0/body): ", of_request],
+    );
+    told("/a", "text/plain", "", &chunked, 0, &["/request/content_types does not have: it must be empty"]);
+    let refused = [
+        "415 unsupported_media_type",
+        "decided by /routes/1/content_types",
+        "Content-Type must be image/png",
+    ];
+    told("/image", "text/plain", "x", &chunked, 1, &refused);
+    let refused = [
+        "413 request_too_large",
+        "decided by /routes/1/max_request_size_bytes",
+        "at most 9 bytes (/routes/1/",
+    ];
+    told("/image", "image/png", "1234567890", &chunked, 1, &refused);
+    let reported = ["would be 415 unsupported_media_type", "1 form                    would refuse"];
+    told("/trial", "text/plain", "x", &chunked, 0, &reported);
+    told("/auth/revoke", "text/plain", "", &chunked, 0, &["\"revoked\":true"]);
+    let refused = ["415 unsupported_media_type", "decided by /revocation/endpoint"];
+    told("/auth/revoke", "text/plain", "x", &chunked, 1, &refused);
+}
+
+#[test]
 fn people_are_told_the_same() {
     let file = File::new(guarded().to_string());
     let run = explain(&file, &["--path", "/orders/1", "--token", &minted(&[])]);

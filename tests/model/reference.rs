@@ -470,7 +470,7 @@ impl Model {
         if typed && media_type != right_type && !is_grpc {
             return Err("unsupported_media_type");
         }
-        if asked.length.is_some_and(|length| length > most) {
+        if asked.length.is_some_and(|length| length > most) && !is_grpc {
             return Err("request_too_large");
         }
         Ok(route)

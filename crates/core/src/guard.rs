@@ -10,6 +10,7 @@
 //! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
 
 mod authenticate;
+mod body;
 mod client_address;
 mod form;
 mod limits;
@@ -29,7 +30,7 @@ use crate::policy::{Mode, Policy};
 use crate::request::Request;
 use crate::request::owned::OwnedRequest;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Grant, Trail, Verdict};
+use crate::verdict::{BodyPlan, BodyRules, Decision, Destination, Grant, Trail, Verdict};
 
 pub use authenticate::Caller;
 use form::Form;
@@ -98,7 +99,7 @@ impl Guard {
         host: &impl Host,
         now: UnixNanos,
     ) -> Step {
-        let Suspended { request: kept, trail, address, reported, max_body_bytes: _ } = suspended;
+        let Suspended { request: kept, trail, address, reported, body: _ } = suspended;
         let address = address.map_or_else(OnceCell::new, OnceCell::from);
         let request = kept.as_request();
         let visit = Visit {
@@ -168,9 +169,9 @@ impl<H: Host> Visit<'_, '_, H> {
         let address = self.address.get().copied();
         trail.address = address.map(|address| address.map(counted));
         if let Some(question) = question {
-            let max_body_bytes = form.max_body_bytes();
+            let body = form.enforced_body_rules();
             let request = self.kept.unwrap_or_else(|| Rc::new(self.request.to_owned()));
-            return Step::Ask(question, Suspended { request, trail, address, reported, max_body_bytes });
+            return Step::Ask(question, Suspended { request, trail, address, reported, body });
         }
         let decision = match refused {
             Some(denial) => Decision::Refuse(denial),
@@ -181,14 +182,10 @@ impl<H: Host> Visit<'_, '_, H> {
 }
 
 impl Form<'_> {
-    /// The size above which the body is refused, bytes; `None` if no body is refused for its size.
-    fn max_body_bytes(&self) -> Option<u64> {
-        match self.body {
-            BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => {
-                (self.facts.mode == Mode::Enforce).then_some(max_bytes)
-            }
-            BodyPlan::Pass => None,
-        }
+    /// The rules for the body; `None` if it may be anything.
+    fn enforced_body_rules(&self) -> Option<BodyRules> {
+        let are_enforced = self.facts.mode == Mode::Enforce && self.body.plan != BodyPlan::Pass;
+        are_enforced.then(|| self.body.clone())
     }
 
     /// The proof that the request passes. A request that passes only because of report mode may have any size: it has
@@ -202,7 +199,7 @@ impl Form<'_> {
             } else {
                 Destination::Upstream
             },
-            body: if is_reported && mode == Mode::Report { BodyPlan::Pass } else { self.body },
+            body: if is_reported && mode == Mode::Report { BodyRules::none() } else { self.body.clone() },
             enforces: mode == Mode::Enforce,
         }
     }

@@ -26,6 +26,7 @@
 //! | Has this caller asked too often? | [`limit`] |
 //! | Was this token revoked? | [`revocation`] |
 //! | Is there room to hold back another body? | [`held`] |
+//! | How long are the messages of a gRPC stream? | `grpc` |
 //! | What do all workers of a process share? | [`cells`], under the process's [`seed`] |
 //! | What must an adapter bring? | [`host`] |
 //!
@@ -55,6 +56,7 @@ pub mod effect;
 pub mod engine;
 pub mod exchange;
 pub mod fault;
+mod grpc;
 pub mod guard;
 pub mod held;
 pub mod host;

@@ -44,8 +44,9 @@ pub struct Watched<'e> {
     was_replied: bool,
     was_resumed: bool,
     was_over: bool,
-    /// Whether the trailers could not be read or changed, for which a request that passed may still be refused.
-    trailers_failed: bool,
+    /// Whether the trailers could not be read or changed, or part of the body not be read, for which a request that passed
+    /// may still be refused.
+    has_failed: bool,
     questions: u32,
     /// The token of a request that was not decided with its headers.
     bearer: Option<Vec<u8>>,
@@ -78,7 +79,7 @@ impl<'e> Watched<'e> {
             was_replied: false,
             was_resumed: false,
             was_over: false,
-            trailers_failed: false,
+            has_failed: false,
             questions: 0,
             bearer: None,
             names_caller: false,
@@ -115,8 +116,16 @@ impl<'e> Watched<'e> {
         if end_of_stream {
             self.look_at_token(now);
         }
+        let is_short = usize::try_from(size).is_ok_and(|size| size > self.host.body.len());
+        self.has_failed = self.host.refuses_body || is_short;
         let flow = self.exchange.on_request_body(self.engine, size, end_of_stream, &mut self.host, now);
         self.check(Event::Request, flow)
+    }
+
+    /// These bytes of the body come: a piece of it, or all so far while the request is held.
+    pub fn bytes(&mut self, bytes: &[u8], end_of_stream: bool, now: UnixNanos) -> Flow {
+        self.host.body = bytes.to_vec();
+        self.body(u64::try_from(bytes.len()).expect("a length"), end_of_stream, now)
     }
 
     /// Trailers come that are nobody's business.
@@ -127,7 +136,7 @@ impl<'e> Watched<'e> {
     /// Trailers come, or the host cannot give them.
     pub fn trailers_of(&mut self, trailers: Option<&[(&str, &str)]>, now: UnixNanos) -> Flow {
         self.look_at_token(now);
-        self.trailers_failed = trailers.is_none() || self.host.refuses_edits;
+        self.has_failed = trailers.is_none() || self.host.refuses_edits;
         let flow = self.exchange.on_request_trailers(self.engine, trailers.map(bytes), &mut self.host, now);
         self.check(Event::Trailers, flow)
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
+use super::BodyPlan;
 use crate::guard::Caller;
 use crate::index::{LimitIndex, RouteIndex};
 use crate::limit::{Outcome, Quota};
@@ -92,6 +93,10 @@ pub struct FormFacts {
     pub preflight: bool,
     /// Whether refusals are carried out.
     pub mode: Mode,
+    /// How the body is treated.
+    pub body: BodyPlan,
+    /// Whether the body has to be empty, because its media type is not accepted.
+    pub must_be_empty: bool,
 }
 
 /// A limit that was judged for a request.
@@ -209,6 +214,11 @@ impl Trail {
     pub(crate) fn has_limit(&self, limit: LimitIndex) -> bool {
         self.limits.iter().any(|judged| judged.limit == limit)
             || self.excepted.iter().any(|excepted| excepted.limit == limit)
+    }
+
+    /// Notes that the body did not have the form that it must have. `is_refused`: whether that is carried out.
+    pub fn body_refused(&mut self, is_refused: bool) {
+        self.note(Stage::Form, if is_refused { State::Refused } else { State::Reported });
     }
 
     /// Notes that the revocation endpoint refused the request's body.

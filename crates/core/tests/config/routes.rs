@@ -218,3 +218,13 @@ fn what_is_allowed_in_a_path_is_for_its_parameters() {
         (route("/{a}", json!(["backslash"])), "allow_in_path/0", "\"encoded_slash\""),
     ]);
 }
+
+#[test]
+fn a_body_is_held_or_streams() {
+    for body in ["hold", "stream"] {
+        assert_eq!(errors(&with(json!({ "routes": [{ "path": "/a", "body": body }] }))), []);
+    }
+    for wrong in [json!("Stream"), json!("streaming"), json!(true), json!(null), json!(["stream"])] {
+        assert_told(&[(json!({ "path": "/a", "body": wrong }), "body", "\"hold\"")]);
+    }
+}

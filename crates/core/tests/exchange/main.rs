@@ -12,14 +12,17 @@
 
 mod again;
 mod body;
+mod empty;
 mod endpoint;
 mod faults;
 mod forward;
+mod grpc;
 mod hold;
 mod order;
 mod pause;
 mod pause_body;
 mod room;
+mod streaming;
 mod telling;
 mod trailers;
 
@@ -60,6 +63,7 @@ fn configuration(rest: Value) -> Value {
             { "path": "/public", "access": "public", "name": "the public one" },
             { "path": "/large", "max_request_size_bytes": 2_000_000 },
             { "path": "/report", "mode": "report" },
+            { "path": "/stream", "body": "stream" },
         ],
         "revocation": { "endpoint": {} },
     });

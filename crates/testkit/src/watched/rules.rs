@@ -91,7 +91,7 @@ impl Watched<'_> {
         assert!(!self.names_caller || self.was_good != Some(false), "goes on with a bad token");
     }
 
-    /// A stream is decided once. What passes may turn out too large, or have trailers that
+    /// A stream is decided once. What passes may turn out too large or of a wrong type, or have a body or trailers that
     /// cannot be read, which is counted too.
     fn count(&mut self, decided: Decided, gone_on_before: bool, rest: &[Done]) {
         let is_late = match self.decided.as_slice() {
@@ -100,13 +100,14 @@ impl Watched<'_> {
             [.., Decided::Allowed | Decided::WouldRefuse(_)] => true,
         };
         if is_late {
-            let too_large = self.decided.len() == 1
+            let is_the_bodys = self.decided.len() == 1
                 && matches!(
                     decided,
-                    Decided::Refused(Code::RequestTooLarge) | Decided::WouldRefuse(Code::RequestTooLarge)
+                    Decided::Refused(Code::RequestTooLarge | Code::UnsupportedMediaType)
+                        | Decided::WouldRefuse(Code::RequestTooLarge | Code::UnsupportedMediaType)
                 );
-            let by_fault = self.trailers_failed && decided == Decided::Refused(Code::InternalFault);
-            assert!(too_large || by_fault, "{decided:?} after {:?}", self.decided);
+            let by_fault = self.has_failed && decided == Decided::Refused(Code::InternalFault);
+            assert!(is_the_bodys || by_fault, "{decided:?} after {:?}", self.decided);
             // What was asked about may have been too large already when it was admitted.
             assert!(gone_on_before || self.questions > 0, "decided late, and it had not gone on");
         }

@@ -16,13 +16,8 @@ impl Explained<'_, '_> {
                 Some(FormFault::MethodParameter) => "/request/method_override".to_owned(),
                 Some(FormFault::HttpsRequired) => "/request/https_only".to_owned(),
                 Some(FormFault::MethodNotAllowed { .. }) => self.method_rule(),
-                Some(FormFault::UnsupportedMediaType { .. }) => {
-                    self.route_or_request("content_types", |route| route.content_types.is_some())
-                }
-                Some(FormFault::TooLarge { .. }) => {
-                    let is_set = |route: &RawRoute| route.max_request_size_bytes.is_some();
-                    self.route_or_request("max_request_size_bytes", is_set)
-                }
+                Some(FormFault::UnsupportedMediaType { .. }) => self.type_rule(),
+                Some(FormFault::TooLarge { .. }) => self.size_rule(),
                 Some(FormFault::Malformed(_) | FormFault::PathAmbiguous(_)) | None => {
                     "holds for every request".to_owned()
                 }
@@ -52,7 +47,7 @@ impl Explained<'_, '_> {
     }
 
     /// The pointer of a field that a route may override.
-    fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
+    pub(super) fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
         match self.route() {
             Some((index, route)) if is_set(route) => format!("/routes/{index}/{field}"),
             Some(_) | None => format!("/request/{field}"),

@@ -103,14 +103,16 @@ impl Explained<'_, '_> {
 
     fn form_lines(&self) -> Vec<String> {
         let label = self.policy.route_label(self.trail.form.route);
-        vec![match (label, self.route()) {
+        let mut lines = vec![match (label, self.route()) {
             (Some(label), Some((index, route))) => {
                 let path = route.path.as_deref().unwrap_or_default();
                 format!("route {label} ({path}, /routes/{index})")
             }
             (Some(label), None) => format!("the revocation endpoint {label}"),
             (None, _) => "no route has this path and method".to_owned(),
-        }]
+        }];
+        lines.extend(self.body_line());
+        lines
     }
 
     fn address_lines(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::problems::Problems;
 use super::tokens::claim_text;
 use super::{Parts, Pointer, conditions};
-use crate::config::raw::{RawEndpoint, RawRoute};
+use crate::config::raw::{BodyHandling, RawEndpoint, RawRoute};
 use crate::index::{PermissionIndex, RouteIndex};
 use crate::policy::{Access, Endpoint, FormPolicy, Mode, Route};
 use crate::request::host::HostPattern;
@@ -85,6 +85,7 @@ impl<'f> Routes<'f> {
             allowed_in_path,
             content_types: raw.content_types,
             max_bytes: raw.max_request_size_bytes,
+            streams: raw.body == BodyHandling::Stream,
             limits,
             skipped_limits,
             mode: raw.mode.unwrap_or(self.mode),
@@ -124,6 +125,7 @@ impl<'f> Routes<'f> {
             allowed_in_path: Lifts::default(),
             content_types: Some(vec!["application/json".to_owned()]),
             max_bytes: Some(max_bytes),
+            streams: false,
             limits: Vec::new(),
             skipped_limits: Vec::new(),
             mode: Mode::Enforce,
