@@ -13,7 +13,7 @@ help: ## this list
 run: build ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
 	@scripts/run.sh
 
-test: build envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
+test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
 
 unit: ## the tests that need no Envoy
@@ -28,6 +28,10 @@ build: tools ## the module to ship, at dist/api_guard.wasm
 	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+.PHONY: unpacked
+unpacked: tools ## the module as cargo leaves it, which a test runs
+	@cargo build --quiet --target $(WASM_TARGET) --lib
 
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
@@ -72,7 +76,7 @@ soak-memory: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 
-compose-test: build envoy ## starts the shipped docker-compose.yaml and tries it
+compose-test: build unpacked envoy ## starts the shipped docker-compose.yaml and tries it
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/run.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
