@@ -38,6 +38,7 @@ mod beside;
 mod bodies;
 mod bytes;
 mod claims;
+mod clients;
 mod configuration;
 mod empty_bodies;
 mod faults;
