@@ -99,6 +99,8 @@ fn a_grpc_stream_has_no_end_that_its_messages_do_not_reach() {
         "largest": ["OK", 1_048_576, ""],
         "too large": ["RESOURCE_EXHAUSTED", 0, too_large],
         "too large in an upload": ["RESOURCE_EXHAUSTED", 0, too_large],
+        // Nothing but a reset can follow what has been answered.
+        "too large in a chat": "INTERNAL",
         "no token": ["UNAUTHENTICATED", 0, "Missing or invalid Authorization header"],
         "closed": ["PERMISSION_DENIED", 0, "Access to this path is denied"],
     });

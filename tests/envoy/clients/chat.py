@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -35,6 +36,24 @@ def ended(call, *arguments, metadata=good):
         return error.code().name, 0, error.details()
 
 
+def answered(talk):
+    """How a chat ends whose second message is too large, after the first was answered."""
+    heard = threading.Event()
+
+    def messages():
+        yield bytes(10)
+        heard.wait(30)
+        yield bytes(most + 1)
+
+    answers = talk(messages(), metadata=good, timeout=30)
+    try:
+        for _ in answers:
+            heard.set()
+        return "OK"
+    except grpc.RpcError as error:
+        return error.code().name if heard.is_set() else "UNANSWERED"
+
+
 with grpc.insecure_channel(f"127.0.0.1:{told['port']}", options=options) as channel:
     talk = channel.stream_stream("/shop.Chat/Talk")
     count = channel.stream_unary("/shop.Chat/Count")
@@ -45,6 +64,7 @@ with grpc.insecure_channel(f"127.0.0.1:{told['port']}", options=options) as chan
         "largest": ended(say, bytes(most)),
         "too large": ended(say, bytes(most + 1)),
         "too large in an upload": ended(count, (bytes(size) for size in [10, 10, most + 1, 10])),
+        "too large in a chat": answered(talk),
         "no token": ended(say, b"", metadata=()),
         "closed": ended(channel.unary_unary("/shop.Chat/Closed"), b""),
     }))
