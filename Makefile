@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test unit build envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -35,6 +35,9 @@ unpacked: tools ## the module as cargo leaves it, which a test runs
 
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
+
+clients: ## gets grpcio, websockets and (as root) Node, whose tests are skipped without them
+	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)
 # Run together they would disturb each other's figures, and no argument but --quick means the same to both.

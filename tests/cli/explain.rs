@@ -154,6 +154,41 @@ fn the_list_that_refuses_an_issuer_or_an_audience_is_named() {
 }
 
 #[test]
+fn what_a_token_lacks_is_told_with_its_pointer() {
+    let claim = r"https://shop\.example/kind";
+    let tokens = json!({
+        "keys": [{ "secret": { "env": "API_GUARD_SECRET" } }],
+        "subject_claim": "user_id",
+        "required_values": { claim: ["access"], "token_type": ["access", "service"] },
+    });
+    let routes = json!([{ "path": "/feed", "access": "optional" }, { "path": "/users/{id}", "bind": { "id": "user_id" }, "bind_unless": ["users:admin"] }]);
+    let file = File::new(config(json!({ "tokens": tokens, "routes": routes })).to_string());
+    let token = |more: &[&str]| {
+        let claims: Vec<&str> = more.iter().flat_map(|claim| ["--claim", claim]).collect();
+        minted(&[&claims[..], &["--permission", "users:admin"]].concat())
+    };
+    let good = ["user_id=7", "token_type=access", "https://shop.example/kind=access"];
+    for (path, claims, rule) in [
+        ("/a", &good[1..], "/tokens/required_claims"),
+        ("/a", &good[..2], r"/tokens/required_values/https:~1~1shop\.example~1kind"),
+        ("/feed", &[good[0], good[2], "token_type=refresh"], "/tokens/required_values/token_type"),
+    ] {
+        let run = explain(&file, &["--path", path, "--token", &token(claims), "--json"]);
+        assert_eq!((run.code, &run.json()["rule"]), (1, &json!(rule)), "{claims:?}: {}", run.out);
+    }
+    for (path, parts) in [
+        ("/feed", &["subject \"7\"", "/routes/0 asks for nothing"][..]),
+        ("/users/8", &["{id} must be the claim user_id (/routes/1/bind)", "(/routes/1/bind_unless)"]),
+    ] {
+        let run = explain(&file, &["--path", path, "--token", &token(&good)]);
+        assert_eq!(run.code, 0, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+    }
+}
+
+#[test]
 fn a_limit_that_does_not_apply_is_told_with_its_reason() {
     let limit = |name: &str, key: &str| json!({ "name": name, "max_requests": 1, "window_seconds": 60, "key": [key] });
     let mut late = limit("caller", "subject");

@@ -94,7 +94,7 @@ impl Denial {
                 TokenFault::IssuedInFuture => Code::TokenIssuedInFuture,
                 TokenFault::TooOld => Code::TokenTooOld,
                 TokenFault::ClaimMissing(_) => Code::ClaimMissing,
-                TokenFault::ClaimInvalid { .. } => Code::ClaimInvalid,
+                TokenFault::ClaimInvalid { .. } | TokenFault::ValueRefused(_) => Code::ClaimInvalid,
                 TokenFault::IssuerRefused(_) => Code::IssuerRefused,
                 TokenFault::AudienceRefused(_) => Code::AudienceRefused,
                 TokenFault::PermissionsMalformed(_) => Code::PermissionsMalformed,

@@ -234,6 +234,8 @@ pub enum TokenFault {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A claim, by its configured name, has none of the values that `required_values` accepts.
+    ValueRefused(String),
     /// `iss` is not one of `issuers`.
     IssuerRefused(ListOf),
     /// `aud` has none of `audiences`.

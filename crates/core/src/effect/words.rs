@@ -95,6 +95,7 @@ pub(super) fn message(denial: &Denial, errors: Errors) -> Cow<'static, str> {
             | TokenFault::TooOld
             | TokenFault::ClaimMissing(_)
             | TokenFault::ClaimInvalid { .. }
+            | TokenFault::ValueRefused(_)
             | TokenFault::IssuerRefused(_)
             | TokenFault::AudienceRefused(_),
         )
@@ -156,6 +157,9 @@ fn token_fault(fault: &TokenFault) -> Cow<'static, str> {
             ["Token missing required claims: ", &claims.join(", ")].concat().into()
         }
         TokenFault::ClaimInvalid { claim, why } => ["Invalid token: claim ", claim, " ", why].concat().into(),
+        TokenFault::ValueRefused(claim) => {
+            ["Invalid token: claim ", claim, " has none of the accepted values"].concat().into()
+        }
         TokenFault::IssuerRefused(_) => "Invalid token: issuer not accepted".into(),
         TokenFault::AudienceRefused(_) => "Invalid token: audience not accepted".into(),
         TokenFault::PermissionsMalformed(entry) => {

@@ -199,7 +199,7 @@ fn judge_values(policy: &TokenPolicy, claims: &Claims<'_>) -> Result<(), TokenFa
             other => other.is_some_and(accepts),
         };
         if !has_one {
-            return Err(invalid(&required.claim.name, "has none of the accepted values"));
+            return Err(TokenFault::ValueRefused(required.claim.name.clone()));
         }
     }
     Ok(())

@@ -9,6 +9,7 @@
 
 mod document;
 mod routes;
+mod words;
 
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::{Environment, Policy};

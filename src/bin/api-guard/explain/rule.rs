@@ -6,6 +6,7 @@ use api_guard_core::token::{ListOf, TokenFault};
 
 use super::Explained;
 use crate::limits::all;
+use crate::source::tree::step;
 
 impl Explained<'_, '_> {
     /// The pointer to the rule that decided.
@@ -75,6 +76,7 @@ fn token_rule(fault: &TokenFault) -> String {
         TokenFault::KeyUnknown | TokenFault::SignatureInvalid => "/tokens/keys",
         TokenFault::TooOld => "/tokens/max_token_age_hours",
         TokenFault::ClaimMissing(_) => "/tokens/required_claims",
+        TokenFault::ValueRefused(claim) => return format!("/tokens/required_values/{}", step(claim)),
         TokenFault::IssuerRefused(list) => return list_pointer(*list, "issuers"),
         TokenFault::AudienceRefused(list) => return list_pointer(*list, "audiences"),
         TokenFault::PermissionsMalformed(_) => "/tokens/permission_format",
