@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test unit build envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -13,23 +13,31 @@ help: ## this list
 run: build ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
 	@scripts/run.sh
 
-test: build envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
+test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
 
 unit: ## the tests that need no Envoy
 	@cargo test --workspace --lib
 
-# Unrolled loops and generous inlining would be a tenth of the module. The remapping keeps local paths out of it.
-MODULE_FLAGS := -C llvm-args=-inline-threshold=90 -C llvm-args=-unroll-runtime=false \
+# Unrolled loops and generous inlining would be a fifth of the module. The remapping keeps local paths out of it.
+MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehint-threshold=60 \
+	-C llvm-args=-unroll-runtime=false \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
 build: tools ## the module to ship, at dist/api_guard.wasm
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --target $(WASM_TARGET) --lib
+	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
 
+.PHONY: unpacked
+unpacked: tools ## the module as cargo leaves it, which a test runs
+	@cargo build --quiet --target $(WASM_TARGET) --lib
+
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
+
+clients: ## gets grpcio, websockets and (as root) Node, whose tests are skipped without them
+	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)
 # Run together they would disturb each other's figures, and no argument but --quick means the same to both.
@@ -71,7 +79,7 @@ soak-memory: build envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 
-compose-test: build envoy ## starts the shipped docker-compose.yaml and tries it
+compose-test: build unpacked envoy ## starts the shipped docker-compose.yaml and tries it
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/run.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)

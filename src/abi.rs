@@ -3,6 +3,8 @@
 //! The SDK's own wrappers panic on header values that are not UTF-8 and on unexpected statuses, and a panic takes down
 //! the whole VM. Here every status but Ok is an error value, and nothing is decoded.
 
+mod imports;
+
 use api_guard_core::cells::CellFault;
 use api_guard_core::effect::Reply;
 use api_guard_core::fault::Fault;
@@ -10,6 +12,13 @@ use api_guard_core::host::NotDone;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 
+use self::imports::{
+    proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric, proxy_get_buffer_bytes,
+    proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs, proxy_get_property,
+    proxy_get_shared_data, proxy_increment_metric, proxy_record_metric, proxy_remove_header_map_value,
+    proxy_replace_header_map_value, proxy_send_local_response, proxy_set_effective_context,
+    proxy_set_property, proxy_set_shared_data, proxy_set_tick_period_milliseconds,
+};
 use crate::block;
 use crate::memory::{Received, receive};
 
@@ -27,69 +36,6 @@ const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST_STREAM: u32 = 0;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
-
-#[expect(unsafe_code, reason = "the proxy-wasm ABI")]
-#[link(wasm_import_module = "env")]
-unsafe extern "C" {
-    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_size: usize,
-        arguments: *const u8,
-        arguments_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_add_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_replace_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_size: usize,
-        value: *const u8,
-        value_size: usize,
-    ) -> u32;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_set_property(path: *const u8, path_size: usize, data: *const u8, size: usize) -> u32;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-        cas: *mut u32,
-    ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, data: *const u8, size: usize, cas: u32) -> u32;
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        length: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
-    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
-    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
-    fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_set_effective_context(id: u32) -> u32;
-    fn proxy_continue_stream(stream: u32) -> u32;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_send_local_response(
-        status: u32,
-        details: *const u8,
-        details_size: usize,
-        body: *const u8,
-        body_size: usize,
-        headers: *const u8,
-        headers_size: usize,
-        grpc_status: i32,
-    ) -> u32;
-}
 
 /// The request's headers, in the form that [`block::Block`] reads.
 pub(crate) fn request_headers() -> Option<Received> {
@@ -214,11 +160,12 @@ pub(crate) fn set_shared_data(key: &str, bytes: &[u8], cas: u32) -> Result<bool,
     }
 }
 
-/// The buffered part of the request's body, at most `length` bytes.
+/// At most `length` bytes of the present piece of the request's body from its byte `start` on; of all that Envoy has
+/// buffered if it holds the request.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-pub(crate) fn request_body(length: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) fn request_body(start: usize, length: usize) -> Result<Vec<u8>, Fault> {
     // SAFETY: both pointers are valid for writing during the call.
-    match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, 0, length, data, size) }) {
+    match receive(|data, size| unsafe { proxy_get_buffer_bytes(REQUEST_BODY, start, length, data, size) }) {
         Ok(bytes) => Ok(bytes),
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),
@@ -249,9 +196,8 @@ pub(crate) fn plugin_configuration(length: usize) -> Vec<u8> {
 /// Answers the request. Envoy then stops it, whatever the callback returns.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn send_reply(reply: &Reply, grpc: bool) {
-    let headers: Vec<(&[u8], &[u8])> =
-        reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    let headers = block::encode(&headers);
+    let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let headers = block::encode(headers);
     let body = if grpc { reply.grpc_message.as_bytes() } else { reply.body.as_bytes() };
     // SAFETY: pointers and lengths are those of live slices; the host copies them.
     let status = unsafe {

@@ -46,20 +46,20 @@ impl<'a> Block<'a> {
 }
 
 /// Headers as a block, for local replies and for tests.
-pub(crate) fn encode<'a>(pairs: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
+pub(crate) fn encode<'a>(pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
     // Each text takes its bytes, four bytes of length and a NUL.
     let size = |text: &[u8]| text.len().saturating_add(5);
     let total = pairs
-        .iter()
+        .clone()
         .fold(4_usize, |sum, (name, value)| sum.saturating_add(size(name)).saturating_add(size(value)));
     let mut bytes = Vec::with_capacity(total);
-    bytes.extend(u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes());
-    for (name, value) in pairs {
-        bytes.extend(length(name));
-        bytes.extend(length(value));
+    bytes.extend_from_slice(&u32::try_from(pairs.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for (name, value) in pairs.clone() {
+        bytes.extend_from_slice(&length(name));
+        bytes.extend_from_slice(&length(value));
     }
-    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+    for text in pairs.flat_map(|(name, value)| [name, value]) {
         bytes.extend_from_slice(text);
         bytes.push(0);
     }
@@ -73,14 +73,14 @@ mod tests {
     #[test]
     fn what_was_encoded_is_read_back() {
         let pairs: [(&[u8], &[u8]); 3] = [(b":path", b"/"), (b"u", b"\xff\x00"), (b"empty", b"")];
-        let bytes = encode(&pairs);
+        let bytes = encode(pairs.into_iter());
         let block = Block::read(&bytes).unwrap();
         assert_eq!(block.pairs().collect::<Vec<_>>(), pairs);
     }
 
     #[test]
     fn lengths_that_do_not_add_up_are_refused() {
-        let bytes = encode(&[(b"a", b"b")]);
+        let bytes = encode([(&b"a"[..], &b"b"[..])].into_iter());
         for end in 0..bytes.len() {
             assert!(Block::read(&bytes[..end]).is_none(), "{end}");
         }

@@ -1,26 +1,33 @@
 //! Exports that bypass the SDK. The SDK keeps an object for every stream in a map with a keyed hash, looks it up in
-//! each callback, and exports every callback of the ABI; each of these costs a request 0.3 to 0.5 us.
+//! each callback, and exports every callback of the ABI; each of these costs a request 0.3 to 0.5 us. Its objects, with
+//! a method for everything that a plugin may do, are also 18 KB of the module.
 //!
 //! The exports here have names of their own. In the module that ships, `tools/xtask` gives them the ABI's names instead
 //! of the SDK's exports, and drops the exports that api-guard does not need. A module that was not packed works as
-//! well, through the SDK (`streams.rs`, `SdkStream`).
+//! well, through the SDK (`sdk.rs`), unless it was built without the feature `sdk`, as the module that ships is.
 
 use api_guard_core::exchange::Flow;
 
-use crate::root::Root;
-use crate::streams;
+use crate::{root, streams};
 
-/// Envoy calls this once for each VM, before anything else.
-#[unsafe(no_mangle)]
-#[expect(unsafe_code, reason = "the export that the ABI demands; it runs before anything else can")]
-extern "C" fn _initialize() {
+/// Runs the C library's constructors, and sends what is logged to Envoy.
+#[expect(unsafe_code, reason = "the C library's constructors, which nothing else runs")]
+fn initialize() {
     unsafe extern "C" {
         fn __wasm_call_ctors();
     }
-    // SAFETY: the C library's constructors must run once, before anything else, and Envoy calls `_initialize` so.
+    // SAFETY: they must run once, before anything else, and Envoy calls `_initialize` so.
     unsafe { __wasm_call_ctors() };
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(|context| Box::new(Root::new(context)));
+}
+
+/// Envoy calls this once for each VM, before anything else.
+#[unsafe(no_mangle)]
+#[expect(unsafe_code, reason = "the export that the ABI demands")]
+extern "C" fn _initialize() {
+    initialize();
+    #[cfg(feature = "sdk")]
+    crate::sdk::start();
 }
 
 /// The ABI's number of an action (`proxy_action_t`).
@@ -31,35 +38,46 @@ fn number(flow: Flow) -> u32 {
     }
 }
 
-#[expect(unsafe_code, reason = "the exports that the ABI demands, and the SDK's that they call")]
+#[expect(unsafe_code, reason = "the exports that the ABI demands")]
 mod named {
-    use super::{number, streams};
+    use super::{initialize, number, root, streams};
 
-    unsafe extern "C" {
-        fn proxy_on_context_create(context: u32, parent: u32);
-        fn proxy_on_delete(context: u32);
+    /// Envoy calls this once for each VM, before anything else.
+    #[unsafe(export_name = "api_guard_initialize")]
+    extern "C" fn start() {
+        initialize();
+    }
+
+    /// Never called for its effect, but its presence tells Envoy that the module is a reactor.
+    #[unsafe(export_name = "api_guard_on_vm_start")]
+    extern "C" fn on_vm_start(_context: u32, _size: usize) -> u32 {
+        u32::from(true)
     }
 
     /// A root context begins, or a stream of one.
     #[unsafe(export_name = "api_guard_on_context_create")]
     extern "C" fn on_context_create(context: u32, parent: u32) {
         if parent == 0 {
-            // SAFETY: the SDK's own callback, called as Envoy would.
-            unsafe { proxy_on_context_create(context, parent) };
+            streams::add_root(context);
         } else {
             streams::announce(context, parent);
         }
     }
 
+    #[unsafe(export_name = "api_guard_on_configure")]
+    extern "C" fn on_configure(context: u32, size: usize) -> u32 {
+        u32::from(root::configure(context, size))
+    }
+
+    #[unsafe(export_name = "api_guard_on_tick")]
+    extern "C" fn on_tick(context: u32) {
+        root::tick(context);
+    }
+
     /// A root context or a stream ends.
     #[unsafe(export_name = "api_guard_on_delete")]
     extern "C" fn on_delete(context: u32) {
-        if streams::is_root(context) {
-            // SAFETY: the SDK's own callback, called as Envoy would for a context that was created.
-            unsafe { proxy_on_delete(context) };
-        } else {
-            streams::forget(context);
-        }
+        streams::forget(context);
     }
 
     #[unsafe(export_name = "api_guard_on_request_headers")]

@@ -65,8 +65,8 @@ impl StreamHost for Envoy<'_> {
         abi::is_answered()
     }
 
-    fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault> {
-        abi::request_body(most)
+    fn request_body(&self, start: usize, most: usize) -> Result<Vec<u8>, Fault> {
+        abi::request_body(start, most)
     }
 
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone> {

@@ -4,8 +4,8 @@
 //! - `abi.rs`: the calls to Envoy, declared and wrapped; `memory.rs`: the bytes they return; `block.rs`: the ABI's form
 //!   of headers.
 //! - `host.rs` and `cells.rs`: what the core asks of a host.
-//! - `root.rs`: the plugin's root context, one for each configuration, on the SDK; `streams.rs`: the streams.
-//! - `exports.rs`: exports that bypass the SDK.
+//! - `root.rs`: the plugin's root contexts, one for each configuration; `streams.rs`: the streams.
+//! - `exports.rs`: exports that bypass the SDK; `sdk.rs`: the way through it, for a module that was not packed.
 //!
 //! Compiled for wasm32 only, and tested as the built module in a real Envoy.
 
@@ -25,5 +25,7 @@ mod host;
 mod memory;
 #[cfg(target_arch = "wasm32")]
 mod root;
+#[cfg(all(target_arch = "wasm32", feature = "sdk"))]
+mod sdk;
 #[cfg(target_arch = "wasm32")]
 mod streams;

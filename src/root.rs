@@ -10,13 +10,11 @@ use api_guard_core::telemetry::counters::{CounterIndex, Counters};
 use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::tally::Tally;
 use api_guard_core::time::UnixNanos;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
 
 use crate::host::{Envoy, Signatures};
 use crate::{abi, streams};
 
-/// How often Envoy calls [`RootContext::on_tick`], milliseconds.
+/// How often Envoy calls [`tick`], milliseconds.
 const TICK_MILLISECONDS: u32 = 100;
 
 /// What all streams of one configuration on one worker share. A pushed configuration makes a new one; streams in
@@ -88,65 +86,35 @@ impl Plugin {
     }
 }
 
-/// The root context.
-pub(crate) struct Root {
-    context: u32,
-    plugin: Option<Rc<Plugin>>,
-}
-
-impl Root {
-    pub(crate) fn new(context: u32) -> Self {
-        streams::add_root(context);
-        Self { context, plugin: None }
-    }
-}
-
-impl Drop for Root {
-    fn drop(&mut self) {
-        streams::remove_root(self.context);
-    }
-}
-
-impl Context for Root {}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
-        let text = abi::plugin_configuration(size);
-        let environment = Environment { lookup: &abi::variable, must_be_set: true };
-        match Policy::parse(&text, &environment) {
-            Ok(policy) if !policy.suits_host(&Signatures) => {
-                log::error!("api-guard: {}", Policy::UNSUITABLE_HOST);
-                false
-            }
-            Ok(policy) => {
-                let plugin = Rc::new(Plugin::new(policy));
-                streams::configure(self.context, &plugin);
-                self.plugin = Some(plugin);
-                abi::set_tick_period(TICK_MILLISECONDS);
-                true
-            }
-            Err(errors) => {
-                log::error!("api-guard: {errors}");
-                false
-            }
+/// Reads the configuration of a root context, `size` bytes, and puts it in force. False, and an error in Envoy's log, if it
+/// is refused; an earlier one then goes on.
+pub(crate) fn configure(context: u32, size: usize) -> bool {
+    let text = abi::plugin_configuration(size);
+    let environment = Environment { lookup: &abi::variable, must_be_set: true };
+    match Policy::parse(&text, &environment) {
+        Ok(policy) if !policy.suits_host(&Signatures) => {
+            log::error!("api-guard: {}", Policy::UNSUITABLE_HOST);
+            false
+        }
+        Ok(policy) => {
+            streams::configure(context, &Rc::new(Plugin::new(policy)));
+            abi::set_tick_period(TICK_MILLISECONDS);
+            true
+        }
+        Err(errors) => {
+            log::error!("api-guard: {errors}");
+            false
         }
     }
+}
 
-    fn on_tick(&mut self) {
-        let now = abi::now();
-        streams::tick(now);
-        abi::enter(self.context);
-        if let Some(plugin) = &self.plugin {
-            plugin.engine.on_tick(&mut Envoy::new(&plugin.metrics), now);
-            plugin.metrics.hand_over();
-        }
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
-    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(streams::SdkStream::new(context, self.context)))
+/// Looks after the streams that wait, and after what the streams of a root context share.
+pub(crate) fn tick(context: u32) {
+    let now = abi::now();
+    streams::tick(now);
+    abi::enter(context);
+    if let Some(plugin) = streams::plugin(context) {
+        plugin.engine.on_tick(&mut Envoy::new(&plugin.metrics), now);
+        plugin.metrics.hand_over();
     }
 }

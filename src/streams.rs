@@ -14,8 +14,6 @@ use api_guard_core::exchange::{Exchange, Flow};
 use api_guard_core::held::HeldBytes;
 use api_guard_core::lookup::Fnv1a;
 use api_guard_core::time::UnixNanos;
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 
 use crate::abi;
 use crate::block::Block;
@@ -62,14 +60,13 @@ pub(crate) fn add_root(root: u32) {
     let _ = with(|streams| streams.roots.push((root, None)));
 }
 
-/// Removes a root context, which has ended.
-pub(crate) fn remove_root(root: u32) {
-    let _ = with(|streams| streams.roots.retain(|(known, _)| *known != root));
-}
-
-/// Whether this is a root context.
-pub(crate) fn is_root(context: u32) -> bool {
-    with(|streams| streams.roots.iter().any(|(known, _)| *known == context)).unwrap_or(false)
+/// The configuration in force of a root context.
+pub(crate) fn plugin(root: u32) -> Option<Rc<Plugin>> {
+    with(|streams| {
+        let (_, plugin) = streams.roots.iter().find(|(known, _)| *known == root)?;
+        plugin.clone()
+    })
+    .flatten()
 }
 
 /// Sets the configuration of a root context.
@@ -91,9 +88,10 @@ pub(crate) fn announce(context: u32, root: u32) {
     let _ = with(|streams| streams.announced.push((context, root)));
 }
 
-/// Forgets a stream, which has ended.
+/// Forgets a stream or a root context, which has ended.
 pub(crate) fn forget(context: u32) {
     let _ = with(|streams| {
+        streams.roots.retain(|(root, _)| *root != context);
         if !streams.begun.is_empty() {
             streams.begun.remove(&context);
         }
@@ -230,47 +228,4 @@ pub(crate) fn on_response_headers(context: u32) -> Flow {
         // An unknown stream was settled, and its response gets no headers.
         streams.go_on(context, Flow::Continue, step, Exchange::is_settled)
     }))
-}
-
-/// A stream as the SDK keeps it, in a module that was built but not packed.
-pub(crate) struct SdkStream(u32);
-
-impl SdkStream {
-    pub(crate) fn new(context: u32, root: u32) -> Self {
-        announce(context, root);
-        Self(context)
-    }
-}
-
-impl Drop for SdkStream {
-    fn drop(&mut self) {
-        forget(self.0);
-    }
-}
-
-impl Context for SdkStream {}
-
-impl HttpContext for SdkStream {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(on_request_headers(self.0, end_of_stream))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(on_request_body(self.0, size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(on_request_trailers(self.0))
-    }
-
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        action(on_response_headers(self.0))
-    }
-}
-
-fn action(flow: Flow) -> Action {
-    match flow {
-        Flow::Continue => Action::Continue,
-        Flow::Pause => Action::Pause,
-    }
 }

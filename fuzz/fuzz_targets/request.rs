@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
             let (name, value) = header.split_at(colon);
             pairs.push((name, value.get(1..).unwrap_or_default()));
         }
-        let block = encode(&pairs);
+        let block = encode(pairs.iter().copied());
         let read: Vec<_> = Block::read(&block).expect("a block that was just made").pairs().collect();
         assert_eq!(read, pairs);
         judge(guarded, &pairs);

@@ -1,12 +1,14 @@
 //! What the fuzz targets have in common: a guard with everything on, and tokens signed with its secret, so that the
 //! code behind the MAC is reached. An oracle that finds something wrong panics, which is what the engine looks for.
 
+use std::net::IpAddr;
+
 use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::effect::forward::{Edit, each_edit};
 use api_guard_core::guard::Guard;
 use api_guard_core::request::Request;
-use api_guard_core::verdict::{Decision, Verdict};
+use api_guard_core::verdict::{Decision, Trail, Verdict};
 use api_guard_testkit::{Guarded, parse};
 use serde_json::json;
 
@@ -24,7 +26,7 @@ pub const POLICY: &str = r#"{
     },
     "request": { "cors_preflight": "forward", "path_case": "insensitive" },
     "routes": [
-        { "path": "/public/{*rest}", "access": "public" },
+        { "path": "/public/{*rest}", "access": "public", "skip_limits": ["*"] },
         { "path": "/orders/{id}", "required_permissions": ["orders:read"], "hosts": ["*.example.com", "api.example.org"] },
         { "path": "/users/{id}", "bind": { "id": "sub" } },
         { "path": "/denied", "access": "deny" },
@@ -38,7 +40,7 @@ pub const POLICY: &str = r#"{
     ],
     "roles": { "claim": "realm_access.roles", "grants": { "clerk": ["orders:read"] } },
     "rate_limits": [
-        { "name": "wide", "max_requests": 4000000000, "window_seconds": 60, "key": ["client_ip", "subject", "path", "method", "header:x-tenant", "claim:tenant"] }
+        { "name": "wide", "max_requests": 4000000000, "window_seconds": 60, "key": ["client_ip", "subject", "path", "method", "header:x-tenant", "claim:tenant"], "except_addresses": ["10.0.0.0/8", "2001:db8::/64"] }
     ],
     "client_ip": { "from": "x-envoy-external-address" },
     "revocation": { "endpoint": { "path": "/auth/revoke", "required_permissions": ["tokens:revoke"] }, "capacity": 8 },
@@ -56,7 +58,36 @@ pub fn judge(guarded: &mut Guarded, headers: &[(&[u8], &[u8])], has_body: bool, 
     let request = Request::read(plan, headers.iter().copied(), has_body);
     let verdict = guarded.judge(&request, now);
     check_effects(&guarded.guard, &request, &verdict);
+    check_limits(
+        &guarded.guard,
+        &request,
+        &verdict,
+        guarded.guard.client_address(&request, &guarded.process),
+    );
     verdict
+}
+
+/// A request that passes was counted by the one limit, unless its route skips that or its address is excepted.
+fn check_limits(guard: &Guard, request: &Request<'_>, verdict: &Verdict, address: Option<IpAddr>) {
+    let Trail { limits, excepted, form, .. } = &verdict.trail;
+    let skips = guard.policy().route_label(form.route) == Some("/public/{*rest}");
+    // The policy's prefix does not cut an address out of its network.
+    let is_excepted = address.is_some_and(|address| match address {
+        IpAddr::V4(address) => address.octets()[0] == 10,
+        IpAddr::V6(address) => address.segments()[..4] == [0x2001, 0xdb8, 0, 0],
+    });
+    let expected = if skips {
+        (0, 0)
+    } else if is_excepted {
+        (0, 1)
+    } else {
+        (1, 0)
+    };
+    let told = (limits.len(), excepted.len());
+    assert!(told == (0, 0) || told == expected, "{told:?} for {expected:?}");
+    assert!(verdict.denial().is_some() || told == expected, "{told:?} for {expected:?}");
+    assert!(!form.preflight || request.method == b"OPTIONS", "{:?}", request.method);
+    assert!(!form.preflight || verdict.trail.caller().is_none());
 }
 
 /// The verdict on a GET of `path` with a token.

@@ -209,21 +209,21 @@ fn named_rules(folder: &Path, rules: &mut BTreeSet<String>) {
     }
 }
 
+/// The rules in the first columns of the tables under a heading.
+fn rules_under(heading: &str, page: &str) -> Vec<String> {
+    let below = page.split(heading).nth(1).expect("the heading");
+    let tables = below.split("\n## ").next().expect("their end");
+    let cells = tables.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
 #[test]
 fn the_documents_list_every_rule_and_no_other() {
     let mut rules = BTreeSet::from(["configuration".to_owned(), "syntax".to_owned(), "no-filter".to_owned()]);
     named_rules(&project("src/bin/api-guard/check"), &mut rules);
-    let page = include_str!("../../docs/command.md");
-    let tables = page
-        .split("## What `check` warns of\n")
-        .nth(1)
-        .expect("the tables")
-        .split("\n## ")
-        .next()
-        .expect("their end");
-    let rows = tables.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
-    let listed: Vec<String> =
-        rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let listed = rules_under("## What `check` warns of\n", include_str!("../../docs/command.md"));
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), rules);
     assert_eq!(listed.len(), rules.len(), "a rule is listed twice");
+    let doors = rules_under("## What leaves a door open\n", include_str!("../../README.md"));
+    assert!(doors.len() >= 10 && doors.iter().all(|door| rules.contains(door)), "{doors:?}");
 }

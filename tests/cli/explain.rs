@@ -117,6 +117,126 @@ fn the_deciding_rule_and_step_are_named() {
 }
 
 #[test]
+fn the_list_that_refuses_an_issuer_or_an_audience_is_named() {
+    let key = |kid: &str, more: Value| {
+        let mut key = json!({ "kid": kid, "secret": { "env": "API_GUARD_SECRET" } });
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let own = || key("own", json!({ "issuers": ["https://b"], "audiences": ["b"] }));
+    let file = |keys: Value| {
+        let tokens = json!({ "keys": keys, "issuers": ["https://a"], "audiences": ["a"] });
+        File::new(config(json!({ "tokens": tokens })).to_string())
+    };
+    let shared = file(json!([key("all", json!({})), own()]));
+    let bound = file(json!([own()]));
+    let other = key("other", json!({ "issuers": ["https://a"] }));
+    let two = file(json!([other, own()]));
+    let unnamed = |iss: &str| minted(&["--claim", &format!("iss={iss}"), "--claim", "aud=a"]);
+    let run = explain(&two, &["--path", "/", "--token", &unnamed("https://c"), "--json"]);
+    assert_eq!(run.json()["rule"], "the issuers of all /tokens/keys", "{}", run.out);
+    let run = explain(&bound, &["--path", "/", "--token", &unnamed("https://c"), "--json"]);
+    assert_eq!(run.json()["rule"], "/tokens/keys/0/issuers", "{}", run.out);
+    for (file, kid, iss, aud, rule) in [
+        (&shared, "all", "https://c", "a", "/tokens/issuers"),
+        (&shared, "all", "https://a", "c", "/tokens/audiences"),
+        (&shared, "own", "https://b", "c", "/tokens/keys/1/audiences"),
+        (&shared, "own", "https://a", "b", "/tokens/keys/1/issuers"),
+        (&shared, "all", "https://b", "a", "/tokens/keys/0/issuers"),
+        (&bound, "own", "https://a", "b", "/tokens/keys/0/issuers"),
+        (&two, "own", "https://c", "b", "/tokens/keys/1/issuers"),
+    ] {
+        let (iss_claim, aud_claim) = (format!("iss={iss}"), format!("aud={aud}"));
+        let token = minted(&["--kid", kid, "--claim", &iss_claim, "--claim", &aud_claim]);
+        let run = explain(file, &["--path", "/", "--token", &token, "--json"]);
+        assert_eq!(run.json()["rule"], rule, "{kid} {iss} {aud}: {}", run.out);
+    }
+}
+
+#[test]
+fn what_a_token_lacks_is_told_with_its_pointer() {
+    let claim = r"https://shop\.example/kind";
+    let tokens = json!({
+        "keys": [{ "secret": { "env": "API_GUARD_SECRET" } }],
+        "subject_claim": "user_id",
+        "required_values": { claim: ["access"], "token_type": ["access", "service"] },
+    });
+    let routes = json!([{ "path": "/feed", "access": "optional" }, { "path": "/users/{id}", "bind": { "id": "user_id" }, "bind_unless": ["users:admin"] }]);
+    let file = File::new(config(json!({ "tokens": tokens, "routes": routes })).to_string());
+    let token = |more: &[&str]| {
+        let claims: Vec<&str> = more.iter().flat_map(|claim| ["--claim", claim]).collect();
+        minted(&[&claims[..], &["--permission", "users:admin"]].concat())
+    };
+    let good = ["user_id=7", "token_type=access", "https://shop.example/kind=access"];
+    for (path, claims, rule) in [
+        ("/a", &good[1..], "/tokens/required_claims"),
+        ("/a", &good[..2], r"/tokens/required_values/https:~1~1shop\.example~1kind"),
+        ("/feed", &[good[0], good[2], "token_type=refresh"], "/tokens/required_values/token_type"),
+    ] {
+        let run = explain(&file, &["--path", path, "--token", &token(claims), "--json"]);
+        assert_eq!((run.code, &run.json()["rule"]), (1, &json!(rule)), "{claims:?}: {}", run.out);
+    }
+    for (path, parts) in [
+        ("/feed", &["subject \"7\"", "/routes/0 asks for nothing"][..]),
+        ("/users/8", &["{id} must be the claim user_id (/routes/1/bind)", "(/routes/1/bind_unless)"]),
+    ] {
+        let run = explain(&file, &["--path", path, "--token", &token(&good)]);
+        assert_eq!(run.code, 0, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_does_not_apply_is_told_with_its_reason() {
+    let limit = |name: &str, key: &str| json!({ "name": name, "max_requests": 1, "window_seconds": 60, "key": [key] });
+    let mut late = limit("caller", "subject");
+    late["except_addresses"] = json!(["10.0.0.0/8"]);
+    let file = File::new(
+        config(json!({
+            "request": { "cors_preflight": "forward" },
+            "routes": [{ "path": "/health", "access": "public", "skip_limits": ["*"] }, { "path": "/a", "skip_limits": ["address"] }],
+            "rate_limits": [limit("address", "client_ip"), late],
+        }))
+        .to_string(),
+    );
+    let told = |arguments: &[&str], parts: &[&str]| {
+        let run = explain(&file, arguments);
+        assert_eq!(run.code, 0, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+        run.out
+    };
+    let out = told(
+        &["--path", "/health", "--repeat", "9"],
+        &[
+            "limits before the token skipped      address does not apply to this route (/routes/0/skip_limits)",
+            "limits after the token  skipped      caller does not apply to this route (/routes/0/skip_limits)",
+        ],
+    );
+    assert!(!out.contains("ratelimit"), "{out}");
+    let token = minted(&[]);
+    let out = told(
+        &["--path", "/a", "--token", &token, "--client-ip", "10.0.0.1", "--repeat", "9"],
+        &[
+            "address does not apply to this route (/routes/1/skip_limits)",
+            "limits after the token  skipped      caller does not count this address (/rate_limits/1/except_addresses)",
+        ],
+    );
+    assert!(!out.contains("ratelimit"), "{out}");
+    let out = told(&["--path", "/a", "--token", &token], &["caller admits, and warns: 1 of 1 requests"]);
+    assert!(out.contains("ratelimit: \"caller\"") && !out.contains("except_addresses"), "{out}");
+    let preflight = ["--method", "OPTIONS", "--path", "/b", "--header", "origin:https://a.example"];
+    let asks = ["--header", "access-control-request-method:GET"];
+    told(
+        &[&preflight[..], &asks].concat(),
+        &["for each client_ip, preflights apart", "a preflight needs no token (/request/cors_preflight)"],
+    );
+}
+
+#[test]
 fn each_new_step_of_a_route_is_told_with_its_pointer() {
     let routes = json!([
         { "path": "/inside", "access": "optional", "allow_from": ["127.0.0.0/8"], "deny_from": ["10.0.0.0/8"] },
@@ -165,6 +285,58 @@ fn each_new_step_of_a_route_is_told_with_its_pointer() {
         1,
         &["400 request_malformed", "decided by /request/method_override"],
     );
+}
+
+#[test]
+fn what_is_done_with_a_body_is_told_with_its_pointer() {
+    let routes = json!([
+        { "path": "/chat", "body": "stream" },
+        { "path": "/image", "content_types": ["image/png"], "max_request_size_bytes": 9 },
+        { "path": "/trial", "mode": "report" },
+    ]);
+    let file = File::new(config(json!({ "routes": routes, "revocation": { "endpoint": {} } })).to_string());
+    let told = |path: &str, content_type: &str, body: &str, more: &[&str], code: i32, parts: &[&str]| {
+        let content_type = format!("content-type:{content_type}");
+        let token = minted(&[]);
+        let mut arguments = vec!["--path", path, "--method", "POST", "--token", &token, "--body", body];
+        arguments.extend(["--header", &content_type]);
+        let run = explain(&file, &[&arguments[..], more].concat());
+        assert_eq!(run.code, code, "{}", run.out);
+        for part in parts {
+            assert!(run.out.contains(part), "{part:?} is not in\n{}", run.out);
+        }
+    };
+    let chunked = ["--header", "transfer-encoding:chunked"];
+    let of_request = "at most 1048576 bytes (/request/max_request_size_bytes)";
+    told("/a", "application/json", "{}", &[], 0, &["the body streams: ", of_request]);
+    told("/a", "application/json", "{}", &chunked, 0, &["the body is held until it has ended: ", of_request]);
+    told("/a", "application/grpc", "", &chunked, 0, &["1048576 bytes for each gRPC message (/request/max"]);
+    told(
+        "/chat",
+        "application/json",
+        "{}",
+        &chunked,
+        0,
+        &["the body streams (/routes/0/body): ", of_request],
+    );
+    told("/a", "text/plain", "", &chunked, 0, &["/request/content_types does not have: it must be empty"]);
+    let refused = [
+        "415 unsupported_media_type",
+        "decided by /routes/1/content_types",
+        "Content-Type must be image/png",
+    ];
+    told("/image", "text/plain", "x", &chunked, 1, &refused);
+    let refused = [
+        "413 request_too_large",
+        "decided by /routes/1/max_request_size_bytes",
+        "at most 9 bytes (/routes/1/",
+    ];
+    told("/image", "image/png", "1234567890", &chunked, 1, &refused);
+    let reported = ["would be 415 unsupported_media_type", "1 form                    would refuse"];
+    told("/trial", "text/plain", "x", &chunked, 0, &reported);
+    told("/auth/revoke", "text/plain", "", &chunked, 0, &["\"revoked\":true"]);
+    let refused = ["415 unsupported_media_type", "decided by /revocation/endpoint"];
+    told("/auth/revoke", "text/plain", "x", &chunked, 1, &refused);
 }
 
 #[test]

@@ -23,3 +23,12 @@ fn a_key_is_32_fresh_bytes() {
         assert_eq!(Base64UrlSafeNoPadding::decode_to_vec(key, None).expect("base64url").len(), 32);
     }
 }
+
+#[test]
+fn a_key_as_json_says_how_many_random_bytes_it_has() {
+    let run = api_guard(["keygen", "--bytes", "48", "--json"]);
+    let json = run.json();
+    let secret = json["secret"].as_str().expect("a text");
+    assert_eq!(Base64UrlSafeNoPadding::decode_to_vec(secret, None).expect("base64url").len(), 48);
+    assert_eq!(json["bytes"], 48);
+}

@@ -21,6 +21,7 @@ use api_guard_core::effect;
 use api_guard_core::effect::forward::{Edit, each_edit};
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::verdict::Decision;
 use api_guard_testkit::{Guarded, SECRET, policy, sign};
 use serde_json::{Map, Value, json};
 
@@ -75,7 +76,9 @@ fn core(configuration: &Value, case: &Value) -> Value {
         pairs.push(("authorization".to_owned(), format!("Bearer {}", signed(&case["token"]))));
     }
     let body = case["body"].as_str();
-    if let Some(body) = body.filter(|_| case["headers"]["content-length"].is_null()) {
+    let has_framing =
+        ["content-length", "transfer-encoding"].iter().any(|name| !case["headers"][name].is_null());
+    if let Some(body) = body.filter(|_| !has_framing) {
         pairs.push(("content-length".to_owned(), body.len().to_string()));
     }
     let block = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -84,6 +87,15 @@ fn core(configuration: &Value, case: &Value) -> Value {
     let mut verdict = ask();
     for _ in 1..case["repeat"].as_u64().unwrap_or(1) {
         verdict = ask();
+    }
+    let bad_body = verdict
+        .grant()
+        .zip(body)
+        .and_then(|(grant, body)| Some((grant.judge_body(body.as_bytes()).err()?, grant.enforces())));
+    match bad_body {
+        Some((denial, true)) => verdict.decision = Decision::Refuse(denial),
+        Some((denial, false)) => verdict.reported = verdict.reported.or(Some(denial)),
+        None => {}
     }
     let decision = match (verdict.denial(), &verdict.reported) {
         (Some(_), _) => "refused",

@@ -55,20 +55,22 @@ pub(crate) fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     after.split("\n## ").next().unwrap()
 }
 
-/// The contents of the fenced blocks of one language.
+/// The contents of the fenced blocks of one language, without the indentation of their fences.
 pub(crate) fn blocks(document: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();
-    let mut current: Option<Vec<&str>> = None;
+    let mut current: Option<(&str, Vec<&str>)> = None;
     for line in document.lines() {
-        let line = line.trim_start();
+        let text = line.trim_start();
         match &mut current {
-            None if line == format!("```{language}") => current = Some(Vec::new()),
+            None if text == format!("```{language}") => {
+                current = Some((line.strip_suffix(text).unwrap(), Vec::new()));
+            }
             None => {}
-            Some(lines) if line == "```" => {
+            Some((_, lines)) if text == "```" => {
                 blocks.push(lines.join("\n"));
                 current = None;
             }
-            Some(lines) => lines.push(line),
+            Some((indentation, lines)) => lines.push(line.strip_prefix(*indentation).unwrap_or(text)),
         }
     }
     blocks

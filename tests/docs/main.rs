@@ -16,18 +16,21 @@ mod commands;
 mod demo;
 mod documents;
 mod first_api;
+mod issuers;
 mod links;
 mod operations;
 mod reference;
 mod server;
+mod surroundings;
 
 use api_guard_core::policy::Policy;
 use api_guard_testkit::SECRET;
 
 use crate::documents::{blocks, documents};
+use crate::server::variable;
 
 fn parse(text: &str) -> Result<Policy, String> {
-    api_guard_testkit::parse(text.as_bytes())
+    api_guard_testkit::parse_with(text.as_bytes(), variable).map_err(|errors| errors.to_string())
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn every_configuration_that_is_shown_is_valid() {
 #[test]
 fn the_configuration_errors_that_are_shown_are_real() {
     let errors = parse(
-        r#"{"tokens":{"keys":[{"secret":{"env":"S"}}]},"request":{"max_request_size_bytes":0},"routes":[{"path":"/a","methods":["get"]}]}"#,
+        r#"{"tokens":{"keys":[{"secret":{"env":"API_GUARD_SECRET"}}]},"request":{"max_request_size_bytes":0},"routes":[{"path":"/a","methods":["get"]}]}"#,
     )
     .unwrap_err();
     let shown = documents()

@@ -9,11 +9,19 @@ use std::time::{Duration, Instant};
 use crate::SECRET;
 
 /// The variables that the documents name, and what they hold here.
-pub(crate) const VARIABLES: [(&str, &str); 3] = [
+pub(crate) const VARIABLES: [(&str, &str); 5] = [
     ("API_GUARD_SECRET", SECRET),
     ("API_GUARD_OLD_SECRET", "a-secret-of-the-tests-that-is-older-than-the-other"),
     ("API_GUARD_NEW_SECRET", "a-secret-of-the-tests-that-is-newer-than-the-other"),
+    ("HASURA_JWT_KEY", "a-secret-of-the-tests-that-is-long-enough-for-the-64-bytes-that-HS512-asks-for"),
+    // In base64url, as Keycloak has it.
+    ("KEYCLOAK_HS256_SECRET", "YS1zZWNyZXQtb2YtdGhlLXRlc3RzLXRoYXQtaXMtYmFzZTY0LWF0LUtleWNsb2Fr"),
 ];
+
+/// What the variable holds; `None` where no document may name it.
+pub(crate) fn variable(wanted: &str) -> Option<&'static str> {
+    VARIABLES.iter().find_map(|(name, value)| (*name == wanted).then_some(*value))
+}
 
 const ENVIRONMENT: &str = "environment_variables: { host_env_keys: [API_GUARD_SECRET] }";
 
@@ -36,6 +44,11 @@ impl Drop for Server {
 impl Server {
     /// Starts it with this configuration, or with the shipped one, and waits until it serves.
     pub(crate) fn start(plugin: Option<&str>) -> Self {
+        Self::start_edited(plugin, |text| text)
+    }
+
+    /// As [`Server::start`], with the whole of what Envoy is told edited at the end.
+    pub(crate) fn start_edited(plugin: Option<&str>, edit: impl FnOnce(String) -> String) -> Self {
         let [api, admin, upstream] = free_ports();
         let shipped = include_str!("../../envoy.yaml");
         assert!(shipped.contains(ENVIRONMENT));
@@ -53,6 +66,7 @@ impl Server {
                 "{before}value: '{quoted}'\n                  - name: envoy.filters.http.router{after}"
             );
         }
+        let text = edit(text);
         let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("docs-{api}.yaml"));
         std::fs::write(&file, text).unwrap();
         let process = Command::new(binary())
@@ -80,15 +94,26 @@ impl Server {
     }
 
     fn try_ask(&self, port: u16, method: &str, path: &str, token: Option<&str>) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         let token = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{token}\r\n")
-            .ok()?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).ok()?;
+        let reply = exchange(port, &format!("{method} {path}"), &token)?;
         let (head, body) = reply.split_once("\r\n\r\n")?;
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
+
+    /// The whole reply of the API, as it was on the wire, to a request with these lines of headers.
+    pub(crate) fn reply(&self, method_and_path: &str, headers: &[&str]) -> String {
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        exchange(self.api, method_and_path, &lines).expect("a reply")
+    }
+}
+
+fn exchange(port: u16, method_and_path: &str, lines: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "{method_and_path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n")
+        .ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    Some(reply)
 }
 
 pub(crate) fn free_ports() -> [u16; 3] {

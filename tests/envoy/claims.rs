@@ -3,7 +3,7 @@
 use jwt_simple::prelude::{HS512Key, MACLike};
 use serde_json::{Value, json};
 
-use crate::ask::{Ask, Protocol};
+use crate::ask::{Ask, Body, Protocol};
 use crate::process::Envoy;
 use crate::setup::{Setup, policy};
 use crate::table::judge;
@@ -127,6 +127,30 @@ fn a_key_vouches_for_its_issuer_and_the_same_subject_of_two_is_two_callers() {
             ("the first once more", ask("/x", &of(a, "a", "https://a")), "429 rate_limited"),
         ],
     );
+}
+
+#[test]
+fn a_revocation_may_mean_the_subject_of_one_issuer() {
+    let envoy = Envoy::start(Setup::new(&policy(json!({
+        "tokens": { "issuers": ["https://a", "https://b"] },
+        "revocation": { "endpoint": {} },
+    }))));
+    let of = |issuer: &str, sub: &str, permissions: Value| {
+        token(json!({ "iss": issuer, "sub": sub, "permissions": permissions }))
+    };
+    let user = |issuer: &str| of(issuer, "user-7", json!([]));
+    let revoke = |by: &str, issuer: &str| {
+        let body = json!({ "iss": issuer, "sub": "user-7", "issued_before": now() + 1 }).to_string();
+        let ask = Ask::post("/auth/revoke").token(by).body(Body::Sized(body.into_bytes()));
+        ask.send(&envoy, Protocol::Http1).status
+    };
+    let get = |token: &str| ask("/x", token).send(&envoy, Protocol::Http1).status;
+    let (a, b) = (user("https://a"), user("https://b"));
+    let officer = of("https://a", "officer", json!(["tokens:revoke"]));
+    assert_eq!((revoke(&a, "https://b"), get(&b)), (403, 200), "somebody at another issuer");
+    assert_eq!((revoke(&officer, "https://b"), get(&b), get(&a)), (200, 401, 200));
+    assert_eq!((revoke(&a, "https://a"), get(&a)), (200, 401), "their own");
+    envoy.assert_healthy();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
-use crate::hostile::{self, StopAtEnd, assert_only_busy, classes, good_traffic, hostile_round};
+use crate::hostile::{self, StopAtEnd, assert_only, classes, good_traffic, hostile_round};
 use crate::http1;
 use crate::http2;
 use crate::load::Crowd;
@@ -188,7 +188,7 @@ fn pushes_under_load_misjudge_nothing_and_cost_no_memory() {
     );
     let (first, last) = (memory[0], memory[memory.len() - 1]);
     assert!(last <= first + 24 * 1024, "{memory:?}");
-    assert_only_busy(&envoy);
+    assert_only(&envoy, "busy");
     envoy.assert_healthy();
 }
 

@@ -7,82 +7,48 @@
 //!
 //! A class is one request, from `tokens`, `headers`, `paths` or `bodies`; or a scene, which takes several, from
 //! `revocations`, `streams` or `floods`. A scene takes subjects and `jti`s of its own each time, and less than a second.
+//! Scenes that take longer are in `lasting`, and go on beside the others, all at once. Those that fill a table are in
+//! `tables`, and have an Envoy of their own.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::ask::{Ask, BOTH, Body};
 use crate::observed::counted;
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
-use crate::table::{fits, judge};
 use crate::token::token;
 
 mod bodies;
+mod class;
 mod floods;
 mod headers;
+mod lasting;
 mod parked;
 mod paths;
 mod revocations;
 mod streams;
+mod tables;
 mod tokens;
+
+pub(crate) use class::{Class, hostile_crowd, hostile_round};
+use class::{fresh, number, over, scene};
+pub(crate) use lasting::lasting;
+pub(crate) use tables::{crowded, crowding};
 
 /// Rounds of every class before memory is looked at, and after.
 const WARM_ROUNDS: usize = 2;
 const ROUNDS: usize = 6;
+/// The first fills the tables, the second finds them full.
+const CROWDED_ROUNDS: usize = 2;
 /// How much memory may differ, KiB: Envoy's allocator keeps pages it has used.
 const SLACK_KIB: u64 = 12 * 1024;
 /// What hostile requests say where a client is not believed. The service must never hear it.
 const FORGED: &str = "Zq7-forged";
 /// How many bytes of bodies are held back at a time.
 const ROOM: usize = 1 << 20;
-
-/// One class: what is sent over which protocols, and the right answer.
-pub(crate) struct Class {
-    name: String,
-    protocols: &'static [Protocol],
-    attack: Attack,
-    answer: &'static str,
-}
-
-/// What a class does.
-enum Attack {
-    Request(Ask),
-    /// Several requests; what came of them, in the words of a verdict.
-    Scene(fn(&Envoy, Protocol) -> String),
-}
-
-/// Classes of one request each.
-fn over<N: ToString>(
-    protocols: &'static [Protocol],
-    rows: impl IntoIterator<Item = (N, Ask, &'static str)>,
-) -> Vec<Class> {
-    let class = |(name, ask, answer): (N, Ask, _)| Class {
-        name: name.to_string(),
-        protocols,
-        attack: Attack::Request(ask),
-        answer,
-    };
-    rows.into_iter().map(class).collect()
-}
-
-/// A class of several requests.
-fn scene(
-    name: &str,
-    protocols: &'static [Protocol],
-    run: fn(&Envoy, Protocol) -> String,
-    answer: &'static str,
-) -> Class {
-    Class { name: name.to_owned(), protocols, attack: Attack::Scene(run), answer }
-}
-
-/// A name that no scene has had.
-fn fresh(name: &str) -> String {
-    static NAMES: AtomicU64 = AtomicU64::new(0);
-    format!("{name}-{}", NAMES.fetch_add(1, Ordering::Relaxed))
-}
 
 /// An Envoy that reads everything that hostile requests are about.
 pub(crate) fn setup() -> Setup {
@@ -183,32 +149,11 @@ pub(crate) fn good_traffic(envoy: &Envoy, stopped: &AtomicBool, sent: &AtomicU64
     wrong
 }
 
-/// Sends every class once; how many times something was sent, and each with another answer than the right one.
-pub(crate) fn hostile_round(envoy: &Envoy, classes: &[Class]) -> (u64, Vec<String>) {
-    let (mut sent, mut wrong) = (0, Vec::new());
-    for class in classes {
-        for protocol in class.protocols {
-            let verdict = match &class.attack {
-                Attack::Request(ask) => {
-                    let (_, outcome) = ask.try_send(envoy, *protocol);
-                    outcome.map_or_else(|cut| format!("{cut:?}"), |reply| reply.verdict())
-                }
-                Attack::Scene(run) => run(envoy, *protocol),
-            };
-            sent += 1;
-            if !fits(&verdict, class.answer) {
-                wrong.push(format!("{} over {protocol:?}: {verdict}, not {}", class.name, class.answer));
-            }
-        }
-    }
-    (sent, wrong)
-}
-
-/// Every reply of 5xx was for want of room.
+/// Every reply of 5xx was for want of room: for bodies (`busy`), or in the table of revocations (`revocation_full`).
 #[track_caller]
-pub(crate) fn assert_only_busy(envoy: &Envoy) {
+pub(crate) fn assert_only(envoy: &Envoy, code: &str) {
     eventually("a 5xx that is not for want of room", || {
-        (envoy.stat("http.ingress.downstream_rq_5xx") == counted(envoy, "refused", "busy")).then_some(())
+        (envoy.stat("http.ingress.downstream_rq_5xx") == counted(envoy, "refused", code)).then_some(())
     });
 }
 
@@ -239,27 +184,26 @@ fn assert_log_is_ascii(envoy: &Envoy) {
 #[test]
 fn every_class_gets_its_answer_while_all_good_requests_pass() {
     let envoy = Envoy::start(setup());
-    let classes = classes();
+    let (classes, lasting) = (classes(), lasting());
     let (stopped, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let _stop = StopAtEnd(&stopped);
         let clients = [(); 2].map(|()| scope.spawn(|| good_traffic(&envoy, &stopped, &sent)));
-        // Whole: a refusal has body and headers of the contract, and nothing of it was forwarded.
         for class in &classes {
-            if let Attack::Request(ask) = &class.attack {
-                judge(&envoy, class.protocols, [(&class.name, ask.clone(), class.answer)]);
-            }
+            class.judge_whole(&envoy);
         }
+        let beside = scope.spawn(|| hostile_crowd(&envoy, &lasting));
         let mut total = 0;
-        let mut round = || {
-            let (sent, wrong) = hostile_round(&envoy, &classes);
+        let mut judge = |(sent, wrong): (u64, Vec<String>)| {
             assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
             total += sent;
         };
-        (0..WARM_ROUNDS).for_each(|_| round());
+        let mut rounds = |rounds| (0..rounds).for_each(|_| judge(hostile_round(&envoy, &classes)));
+        rounds(WARM_ROUNDS);
         let before = envoy.resident_kib();
-        (0..ROUNDS).for_each(|_| round());
+        rounds(ROUNDS);
         let after = envoy.resident_kib();
+        judge(beside.join().unwrap());
         stopped.store(true, Ordering::Relaxed);
         for client in clients {
             let wrong = client.join().unwrap();
@@ -268,14 +212,25 @@ fn every_class_gets_its_answer_while_all_good_requests_pass() {
         let good = sent.load(Ordering::Relaxed);
         eprintln!(
             "{} classes, {total} hostile ones sent, {good} good requests, {before} KiB, then {after} KiB",
-            classes.len()
+            classes.len() + lasting.len()
         );
         assert!(good > total / 10, "{good} good requests beside {total}");
         assert!(after <= before + SLACK_KIB, "{before} KiB became {after}");
     });
-    assert_only_busy(&envoy);
+    assert_only(&envoy, "busy");
     assert_nothing_forged(&envoy);
     assert_log_is_ascii(&envoy);
+    envoy.assert_healthy();
+}
+
+#[test]
+fn whoever_fills_a_table_crowds_out_no_good_caller() {
+    let (envoy, classes) = (Envoy::start(crowded()), crowding());
+    for _ in 0..CROWDED_ROUNDS {
+        let (_, wrong) = hostile_round(&envoy, &classes);
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    }
+    assert_only(&envoy, "revocation_full");
     envoy.assert_healthy();
 }
 

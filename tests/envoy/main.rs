@@ -7,7 +7,8 @@
 //! The other modules are the rules, one file for each part of the contract.
 //!
 //! Needs an Envoy 1.40 (`ENVOY_BIN`, `envoy` on PATH, or `make envoy`) and `dist/api_guard.wasm` (`make build`, or
-//! `API_GUARD_WASM`). Where one of them is missing the tests fail and say so: they are never skipped.
+//! `API_GUARD_WASM`). Where one of them is missing the tests fail and say so. Only what needs programs or files of others
+//! (`clients`, a part of `vectors`) is skipped where they are not there, and says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,10 +34,13 @@ mod token;
 mod trap;
 mod upstream;
 
+mod beside;
 mod bodies;
 mod bytes;
 mod claims;
+mod clients;
 mod configuration;
+mod empty_bodies;
 mod faults;
 mod form;
 mod forwarding;
@@ -47,6 +51,7 @@ mod keys;
 mod limits;
 mod limits_kept;
 mod limits_replies;
+mod limits_spared;
 mod limits_table;
 mod limits_windows;
 mod metrics;
@@ -62,6 +67,7 @@ mod routes;
 mod secrets;
 mod shipped;
 mod soak;
+mod streaming;
 mod tokens;
 mod transport;
 mod unpacked;

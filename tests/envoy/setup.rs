@@ -39,6 +39,10 @@ pub(crate) struct Setup {
     pub(crate) trailers: bool,
     /// Laid over the connection manager.
     pub(crate) manager: Value,
+    /// Other filters, before the guard.
+    pub(crate) before: Vec<Value>,
+    /// The service is not the one of these tests: its port, and whether it speaks HTTP/2.
+    pub(crate) service: Option<(u16, bool)>,
     /// The module under test.
     pub(crate) module: PathBuf,
 }
@@ -59,18 +63,26 @@ impl Setup {
             service_gone: false,
             trailers: false,
             manager: json!({}),
+            before: Vec::new(),
+            service: None,
             module: module(),
         }
     }
 
     /// The bootstrap, for an Envoy that keeps its files in `directory` and forwards to `upstream_port`.
     pub(crate) fn bootstrap(&self, directory: &Path, upstream_port: u16) -> Value {
-        let mut cluster = cluster(if self.service_gone { 1 } else { upstream_port });
-        if self.trailers {
+        let (port, is_http2) = self.service.unwrap_or((upstream_port, false));
+        let mut cluster = cluster(if self.service_gone { 1 } else { port });
+        if self.trailers || is_http2 {
             let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+            let protocol = if is_http2 {
+                json!({ "http2_protocol_options": {} })
+            } else {
+                json!({ "http_protocol_options": { "enable_trailers": true } })
+            };
             cluster["typed_extension_protocol_options"] = json!({ options: {
                 "@type": format!("type.googleapis.com/{options}"),
-                "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } },
+                "explicit_http_config": protocol,
             } });
         }
         let mut bootstrap = json!({
@@ -155,6 +167,8 @@ impl Setup {
                 } },
             ],
         });
+        let filters = manager["http_filters"].as_array_mut().unwrap();
+        filters.splice(..0, self.before.iter().cloned());
         if self.loaded {
             manager["access_log"] = json!([]);
         }

@@ -1,5 +1,6 @@
 //! `make soak`: good and hostile requests for a chosen time, with memory, reloads and misjudgements followed second by
-//! second, and a plot of it at the end.
+//! second, and a plot of it at the end. Scenes that last go on beside the others; those that fill tables have an Envoy of
+//! their own. Memory and reloads are those of both Envoys.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +8,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::hostile::{StopAtEnd, assert_only_busy, classes, good_traffic, hostile_round, setup};
+use crate::hostile::{
+    StopAtEnd, assert_only, classes, crowded, crowding, good_traffic, hostile_crowd, hostile_round, lasting,
+    setup,
+};
 use crate::process::Envoy;
 use crate::setup::Setup;
 
@@ -33,8 +37,13 @@ fn mixed_load_for_as_long_as_told() {
     let seconds = std::env::var("API_GUARD_SOAK_SECONDS").ok().filter(|text| !text.is_empty());
     let seconds: u64 = seconds.map_or(600, |text| text.parse().expect("a number in API_GUARD_SOAK_SECONDS"));
     let envoy = Envoy::start(Setup { loaded: true, ..setup() });
+    let crowded = Envoy::start(Setup { loaded: true, ..crowded() });
     let (stopped, good, hostile) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let wrong = Mutex::new(Vec::new());
+    let note = |(sent, failed): (u64, Vec<String>)| {
+        hostile.fetch_add(sent, Ordering::Relaxed);
+        wrong.lock().unwrap().extend(failed);
+    };
     let mut samples: Vec<Sample> = Vec::new();
     std::thread::scope(|scope| {
         let _stop = StopAtEnd(&stopped);
@@ -51,19 +60,28 @@ fn mixed_load_for_as_long_as_told() {
                 if made.elapsed() > REMADE_AFTER {
                     (made, hostiles) = (Instant::now(), classes());
                 }
-                let (sent, failed) = hostile_round(&envoy, &hostiles);
-                hostile.fetch_add(sent, Ordering::Relaxed);
-                wrong.lock().unwrap().extend(failed);
+                note(hostile_round(&envoy, &hostiles));
+            }
+        });
+        scope.spawn(|| {
+            while !stopped.load(Ordering::Relaxed) {
+                note(hostile_crowd(&envoy, &lasting()));
+            }
+        });
+        scope.spawn(|| {
+            while !stopped.load(Ordering::Relaxed) {
+                note(hostile_round(&crowded, &crowding()));
             }
         });
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(seconds) {
             std::thread::sleep(Duration::from_secs(1));
-            let stats = envoy.stats();
-            let reloads = stats.iter().filter(|(name, _)| name.contains("vm_reload")).map(|(_, count)| count);
+            let stats = [envoy.stats(), crowded.stats()];
+            let reloads =
+                stats.iter().flatten().filter(|(name, _)| name.contains("vm_reload")).map(|(_, count)| count);
             samples.push(Sample {
                 seconds: start.elapsed().as_secs_f64(),
-                kib: envoy.resident_kib(),
+                kib: envoy.resident_kib() + crowded.resident_kib(),
                 good: good.load(Ordering::Relaxed),
                 hostile: hostile.load(Ordering::Relaxed),
                 misjudged: wrong.lock().unwrap().len() as u64,
@@ -74,12 +92,14 @@ fn mixed_load_for_as_long_as_told() {
     let wrong = wrong.into_inner().unwrap();
     report(&samples);
     assert!(wrong.is_empty(), "{} misjudged:\n{}", wrong.len(), wrong.join("\n"));
-    assert_only_busy(&envoy);
+    assert_only(&envoy, "busy");
+    assert_only(&crowded, "revocation_full");
     let third = samples.len() / 3;
     let most = |part: &[Sample]| part.iter().map(|sample| sample.kib).max().unwrap_or(0);
     let (early, late) = (most(&samples[third..2 * third]), most(&samples[2 * third..]));
     assert!(late <= early + SLACK_KIB, "{early} KiB grew to {late}");
     envoy.assert_healthy();
+    crowded.assert_healthy();
 }
 
 /// Figures on standard error, a table and a plot in `target/soak`.
@@ -136,7 +156,10 @@ fn plot(samples: &[Sample]) -> String {
     };
     let level = |of: fn(&Sample) -> f64| samples.iter().map(|sample| (sample.seconds, of(sample))).collect();
     let panels: [(&str, Vec<Line>); 3] = [
-        ("resident memory, MiB", vec![("Envoy", "#1f6feb", level(|sample| sample.kib as f64 / 1024.0))]),
+        (
+            "resident memory, MiB",
+            vec![("both Envoys", "#1f6feb", level(|sample| sample.kib as f64 / 1024.0))],
+        ),
         (
             "requests a second",
             vec![

@@ -1,5 +1,5 @@
-//! What cargo leaves, before the build lays it out for shipping, is a module that serves all the same: it takes the SDK's way
-//! through its callbacks.
+//! What cargo leaves, without the build that lays it out for shipping, is a module that serves all the same: it takes the
+//! SDK's way through its callbacks.
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ use crate::token::token;
 fn unpacked_module() -> PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let path = std::env::var_os("API_GUARD_UNPACKED_WASM")
-        .map_or_else(|| target.join("wasm32-wasip1/module/api_guard.wasm"), PathBuf::from);
-    assert!(path.is_file(), "no module at {}: run `make build` first", path.display());
+        .map_or_else(|| target.join("wasm32-wasip1/debug/api_guard.wasm"), PathBuf::from);
+    assert!(path.is_file(), "no module at {}: run `make unpacked` first", path.display());
     path
 }
 

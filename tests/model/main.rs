@@ -141,6 +141,10 @@ fn guard_says(guarded: &mut Guarded, asked: &Asked, now: u64) -> Said {
         ("x-forwarded-proto", asked.proto.to_owned()),
     ];
     headers.extend(asked.content_type.map(|content_type| ("content-type", content_type.to_owned())));
+    if let Some(method) = asked.preflight {
+        headers.push(("origin", "https://a.example".to_owned()));
+        headers.push(("access-control-request-method", method.to_owned()));
+    }
     headers.extend(asked.length.map(|length| ("content-length", length.to_string())));
     match &asked.credential {
         Credential::None => {}
@@ -180,9 +184,11 @@ fn ask(dice: &mut Dice) -> Asked {
             }
         }
     };
+    let methods = ["GET", "GET", "GET", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "get"];
+    let preflight = dice.chance(1).then(|| dice.pick(&methods));
     Asked {
-        method: dice
-            .pick(&["GET", "GET", "GET", "POST", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "get"]),
+        method: if preflight.is_some() { "OPTIONS" } else { dice.pick(&methods) },
+        preflight,
         path: if dice.chance(8) { dice.pick(&PATHS[..PLAIN]) } else { dice.pick(&PATHS) },
         content_type: dice.pick(&[
             None,

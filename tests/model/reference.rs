@@ -82,6 +82,8 @@ pub(crate) enum Credential {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: &'static str,
+    /// The method that a preflight asks for.
+    pub(crate) preflight: Option<&'static str>,
     pub(crate) path: Sent,
     pub(crate) content_type: Option<&'static str>,
     pub(crate) length: Option<u64>,
@@ -129,6 +131,9 @@ struct Route {
     own_body: bool,
     /// Requests of everybody to this route in 16 seconds, before the token.
     own_limit: Option<usize>,
+    /// Which of the limits for all do not apply.
+    skips_early: bool,
+    skips_late: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -140,7 +145,12 @@ pub(crate) struct Rules {
     early: Option<usize>,
     /// Requests of one subject in 16 seconds, after the token.
     late: Option<usize>,
+    /// The indexes of the addresses that the two do not count.
+    early_excepts: Option<usize>,
+    late_excepts: Option<usize>,
     failures: Option<usize>,
+    /// Whether preflights pass without a token.
+    preflights: bool,
     https_only: bool,
     /// Whether letters of literals match in either case.
     any_case: bool,
@@ -194,6 +204,8 @@ impl Rules {
                 hosted: dice.chance(2),
                 own_body: dice.chance(2),
                 own_limit: if dice.chance(2) { Some(1 + dice.roll(10)) } else { None },
+                skips_early: dice.chance(2),
+                skips_late: dice.chance(2),
             });
         }
         let number = |dice: &mut Dice, most| if dice.chance(6) { Some(1 + dice.roll(most)) } else { None };
@@ -203,6 +215,9 @@ impl Rules {
             unmatched: dice.pick(&["authenticated", "public", "deny"]),
             early: number(dice, 40),
             late: number(dice, 20),
+            early_excepts: dice.chance(3).then(|| dice.roll(3)),
+            late_excepts: dice.chance(3).then(|| dice.roll(3)),
+            preflights: dice.chance(5),
             failures: number(dice, 8),
             https_only: dice.chance(2),
             any_case: dice.chance(3),
@@ -244,6 +259,17 @@ impl Rules {
                     value["content_types"] = json!(["text/plain"]);
                     value["max_request_size_bytes"] = json!(500);
                 }
+                let skipped = [
+                    ("early", route.skips_early && self.early.is_some()),
+                    ("late", route.skips_late && self.late.is_some()),
+                ];
+                let skipped: Vec<&str> = skipped.iter().filter(|(_, skips)| *skips).map(|(name, _)| *name).collect();
+                match skipped.as_slice() {
+                    [] => {}
+                    [_, _] => value["skip_limits"] = json!(["*"]),
+                    [name] => value["skip_limits"] = json!([name]),
+                    more => panic!("{more:?}"),
+                }
                 if let Some(number) = route.own_limit {
                     let name = format!("own-{}", TEMPLATES.iter().position(|template| *template == route.template).unwrap_or(0));
                     value["rate_limits"] = json!([{ "name": name, "max_requests": number, "window_seconds": 16, "key": ["route"] }]);
@@ -251,16 +277,17 @@ impl Rules {
                 value
             })
             .collect();
-        let limit = |name: &str, number: Option<usize>, key: &str| {
-            number.map(
-                |number| json!({ "name": name, "max_requests": number, "window_seconds": 16, "key": [key] }),
-            )
+        let limit = |name: &str, number: Option<usize>, key: &str, excepts: Option<usize>| {
+            let excepted = excepts.map(|address| json!([format!("192.0.2.{address}")]));
+            number.map(|number| {
+                json!({ "name": name, "max_requests": number, "window_seconds": 16, "key": [key], "except_addresses": excepted })
+            })
         };
-        let limits: Vec<Value> =
-            [limit("early", self.early, "client_ip"), limit("late", self.late, "subject")]
-                .into_iter()
-                .flatten()
-                .collect();
+        let limits = [
+            limit("early", self.early, "client_ip", self.early_excepts),
+            limit("late", self.late, "subject", self.late_excepts),
+        ];
+        let limits: Vec<Value> = limits.into_iter().flatten().collect();
         let roles = json!({ "claim": "roles", "grants": { "clerk": ["a:read"] } });
         json!({
             "tokens": {
@@ -272,6 +299,7 @@ impl Rules {
             "roles": if self.roles { roles } else { Value::Null },
             "request": {
                 "allowed_methods": self.allowed, "max_request_size_bytes": 1000, "https_only": self.https_only,
+                "cors_preflight": if self.preflights { "forward" } else { "reject" },
                 "path_case": if self.any_case { "insensitive" } else { "sensitive" },
             },
             "routes": routes,
@@ -320,8 +348,7 @@ impl Model {
     pub(crate) fn identity(&self, asked: &Asked) -> Option<String> {
         match &asked.credential {
             Credential::Good { sub, .. } if sub != "denied" => {
-                let access = self.found(asked).0.map_or(self.rules.unmatched, |route| route.access);
-                (access != "public").then(|| sub.clone())
+                (self.access(asked, self.found(asked).0.as_ref()) != "public").then(|| sub.clone())
             }
             Credential::Good { .. } | Credential::None | Credential::Two | Credential::Bad(_) => None,
         }
@@ -329,7 +356,7 @@ impl Model {
 
     fn steps(&mut self, asked: &Asked, now: u64) -> Step<()> {
         let route = self.form(asked)?;
-        let access = route.as_ref().map_or(self.rules.unmatched, |route| route.access);
+        let access = self.access(asked, route.as_ref());
         // 2. Addresses, then limits that need no token.
         if route.as_ref().is_some_and(|route| route.refuses == Some(asked.address)) {
             return Err("address_refused");
@@ -341,15 +368,23 @@ impl Model {
         if access != "public" && !anonymous && failed_too_often {
             return Err("auth_failures_limited");
         }
+        // Preflights that pass are counted apart.
+        let apart = if self.asks_for(asked).is_some() && access == "public" { "preflight " } else { "" };
+        let skips_early = route.as_ref().is_some_and(|route| route.skips_early);
+        let skips_late = route.as_ref().is_some_and(|route| route.skips_late);
+        let early =
+            self.rules.early.filter(|_| !skips_early && self.rules.early_excepts != Some(asked.address));
+        let late = self.rules.late.filter(|_| !skips_late && self.rules.late_excepts != Some(asked.address));
         let template = route.as_ref().map_or("", |route| route.template);
-        let early = (self.rules.early, &mut self.early, address.as_str());
-        let own = (route.as_ref().and_then(|route| route.own_limit), &mut self.own, template);
+        let early = (early, &mut self.early, format!("{apart}{address}"));
+        let own =
+            (route.as_ref().and_then(|route| route.own_limit), &mut self.own, format!("{apart}{template}"));
         spend(vec![early, own], now)?;
         // 3. Token, 4. revocation. A public route asks for none.
         let caller = if access == "public" || anonymous { None } else { Some(self.caller(asked, now)?) };
         // 5. Limits that need the token.
         let who = caller.as_ref().map_or("(nobody)", |(sub, _)| sub.as_str());
-        spend(vec![(self.rules.late, &mut self.late, who)], now)?;
+        spend(vec![(late, &mut self.late, format!("{apart}{who}"))], now)?;
         // 6. Permission, binding and conditions.
         if let (true, Some(route)) = (anonymous, &route) {
             let asks = route.bind || route.for_clerks || !(route.required.is_empty() && route.any.is_empty());
@@ -376,14 +411,27 @@ impl Model {
         Ok(())
     }
 
+    /// The method that a preflight asks for, where preflights pass.
+    fn asks_for(&self, asked: &Asked) -> Option<&'static str> {
+        asked.preflight.filter(|_| self.rules.preflights)
+    }
+
+    /// Who may use it. A preflight needs no token, unless nobody may.
+    fn access(&self, asked: &Asked, route: Option<&Route>) -> &'static str {
+        let access = route.map_or(self.rules.unmatched, |route| route.access);
+        if self.asks_for(asked).is_some() && access != "deny" { "public" } else { access }
+    }
+
     /// The route, if there is one for the method; whether the method is right.
     fn found(&self, asked: &Asked) -> (Option<Route>, bool) {
+        let sought = self.asks_for(asked).unwrap_or(asked.method);
         let found = match (asked.path.segments, asked.host.name) {
-            (Some(segments), Some(host)) if !self.is_hidden(asked) => {
-                self.route(segments, host, asked.method)
-            }
+            (Some(segments), Some(host)) if !self.is_hidden(asked) => self.route(segments, host, sought),
             _ => (None, true),
         };
+        if self.asks_for(asked).is_some() {
+            return (found.0, true);
+        }
         let allowed = found.1 && self.rules.allowed.contains(&asked.method);
         (found.0.filter(|_| allowed), allowed)
     }
@@ -422,7 +470,7 @@ impl Model {
         if typed && media_type != right_type && !is_grpc {
             return Err("unsupported_media_type");
         }
-        if asked.length.is_some_and(|length| length > most) {
+        if asked.length.is_some_and(|length| length > most) && !is_grpc {
             return Err("request_too_large");
         }
         Ok(route)
@@ -477,12 +525,12 @@ impl Model {
 }
 
 /// All limits must admit; then each is spent.
-fn spend(limits: Vec<(Option<usize>, &mut Log, &str)>, now: u64) -> Step<()> {
+fn spend(limits: Vec<(Option<usize>, &mut Log, String)>, now: u64) -> Step<()> {
     if limits.iter().any(|(most, log, who)| most.is_some_and(|most| spent(log, who, now) >= most)) {
         return Err("rate_limited");
     }
     for (_, log, who) in limits.into_iter().filter(|(most, _, _)| most.is_some()) {
-        log.push((who.to_owned(), now));
+        log.push((who, now));
     }
     Ok(())
 }

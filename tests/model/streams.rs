@@ -39,12 +39,17 @@ fn engine(tells: bool) -> Engine {
             ],
             "required_claims": ["sub", "exp"],
         },
-        "request": { "max_request_size_bytes": MOST, "max_held_bytes": ROOM },
+        "request": {
+            "content_types": ["application/json", "application/x-ndjson"],
+            "max_request_size_bytes": MOST,
+            "max_held_bytes": ROOM,
+        },
         "routes": [
             { "path": "/public", "access": "public" },
             { "path": "/large", "max_request_size_bytes": 2_000_000 },
             { "path": "/report", "mode": "report" },
             { "path": "/denied", "access": "deny" },
+            { "path": "/stream", "body": "stream" },
         ],
         "rate_limits": [
             { "name": "wide", "max_requests": 4_000_000_000_u64, "window_seconds": 60, "key": ["client_ip"] },
@@ -137,6 +142,8 @@ fn play(seed: u64, seen: &mut Seen) {
                 ("judged again", stream.life.judged_again),
                 ("told of limits", stream.life.marked),
                 ("revoked", stream.life.reply == Some(200)),
+                ("a message too long", stream.life.had_long_message),
+                ("a body that is none, of another type", stream.life.was_empty),
                 ("answered by the host", stream.life.host_answered && stream.life.reply == Some(413)),
             ] {
                 *seen.entry(name.to_owned()).or_default() += u64::from(happened);
@@ -151,8 +158,11 @@ fn check(seen: &Seen, streams: u64) {
         "[]",
         "[Allowed]",
         "[Allowed, Refused(RequestTooLarge)]",
+        "[Allowed, Refused(UnsupportedMediaType)]",
         "[Allowed, WouldRefuse(RequestTooLarge)]",
+        "[Allowed, WouldRefuse(UnsupportedMediaType)]",
         "[Refused(RequestTooLarge)]",
+        "[Refused(UnsupportedMediaType)]",
         "[Refused(BodyTimeout)]",
         "[Refused(Busy)]",
         "[Refused(InternalFault)]",
@@ -161,12 +171,15 @@ fn check(seen: &Seen, streams: u64) {
         "[Refused(RequestMalformed)]",
         "[WouldRefuse(TokenKeyUnknown)]",
         "[WouldRefuse(RequestTooLarge)]",
+        "[WouldRefuse(UnsupportedMediaType)]",
         "asked",
         "resumed",
         "judged again",
         "told of limits",
         "revoked",
         "answered by the host",
+        "a message too long",
+        "a body that is none, of another type",
     ] {
         assert!(seen.get(kind).is_some_and(|times| *times >= streams / 2000), "{kind}: {seen:#?}");
     }

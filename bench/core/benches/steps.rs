@@ -180,10 +180,11 @@ fn logout(criterion: &mut Criterion) {
                 let subject = now.seconds().to_string();
                 let identity =
                     token::TokenIdentity::Numbered { issuer: None, subject: Some(&subject), jti: "session" };
-                let marks = revocations.marks(&identity, Some(&subject));
+                let marks = revocations.marks(&identity, None, Some(&subject));
                 let revocable = Revocable::Token { marks: &marks, issued_at: Some(now) };
                 let lifetime = Lifetime::UntilSecond(now.seconds().saturating_add(60));
-                let authority = Authority::Owner { subject: Some(&subject), aging: Aging::Never };
+                let authority =
+                    Authority::Owner { issuer: None, subject: Some(&subject), aging: Aging::Never };
                 revocations.revoke(&cells, revocable, lifetime, authority, now)
             });
         });

@@ -141,7 +141,7 @@ pub fn block(path: &str, token: Option<&str>) -> Vec<u8> {
     ];
     headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
     let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    encode(&pairs)
+    encode(pairs.iter().copied())
 }
 
 /// Reads a request as the stream does.

@@ -22,6 +22,11 @@ const BUSY_RETRY_AFTER_SECONDS: &str = "1";
 /// When a caller may try again whose revocation found no room, seconds: room comes as revoked tokens expire.
 const FULL_RETRY_AFTER_SECONDS: &str = "60";
 
+/// The most headers of a reply.
+const MOST_HEADERS: usize = 8;
+/// Room for a usual challenge, bytes.
+const USUAL_CHALLENGE_BYTES: usize = 128;
+
 /// A response header: its name in lower case, and its value.
 pub type Header = (&'static str, Cow<'static, str>);
 
@@ -39,7 +44,7 @@ pub struct Reply {
     /// The status that a gRPC client gets (gRPC status codes, grpc/status.md).
     pub grpc_status: i32,
     /// The message that a gRPC client gets instead of the body, in a header or trailer: no text from the client.
-    pub grpc_message: String,
+    pub grpc_message: Cow<'static, str>,
 }
 
 /// The reply to a refused request. `request_id`: the value of `x-request-id`.
@@ -48,7 +53,7 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     let errors = words::errors(denial);
     let full = policy.replies.detail == Detail::Full;
     // Envoy generates the identifier, unless it is configured to keep the client's.
-    let request_id = request_id.map(String::from_utf8_lossy);
+    let request_id = request_id.map(lossy);
     // RFC 9457, with a code, all errors and the request's identifier beside the standard members.
     let mut problem = Object::new();
     problem.text("type", code.urn());
@@ -56,27 +61,33 @@ pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Re
     problem.number("status", code.status().into());
     problem.text("code", code.as_str());
     if full {
-        problem.text_if_any("detail", errors.first().map(String::as_str));
+        problem.text_if_any("detail", errors.first().map(AsRef::as_ref));
         problem.texts("errors", &errors);
     }
     problem.text_if_any("limit", denial.over_limit().map(|over| over.name.as_str()));
     problem.text_if_any("request_id", request_id.as_deref().map(cut));
     let mut headers = json_headers("application/problem+json");
     add_headers(&mut headers, &policy.replies, denial);
-    headers.extend(rate_headers::of_refusal(policy, denial));
+    rate_headers::add_of_refusal(&mut headers, policy, denial);
     Reply {
         status: code.status(),
         details: code.details(),
         headers,
         body: problem.end(),
         grpc_status: code.grpc_status(),
-        grpc_message: if full { words::message(denial) } else { code.as_str().to_owned() },
+        grpc_message: if full { words::message(denial, errors) } else { code.as_str().into() },
     }
 }
 
 /// Everything that is wrong, in words, the deciding fault first. Never empty. May contain text from the client.
 pub fn reasons(denial: &Denial) -> Vec<String> {
-    words::errors(denial)
+    words::errors(denial).into_iter().map(Cow::into_owned).collect()
+}
+
+/// The text, with U+FFFD for what is not UTF-8.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    // The library looks at every character. This takes what is UTF-8, and nearly everything is, in larger steps.
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The reply to a request that has revoked something.
@@ -88,12 +99,15 @@ pub fn revoked(revoked: Revoked) -> Reply {
         headers: json_headers("application/json"),
         body: format!(r#"{{"revoked":true,"expires_at":{expires_at}}}"#),
         grpc_status: 0,
-        grpc_message: String::new(),
+        grpc_message: "".into(),
     }
 }
 
 fn json_headers(content_type: &'static str) -> Vec<Header> {
-    vec![("content-type", content_type.into()), ("cache-control", "no-store".into())]
+    let mut headers = Vec::with_capacity(MOST_HEADERS);
+    headers.push(("content-type", content_type.into()));
+    headers.push(("cache-control", "no-store".into()));
+    headers
 }
 
 fn add_headers(headers: &mut Vec<Header>, replies: &Replies, denial: &Denial) {
@@ -144,7 +158,8 @@ fn challenge(replies: &Replies, denial: &Denial) -> Option<String> {
         None => (code != Code::TokenMissing).then_some("invalid_token"),
     };
     let description = words::challenge_description(code).filter(|_| replies.detail == Detail::Full);
-    let mut challenge = format!(r#"Bearer realm="{}""#, replies.realm);
+    let mut challenge = String::with_capacity(USUAL_CHALLENGE_BYTES);
+    challenge.extend(["Bearer realm=\"", &replies.realm, "\""]);
     for (name, value) in [
         ("error", error),
         ("error_description", description),

@@ -12,6 +12,7 @@ mod body;
 mod carry_out;
 pub(crate) mod hold;
 mod ledger;
+mod meter;
 mod patience;
 mod trailers;
 
@@ -27,6 +28,7 @@ use await_answer::Awaiting;
 use body::Undecided;
 use hold::{Found, Hold};
 use ledger::Kept;
+use meter::Meter;
 
 /// What the host does with a stream when a callback returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,7 @@ enum State {
     /// The judgement waits for an answer from outside.
     Awaiting(Box<Awaiting>),
     /// The body is counted while it streams.
-    Counting { left: u64, max_bytes: u64, kept: Box<Kept> },
+    Counting { meter: Meter, kept: Box<Kept> },
     /// The request is held until its body has ended, which then goes to the upstream or to the revocation endpoint.
     Holding { hold: Hold, kept: Box<Kept> },
     /// The request is refused for its body, which was also too large for the host's buffer, so that the host's own answer

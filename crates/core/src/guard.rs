@@ -10,6 +10,7 @@
 //! values. It refuses with a [`Denial`]; the compiler points at every `match` that has to handle a new one.
 
 mod authenticate;
+mod body;
 mod client_address;
 mod form;
 mod limits;
@@ -29,7 +30,7 @@ use crate::policy::{Mode, Policy};
 use crate::request::Request;
 use crate::request::owned::OwnedRequest;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Grant, Trail, Verdict};
+use crate::verdict::{BodyPlan, BodyRules, Decision, Destination, Grant, Trail, Verdict};
 
 pub use authenticate::Caller;
 use form::Form;
@@ -98,8 +99,8 @@ impl Guard {
         host: &impl Host,
         now: UnixNanos,
     ) -> Step {
-        let Suspended { request: kept, trail, reported, max_body_bytes: _ } = suspended;
-        let address = trail.address.map_or_else(OnceCell::new, OnceCell::from);
+        let Suspended { request: kept, trail, address, reported, body: _ } = suspended;
+        let address = address.map_or_else(OnceCell::new, OnceCell::from);
         let request = kept.as_request();
         let visit = Visit {
             policy: &self.policy,
@@ -140,7 +141,7 @@ impl Guard {
 }
 
 impl<H: Host> Visit<'_, '_, H> {
-    /// The client's whole address. A resumed judgement has it as limits count it: the step that needs more is behind it.
+    /// The client's whole address.
     fn whole_address(&self) -> Option<IpAddr> {
         let from = self.policy.client_ip.from;
         *self.address.get_or_init(|| client_address::whole_address(from, self.request, self.host))
@@ -165,11 +166,12 @@ impl<H: Host> Visit<'_, '_, H> {
         let Line { mut trail, reported, .. } = line;
         let rule = self.policy.client_ip;
         let counted = |address| client_address::counted_address(rule, address);
-        trail.address = self.address.get().map(|address| address.map(counted));
+        let address = self.address.get().copied();
+        trail.address = address.map(|address| address.map(counted));
         if let Some(question) = question {
-            let max_body_bytes = form.max_body_bytes();
+            let body = form.enforced_body_rules();
             let request = self.kept.unwrap_or_else(|| Rc::new(self.request.to_owned()));
-            return Step::Ask(question, Suspended { request, trail, reported, max_body_bytes });
+            return Step::Ask(question, Suspended { request, trail, address, reported, body });
         }
         let decision = match refused {
             Some(denial) => Decision::Refuse(denial),
@@ -180,14 +182,10 @@ impl<H: Host> Visit<'_, '_, H> {
 }
 
 impl Form<'_> {
-    /// The size above which the body is refused, bytes; `None` if no body is refused for its size.
-    fn max_body_bytes(&self) -> Option<u64> {
-        match self.body {
-            BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => {
-                (self.facts.mode == Mode::Enforce).then_some(max_bytes)
-            }
-            BodyPlan::Pass => None,
-        }
+    /// The rules for the body; `None` if it may be anything.
+    fn enforced_body_rules(&self) -> Option<BodyRules> {
+        let are_enforced = self.facts.mode == Mode::Enforce && self.body.plan != BodyPlan::Pass;
+        are_enforced.then(|| self.body.clone())
     }
 
     /// The proof that the request passes. A request that passes only because of report mode may have any size: it has
@@ -201,7 +199,7 @@ impl Form<'_> {
             } else {
                 Destination::Upstream
             },
-            body: if is_reported && mode == Mode::Report { BodyPlan::Pass } else { self.body },
+            body: if is_reported && mode == Mode::Report { BodyRules::none() } else { self.body.clone() },
             enforces: mode == Mode::Enforce,
         }
     }

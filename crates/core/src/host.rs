@@ -41,12 +41,13 @@ pub trait StreamHost: Host {
     /// Whether the host itself has decided to answer the request.
     fn is_answered(&self) -> bool;
 
-    /// The buffered part of the request's body, at most `most` bytes.
+    /// At most `most` bytes of the request's body, from its byte `start` on: of the present piece, or while the request is
+    /// held, of all that has come.
     ///
     /// # Errors
     ///
     /// [`Fault::Body`] if the host does not hand it over.
-    fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault>;
+    fn request_body(&self, start: usize, most: usize) -> Result<Vec<u8>, Fault>;
 
     /// Carries out an action. Actions must be carried out in the order in which they come.
     ///

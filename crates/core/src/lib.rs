@@ -27,6 +27,7 @@
 //! | Has this caller asked too often? | [`limit`] |
 //! | Was this token revoked? | [`revocation`] |
 //! | Is there room to hold back another body? | [`held`] |
+//! | How long are the messages of a gRPC stream? | `grpc` |
 //! | What do all workers of a process share? | [`cells`], under the process's [`seed`] |
 //! | What must an adapter bring? | [`host`] |
 //!
@@ -46,14 +47,17 @@
 //! - *Stage*: one step of the guard; the [`verdict::Trail`] has an entry for each.
 //! - *Revision*: the state of the revocations or of a key set at some moment.
 
+mod bytes;
 pub mod cells;
 pub mod code;
 pub mod config;
+mod decimal;
 pub mod denial;
 pub mod effect;
 pub mod engine;
 pub mod exchange;
 pub mod fault;
+mod grpc;
 pub mod guard;
 pub mod held;
 pub mod host;

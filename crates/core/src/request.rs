@@ -139,6 +139,16 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether the media type is one of messages that go to and fro while the request is open: gRPC-Web, Connect
+    /// streams and NDJSON. gRPC itself is [`Self::is_grpc`].
+    pub fn has_streaming_type(&self) -> bool {
+        self.media_type().is_some_and(|sent| {
+            sent == b"application/x-ndjson"
+                || sent.starts_with(b"application/grpc-web")
+                || sent.starts_with(b"application/connect+")
+        })
+    }
+
     /// The declared size of the body (RFC 9110 section 8.6), bytes; `Ok(None)` if none is declared.
     ///
     /// # Errors

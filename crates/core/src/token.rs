@@ -36,7 +36,7 @@ use condition::Condition;
 use current::CurrentSets;
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
-use keys::{KeyRing, SigningKey};
+use keys::{KeyId, KeyRing, SigningKey};
 use signature::{SignatureFault, SignatureHost};
 
 /// What a token must be like. Compiled from the configuration; always valid.
@@ -128,6 +128,13 @@ pub struct Verified {
 struct KeptClaim {
     text: Box<str>,
     exact: bool,
+}
+
+impl TokenPolicy {
+    /// Whether tokens of several issuers may be accepted, at which the same subject is another caller.
+    pub const fn has_several_issuers(&self) -> bool {
+        self.has_several_issuers
+    }
 }
 
 impl Verified {
@@ -236,12 +243,37 @@ pub enum TokenFault {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A claim, by its configured name, has none of the values that `required_values` accepts.
+    ValueRefused(String),
     /// `iss` is not one of `issuers`.
-    IssuerRefused,
+    IssuerRefused(ListOf),
     /// `aud` has none of `audiences`.
-    AudienceRefused,
+    AudienceRefused(ListOf),
     /// An entry of the permissions claim, or the whole claim, has a wrong form. Contains text from the token.
     PermissionsMalformed(String),
+}
+
+/// Whose list of issuers or audiences refuses a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOf {
+    /// That for all keys without one of their own.
+    Policy,
+    /// The own list of the only key that the token can be of.
+    Key(KeyId),
+    /// The own list of the key set that the token's key is of.
+    Set(KeySetIndex),
+    /// Those of all keys: each has one, and none has the issuer.
+    EveryKey,
+}
+
+impl ListOf {
+    /// The own list of a key, or of its set.
+    pub(crate) const fn of(key: &SigningKey) -> Self {
+        match key {
+            SigningKey::Configured(key) => Self::Key(*key),
+            SigningKey::OfSet { set, .. } => Self::Set(*set),
+        }
+    }
 }
 
 /// A token that is refused.

@@ -4,6 +4,7 @@
 //! argument. The [`Trail`] has an entry for each step with its figures, so that code that explains a decision reads
 //! what was found instead of working it out again.
 
+mod body;
 mod trail;
 
 use std::rc::Rc;
@@ -11,7 +12,9 @@ use std::rc::Rc;
 use crate::denial::Denial;
 use crate::guard::Caller;
 
-pub use trail::{Entry, FormFacts, Judged, Stage, State, TokenFacts, Trail};
+pub use body::{BodyPlan, LARGEST_HELD};
+pub(crate) use body::{BodyRules, too_large};
+pub use trail::{Entry, Excepted, FormFacts, Judged, Stage, State, TokenFacts, Trail};
 
 /// The guard's verdict on a request.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub enum Decision {
 pub struct Grant {
     pub(crate) identity: Option<Rc<Caller>>,
     pub(crate) destination: Destination,
-    pub(crate) body: BodyPlan,
+    pub(crate) body: BodyRules,
     pub(crate) enforces: bool,
 }
 
@@ -50,23 +53,6 @@ pub enum Destination {
     /// To the revocation endpoint, which [`crate::guard::Guard::revoke`] serves.
     RevocationEndpoint,
 }
-
-/// How the body of a request that passes is treated.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum BodyPlan {
-    /// Nothing to count: there is no body, or the connection is upgraded.
-    #[default]
-    Pass,
-    /// Count it while it streams, and refuse it above this many bytes.
-    Count(u64),
-    /// Hold the request until the body has ended, because its size was not declared: the upstream then never sees a
-    /// body of more than this many bytes. At most [`LARGEST_HELD`].
-    Hold(u64),
-}
-
-/// The largest body that is held, bytes: hosts buffer this much for a filter by default. Larger bodies are counted
-/// while they stream.
-pub const LARGEST_HELD: u64 = 1_048_576;
 
 impl Verdict {
     /// The refusal that is carried out.
@@ -105,7 +91,16 @@ impl Grant {
 
     /// How its body is treated.
     pub fn body(&self) -> BodyPlan {
-        self.body
+        self.body.plan
+    }
+
+    /// Judges the whole body of the request.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, if its type is not accepted, or it or one of its gRPC messages is too large.
+    pub fn judge_body(&self, body: &[u8]) -> Result<(), Denial> {
+        self.body.judge(body)
     }
 
     /// Whether what turns out to be wrong later, such as a body that is too large, is refused; in report mode it is only

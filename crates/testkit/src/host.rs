@@ -100,7 +100,7 @@ pub enum Done {
 pub struct Stream<'p> {
     /// The process.
     pub process: &'p Process,
-    /// What the host has buffered of the request's body.
+    /// The present piece of the request's body, or while the request is held, all that has come of it.
     pub body: Vec<u8>,
     /// How many bytes of the request have come; `None`: the host cannot tell.
     pub received: Option<u64>,
@@ -183,11 +183,11 @@ impl StreamHost for Stream<'_> {
         self.is_answered
     }
 
-    fn request_body(&self, most: usize) -> Result<Vec<u8>, Fault> {
+    fn request_body(&self, start: usize, most: usize) -> Result<Vec<u8>, Fault> {
         if self.refuses_body {
             return Err(Fault::Body);
         }
-        Ok(self.body.iter().copied().take(most).collect())
+        Ok(self.body.iter().copied().skip(start).take(most).collect())
     }
 
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone> {

@@ -1,6 +1,7 @@
 //! `api-guard check`: what is wrong or dangerous in a configuration, or in a manifest that loads one.
 
 mod envoy;
+mod issuers;
 mod kubernetes;
 mod limits;
 mod lint;
@@ -132,19 +133,24 @@ impl Findings {
             own.or_else(|| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes))
         };
         let text = plugin.text.as_bytes();
-        if let Err(errors) = Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
-            for error in errors.0 {
-                let pointer = error.at.to_string();
-                let value = error.value.map(|value| format!("{value}: ")).unwrap_or_default();
-                let told = format!("{value}{}; {}", error.problem, error.instead);
-                let mark = plugin.locate(&pointer);
-                add(Severity::Error, "configuration", pointer, mark, told);
+        let mut has_several_issuers = false;
+        match Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
+            Ok(policy) => has_several_issuers = policy.tokens().has_several_issuers(),
+            Err(errors) => {
+                for error in errors.0 {
+                    let pointer = error.at.to_string();
+                    let value = error.value.map(|value| format!("{value}: ")).unwrap_or_default();
+                    let told = format!("{value}{}; {}", error.problem, error.instead);
+                    let mark = plugin.locate(&pointer);
+                    add(Severity::Error, "configuration", pointer, mark, told);
+                }
             }
         }
         if let Ok(raw) = Policy::parse_shape(text) {
             // Only variables in the file count, so that the answer does not depend on who runs the command.
             let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
-            for lint::Warning { rule, pointer, text } in lint::warnings(&raw, &written, domains) {
+            let warnings = lint::warnings(&raw, &written, domains, has_several_issuers);
+            for lint::Warning { rule, pointer, text } in warnings {
                 let mark = plugin.locate(&pointer);
                 add(Severity::Warning, rule, pointer, mark, text);
             }

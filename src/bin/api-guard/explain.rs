@@ -1,8 +1,10 @@
 //! `api-guard explain`: what would Envoy do with a request, and which rule decides?
 
+mod body;
 mod condition;
 mod report;
 mod request;
+mod rule;
 mod steps;
 
 use std::net::IpAddr;
@@ -56,7 +58,7 @@ pub(crate) struct Explain {
     /// The client's address
     #[arg(long, value_name = "A", default_value = "127.0.0.1")]
     client_ip: IpAddr,
-    /// A body
+    /// A body, whose length is declared unless there is a header transfer-encoding
     #[arg(long, value_name = "TEXT")]
     body: Option<String>,
     /// Send the request this many times and explain the last one, to see limits at work
@@ -125,12 +127,16 @@ impl Explain {
         for _ in 1..self.repeat {
             verdict = guard.admit(&mut memory, &request, &machine, now);
         }
-        let revoked = self.revoke(&guard, &mut memory, &verdict, &machine, now);
+        let bad_body = self.judge_body(&mut verdict);
+        let revoked = match bad_body {
+            Some(_) => None,
+            None => self.revoke(&guard, &mut memory, &verdict, &machine, now),
+        };
         let late = revoked.as_ref().and_then(|answer| answer.as_ref().err());
         if late.is_some() {
             verdict.trail.revocation_refused();
         }
-        let denial = verdict.denial().or(late);
+        let denial = verdict.denial().or(bad_body.as_ref()).or(late);
         let reply = match (&revoked, denial) {
             (_, Some(denial)) => Some(effect::refuse(guard.policy(), denial, request.request_id)),
             (Some(Ok(done)), None) => Some(effect::revoked(*done)),
@@ -155,6 +161,19 @@ impl Explain {
             say("note: methods are case-sensitive and usually written in capitals");
         }
         Ok(if denial.is_some() { Outcome::Refused } else { Outcome::Done })
+    }
+
+    /// Why the body of an admitted request is refused, if it is; in report mode that is only noted.
+    fn judge_body(&self, verdict: &mut Verdict) -> Option<Denial> {
+        let grant = verdict.grant()?;
+        let denial = grant.judge_body(self.body.as_deref()?.as_bytes()).err()?;
+        let enforces = grant.enforces();
+        verdict.trail.body_refused(enforces);
+        if enforces {
+            return Some(denial);
+        }
+        verdict.reported.get_or_insert(denial);
+        None
     }
 
     /// The revocation endpoint's answer, if the request is admitted to it.

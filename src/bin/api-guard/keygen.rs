@@ -1,6 +1,7 @@
 //! `api-guard keygen`: a random secret of sufficient length.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use serde_json::json;
 
 use crate::outcome::{self, Failure, Outcome, print};
 
@@ -14,6 +15,9 @@ pub(crate) struct Keygen {
     /// How many random bytes: 32 for HS256, 48 for HS384, 64 for HS512
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(32..=1024))]
     bytes: u16,
+    /// Print a JSON object with the secret and the number of its random bytes
+    #[arg(long)]
+    json: bool,
 }
 
 impl Keygen {
@@ -21,7 +25,12 @@ impl Keygen {
     pub(crate) fn run(&self) -> outcome::Result {
         let mut bytes = vec![0; usize::from(self.bytes)];
         fill(&mut bytes)?;
-        print(&base64url(&bytes));
+        let secret = base64url(&bytes);
+        if self.json {
+            print(&json!({ "secret": secret, "bytes": self.bytes }).to_string());
+        } else {
+            print(&secret);
+        }
         Ok(Outcome::Done)
     }
 }

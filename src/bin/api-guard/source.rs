@@ -136,6 +136,14 @@ pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
 }
 
 impl Site<'_> {
+    /// The pointer to the listener, if the guard is in one.
+    pub(crate) fn listener(&self) -> &str {
+        let pointer = self.pointer.as_str();
+        let ends = ["/filter_chains/", "/filterChains/", "/default_filter_chain/", "/defaultFilterChain/"];
+        let end = ends.iter().filter_map(|name| pointer.find(name)).min().unwrap_or(pointer.len());
+        pointer.get(..end).unwrap_or(pointer)
+    }
+
     /// Whether the plugin is api-guard, judged by its names and its configuration.
     fn is_ours(&self) -> bool {
         let named = |text: &str| {

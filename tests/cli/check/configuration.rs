@@ -156,6 +156,54 @@ fn a_key_that_signs_for_every_issuer_is_warned_of() {
 }
 
 #[test]
+fn a_subject_that_several_issuers_may_have_is_warned_of_without_its_issuer() {
+    let keys = json!([
+        { "kid": "a", "secret": { "env": "A" }, "issuers": ["https://a"] },
+        { "kid": "b", "secret": { "env": "B" }, "issuers": ["https://b"] },
+    ]);
+    let with = |tokens: Value, more: Value| {
+        let mut changes = more;
+        changes["tokens"] = tokens;
+        guarded(&changes)
+    };
+    let several = json!({ "keys": keys });
+    let told = ("warning", "/forward/issuer_header", "{", "such as \"x-auth-issuer\"");
+    assert_told(&with(several.clone(), json!({})), "issuer-not-forwarded", told);
+    let shared = json!({ "issuers": ["https://a", "https://b"] });
+    assert_told(&with(shared, json!({})), "issuer-not-forwarded", told);
+    for (tokens, forward) in [
+        (several.clone(), json!({ "issuer_header": "x-auth-issuer" })),
+        (several.clone(), json!({ "claims": { "iss": "x-issuer" } })),
+        (json!({ "issuers": ["https://a"] }), json!({})),
+        (json!({}), json!({})),
+    ] {
+        assert_silent(&with(tokens, json!({ "forward": forward })), "issuer-not-forwarded");
+    }
+    let is = |issuers: Value| json!([{ "claim": "iss", "is": issuers }]);
+    let route = |require: Value, bind: Value| json!([{ "path": "/{iss}/users/{id}", "bind": bind, "require": require }]);
+    let told = ("warning", "/routes/0/bind", "\"bind\"", "bind iss too");
+    for require in
+        [json!(null), is(json!(["https://a", "https://b"])), json!([{ "claim": "tenant", "is": ["a"] }])]
+    {
+        let routes = json!({ "routes": route(require, json!({ "id": "sub" })) });
+        assert_told(&with(several.clone(), routes), "issuer-not-bound", told);
+    }
+    let mut other = several.clone();
+    other["subject_claim"] = json!("user_id");
+    let by_user = json!({ "routes": route(json!(null), json!({ "id": "user_id" })) });
+    assert_told(&with(other, by_user), "issuer-not-bound", told);
+    for (tokens, require, bind) in [
+        (several.clone(), is(json!(["https://a"])), json!({ "id": "sub" })),
+        (several.clone(), json!(null), json!({ "id": "sub", "iss": "iss" })),
+        (several.clone(), json!([{ "claim": "iss", "equals_header": "x-issuer" }]), json!({ "id": "sub" })),
+        (several.clone(), json!(null), json!({ "id": "account" })),
+        (json!({}), json!(null), json!({ "id": "sub" })),
+    ] {
+        assert_silent(&with(tokens, json!({ "routes": route(require, bind) })), "issuer-not-bound");
+    }
+}
+
+#[test]
 fn what_a_token_alone_opens_beside_routes_that_ask_for_more_is_warned_of() {
     let expected = ("warning", "/unmatched_routes", "{", "write \"deny\"");
     for asks in [
@@ -327,6 +375,81 @@ fn tokens_that_are_verified_without_end_are_warned_of() {
     // Left out, it has no line of its own.
     let smallest = config(json!({})).to_string();
     assert_told(&smallest, "no-early-limit", ("warning", "/auth_failure_limit", "{", "client_ip alone"));
+}
+
+#[test]
+fn a_limit_is_judged_where_it_applies_and_for_whom() {
+    let of = |name: &str, max: u64, key: &[&str]| json!({ "name": name, "max_requests": max, "window_seconds": 60, "key": key });
+    let strict = of("strict", 10, &["client_ip"]);
+    let wide = of("wide", 100, &["client_ip"]);
+    let health = |skipped: Value| json!({ "path": "/health", "access": "public", "skip_limits": skipped });
+    let excepting = |limit: &Value, networks: Value| {
+        let mut limit = limit.clone();
+        limit["except_addresses"] = networks;
+        limit
+    };
+    let own = json!([of("own", 100, &["client_ip"])]);
+    let told =
+        ("warning", "/rate_limits/1/max_requests", "\"max_requests\"", "wide (100 in 60 s) never refuses");
+    assert_told(&guarded(&json!({ "rate_limits": [strict, wide] })), "useless-limit", told);
+    for (limits, routes) in [
+        // Where the stricter limit does not apply, the other one may refuse.
+        (json!([strict, wide]), json!([health(json!(["strict"]))])),
+        (json!([excepting(&strict, json!(["10.0.0.0/8"])), wide]), json!([])),
+        (json!([strict]), json!([{ "path": "/a", "skip_limits": ["*"], "rate_limits": own }])),
+    ] {
+        let text = guarded(&json!({ "rate_limits": limits, "routes": routes }));
+        assert_silent(&text, "useless-limit");
+    }
+    for (limits, routes) in [
+        (json!([strict, wide]), json!([health(json!(["wide"]))])),
+        (json!([strict, wide]), json!([health(json!(["*"]))])),
+        (json!([strict, excepting(&wide, json!(["10.0.0.0/8"]))]), json!([])),
+    ] {
+        let text = guarded(&json!({ "rate_limits": limits, "routes": routes }));
+        assert_told(&text, "useless-limit", told);
+    }
+    // Callers of a route that skips a limit share no counter of it, and vary none.
+    let subject = json!({ "rate_limits": limited(&["subject"]), "routes": [health(json!(["own"]))] });
+    assert_silent(&guarded(&subject), "subject-key");
+    let varied = json!([{ "path": "/files/{id}", "access": "public", "skip_limits": ["*"] }]);
+    let varied = json!({ "rate_limits": limited(&["client_ip", "path", "subject"]), "routes": varied });
+    assert_silent(&guarded(&varied), "path-key");
+}
+
+#[test]
+fn a_route_that_skips_what_ends_forged_tokens_is_warned_of() {
+    let text = |access: &str, own: Value| {
+        let mut route = json!({ "path": "/a", "access": access, "skip_limits": ["own"] });
+        if own.is_array() {
+            route["rate_limits"] = own;
+        }
+        let limits = limited(&["client_ip"]);
+        guarded(&json!({ "auth_failure_limit": null, "rate_limits": limits, "routes": [route] }))
+    };
+    let told = ("warning", "/routes/0/skip_limits", "\"skip_limits\"", "add auth_failure_limit");
+    for access in ["authenticated", "optional"] {
+        assert_told(&text(access, json!(null)), "no-early-limit", told);
+    }
+    assert_silent(&text("public", json!(null)), "no-early-limit");
+    let mut early = limited(&["client_ip"]);
+    early[0]["name"] = json!("early");
+    assert_silent(&text("authenticated", early), "no-early-limit");
+}
+
+#[test]
+fn a_limit_that_excepts_everybody_is_warned_of() {
+    let text = |networks: Value| {
+        let mut limits = limited(&["client_ip"]);
+        limits[0]["except_addresses"] = networks;
+        guarded(&json!({ "rate_limits": limits }))
+    };
+    let pointer = "/rate_limits/0/except_addresses/1";
+    for (network, line) in [("0.0.0.0/0", "\"0.0.0.0/0\""), ("::/0", "\"::/0\"")] {
+        let told = ("warning", pointer, line, "counts none of these clients");
+        assert_told(&text(json!(["10.0.0.0/8", network])), "wide-exception", told);
+    }
+    assert_silent(&text(json!(["10.0.0.0/8", "fc00::/7"])), "wide-exception");
 }
 
 #[test]

@@ -145,3 +145,22 @@ fn other_modules_are_left_alone() {
     assert_eq!(none.code, 1);
     assert!(none.out.contains("no api-guard filter"), "{none:?}");
 }
+
+#[test]
+fn addresses_that_clients_choose_open_what_goes_by_addresses() {
+    let forged = ENVOY.replace("use_remote_address: true", "skip_xff_append: true");
+    let pointer = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/use_remote_address";
+    let believed = "except_addresses believe what they write";
+    for (before, setting) in [
+        (r#""access": "public""#, r#", "allow_from": ["10.0.0.0/8"]"#),
+        (r#""access": "public""#, r#", "deny_from": ["10.0.0.0/8"]"#),
+        (
+            r#""unmatched_routes": "deny","#,
+            r#""rate_limits": [{ "name": "a", "max_requests": 9, "window_seconds": 9, "except_addresses": ["10.0.0.0/8"] }],"#,
+        ),
+    ] {
+        let run = check(forged.replacen(before, &format!("{before}{setting}"), 1), &[]);
+        assert!(run.out.contains(pointer) && run.out.contains(believed), "{setting}: {run:?}");
+    }
+    assert!(!check(&forged, &[]).out.contains(believed));
+}

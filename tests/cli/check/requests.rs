@@ -97,6 +97,54 @@ fn a_guard_that_only_an_upgrade_has_is_an_error() {
 }
 
 #[test]
+fn filters_that_help_only_before_the_guard_are_warned_of_behind_it() {
+    let filter = |kind: &str| {
+        format!(
+            "{{ name: f, typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.{kind} }} }}"
+        )
+    };
+    let (guard, router) =
+        ("                  - name: api_guard\n", "                  - name: envoy.filters.http.router");
+    for (kind, what) in [
+        ("cors.v3.Cors", "browsers hide them from their pages"),
+        ("grpc_web.v3.GrpcWeb", "neither judges nor answers it as gRPC"),
+    ] {
+        let line = format!("                  - {}\n", filter(kind));
+        let before = ENVOY.replacen(guard, &format!("{line}{guard}"), 1);
+        assert_eq!(check(before, &["--strict"]).code, 0, "{kind}");
+        let behind = ENVOY.replacen(router, &format!("{line}{router}"), 1);
+        for part in [what, "move it before api-guard"] {
+            let pointer = format!("{MANAGER}/http_filters/1");
+            assert_told(&behind, "filter-order", ("warning", &pointer, "- { name: f", part));
+        }
+        let filters = format!("{GUARD}, {}, {ROUTER}", filter(kind));
+        let upgrade = format!("upgrade_configs: [{{ upgrade_type: websocket, filters: [{filters}] }}]");
+        let pointer = format!("{MANAGER}/upgrade_configs/0/filters/1");
+        assert_told(&with_setting(&upgrade), "filter-order", ("warning", &pointer, "upgrade_configs", what));
+    }
+}
+
+#[test]
+fn clients_of_a_unix_socket_are_warned_of_where_addresses_count() {
+    let address = "address: { socket_address: { address: 0.0.0.0, port_value: 10000 } }";
+    assert!(ENVOY.contains(address));
+    let on_socket = |text: &str| text.replacen(address, "address: { pipe: { path: /run/api.sock } }", 1);
+    let pointer = format!("{MANAGER}/xff_num_trusted_hops");
+    let told = ("warning", pointer.as_str(), "\"@type\"", "write xff_num_trusted_hops: 1");
+    assert_told(&on_socket(ENVOY), "no-address", told);
+    let hops = |number: u32| with_setting(&format!("xff_num_trusted_hops: {number}"));
+    let told = ("warning", pointer.as_str(), "xff_num_trusted_hops", "count all of them as one");
+    assert_told(&on_socket(&hops(0)), "no-address", told);
+    assert_silent(&on_socket(&hops(1)), "no-address");
+    assert_silent(ENVOY, "no-address");
+    assert_silent(&on_socket(&ENVOY.replace("use_remote_address: true", "")), "no-address");
+    let by_subject = "\"rate_limits\": [{ \"name\": \"own\", \"max_requests\": 9, \"window_seconds\": 9, \"key\": [\"subject\"] }]";
+    let failures = "\"auth_failure_limit\": { \"max_failures\": 100, \"window_seconds\": 60 },";
+    assert!(ENVOY.contains(failures));
+    assert_silent(&with_plugin(&on_socket(&ENVOY.replace(failures, "")), by_subject), "no-address");
+}
+
+#[test]
 fn internal_addresses_are_warned_of_where_the_header_counts() {
     let header = "\"client_ip\": { \"from\": \"x-envoy-external-address\" }";
     let pointer = format!("{MANAGER}/internal_address_config");

@@ -27,15 +27,15 @@ fn trailed(path: &str) -> Ask {
 }
 
 pub(super) fn classes() -> Vec<Class> {
-    let good = token(json!({}));
+    let (good, other) = (token(json!({})), token(json!({ "jti": "other" })));
     let bearer = format!("Bearer {good}");
     let get = || Ask::get("/x");
     let connection = |value: &str| get().token(&good).header("connection", value);
     let rows = vec![
-        ("two headers", get().token(&good).token(&good), "400 credentials_ambiguous"),
+        ("two headers", get().token(&good).token(&other), "400 credentials_ambiguous"),
         (
             "two in one",
-            get().header("authorization", format!("{bearer}, {bearer}")),
+            get().header("authorization", format!("{bearer}, Bearer {other}")),
             "400 credentials_ambiguous",
         ),
         (
@@ -45,7 +45,7 @@ pub(super) fn classes() -> Vec<Class> {
         ),
         (
             "header and cookie",
-            get().token(&good).header("cookie", format!("session={good}")),
+            get().token(&good).header("cookie", format!("session={other}")),
             "400 credentials_ambiguous",
         ),
         (

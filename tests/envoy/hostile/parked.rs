@@ -49,14 +49,26 @@ impl Parked {
     }
 
     /// Sends the last piece of the body, which must not be empty, and reads the reply.
-    pub(super) fn finish(self, piece: &[u8]) -> Result<Reply, Cut> {
-        let Self { connection, test } = self;
-        let reply = match connection {
-            Connection::Http1(mut connection) => {
+    pub(super) fn finish(mut self, piece: &[u8]) -> Result<Reply, Cut> {
+        let reply = match &mut self.connection {
+            Connection::Http1(connection) => {
                 connection.exchange(&[&chunk(piece)[..], b"0\r\n\r\n"].concat(), false)
             }
-            Connection::Http2(mut connection, stream) => connection.finish(stream, piece),
+            Connection::Http2(connection, stream) => connection.finish(*stream, piece),
         };
-        reply.map(|reply| Reply { test, ..reply }.keeps_secrets())
+        self.mark(reply)
+    }
+
+    /// Sends nothing more, and reads the reply.
+    pub(super) fn read(mut self) -> Result<Reply, Cut> {
+        let reply = match &mut self.connection {
+            Connection::Http1(connection) => connection.exchange(b"", false),
+            Connection::Http2(connection, stream) => connection.read(*stream),
+        };
+        self.mark(reply)
+    }
+
+    fn mark(self, reply: Result<Reply, Cut>) -> Result<Reply, Cut> {
+        reply.map(|reply| Reply { test: self.test, ..reply }.keeps_secrets())
     }
 }

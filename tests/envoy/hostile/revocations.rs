@@ -11,7 +11,7 @@ use crate::process::Envoy;
 use crate::reply::{Cut, Reply};
 use crate::token::{now, token};
 
-const ENDPOINT: &str = "/auth/revoke";
+pub(super) const ENDPOINT: &str = "/auth/revoke";
 
 pub(super) fn classes() -> Vec<Class> {
     vec![
@@ -24,24 +24,24 @@ pub(super) fn classes() -> Vec<Class> {
 }
 
 /// A token of a subject that is nobody else's.
-fn brief(sub: &str) -> String {
+pub(super) fn brief(sub: &str) -> String {
     token(json!({ "sub": sub, "jti": fresh("jti"), "exp": now() + 120 }))
 }
 
-fn revoke(by: &str, body: &Value) -> Ask {
+pub(super) fn revoke(by: &str, body: &Value) -> Ask {
     Ask::post(ENDPOINT).token(by).body(Body::Sized(body.to_string().into_bytes()))
 }
 
-fn verdict(outcome: Result<Reply, Cut>) -> String {
+pub(super) fn verdict(outcome: Result<Reply, Cut>) -> String {
     outcome.map_or_else(|cut| format!("{cut:?}"), |reply| reply.verdict())
 }
 
 /// What the service's path answers to this token.
-fn meets(envoy: &Envoy, protocol: Protocol, token: &str) -> String {
+pub(super) fn meets(envoy: &Envoy, protocol: Protocol, token: &str) -> String {
     verdict(Ask::get("/x").token(token).try_send(envoy, protocol).1)
 }
 
-fn log_out(envoy: &Envoy, protocol: Protocol, token: &str) -> String {
+pub(super) fn log_out(envoy: &Envoy, protocol: Protocol, token: &str) -> String {
     verdict(Ask::new("POST", ENDPOINT).token(token).try_send(envoy, protocol).1)
 }
 

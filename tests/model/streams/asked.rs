@@ -20,7 +20,19 @@ pub(super) enum Path {
     Large,
     Report,
     Denied,
+    Stream,
     Endpoint,
+}
+
+/// What the client says of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Json,
+    /// A type that nobody accepts.
+    Other,
+    /// A streaming type, which the endpoint does not accept.
+    Lines,
+    Grpc,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +65,7 @@ pub(super) struct Asked {
     pub(super) path: Path,
     pub(super) credential: Credential,
     pub(super) length: Option<u64>,
-    pub(super) grpc: bool,
+    pub(super) content: Content,
     /// Whether the request ends with its headers.
     pub(super) ends: bool,
     pub(super) cannot_ask: bool,
@@ -86,6 +98,8 @@ pub(super) enum Judged {
 pub(super) enum Plan {
     Unlimited,
     Counted(u64),
+    /// Each message for itself.
+    Messages,
     Held(u64),
 }
 
@@ -107,6 +121,7 @@ impl Asked {
             Path::Report,
             Path::Report,
             Path::Denied,
+            Path::Stream,
             Path::Endpoint,
             Path::Endpoint,
         ]);
@@ -125,7 +140,15 @@ impl Asked {
             path,
             credential,
             length,
-            grpc: post && rarely(dice),
+            content: dice.pick(&[
+                Content::Json,
+                Content::Json,
+                Content::Json,
+                Content::Json,
+                Content::Other,
+                Content::Lines,
+                Content::Grpc,
+            ]),
             ends: length.is_none() && dice.chance(3),
             cannot_ask: rarely(dice),
             refuses_edits: rarely(dice),
@@ -134,7 +157,7 @@ impl Asked {
         }
     }
 
-    fn most(&self) -> u64 {
+    pub(super) fn most(&self) -> u64 {
         if self.path == Path::Large { 2_000_000 } else { MOST }
     }
 
@@ -152,20 +175,49 @@ impl Asked {
         }
     }
 
+    /// Whether messages come, each of which counts.
+    pub(super) fn sends_messages(&self) -> bool {
+        self.content == Content::Grpc && self.path != Path::Endpoint
+    }
+
+    fn has_wrong_type(&self) -> bool {
+        match self.content {
+            Content::Json | Content::Grpc => false,
+            Content::Other => self.post,
+            Content::Lines => self.post && self.path == Path::Endpoint,
+        }
+    }
+
+    /// Whether a single byte would be one too many.
+    pub(super) fn must_be_empty(&self) -> bool {
+        self.has_wrong_type() && self.length.is_none() && !self.ends
+    }
+
     fn plan(&self) -> Plan {
         if self.ends || self.length == Some(0) {
             Plan::Unlimited
-        } else if self.length.is_some() || self.grpc || matches!(self.path, Path::Large | Path::Report) {
+        } else if self.sends_messages() {
+            Plan::Messages
+        } else if self.length.is_some() || self.path == Path::Report {
+            Plan::Counted(self.most())
+        } else if self.has_wrong_type() {
+            Plan::Held(self.most())
+        } else if matches!(self.path, Path::Large | Path::Stream) || self.content == Content::Lines {
             Plan::Counted(self.most())
         } else {
             Plan::Held(self.most())
         }
     }
 
+    /// Whether its body may be a reason to refuse it while it waits.
+    pub(super) fn minds_its_body(&self) -> bool {
+        self.path != Path::Report && !matches!(self.plan(), Plan::Unlimited)
+    }
+
     pub(super) fn limit_while_it_waits(&self) -> Option<u64> {
         match self.plan() {
             Plan::Counted(most) | Plan::Held(most) => (self.path != Path::Report).then_some(most),
-            Plan::Unlimited => None,
+            Plan::Messages | Plan::Unlimited => None,
         }
     }
 
@@ -201,7 +253,10 @@ impl Asked {
         if self.path == Path::Endpoint && !self.post {
             return Some(Code::MethodNotAllowed);
         }
-        if self.length.is_some_and(|length| length > self.most()) {
+        if self.has_wrong_type() && self.length.is_some_and(|length| length > 0) {
+            return Some(Code::UnsupportedMediaType);
+        }
+        if self.length.is_some_and(|length| length > self.most()) && !self.sends_messages() {
             return Some(Code::RequestTooLarge);
         }
         if self.path == Path::Public {

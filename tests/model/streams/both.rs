@@ -6,7 +6,7 @@ use api_guard_core::exchange::Flow;
 use api_guard_core::guard::Answer;
 use api_guard_testkit::{Done, Process, Watched, request};
 
-use super::asked::{Asked, Credential, MOST, Path, Shared, Trailers};
+use super::asked::{Asked, Content, Credential, MOST, Path, Shared, Trailers};
 use super::life::Life;
 use super::{at, bearer};
 use crate::Dice;
@@ -31,7 +31,10 @@ pub(super) struct Both<'e> {
     /// What it has delivered of the body of a held request, bytes.
     buffered: u64,
     /// What it has not delivered: pieces, and whether each is the last.
-    pending: Vec<(u64, bool)>,
+    pending: Vec<(u64, Vec<u8>, bool)>,
+    /// The messages that the client sends, and what it has sent of them.
+    messages: Vec<u8>,
+    sent: usize,
     has_ended: bool,
     begun: bool,
     /// What happened, for whoever reads a failure.
@@ -53,6 +56,8 @@ impl<'e> Both<'e> {
             delivers,
             buffered: 0,
             pending: Vec::new(),
+            messages: messages(dice),
+            sent: 0,
             has_ended: false,
             begun: false,
             story: Vec::new(),
@@ -63,12 +68,13 @@ impl<'e> Both<'e> {
     pub(super) fn step(&mut self, dice: &mut Dice, shared: &mut Shared, now: i64) {
         let number = self.life.questions;
         match (self.begun, dice.roll(40)) {
-            (false, 0) => self.body(1, false, shared, now),
+            (false, 0) => self.body(1, &[], false, shared, now),
             (false, 1) => self.trailers(Trailers::Plain, shared, now),
             (false, 2..5) | (true, 0..6) => self.response(),
             (false, _) | (true, 6) => self.headers(shared, now),
             (true, 7..22) if !self.has_ended => {
-                let size = dice.pick(&[0, 1, 20, 40, 40, MOST, MOST + 1]);
+                let is_none = self.life.asked.must_be_empty() && dice.chance(6);
+                let size = if is_none { 0 } else { dice.pick(&[0, 1, 20, 40, 40, MOST, MOST + 1]) };
                 self.has_ended = dice.chance(4);
                 self.piece(size, self.has_ended, dice, shared, now);
             }
@@ -89,17 +95,21 @@ impl<'e> Both<'e> {
     /// The client sends a piece of the body, which the host delivers now or later.
     fn piece(&mut self, size: u64, end: bool, dice: &mut Dice, shared: &mut Shared, now: i64) {
         self.receive(size);
+        let from = self.sent;
+        self.sent += usize::try_from(size).unwrap();
         if self.real.goes_on() {
-            self.body(size, end, shared, now);
+            let bytes = self.messages[from..self.sent].to_vec();
+            self.body(size, &bytes, end, shared, now);
         } else if self.delivers {
             self.buffered += size;
             if self.buffered > MOST && dice.chance(3) && self.life.reply.is_none() {
                 self.life.host_answered = true;
                 self.real.host.is_answered = true;
             }
-            self.body(self.buffered, end, shared, now);
+            let bytes = self.messages[..self.sent].to_vec();
+            self.body(self.buffered, &bytes, end, shared, now);
         } else {
-            self.pending.push((size, end));
+            self.pending.push((size, self.messages[from..self.sent].to_vec(), end));
         }
     }
 
@@ -120,10 +130,17 @@ impl<'e> Both<'e> {
             Path::Large => "/large",
             Path::Report => "/report",
             Path::Denied => "/denied",
+            Path::Stream => "/stream",
             Path::Endpoint => "/auth/revoke",
         };
         let mut headers = request(if asked.post { "POST" } else { "GET" }, path, &[]);
-        headers.push(("content-type", if asked.grpc { "application/grpc" } else { "application/json" }));
+        let content_type = match asked.content {
+            Content::Json => "application/json",
+            Content::Other => "text/plain",
+            Content::Lines => "application/x-ndjson",
+            Content::Grpc => "application/grpc",
+        };
+        headers.push(("content-type", content_type));
         match asked.credential {
             Credential::None => {}
             Credential::Bad => headers.push(("authorization", "Bearer a.b")),
@@ -142,9 +159,12 @@ impl<'e> Both<'e> {
         self.compare(Some((flow, expected)));
     }
 
-    fn body(&mut self, size: u64, end: bool, shared: &mut Shared, now: i64) {
+    fn body(&mut self, size: u64, bytes: &[u8], end: bool, shared: &mut Shared, now: i64) {
         self.story.push(Event::Body { now, size, end });
-        let expected = self.life.body(size, end, shared, now);
+        if self.life.asked.sends_messages() {
+            self.real.host.body = bytes.to_vec();
+        }
+        let expected = self.life.body(size, bytes, end, shared, now);
         let flow = self.real.body(size, end, at(now));
         self.compare(Some((flow, expected)));
     }
@@ -188,8 +208,8 @@ impl<'e> Both<'e> {
     /// What the host kept of the body follows a request that was let go.
     fn deliver(&mut self, shared: &mut Shared, now: i64) {
         if self.real.goes_on() {
-            for (size, end) in std::mem::take(&mut self.pending) {
-                self.body(size, end, shared, now);
+            for (size, bytes, end) in std::mem::take(&mut self.pending) {
+                self.body(size, &bytes, end, shared, now);
             }
         }
     }
@@ -210,4 +230,16 @@ impl<'e> Both<'e> {
         assert_eq!(self.real.exchange.is_over(), self.life.is_over(), "{}", story());
         assert_eq!(self.real.exchange.wants_ticks(), self.life.wants_ticks(), "{}", story());
     }
+}
+
+/// More messages than a client sends, some of which are too long.
+fn messages(dice: &mut Dice) -> Vec<u8> {
+    let mut stream = Vec::new();
+    while stream.len() < 4000 {
+        let length = dice.pick(&[0, 1, 4, 30, 30, MOST, MOST, MOST + 1]);
+        stream.push(0);
+        stream.extend(u32::try_from(length).unwrap().to_be_bytes());
+        stream.resize(stream.len() + usize::try_from(length).unwrap(), 7);
+    }
+    stream
 }

@@ -12,9 +12,8 @@ enum Phase {
     New,
     /// Answered, or out of order.
     Over,
-    /// It goes on; so many bytes more may come.
     Flows {
-        left: Option<u64>,
+        counts: Counts,
     },
     Waits {
         since: i64,
@@ -32,6 +31,15 @@ enum Phase {
     },
 }
 
+/// What is counted of a request that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Nothing,
+    /// So many bytes more may come.
+    Sum(u64),
+    Messages,
+}
+
 /// One stream: what was asked, and what should have come of it so far.
 #[derive(Debug)]
 pub(super) struct Life {
@@ -40,6 +48,12 @@ pub(super) struct Life {
     reported: Option<Code>,
     /// Of the body, while it waits for an answer.
     came: u64,
+    waited: Vec<u8>,
+    /// All that was read of messages.
+    wire: Vec<u8>,
+    pub(super) had_long_message: bool,
+    /// Whether it passed although its type is not accepted, since nothing came.
+    pub(super) was_empty: bool,
     ended: bool,
     headers_at: i64,
     /// What is held back of the body.
@@ -64,6 +78,10 @@ impl Life {
             phase: Phase::New,
             reported: None,
             came: 0,
+            waited: Vec::new(),
+            wire: Vec::new(),
+            had_long_message: false,
+            was_empty: false,
             ended: false,
             headers_at: 0,
             held: 0,
@@ -82,8 +100,8 @@ impl Life {
     pub(super) fn is_over(&self) -> bool {
         let settled = match self.phase {
             Phase::Over => true,
-            Phase::Flows { left: None } => self.ended,
-            Phase::Flows { left: Some(_) }
+            Phase::Flows { counts: Counts::Nothing } => self.ended,
+            Phase::Flows { counts: Counts::Sum(_) | Counts::Messages }
             | Phase::New
             | Phase::Waits { .. }
             | Phase::Held { .. }
@@ -118,19 +136,23 @@ impl Life {
         }
     }
 
-    /// `size`: of this piece where the request flows, else of all that came.
-    pub(super) fn body(&mut self, size: u64, end: bool, shared: &mut Shared, now: i64) -> Flow {
+    /// `size`: of this piece where the request flows, else of all that came; and its bytes, where messages come.
+    pub(super) fn body(&mut self, size: u64, bytes: &[u8], end: bool, shared: &mut Shared, now: i64) -> Flow {
         self.ended |= end;
+        let has_wrong_type = self.asked.must_be_empty() && size > 0;
         match self.phase {
             Phase::New => self.phase = Phase::Over,
             Phase::Over | Phase::HostAnswers { .. } => {}
             Phase::Waits { .. } => {
                 self.came = size;
+                self.waited = bytes.to_vec();
                 let most = self.asked.limit_while_it_waits();
-                if most.is_some_and(|most| size > most) {
+                if has_wrong_type && self.asked.minds_its_body() {
+                    self.refuse_held(Code::UnsupportedMediaType, shared);
+                } else if most.is_some_and(|most| size > most) {
                     self.refuse_held(Code::RequestTooLarge, shared);
                 } else if !self.hold(size, shared) {
-                    if most.is_none() {
+                    if !self.asked.minds_its_body() {
                         self.let_go(shared);
                         let judged = self.asked.judge_at_last(shared, now);
                         return self.settle(judged, shared, now);
@@ -138,17 +160,27 @@ impl Life {
                     self.refuse_held(Code::Busy, shared);
                 }
             }
-            Phase::Flows { left: None } => return Flow::Continue,
-            Phase::Flows { left: Some(left) } if size <= left => {
-                self.phase = Phase::Flows { left: (!end).then(|| left - size) };
-                return Flow::Continue;
+            Phase::Flows { counts } => {
+                let (fault, counts) = match counts {
+                    Counts::Nothing => return Flow::Continue,
+                    Counts::Sum(_) if has_wrong_type => (Some(Code::UnsupportedMediaType), counts),
+                    Counts::Sum(left) if size > left => (Some(Code::RequestTooLarge), counts),
+                    Counts::Sum(left) => (None, Counts::Sum(left - size)),
+                    Counts::Messages => (self.fault_of_messages(bytes), counts),
+                };
+                match fault {
+                    None => {
+                        self.phase = Phase::Flows { counts: if end { Counts::Nothing } else { counts } };
+                        return Flow::Continue;
+                    }
+                    Some(code) if self.asked.path == Path::Report && code != Code::InternalFault => {
+                        self.decided.push(Decided::WouldRefuse(code));
+                        self.phase = Phase::Flows { counts: Counts::Nothing };
+                        return Flow::Continue;
+                    }
+                    Some(code) => self.refuse(code),
+                }
             }
-            Phase::Flows { .. } if self.asked.path == Path::Report => {
-                self.decided.push(Decided::WouldRefuse(Code::RequestTooLarge));
-                self.phase = Phase::Flows { left: None };
-                return Flow::Continue;
-            }
-            Phase::Flows { .. } => self.refuse(Code::RequestTooLarge),
             Phase::Held { since, had, most, watched } => {
                 if watched {
                     shared.holds = Some(true);
@@ -156,7 +188,9 @@ impl Life {
                 let grows = size > self.held;
                 let since = if grows && self.asked.path != Path::Endpoint { now } else { since };
                 self.phase = Phase::Held { since, had, most, watched: false };
-                if size > most {
+                if has_wrong_type {
+                    self.refuse_held(Code::UnsupportedMediaType, shared);
+                } else if size > most {
                     self.refuse_held(Code::RequestTooLarge, shared);
                 } else if !self.hold(size, shared) {
                     self.refuse_held(Code::Busy, shared);
@@ -184,7 +218,7 @@ impl Life {
             Phase::New => self.phase = Phase::Over,
             Phase::Over | Phase::HostAnswers { .. } | Phase::Waits { .. } => {}
             Phase::Flows { .. } => {
-                self.phase = Phase::Flows { left: None };
+                self.phase = Phase::Flows { counts: Counts::Nothing };
                 return Flow::Continue;
             }
             Phase::Held { .. } => return self.held_to_its_end(shared, now),
@@ -226,10 +260,12 @@ impl Life {
                     self.let_go(shared);
                     if self.asked.path == Path::Endpoint {
                         self.refuse(Code::InternalFault);
+                    } else if self.asked.must_be_empty() {
+                        self.refuse(Code::UnsupportedMediaType);
                     } else if self.is_still_good(shared, now) {
                         self.pass();
                         self.resumed = true;
-                        self.phase = Phase::Flows { left: Some(most) };
+                        self.phase = Phase::Flows { counts: Counts::Sum(most) };
                     }
                     return;
                 }
@@ -291,7 +327,8 @@ impl Life {
         let had = if let Phase::Waits { had, .. } = self.phase { had } else { self.received };
         self.reported = reported;
         // Where the form is wrong, limits that do not enforce by themselves are not asked.
-        self.to_tell = shared.tells && reported != Some(Code::RequestTooLarge);
+        let by_form = [Some(Code::RequestTooLarge), Some(Code::UnsupportedMediaType)].contains(&reported);
+        self.to_tell = shared.tells && !by_form;
         let watched = shared.holds != Some(true);
         let since = self.headers_at;
         let held = |most| Phase::Held { since, had, most, watched };
@@ -302,6 +339,7 @@ impl Life {
             self.phase = match plan {
                 Plan::Unlimited => held(0),
                 Plan::Counted(most) | Plan::Held(most) => held(most),
+                Plan::Messages => panic!("the endpoint counts no messages"),
             };
         } else {
             if self.asked.refuses_edits && self.asked.caller(shared, now).is_some() {
@@ -313,17 +351,22 @@ impl Life {
                 Plan::Held(most) if shared.holds != Some(false) => self.phase = held(most),
                 Plan::Held(most) | Plan::Counted(most) => {
                     self.pass();
-                    self.phase = Phase::Flows { left: Some(most) };
+                    self.phase = Phase::Flows { counts: Counts::Sum(most) };
+                }
+                Plan::Messages => {
+                    self.pass();
+                    self.phase = Phase::Flows { counts: Counts::Messages };
                 }
                 Plan::Unlimited => {
                     self.pass();
-                    self.phase = Phase::Flows { left: None };
+                    self.phase = Phase::Flows { counts: Counts::Nothing };
                 }
             }
         }
-        let ended = self.ended && self.phase != Phase::Flows { left: None };
+        let ended = self.ended && self.phase != Phase::Flows { counts: Counts::Nothing };
         if ended || self.came > 0 {
-            return self.body(self.came, self.ended, shared, now);
+            let bytes = std::mem::take(&mut self.waited);
+            return self.body(self.came, &bytes, self.ended, shared, now);
         }
         if matches!(self.phase, Phase::Flows { .. }) { Flow::Continue } else { Flow::Pause }
     }
@@ -342,8 +385,23 @@ impl Life {
             };
         }
         self.pass();
-        self.phase = Phase::Flows { left: None };
+        self.was_empty |= self.asked.must_be_empty();
+        self.phase = Phase::Flows { counts: Counts::Nothing };
         Flow::Continue
+    }
+
+    /// What is wrong with the messages of a stream, of which these bytes come now.
+    fn fault_of_messages(&mut self, bytes: &[u8]) -> Option<Code> {
+        let (_, left) = messages(&self.wire);
+        let reads = usize::try_from(left).is_ok_and(|left| bytes.len() > left);
+        self.wire.extend_from_slice(bytes);
+        if reads && self.asked.refuses_body {
+            return Some(Code::InternalFault);
+        }
+        let (longest, _) = messages(&self.wire);
+        let is_too_long = longest > self.asked.most();
+        self.had_long_message |= is_too_long;
+        is_too_long.then_some(Code::RequestTooLarge)
     }
 
     fn revoke(&mut self, shared: &mut Shared) -> Flow {
@@ -380,4 +438,17 @@ impl Life {
         self.decided.push(Decided::Refused(code));
         self.reply = Some(code.status());
     }
+}
+
+/// The length of the longest message in a stream, and how much of the last one is still to come.
+fn messages(stream: &[u8]) -> (u64, u64) {
+    let (mut longest, mut left, mut rest) = (0, 0, stream);
+    while let [_, a, b, c, d, after @ ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]);
+        longest = longest.max(u64::from(length));
+        let come = after.len().min(usize::try_from(length).unwrap());
+        left = u64::from(length) - u64::try_from(come).unwrap();
+        rest = &after[come..];
+    }
+    (longest, if rest.is_empty() { left } else { 0 })
 }

@@ -9,20 +9,12 @@ use walrus::{ExportId, Module, ModuleConfig};
 /// The largest size of the shipped module, bytes, as documented.
 pub(crate) const MOST_BYTES: usize = 480 * 1024;
 
-/// The exports that Envoy needs. All others are callbacks in which the SDK does nothing.
-const EXPORTS: [&str; 8] = [
-    "memory",
-    "_initialize",
-    "proxy_abi_version_0_2_1",
-    "proxy_on_memory_allocate",
-    "proxy_on_configure",
-    "proxy_on_tick",
-    "api_guard_on_context_create",
-    // Never called for its effect, but its presence tells Envoy that the module is a reactor.
-    "proxy_on_vm_start",
-];
+/// What Envoy needs of the exports that are not the module's own. All others are the SDK's callbacks.
+const EXPORTS: [&str; 3] = ["memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
-/// The prefix of the module's own exports, and the ABI's prefix that replaces it.
+/// The module's own export that Envoy calls first, and the name by which it looks for it.
+const INITIALIZE: (&str, &str) = ("api_guard_initialize", "_initialize");
+/// The prefix of the others, and the ABI's prefix that replaces it.
 const OWN: &str = "api_guard_";
 const ABI: &str = "proxy_";
 
@@ -35,8 +27,9 @@ pub(crate) fn pack(built: &[u8]) -> Result<Vec<u8>, String> {
     let mut config = ModuleConfig::new();
     config.generate_name_section(false).generate_producers_section(false);
     let mut module = config.parse(built).map_err(|error| format!("not a WebAssembly module: {error:#}"))?;
+    let needed = EXPORTS.iter().chain([&INITIALIZE.0]);
     if let Some(missing) =
-        EXPORTS.iter().find(|name| !module.exports.iter().any(|export| export.name == **name))
+        needed.copied().find(|name| !module.exports.iter().any(|export| export.name == *name))
     {
         return Err(format!("the module does not export {missing}"));
     }
@@ -50,7 +43,9 @@ pub(crate) fn pack(built: &[u8]) -> Result<Vec<u8>, String> {
         module.exports.delete(export);
     }
     for export in module.exports.iter_mut() {
-        if let Some(name) = export.name.strip_prefix(OWN) {
+        if export.name == INITIALIZE.0 {
+            INITIALIZE.1.clone_into(&mut export.name);
+        } else if let Some(name) = export.name.strip_prefix(OWN) {
             export.name = format!("{ABI}{name}");
         }
     }

@@ -27,6 +27,8 @@ const NEARLY_ALWAYS: u32 = 8;
 const NOW: u64 = 1_800_000_000;
 const SECRET: &[u8] = b"a-secret-of-forty-bytes-for-the-profile!";
 
+const ORDER: &str = "/orders/17?expand=lines";
+
 /// The same requests run under each policy. The policies differ in the source of the client's address, and in whether
 /// responses have headers about limits.
 const POLICIES: [&str; 3] = [
@@ -61,7 +63,8 @@ impl Profile {
     fn watch(&mut self, module: &[u8], policy: &str) {
         let policy = format!(
             r#"{{"tokens": {{"keys": [{{"secret": {{"env": "API_GUARD_SECRET"}}}}]}},
-            "routes": [{{"path": "/orders/{{id}}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"]}}],
+            "routes": [{{"path": "/orders/{{id}}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"]}},
+                       {{"path": "/once", "rate_limits": [{{"name": "once", "max_requests": 1, "window_seconds": 60, "key": ["subject"]}}]}}],
             "rate_limits": [{{"name": "default", "max_requests": 10000, "window_seconds": 60, "key": ["client_ip", "subject"]}}],
             {policy}}}"#
         );
@@ -70,9 +73,9 @@ impl Profile {
         // The steps of reading the configuration do not count.
         envoy.take_steps();
         let known = token("known", 3600);
-        let get = |token: &str| request("GET", token, &[]);
+        let get = |token: &str| request("GET", ORDER, token, &[]);
         let post = |token: &str| {
-            request("POST", token, &[("content-type", "application/json"), ("content-length", "17")])
+            request("POST", ORDER, token, &[("content-type", "application/json"), ("content-length", "17")])
         };
         // Fills the caches.
         for _ in 0..3 {
@@ -89,6 +92,10 @@ impl Profile {
         }
         for refused in [token("late", -60), format!("{known}A"), String::new()] {
             envoy.request(get(&refused));
+        }
+        // The second is over the limit.
+        for _ in 0..2 {
+            envoy.request(request("GET", "/once", &known, &[]));
         }
         envoy.tick();
         self.note(&envoy.take_steps());
@@ -120,11 +127,11 @@ fn allowed(exchange: &Exchange) {
 }
 
 /// A typical request, as Envoy passes it to the module.
-fn request(method: &str, token: &str, more: &[(&str, &str)]) -> Headers {
+fn request(method: &str, path: &str, token: &str, more: &[(&str, &str)]) -> Headers {
     let authorization = format!("Bearer {token}");
     let usual = [
         (":authority", "api.example.com"),
-        (":path", "/orders/17?expand=lines"),
+        (":path", path),
         (":method", method),
         (":scheme", "https"),
         ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),

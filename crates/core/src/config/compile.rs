@@ -62,7 +62,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     let form = form::compile(&mut parts, raw.request, &root.field("request"));
 
     let mut limits = Limits::default();
-    let limits_for_all = limits.add(&mut parts, raw.rate_limits, &root.field("rate_limits"));
+    let limits_for_all = limits.add_for_all(&mut parts, raw.rate_limits);
     let at = root.field("auth_failure_limit");
     let auth_failures =
         raw.auth_failure_limit.and_then(|raw| limits::auth_failures(&mut parts.problems, raw, &at));

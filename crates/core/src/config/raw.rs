@@ -31,7 +31,7 @@ pub use public_keys::{RawInline, RawJwks, RawKeySet, RawPublicKey};
 pub use replies::RawReplies;
 pub use request::{MethodOverride, RawRequest, RewriteHeaders};
 pub use revocation::{RawDenied, RawEndpoint, RawRevocation, RawSubject, RawSubjectOfIssuer};
-pub use routes::{AllowedInPath, RawRoute};
+pub use routes::{AllowedInPath, BodyHandling, RawRoute};
 pub use tokens::{RawClaimValue, RawClaims, RawRoles, RawSource, RawTokens};
 
 /// The default capacity of a shared table, in entries.

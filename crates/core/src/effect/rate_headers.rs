@@ -1,7 +1,10 @@
 //! How are clients told about limits? By `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers) and the older
 //! `X-RateLimit-*` ones.
 
+use std::borrow::Cow;
+
 use super::Header;
+use crate::decimal::Decimal;
 use crate::denial::{Denial, OverLimit};
 use crate::policy::{Policy, RateLimitHeaders};
 use crate::verdict::Judged;
@@ -15,9 +18,9 @@ struct Figures<'a> {
     reset_seconds: u32,
 }
 
-/// `Retry-After` and the header families for the limit that refused; no headers for other refusals.
-pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<Header> {
-    let Some(over) = denial.over_limit() else { return Vec::new() };
+/// Adds `Retry-After` and the header families for the limit that refused; no headers for other refusals.
+pub(super) fn add_of_refusal(headers: &mut Vec<Header>, policy: &Policy, denial: &Denial) {
+    let Some(over) = denial.over_limit() else { return };
     let OverLimit { max_requests, window_seconds, retry_after_seconds, .. } = *over;
     let figures = Figures {
         name: &over.name,
@@ -26,9 +29,8 @@ pub(super) fn of_refusal(policy: &Policy, denial: &Denial) -> Vec<Header> {
         remaining: 0,
         reset_seconds: retry_after_seconds,
     };
-    let mut headers = vec![("retry-after", retry_after_seconds.to_string().into())];
-    headers.extend(families(policy, &figures));
-    headers
+    headers.push(("retry-after", number(retry_after_seconds)));
+    add_families(headers, policy, &figures);
 }
 
 /// The limit that the headers of an admitted response describe: the one with the least left. `None` if no limit was
@@ -42,7 +44,9 @@ pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
 
 /// The header families for an admitted response.
 pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<Header> {
-    families(
+    let mut headers = Vec::new();
+    add_families(
+        &mut headers,
         policy,
         &Figures {
             name: policy.limit(tightest.limit).map_or("", |rule| &rule.name),
@@ -51,26 +55,30 @@ pub fn of_admission(policy: &Policy, tightest: &Judged) -> Vec<Header> {
             remaining: tightest.outcome.remaining,
             reset_seconds: tightest.outcome.reset_seconds,
         },
-    )
+    );
+    headers
 }
 
-fn families(policy: &Policy, figures: &Figures<'_>) -> Vec<Header> {
-    let Figures { name, max_requests, window_seconds, remaining, reset_seconds } = figures;
+fn number(number: u32) -> Cow<'static, str> {
+    str::to_owned(&Decimal::of(number)).into()
+}
+
+fn add_families(headers: &mut Vec<Header>, policy: &Policy, figures: &Figures<'_>) {
+    let Figures { name, max_requests, window_seconds, remaining, reset_seconds } = *figures;
     let (draft, legacy) = match policy.replies.rate_limit_headers {
         RateLimitHeaders::Draft => (true, false),
         RateLimitHeaders::Legacy => (false, true),
         RateLimitHeaders::Both => (true, true),
         RateLimitHeaders::None => (false, false),
     };
-    let mut headers: Vec<Header> = Vec::new();
     if draft {
-        headers.push(("ratelimit-policy", format!(r#""{name}";q={max_requests};w={window_seconds}"#).into()));
-        headers.push(("ratelimit", format!(r#""{name}";r={remaining};t={reset_seconds}"#).into()));
+        let [q, w, r, t] = [max_requests, window_seconds, remaining, reset_seconds].map(Decimal::of);
+        headers.push(("ratelimit-policy", ["\"", name, "\";q=", &q, ";w=", &w].concat().into()));
+        headers.push(("ratelimit", ["\"", name, "\";r=", &r, ";t=", &t].concat().into()));
     }
     if legacy {
-        headers.push(("x-ratelimit-limit", max_requests.to_string().into()));
-        headers.push(("x-ratelimit-remaining", remaining.to_string().into()));
-        headers.push(("x-ratelimit-reset", reset_seconds.to_string().into()));
+        headers.push(("x-ratelimit-limit", number(max_requests)));
+        headers.push(("x-ratelimit-remaining", number(remaining)));
+        headers.push(("x-ratelimit-reset", number(reset_seconds)));
     }
-    headers
 }

@@ -1,11 +1,19 @@
 //! Refusals in words. Text from a client appears only in bodies, and is cut.
 
+use std::borrow::Cow;
+
+use smallvec::{SmallVec, smallvec};
+
 use crate::code::Code;
-use crate::denial::{Denial, FormFault};
+use crate::decimal::Decimal;
+use crate::denial::{Denial, FormFault, OverLimit};
 use crate::token::TokenFault;
 
 /// Client text in a body or a log line is cut at this many characters.
 const LONGEST_QUOTE: usize = 64;
+
+/// What is wrong, in words. Most of it is one thing and a constant, which takes no memory.
+pub(super) type Errors = SmallVec<[Cow<'static, str>; 1]>;
 
 /// `text`, cut to 64 characters.
 pub fn cut(text: &str) -> &str {
@@ -18,62 +26,63 @@ pub fn cut(text: &str) -> &str {
 }
 
 /// Everything that is wrong, the deciding fault first. Never empty.
-pub(super) fn errors(denial: &Denial) -> Vec<String> {
+pub(super) fn errors(denial: &Denial) -> Errors {
     let text = match denial {
         Denial::Form(faults) => return faults.iter().map(form_fault).collect(),
-        Denial::CredentialsAmbiguous => "More than one credential in the request".to_owned(),
-        Denial::TokenMissing => "Missing or invalid Authorization header".to_owned(),
+        Denial::CredentialsAmbiguous => "More than one credential in the request".into(),
+        Denial::TokenMissing => "Missing or invalid Authorization header".into(),
         Denial::Token(fault) => token_fault(fault),
-        Denial::TokenRevoked => "Token has been revoked".to_owned(),
+        Denial::TokenRevoked => "Token has been revoked".into(),
         Denial::PermissionMissing { missing, any: false, .. } => {
-            format!("Missing required permissions: {}", missing.join(", "))
+            ["Missing required permissions: ", &missing.join(", ")].concat().into()
         }
         Denial::PermissionMissing { needed, any: true, .. } => {
-            format!("Missing required permissions: one of {}", needed.join(", "))
+            ["Missing required permissions: one of ", &needed.join(", ")].concat().into()
         }
-        Denial::BindingMismatch => "Path does not belong to the token's owner".to_owned(),
-        Denial::ConditionFailed(claim) => format!("Claim does not meet the required condition: {claim}"),
-        Denial::AddressRefused => "Access from this address is denied".to_owned(),
-        Denial::RouteDenied => "Access to this path is denied".to_owned(),
-        Denial::RateLimited(over) => format!(
-            "Rate limit exceeded: {}/{} requests in {} seconds",
-            over.used, over.max_requests, over.window_seconds
-        ),
-        Denial::AuthFailuresLimited(over) => format!(
-            "Too many failed authentications: {}/{} in {} seconds",
-            over.used, over.max_requests, over.window_seconds
-        ),
-        Denial::CannotRevoke(text) => text.clone(),
-        Denial::KeysUnavailable { .. } => {
-            "The keys of the token's issuer are not available at present".to_owned()
+        Denial::BindingMismatch => "Path does not belong to the token's owner".into(),
+        Denial::ConditionFailed(claim) => {
+            ["Claim does not meet the required condition: ", claim].concat().into()
         }
-        Denial::RevocationFull => "No place for another revocation".to_owned(),
-        Denial::BodyTimeout => "Request body did not arrive in time".to_owned(),
-        Denial::Busy(_) => "No room for another request body at present".to_owned(),
-        Denial::Fault(_) => "Internal fault".to_owned(),
+        Denial::AddressRefused => "Access from this address is denied".into(),
+        Denial::RouteDenied => "Access to this path is denied".into(),
+        Denial::RateLimited(over) => figures("Rate limit exceeded: ", over, " requests in "),
+        Denial::AuthFailuresLimited(over) => figures("Too many failed authentications: ", over, " in "),
+        Denial::CannotRevoke(text) => text.clone().into(),
+        Denial::KeysUnavailable { .. } => "The keys of the token's issuer are not available at present".into(),
+        Denial::RevocationFull => "No place for another revocation".into(),
+        Denial::BodyTimeout => "Request body did not arrive in time".into(),
+        Denial::Busy(_) => "No room for another request body at present".into(),
+        Denial::Fault(_) => "Internal fault".into(),
     };
-    vec![text]
+    smallvec![text]
 }
 
-/// The deciding fault in words that may stand in a header: nothing in them is from the client.
-pub(super) fn message(denial: &Denial) -> String {
+/// The figures of a limit in words.
+fn figures(before: &str, over: &OverLimit, between: &str) -> Cow<'static, str> {
+    let [used, most, window] = [over.used, over.max_requests, over.window_seconds].map(Decimal::of);
+    [before, &used, "/", &most, between, &window, " seconds"].concat().into()
+}
+
+/// The deciding fault in words that may stand in a header: nothing in them is from the client. `errors`: its words.
+pub(super) fn message(denial: &Denial, errors: Errors) -> Cow<'static, str> {
+    let first = || errors.into_iter().next().unwrap_or_default();
     match denial {
         Denial::Form(faults) => match faults.iter().next() {
             Some(FormFault::MethodNotAllowed { method, .. }) => match standard_method(method) {
-                Some(method) => format!("Method {method} not allowed"),
-                None => "Method not allowed".to_owned(),
+                Some(method) => ["Method ", method, " not allowed"].concat().into(),
+                None => "Method not allowed".into(),
             },
             Some(
-                fault @ (FormFault::Malformed(_)
+                FormFault::Malformed(_)
                 | FormFault::MethodParameter
                 | FormFault::PathAmbiguous(_)
                 | FormFault::HttpsRequired
                 | FormFault::UnsupportedMediaType { .. }
-                | FormFault::TooLarge { .. }),
-            ) => form_fault(fault),
-            None => Code::RequestMalformed.title().to_owned(),
+                | FormFault::TooLarge { .. },
+            ) => first(),
+            None => Code::RequestMalformed.title().into(),
         },
-        Denial::Token(TokenFault::PermissionsMalformed(_)) => "Invalid permission format".to_owned(),
+        Denial::Token(TokenFault::PermissionsMalformed(_)) => "Invalid permission format".into(),
         Denial::CredentialsAmbiguous
         | Denial::TokenMissing
         | Denial::Token(
@@ -87,8 +96,9 @@ pub(super) fn message(denial: &Denial) -> String {
             | TokenFault::TooOld
             | TokenFault::ClaimMissing(_)
             | TokenFault::ClaimInvalid { .. }
-            | TokenFault::IssuerRefused
-            | TokenFault::AudienceRefused,
+            | TokenFault::ValueRefused(_)
+            | TokenFault::IssuerRefused(_)
+            | TokenFault::AudienceRefused(_),
         )
         | Denial::TokenRevoked
         | Denial::PermissionMissing { .. }
@@ -103,7 +113,7 @@ pub(super) fn message(denial: &Denial) -> String {
         | Denial::RevocationFull
         | Denial::BodyTimeout
         | Denial::Busy(_)
-        | Denial::Fault(_) => errors(denial).into_iter().next().unwrap_or_default(),
+        | Denial::Fault(_) => first(),
     }
 }
 
@@ -114,38 +124,49 @@ fn standard_method(method: &str) -> Option<&'static str> {
     METHODS.into_iter().find(|known| *known == method)
 }
 
-fn form_fault(fault: &FormFault) -> String {
+fn form_fault(fault: &FormFault) -> Cow<'static, str> {
     match fault {
-        FormFault::Malformed(why) => format!("Malformed request: {why}"),
+        FormFault::Malformed(why) => ["Malformed request: ", why].concat().into(),
         FormFault::MethodParameter => {
-            "Malformed request: the query parameter _method would override the method".to_owned()
+            "Malformed request: the query parameter _method would override the method".into()
         }
-        FormFault::PathAmbiguous(why) => format!("Ambiguous path: {why}"),
-        FormFault::HttpsRequired => "HTTPS is required".to_owned(),
-        FormFault::MethodNotAllowed { method, .. } => format!("Method {} not allowed", cut(method)),
+        FormFault::PathAmbiguous(why) => ["Ambiguous path: ", why].concat().into(),
+        FormFault::HttpsRequired => "HTTPS is required".into(),
+        FormFault::MethodNotAllowed { method, .. } => {
+            ["Method ", cut(method), " not allowed"].concat().into()
+        }
         FormFault::UnsupportedMediaType { accepted, .. } => match accepted.as_slice() {
-            [one] => format!("Content-Type must be {one}"),
-            several => format!("Content-Type must be one of {}", several.join(", ")),
+            [one] => ["Content-Type must be ", one].concat().into(),
+            several => ["Content-Type must be one of ", &several.join(", ")].concat().into(),
         },
-        FormFault::TooLarge { max_bytes } => format!("Request size exceeds maximum: {max_bytes} bytes"),
+        FormFault::TooLarge { max_bytes } => {
+            format!("Request size exceeds maximum: {max_bytes} bytes").into()
+        }
     }
 }
 
-fn token_fault(fault: &TokenFault) -> String {
+fn token_fault(fault: &TokenFault) -> Cow<'static, str> {
     match fault {
-        TokenFault::Malformed(why) => format!("Invalid token: {why}"),
-        TokenFault::AlgorithmRefused => "Invalid token: algorithm not accepted".to_owned(),
-        TokenFault::KeyUnknown => "Invalid token: unknown key".to_owned(),
-        TokenFault::SignatureInvalid => "Invalid token: signature does not verify".to_owned(),
-        TokenFault::Expired => "Token has expired".to_owned(),
-        TokenFault::NotYetValid => "Invalid token: not yet valid".to_owned(),
-        TokenFault::IssuedInFuture => "Invalid token: issued in the future".to_owned(),
-        TokenFault::TooOld => "Invalid token: too old".to_owned(),
-        TokenFault::ClaimMissing(claims) => format!("Token missing required claims: {}", claims.join(", ")),
-        TokenFault::ClaimInvalid { claim, why } => format!("Invalid token: claim {claim} {why}"),
-        TokenFault::IssuerRefused => "Invalid token: issuer not accepted".to_owned(),
-        TokenFault::AudienceRefused => "Invalid token: audience not accepted".to_owned(),
-        TokenFault::PermissionsMalformed(entry) => format!("Invalid permission format: {}", cut(entry)),
+        TokenFault::Malformed(why) => ["Invalid token: ", why].concat().into(),
+        TokenFault::AlgorithmRefused => "Invalid token: algorithm not accepted".into(),
+        TokenFault::KeyUnknown => "Invalid token: unknown key".into(),
+        TokenFault::SignatureInvalid => "Invalid token: signature does not verify".into(),
+        TokenFault::Expired => "Token has expired".into(),
+        TokenFault::NotYetValid => "Invalid token: not yet valid".into(),
+        TokenFault::IssuedInFuture => "Invalid token: issued in the future".into(),
+        TokenFault::TooOld => "Invalid token: too old".into(),
+        TokenFault::ClaimMissing(claims) => {
+            ["Token missing required claims: ", &claims.join(", ")].concat().into()
+        }
+        TokenFault::ClaimInvalid { claim, why } => ["Invalid token: claim ", claim, " ", why].concat().into(),
+        TokenFault::ValueRefused(claim) => {
+            ["Invalid token: claim ", claim, " has none of the accepted values"].concat().into()
+        }
+        TokenFault::IssuerRefused(_) => "Invalid token: issuer not accepted".into(),
+        TokenFault::AudienceRefused(_) => "Invalid token: audience not accepted".into(),
+        TokenFault::PermissionsMalformed(entry) => {
+            ["Invalid permission format: ", cut(entry)].concat().into()
+        }
     }
 }
 

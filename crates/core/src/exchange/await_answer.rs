@@ -1,7 +1,6 @@
 //! A request whose judgement waits for an answer from outside. The rules for its body apply meanwhile. The answer may
 //! come late, twice or never, and the client may have gone by then.
 
-use super::body::too_large;
 use super::ledger::{self, About, Source};
 use super::patience::Patience;
 use super::{Arrived, Exchange, Flow, State};
@@ -56,7 +55,8 @@ impl Awaiting {
     ///
     /// # Errors
     ///
-    /// Why the request is refused: the body is too large, or there is no room for it.
+    /// Why the request is refused: the body has a type that is not accepted, it is too large, or there is no room for
+    /// it.
     pub(super) fn arrives(
         &mut self,
         engine: &Engine,
@@ -67,15 +67,15 @@ impl Awaiting {
     ) -> Result<(), Denial> {
         self.arrived.bytes = size;
         self.arrived.has_ended |= end_of_stream;
-        if let Some(max_bytes) = self.suspended.max_body_bytes().filter(|max_bytes| size > *max_bytes) {
-            return Err(too_large(max_bytes));
+        if let Some(rules) = self.suspended.body_rules() {
+            rules.judge_held(size)?;
         }
         self.body.grow(size, engine.max_held_bytes(), host.cells(), now).map(drop)
     }
 
     /// Whether a body may be a reason to refuse the request.
     pub(super) fn enforces(&self) -> bool {
-        self.suspended.max_body_bytes().is_some()
+        self.suspended.body_rules().is_some()
     }
 
     /// Notes that its body does not matter any more.

@@ -2,8 +2,9 @@
 
 use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
+use super::meter::Meter;
 use super::{Exchange, Flow, Hold, State, effect};
-use crate::denial::{Denial, FormFault, FormFaults};
+use crate::denial::Denial;
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::guard::Answer;
@@ -74,22 +75,25 @@ impl Exchange {
                     }
                 }
             }
-            State::Counting { left, max_bytes, kept } => match left.checked_sub(size) {
-                Some(_) if end_of_stream => {
-                    self.state = State::Passing;
-                    Flow::Continue
+            State::Counting { mut meter, kept } => {
+                let judged = kept.grant.body.judge_type(size).and_then(|()| meter.count(size, host));
+                match judged {
+                    Ok(()) if end_of_stream => {
+                        self.state = State::Passing;
+                        Flow::Continue
+                    }
+                    Ok(()) => {
+                        self.state = State::Counting { meter, kept };
+                        Flow::Continue
+                    }
+                    Err(denial) if kept.carry_out(engine, &denial, host, now) => Flow::Pause,
+                    Err(_) => {
+                        self.state = State::Passing;
+                        Flow::Continue
+                    }
                 }
-                Some(left) => {
-                    self.state = State::Counting { left, max_bytes, kept };
-                    Flow::Continue
-                }
-                None if kept.carry_out(engine, &too_large(max_bytes), host, now) => Flow::Pause,
-                None => {
-                    self.state = State::Passing;
-                    Flow::Continue
-                }
-            },
-            State::Holding { mut hold, kept } => match hold.arrives(engine, size, host, now) {
+            }
+            State::Holding { mut hold, kept } => match hold.arrives(engine, &kept, size, host, now) {
                 Err(denial) => self.refuse_held(engine, Undecided::Held(kept), denial, host, now),
                 Ok(()) if end_of_stream => self.end_hold(engine, &hold, &kept, host, now),
                 Ok(()) => {
@@ -161,14 +165,16 @@ impl Exchange {
     /// Continues with a held request whose body the host does not deliver. For the upstream it is released, and counted
     /// from here on; the revocation endpoint refuses it.
     pub(super) fn stop_holding(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
-        let State::Holding { hold, kept } = std::mem::replace(&mut self.state, State::Stopped) else {
+        let State::Holding { kept, .. } = std::mem::replace(&mut self.state, State::Stopped) else {
             return;
         };
         match kept.grant.destination() {
             Destination::Upstream => {
-                if goes_on(engine, &kept, host, now) {
-                    let max_bytes = hold.max_bytes();
-                    self.state = State::Counting { left: max_bytes, max_bytes, kept };
+                // Something of the body has been received, so it is not empty.
+                if let Err(denial) = kept.grant.body.judge_type(1) {
+                    ledger::refuse(engine, host, &denial, &kept.about(), now);
+                } else if goes_on(engine, &kept, host, now) {
+                    self.state = State::Counting { meter: Meter::begin(&kept.grant.body), kept };
                     let _ = host.act(Action::Resume);
                 }
             }
@@ -239,7 +245,7 @@ fn revoke_with_body(
 ) {
     let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).saturating_add(1);
     let body =
-        judge_again(engine, kept, host, now).and_then(|()| host.request_body(most).map_err(Denial::Fault));
+        judge_again(engine, kept, host, now).and_then(|()| host.request_body(0, most).map_err(Denial::Fault));
     match body {
         Ok(body) => revoke(engine, kept, &body, host, now),
         Err(denial) => {
@@ -268,9 +274,4 @@ pub(super) fn revoke(engine: &Engine, kept: &Kept, body: &[u8], host: &mut impl 
         }
         Err(denial) => ledger::refuse(engine, host, &denial, &kept.about(), now),
     }
-}
-
-/// The refusal of a body over its size limit, bytes.
-pub(super) fn too_large(max_bytes: u64) -> Denial {
-    Denial::Form(FormFaults::one(FormFault::TooLarge { max_bytes }))
 }

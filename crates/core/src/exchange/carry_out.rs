@@ -3,6 +3,7 @@
 
 use super::hold::Hold;
 use super::ledger::{self, About, Kept, Source};
+use super::meter::Meter;
 use super::{Arrived, Exchange, Flow, State, body};
 use crate::denial::Denial;
 use crate::effect::forward::each_edit;
@@ -93,7 +94,9 @@ impl Exchange {
     ) -> Flow {
         let (max_bytes, counts) = match kept.grant.body() {
             BodyPlan::Pass => (0, false),
-            BodyPlan::Count(max_bytes) => (max_bytes, kept.grant.destination() == Destination::Upstream),
+            BodyPlan::Count(max_bytes) | BodyPlan::CountMessages(max_bytes) => {
+                (max_bytes, kept.grant.destination() == Destination::Upstream)
+            }
             BodyPlan::Hold(max_bytes) => (max_bytes, false),
         };
         let hold =
@@ -102,7 +105,7 @@ impl Exchange {
             Some(hold) => State::Holding { hold, kept },
             None => {
                 kept.pass(engine, host, now);
-                State::Counting { left: max_bytes, max_bytes, kept }
+                State::Counting { meter: Meter::begin(&kept.grant.body), kept }
             }
         };
         self.go_on_with(engine, arrived, host, now)

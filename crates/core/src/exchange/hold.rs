@@ -7,7 +7,6 @@
 //! request is released, and its body and all later ones are counted while they stream. Either way no request passes
 //! unjudged; the difference is whether the upstream sees the start of a body that turns out to be too large.
 
-use super::body::too_large;
 use super::ledger::Kept;
 use super::patience::Patience;
 use crate::denial::Denial;
@@ -15,7 +14,7 @@ use crate::engine::Engine;
 use crate::held::HeldBody;
 use crate::host::StreamHost;
 use crate::time::UnixNanos;
-use crate::verdict::Destination;
+use crate::verdict::{Destination, too_large};
 
 /// How long a held body may go without a new byte, nanoseconds.
 const UPSTREAM_PATIENCE_NANOS: u64 = 15_000_000_000;
@@ -97,15 +96,18 @@ impl Hold {
     ///
     /// # Errors
     ///
-    /// Why the request is refused: the body is too large, or there is no room for it.
+    /// Why the request is refused: the body has a type that is not accepted, it is too large, or there is no room for
+    /// it.
     pub(super) fn arrives(
         &mut self,
         engine: &Engine,
+        kept: &Kept,
         size: u64,
         host: &impl StreamHost,
         now: UnixNanos,
     ) -> Result<(), Denial> {
         self.is_delivered(engine);
+        kept.grant.body.judge_type(size)?;
         if size > self.max_bytes {
             return Err(too_large(self.max_bytes));
         }

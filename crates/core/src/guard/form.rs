@@ -11,7 +11,7 @@ use crate::request::query;
 use crate::request::target::{Lifted, Reason, Target, TargetProblem, with_slashes};
 use crate::route::template::Template;
 use crate::route::{self, Covering, Found, PathCase};
-use crate::verdict::{BodyPlan, FormFacts, LARGEST_HELD};
+use crate::verdict::{BodyRules, FormFacts};
 
 /// What the first step finds out about a request. The step spends nothing and gives the same result when repeated.
 pub(super) struct Form<'v> {
@@ -22,7 +22,7 @@ pub(super) struct Form<'v> {
     pub(super) route: Option<&'v Route>,
     pub(super) template: Option<&'v Template>,
     pub(super) method: &'v str,
-    pub(super) body: BodyPlan,
+    pub(super) body: BodyRules,
     pub(super) facts: FormFacts,
 }
 
@@ -100,6 +100,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             (Access::Optional, false) => Access::Optional,
             (Access::Authenticated, false) => Access::Authenticated,
         };
+        let preflight = preflight && access == Access::Public;
         // A preflight only asks whether the endpoint may be called.
         let revokes = route.is_some_and(|route| route.revokes) && !preflight;
         Form {
@@ -108,8 +109,16 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             route,
             template,
             method,
+            facts: FormFacts {
+                route: index,
+                access,
+                revokes,
+                preflight,
+                mode,
+                body: body.plan,
+                must_be_empty: body.type_fault.is_some(),
+            },
             body,
-            facts: FormFacts { route: index, access, revokes, mode },
         }
     }
 
@@ -246,45 +255,5 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         };
         let is_clear = lifted.readings().is_some_and(|readings| readings.iter().all(is_its_own));
         Some(if is_clear { Ok(lifted.into_target()) } else { Err(Reason::OtherRoute) })
-    }
-
-    fn check_body(&self, route: Option<&Route>, mode: Mode, faults: &mut Vec<FormFault>) -> BodyPlan {
-        let request = self.request;
-        let form = &self.policy.form;
-        let max_bytes = route.and_then(|route| route.max_bytes).unwrap_or(form.max_bytes);
-        let declared = match request.declared_size() {
-            Ok(declared) => declared,
-            Err(_) => {
-                faults.push(FormFault::Malformed("Content-Length is not a size"));
-                None
-            }
-        };
-        if declared.is_some_and(|size| size > max_bytes) {
-            faults.push(FormFault::TooLarge { max_bytes });
-        }
-        // An HTTP/2 stream may stay open although its content-length is 0.
-        if !request.has_body || declared == Some(0) {
-            return BodyPlan::Pass;
-        }
-        let accepted = route.and_then(|route| route.content_types.as_ref()).unwrap_or(&form.content_types);
-        let typed = matches!(request.method, b"POST" | b"PUT" | b"PATCH");
-        if typed && !accepted.is_empty() && !request.is_grpc() {
-            let media_type = request.media_type();
-            let known = media_type.is_some_and(|sent| accepted.iter().any(|known| known.as_bytes() == sent));
-            if !known {
-                let post = request.method == b"POST";
-                faults.push(FormFault::UnsupportedMediaType { accepted: accepted.clone(), post });
-            }
-        }
-        if request.upgrade && request.method == b"GET" {
-            // What follows the headers belongs to the other protocol.
-            BodyPlan::Pass
-        } else if declared.is_some() || request.is_grpc() || max_bytes > LARGEST_HELD || mode == Mode::Report
-        {
-            // The codec enforces a declared size. A gRPC stream needs to flow both ways while it is open.
-            BodyPlan::Count(max_bytes)
-        } else {
-            BodyPlan::Hold(max_bytes)
-        }
     }
 }

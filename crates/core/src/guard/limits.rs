@@ -14,8 +14,8 @@ use crate::denial::{Denial, OverLimit};
 use crate::host::Host;
 use crate::index::LimitIndex;
 use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
-use crate::policy::{AUTH_FAILURES, Mode};
-use crate::verdict::{Judged, Stage};
+use crate::policy::{AUTH_FAILURES, LimitRule, Mode, Network};
+use crate::verdict::{Excepted, Judged, Stage, Trail};
 use key::{add_address, quota};
 
 /// A selection of the limits that apply.
@@ -29,6 +29,15 @@ pub(super) enum Which {
     OfRoutesMode,
     /// Those whose own mode is to enforce.
     Enforcing,
+}
+
+/// The limits that apply in a step.
+#[derive(Default)]
+pub(super) struct Chosen {
+    /// Those to judge.
+    pub(super) limits: SmallVec<[LimitIndex; 2]>,
+    /// Those that except the client's address.
+    pub(super) excepted: Vec<Excepted>,
 }
 
 /// The refusals of limits that were judged together.
@@ -57,21 +66,30 @@ impl<H: Host> Visit<'_, '_, H> {
         charge.map(|charge| memory.failure_limiter.record(self.host.cells(), &charge, self.now)).transpose()
     }
 
-    /// The limits that apply in a step, except those `judged` already.
-    pub(super) fn choose_limits(
-        &self,
-        form: &Form<'_>,
-        stage: Stage,
-        which: Which,
-        judged: &[Judged],
-    ) -> SmallVec<[LimitIndex; 2]> {
-        let of_route = form.route.map(|route| route.limits.as_slice()).unwrap_or_default();
-        let is_chosen = |limit: &LimitIndex| {
-            self.policy.limit(*limit).is_some_and(|rule| {
-                rule.needs_token == (stage == Stage::LateLimits) && which.includes(rule.mode)
-            }) && !judged.iter().any(|judged| judged.limit == *limit)
-        };
-        self.policy.limits_for_all.iter().chain(of_route).copied().filter(is_chosen).collect()
+    /// The limits that apply in a step, except those in the trail already.
+    pub(super) fn choose_limits(&self, form: &Form<'_>, stage: Stage, which: Which, trail: &Trail) -> Chosen {
+        let (own, skipped) = form
+            .route
+            .map_or((&[][..], &[][..]), |route| (route.limits.as_slice(), route.skipped_limits.as_slice()));
+        let mut chosen = Chosen::default();
+        for &limit in self.policy.limits_for_all.iter().chain(own) {
+            let Some(rule) = self.policy.limit(limit) else { continue };
+            let is_of_step = rule.needs_token == (stage == Stage::LateLimits) && which.includes(rule.mode);
+            if !is_of_step || skipped.contains(&limit) || trail.has_limit(limit) {
+                continue;
+            }
+            if self.is_excepted(rule) {
+                chosen.excepted.push(Excepted { limit, stage });
+            } else {
+                chosen.limits.push(limit);
+            }
+        }
+        chosen
+    }
+
+    /// Whether the limit does not count this client.
+    fn is_excepted(&self, rule: &LimitRule) -> bool {
+        !rule.excepted.is_empty() && Network::any_has(&rule.excepted, self.whole_address())
     }
 
     /// Judges limits together, and spends them if all admit.

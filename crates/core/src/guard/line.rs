@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::form::Form;
-use super::limits::Which;
+use super::limits::{Chosen, Which};
 use super::{Answer, Caller, Memory, Question, Visit};
 use crate::denial::Denial;
 use crate::host::Host;
@@ -149,7 +149,9 @@ impl<H: Host> Line<'_, '_, '_, H> {
 
     /// Judges the chosen limits of a step, except those judged already.
     fn limits(&mut self, caller: Option<&Caller>, stage: Stage, which: Which) -> Result<(), Stop> {
-        let chosen = self.visit.choose_limits(self.form, stage, which, &self.trail.limits);
+        let Chosen { limits: chosen, excepted } =
+            self.visit.choose_limits(self.form, stage, which, &self.trail);
+        self.trail.excepted.extend(excepted);
         if chosen.is_empty() {
             return Ok(());
         }

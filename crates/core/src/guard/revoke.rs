@@ -80,15 +80,18 @@ impl Guard {
                 memory.revocations.revoke(cells, Revocable::Jti(&jti), lifetime, authority, now)?;
                 lifetime
             }
-            RevocationRequest::Subject { sub, issued_before } => {
+            RevocationRequest::Subject { iss, sub, issued_before } => {
+                let iss = iss.as_deref();
+                let is_own =
+                    subject == Some(sub.as_str()) && iss.is_none_or(|iss| caller.token.issuer() == Some(iss));
                 let (issuer, issued_before) = match self.may_revoke_others(caller) {
-                    Ok(()) => (None, issued_before),
+                    Ok(()) => (iss, issued_before),
                     // Callers may revoke their own tokens issued so far, but not future ones: a stolen token must not
                     // lock its owner out. So far is when the headers came: a request whose body is still to come
                     // must not reach tokens that its owner was issued meanwhile.
-                    Err(_) if subject == Some(sub.as_str()) => {
+                    Err(_) if is_own => {
                         let latest = tokens.latest_issue(headers_at).seconds().saturating_add(1);
-                        (caller.token.subject_issuer(), issued_before.min(latest))
+                        (iss.or(caller.token.subject_issuer()), issued_before.min(latest))
                     }
                     Err(denial) => return Err(denial),
                 };

@@ -1,11 +1,12 @@
 //! What can a step ask of the outside, what are the answers, and what is kept of the request meanwhile?
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::denial::Denial;
 use crate::index::KeySetIndex;
 use crate::request::owned::OwnedRequest;
-use crate::verdict::Trail;
+use crate::verdict::{BodyRules, Trail};
 
 /// What a step needs to know before it can go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,10 @@ pub enum Answer {
 pub struct Suspended {
     pub(super) request: Rc<OwnedRequest>,
     pub(super) trail: Trail,
+    /// The client's whole address, if a step has asked for it.
+    pub(super) address: Option<Option<IpAddr>>,
     pub(super) reported: Option<Denial>,
-    pub(super) max_body_bytes: Option<u64>,
+    pub(super) body: Option<BodyRules>,
 }
 
 impl Suspended {
@@ -51,8 +54,8 @@ impl Suspended {
         &self.trail
     }
 
-    /// The largest size of the request's body, bytes; `None` if no body is refused for its size.
-    pub fn max_body_bytes(&self) -> Option<u64> {
-        self.max_body_bytes
+    /// The rules for the request's body; `None` if no body is a reason to refuse it.
+    pub(crate) fn body_rules(&self) -> Option<&BodyRules> {
+        self.body.as_ref()
     }
 }

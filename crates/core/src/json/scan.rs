@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::number::Number;
 use super::value::{Json, List, Member, Object};
+use crate::bytes;
 
 /// The most levels of nesting, as in serde_json.
 pub(super) const DEEPEST: u8 = 127;
@@ -17,6 +18,14 @@ pub(super) const DEEPEST: u8 = 127;
 /// The text is not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotJson;
+
+/// The index of the first byte that does not stand for itself in a string: a quote, an escape or a control character (RFC
+/// 8259 section 7).
+pub(super) fn special(text: &[u8]) -> Option<usize> {
+    bytes::position(text, |eight| {
+        bytes::equal(eight, b'"') | bytes::equal(eight, b'\\') | bytes::below(eight, 0x20)
+    })
+}
 
 /// A text, and how far it has been read.
 #[derive(Debug)]
@@ -199,8 +208,7 @@ impl<'t> Scanner<'t> {
     fn plain(&mut self) -> Result<&'t str, NotJson> {
         let rest = self.text.as_bytes().get(self.at..).ok_or(NotJson)?;
         let start = self.at;
-        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
-        self.pass(rest.iter().position(ends).ok_or(NotJson)?);
+        self.pass(special(rest).ok_or(NotJson)?);
         self.text.get(start..self.at).ok_or(NotJson)
     }
 

@@ -8,6 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Json;
+use super::scan::special;
+use crate::decimal::Decimal;
+
+/// Most objects are shorter.
+const USUAL_BYTES: usize = 512;
 
 /// A JSON object, written member by member.
 #[derive(Debug)]
@@ -20,7 +25,9 @@ pub(crate) struct Object {
 impl Object {
     /// An object without members.
     pub(crate) fn new() -> Self {
-        Self { written: "{".to_owned(), write: write_text }
+        let mut written = String::with_capacity(USUAL_BYTES);
+        written.push('{');
+        Self { written, write: write_text }
     }
 
     /// An object without members, to be written in printable ASCII.
@@ -28,12 +35,12 @@ impl Object {
         Self { write: write_ascii, ..Self::new() }
     }
 
+    /// Writes the name of the next member, which needs no escapes.
     fn name(&mut self, name: &'static str) {
-        if self.written.len() > 1 {
-            self.written.push(',');
+        let before = if self.written.len() > 1 { ",\"" } else { "\"" };
+        for part in [before, name, "\":"] {
+            self.written.push_str(part);
         }
-        (self.write)(&mut self.written, name);
-        self.written.push(':');
     }
 
     /// Adds a string.
@@ -63,16 +70,16 @@ impl Object {
     /// Adds a number.
     pub(crate) fn number(&mut self, name: &'static str, number: u32) {
         self.name(name);
-        let _ = write!(self.written, "{number}");
+        self.written.push_str(&Decimal::of(number));
     }
 
     /// Adds a list of strings.
-    pub(crate) fn texts(&mut self, name: &'static str, texts: &[String]) {
+    pub(crate) fn texts(&mut self, name: &'static str, texts: &[impl AsRef<str>]) {
         self.name(name);
         self.written.push('[');
         for (index, text) in texts.iter().enumerate() {
             separate(&mut self.written, index);
-            (self.write)(&mut self.written, text);
+            (self.write)(&mut self.written, text.as_ref());
         }
         self.written.push(']');
     }
@@ -132,7 +139,7 @@ pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut rest = text;
     // Most texts need no escapes and are copied whole.
-    while let Some(end) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+    while let Some(end) = special(rest.as_bytes()) {
         let (plain, special) = rest.split_at_checked(end).unwrap_or_default();
         out.push_str(plain);
         let mut letters = special.chars();

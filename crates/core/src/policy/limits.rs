@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
-use super::Mode;
+use super::{Mode, Network};
 use crate::index::KeyHeaderIndex;
 use crate::token::claims::TextSlot;
 
@@ -25,6 +25,8 @@ pub(crate) struct LimitRule {
     /// Share of the limit from which requests are logged and counted as warned, percent; `None`: never.
     pub(crate) warn_at_percent: Option<u8>,
     pub(crate) key: Vec<KeyPart>,
+    /// Clients in these networks are neither counted nor refused.
+    pub(crate) excepted: Vec<Network>,
     /// Its own mode, if it has one.
     pub(crate) mode: Option<Mode>,
     /// Whether the key or the number needs a verified token.

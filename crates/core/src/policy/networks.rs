@@ -1,4 +1,4 @@
-//! From which addresses may a route be used?
+//! Which addresses are meant? Those that may use a route, and those that a limit excepts.
 
 use std::net::IpAddr;
 
@@ -31,13 +31,10 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// Whether a client with this address, canonical (no IPv4 in IPv6 form), may use the route. Without an address
-    /// nobody is in any network.
+    /// Whether a client with this address, canonical (no IPv4 in IPv6 form), may use the route.
     pub(crate) fn admit(&self, address: Option<IpAddr>) -> bool {
-        let is_in = |networks: &[Network]| {
-            address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
-        };
-        !is_in(&self.denied) && (self.allowed.is_empty() || is_in(&self.allowed))
+        !Network::any_has(&self.denied, address)
+            && (self.allowed.is_empty() || Network::any_has(&self.allowed, address))
     }
 
     /// Whether there is nothing to judge.
@@ -67,6 +64,12 @@ impl Network {
         }
         let network = Self { address: cut(address, bits), bits };
         if network.address == address { Ok(network) } else { Err(NetworkProblem::HostBits(network)) }
+    }
+
+    /// Whether a client with this address, canonical (no IPv4 in IPv6 form), is in one of the networks. Without an
+    /// address nobody is.
+    pub(crate) fn any_has(networks: &[Self], address: Option<IpAddr>) -> bool {
+        address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
     }
 
     fn contains(self, address: IpAddr) -> bool {

@@ -32,8 +32,12 @@ pub struct Route {
     pub(crate) content_types: Option<Vec<String>>,
     /// Overrides [`FormPolicy::max_bytes`](super::FormPolicy::max_bytes), bytes.
     pub(crate) max_bytes: Option<u64>,
+    /// Whether a body without a declared size is let through as it comes, and not held until it has ended.
+    pub(crate) streams: bool,
     /// Its own limits, in addition to those for all routes.
     pub(crate) limits: Vec<LimitIndex>,
+    /// The limits for all routes that do not apply to it.
+    pub(crate) skipped_limits: Vec<LimitIndex>,
     pub(crate) mode: Mode,
     /// Whether this is the revocation endpoint.
     pub(crate) revokes: bool,

@@ -4,6 +4,7 @@
 //! upstream might use the other one. The same bytes sent twice are one credential.
 
 use super::{Request, trim};
+use crate::bytes;
 
 /// A source of tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +94,7 @@ fn one(value: &[u8]) -> Presented<'_> {
 /// contains. Beside anything else a credential is ambiguous; beside itself it is one.
 fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     let value = trim(value);
-    if !value.contains(&b',') {
+    if bytes::find(value, b',').is_none() {
         return match scheme {
             None => one(value),
             Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),

@@ -28,6 +28,8 @@ pub enum RevocationRequest {
     },
     /// Every token of this `sub` issued before a moment.
     Subject {
+        /// The only issuer whose subject is meant, not empty; `None`: that depends on the caller.
+        iss: Option<String>,
         /// Not empty, at most 256 bytes, no control characters.
         sub: String,
         /// Unix seconds; a fraction was rounded up.
@@ -43,9 +45,12 @@ impl fmt::Debug for RevocationRequest {
             Self::Jti { jti, expires_at } => {
                 f.debug_struct("Jti").field("jti", jti).field("expires_at", expires_at).finish()
             }
-            Self::Subject { sub, issued_before } => {
-                f.debug_struct("Subject").field("sub", sub).field("issued_before", issued_before).finish()
-            }
+            Self::Subject { iss, sub, issued_before } => f
+                .debug_struct("Subject")
+                .field("iss", iss)
+                .field("sub", sub)
+                .field("issued_before", issued_before)
+                .finish(),
         }
     }
 }
@@ -59,6 +64,8 @@ pub enum Field {
     Jti,
     /// `expires_at`: a NumericDate (RFC 7519, section 2).
     ExpiresAt,
+    /// `iss`: a string, beside `sub`.
+    Iss,
     /// `sub`: a string.
     Sub,
     /// `issued_before`: a NumericDate.
@@ -66,7 +73,8 @@ pub enum Field {
 }
 
 impl Field {
-    const ALL: [Self; 5] = [Self::Token, Self::Jti, Self::ExpiresAt, Self::Sub, Self::IssuedBefore];
+    const ALL: [Self; 6] =
+        [Self::Token, Self::Jti, Self::ExpiresAt, Self::Iss, Self::Sub, Self::IssuedBefore];
 
     /// The member's name in JSON.
     pub const fn name(self) -> &'static str {
@@ -74,6 +82,7 @@ impl Field {
             Self::Token => "token",
             Self::Jti => "jti",
             Self::ExpiresAt => "expires_at",
+            Self::Iss => "iss",
             Self::Sub => "sub",
             Self::IssuedBefore => "issued_before",
         }
@@ -99,7 +108,7 @@ pub enum BodyProblem {
     WrongType(Field),
     /// A date below 0 or past the year 9999.
     DateOutOfRange(Field),
-    /// `jti` or `sub` is an empty string.
+    /// `jti`, `iss` or `sub` is an empty string.
     Empty(Field),
     /// `sub` is over 256 bytes.
     SubjectTooLong,
@@ -132,7 +141,7 @@ impl fmt::Display for BodyProblem {
             Self::SubjectHasControls => f.write_str("field sub contains control characters"),
             Self::Missing(member) => write!(f, "field {} is missing", member.name()),
             Self::NotOneRequest => f.write_str(
-                "body must have exactly one of token, jti with expires_at, sub with issued_before, or be empty",
+                "body must have exactly one of token, jti with expires_at, sub (perhaps of an iss) with issued_before, or be empty",
             ),
         }
     }
@@ -161,7 +170,8 @@ impl RevocationRequest {
     }
 
     fn from_members<'t>(members: impl Iterator<Item = json::Member<'t>>) -> Result<Self, BodyProblem> {
-        let (mut token, mut jti, mut expires_at, mut sub, mut issued_before) = (None, None, None, None, None);
+        let (mut token, mut jti, mut expires_at) = (None, None, None);
+        let (mut iss, mut sub, mut issued_before) = (None, None, None);
         for (name, value) in members {
             let member = Field::ALL.into_iter().find(|member| member.name() == name);
             let member = member.ok_or(BodyProblem::UnknownField)?;
@@ -169,6 +179,7 @@ impl RevocationRequest {
                 Field::Token => token.replace(string(member, value)?).is_some(),
                 Field::Jti => jti.replace(string(member, value)?).is_some(),
                 Field::ExpiresAt => expires_at.replace(date(member, &value)?).is_some(),
+                Field::Iss => iss.replace(string(member, value)?).is_some(),
                 Field::Sub => sub.replace(string(member, value)?).is_some(),
                 Field::IssuedBefore => issued_before.replace(date(member, &value)?).is_some(),
             };
@@ -176,18 +187,19 @@ impl RevocationRequest {
                 return Err(BodyProblem::Repeated(member));
             }
         }
-        match (token, jti, expires_at, sub, issued_before) {
-            (Some(token), None, None, None, None) => Ok(Self::Token(token)),
-            (None, Some(jti), Some(expires_at), None, None) => {
+        let iss = iss.map(|iss| named(Field::Iss, iss)).transpose()?;
+        match (token, jti, expires_at, &iss, sub, issued_before) {
+            (Some(token), None, None, None, None, None) => Ok(Self::Token(token)),
+            (None, Some(jti), Some(expires_at), None, None, None) => {
                 named(Field::Jti, jti).map(|jti| Self::Jti { jti, expires_at })
             }
-            (None, None, None, Some(sub), Some(issued_before)) => {
-                named_subject(sub).map(|sub| Self::Subject { sub, issued_before })
+            (None, None, None, _, Some(sub), Some(issued_before)) => {
+                named_subject(sub).map(|sub| Self::Subject { iss, sub, issued_before })
             }
-            (None, Some(_), None, None, None) => Err(BodyProblem::Missing(Field::ExpiresAt)),
-            (None, None, Some(_), None, None) => Err(BodyProblem::Missing(Field::Jti)),
-            (None, None, None, Some(_), None) => Err(BodyProblem::Missing(Field::IssuedBefore)),
-            (None, None, None, None, Some(_)) => Err(BodyProblem::Missing(Field::Sub)),
+            (None, Some(_), None, None, None, None) => Err(BodyProblem::Missing(Field::ExpiresAt)),
+            (None, None, Some(_), None, None, None) => Err(BodyProblem::Missing(Field::Jti)),
+            (None, None, None, _, Some(_), None) => Err(BodyProblem::Missing(Field::IssuedBefore)),
+            (None, None, None, _, None, Some(_)) => Err(BodyProblem::Missing(Field::Sub)),
             _ => Err(BodyProblem::NotOneRequest),
         }
     }

@@ -114,10 +114,17 @@ impl Revocations {
         if entry.has_lapsed(now) {
             return Ok(());
         }
+        let of_every_issuer = match revocable {
+            Revocable::Subject { issuer: Some(_), sub, .. } => Some(self.subject_mark(None, sub)),
+            Revocable::Subject { issuer: None, .. } | Revocable::Token { .. } | Revocable::Jti(_) => None,
+        };
         // Which page the entry belongs to is a question to all pages, so a page that turns out full needs another look
         // at all of them, and not another try at this one.
         for _ in 0..MAX_PAGES {
             self.refresh(cells)?;
+            // What covers it is announced once more, and takes no second entry.
+            let covering = of_every_issuer.and_then(|mark| self.covering(mark, &entry, now));
+            let entry = covering.unwrap_or(entry);
             let (page, step) = self.step(entry, share, authority, now).ok_or(RevokeError::Full)?;
             match take(cells, page, self.mirror.page_capacity(page), step, now)? {
                 Ok(()) => return self.announce(cells, page),
@@ -169,6 +176,12 @@ impl Revocations {
                 Some(Share { owner: subject.owner(), subject, aging })
             }
         }
+    }
+
+    /// The live entry of `mark`, of a subject at every issuer, if it refuses all that `entry`, of the subject at one, would.
+    fn covering(&self, mark: Mark, entry: &Entry, now: UnixNanos) -> Option<Entry> {
+        let mut live = self.mirror.live_of(mark, now).map(|(_, live)| *live);
+        live.find(|live| live.ends_at >= entry.ends_at && live.issued_before >= entry.issued_before)
     }
 
     /// What is to be done to which page; `None`: there is no room within reach.

@@ -69,6 +69,31 @@ fn a_revocation_is_in_force_for_every_workers_next_request() {
 }
 
 #[test]
+fn a_subject_that_is_revoked_at_every_issuer_takes_no_entry_for_one() {
+    let cells = MemoryCells::new();
+    let mut view = open(&cells, 1000);
+    let mut revoke = |issuer, issued_before, lifetime| {
+        let revocable = Revocable::Subject { issuer, sub: "b", issued_before };
+        view.revoke(&cells, revocable, lifetime, Authority::Holder, NOW).unwrap();
+        view.refresh(&cells).unwrap();
+        view.live(NOW)
+    };
+    assert_eq!(revoke(None, 100, until(HOUR)), 1);
+    assert_eq!(revoke(Some("a"), 100, until(HOUR)), 1);
+    assert_eq!(revoke(Some("b"), 99, until(1)), 1);
+    // Later tokens, or a longer time, are more than is so already, and at one issuer only.
+    assert_eq!(revoke(Some("a"), 101, until(HOUR)), 2);
+    assert_eq!(revoke(Some("b"), 100, until(HOUR + 1)), 3);
+    assert_eq!(revoke(Some("c"), 100, until(HOUR)), 3);
+    // The other way round nothing is covered.
+    assert_eq!(revoke(None, 101, until(HOUR)), 3);
+    let identity = TokenIdentity::Numbered { issuer: Some("c"), subject: Some("b"), jti: "x" };
+    let marks = view.marks(&identity, Some("c"), Some("b"));
+    let at = |second| view.is_revoked(&marks, Some(UnixNanos::from_seconds(second)), NOW);
+    assert!(at(100) && !at(101));
+}
+
+#[test]
 fn token_jti_and_subject_are_matched_each_by_its_own() {
     let cells = MemoryCells::new();
     let mut view = open(&cells, 1000);

@@ -9,7 +9,7 @@ use super::current::CurrentSets;
 use super::keys::{Key, KeyId, KeyRing, SigningKey, Vouching};
 use super::public_key::jwk::Jwk;
 use super::signature::SignatureFault;
-use super::{Means, TokenFault};
+use super::{ListOf, Means, TokenFault};
 use crate::index::KeySetIndex;
 use crate::time::UnixNanos;
 
@@ -57,21 +57,25 @@ pub(super) fn authenticate(
     if !keys.has_algorithm(&header.alg) {
         return Err(TokenFault::AlgorithmRefused.into());
     }
+    let named = || keys.named(header.kid.as_deref(), vouching, now);
     if !keys.any_vouches(vouching) {
-        return Err(TokenFault::IssuerRefused.into());
+        let mut meant = named();
+        let fault = match (meant.next(), meant.next()) {
+            (Some(only), None) => refused_by(only),
+            (Some(_), Some(_)) | (None, _) => TokenFault::IssuerRefused(ListOf::EveryKey),
+        };
+        return Err(fault.into());
     }
     let host = means.signatures;
     let of_sets = OfSets::find(keys, means.sets, vouching, header, now);
-    let named = || keys.named(header.kid.as_deref(), vouching, now);
     let mut vouched = named().filter(|(_, key)| vouching.includes(key)).peekable();
     if vouched.peek().is_none() && !of_sets.has_kid {
         if let Some(missing) = of_sets.missing {
             return Err(missing);
         }
         // The key that the token names may be another issuer's.
-        let is_known = header.kid.is_some() && named().next().is_some();
-        let fault = if is_known { TokenFault::IssuerRefused } else { TokenFault::KeyUnknown };
-        return Err(fault.into());
+        let other = named().next().filter(|_| header.kid.is_some());
+        return Err(other.map_or(TokenFault::KeyUnknown, refused_by).into());
     }
     let has_algorithm = |(_, key): &(KeyId, &Key)| key.algorithm.name() == header.alg;
     let mut candidates = vouched.filter(has_algorithm).peekable();
@@ -97,9 +101,9 @@ pub(super) fn authenticate(
         return Err(unavailable);
     }
     // A token that one issuer has signed in the name of another is not a forgery by a stranger.
-    for (_, key) in named().filter(|(_, key)| !vouching.includes(key)).filter(has_algorithm) {
-        if verifies(key).map_err(NotAuthentic::Fault)? {
-            return Err(TokenFault::IssuerRefused.into());
+    for other in named().filter(|(_, key)| !vouching.includes(key)).filter(has_algorithm) {
+        if verifies(other.1).map_err(NotAuthentic::Fault)? {
+            return Err(refused_by(other).into());
         }
     }
     Err(TokenFault::SignatureInvalid.into())
@@ -153,4 +157,9 @@ impl OfSets {
         }
         found
     }
+}
+
+/// The fault of a token whose key vouches for other issuers.
+fn refused_by((key, _): (KeyId, &Key)) -> TokenFault {
+    TokenFault::IssuerRefused(ListOf::Key(key))
 }

@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 
 use super::TokenFault;
-use crate::json::Json;
+use crate::bytes;
+use crate::json::{Json, Members};
 
 /// A token, split into its parts, which are still encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl<'a> Compact<'a> {
 
 /// The text before and after the first dot.
 fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (before, rest) = text.split_at_checked(text.iter().position(|&byte| byte == b'.')?)?;
+    let (before, rest) = text.split_at_checked(bytes::find(text, b'.')?)?;
     Some((before, rest.get(1..)?))
 }
 
@@ -181,11 +182,12 @@ impl<'t> JoseHeader<'t> {
     pub fn read(bytes: &'t [u8]) -> Result<Self, TokenFault> {
         const FORM: TokenFault = TokenFault::Malformed("header is not a JSON object of the right form");
         let text = std::str::from_utf8(bytes).map_err(|_| TokenFault::Malformed("header is not UTF-8"))?;
-        let Json::Object(object) = Json::read(text).map_err(|_| FORM)? else {
-            return Err(TokenFault::Malformed("header is not a JSON object"));
-        };
         let mut values = MEMBERS.map(|_| None);
-        for (name, value) in object.members() {
+        for member in Members::of(text) {
+            let (name, value) = member.map_err(|_| match Json::read(text) {
+                Ok(_) => TokenFault::Malformed("header is not a JSON object"),
+                Err(_) => FORM,
+            })?;
             let mut known = MEMBERS.iter().zip(&mut values);
             let Some((_, member)) = known.find(|(known, _)| **known == name) else { continue };
             // RFC 7515 section 4: names are unique.
@@ -299,6 +301,25 @@ mod tests {
         assert_eq!(decode(b"AA.QUJD.RA"), (Some(b"ABC".to_vec()), Some(b"D".to_vec())));
         assert_eq!(decode(b"AA.A.RA"), (None, Some(b"D".to_vec())));
         assert_eq!(decode(b"AA.QUJD.A"), (Some(b"ABC".to_vec()), None));
+    }
+
+    #[test]
+    fn a_header_that_is_json_but_no_object_is_told_from_one_that_is_not_json() {
+        const NO_OBJECT: &str = "header is not a JSON object";
+        const FORM: &str = "header is not a JSON object of the right form";
+        for (header, why) in [
+            (r#"["HS256"]"#, NO_OBJECT),
+            ("null", NO_OBJECT),
+            (r#" "alg" "#, NO_OBJECT),
+            ("", FORM),
+            ("[", FORM),
+            ("{} {}", FORM),
+            (r#"{"alg":"HS256"}x"#, FORM),
+            (r#"{"alg":"HS256","x":{"y":1}"#, FORM),
+            (r#"{"alg":"HS256","alg":"HS256"}"#, FORM),
+        ] {
+            assert_eq!(JoseHeader::read(header.as_bytes()), Err(TokenFault::Malformed(why)), "{header}");
+        }
     }
 
     #[test]

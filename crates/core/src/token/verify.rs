@@ -7,7 +7,7 @@ use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::{SigningKey, Vouching};
 use super::subject::{self, SubjectFault};
-use super::{AcceptedValue, KeptClaim, Means, NotVerified, TokenFault, TokenPolicy, TokenRefusal, Verified};
+use super::{AcceptedValue, KeptClaim, ListOf, Means, NotVerified, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -75,17 +75,18 @@ fn read_signed(
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, &claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
-    let (of_key, of_all) = (policy.keys.vouched(&verified.key), (&policy.issuers, &policy.audiences));
-    let issuers = if of_key.0.is_empty() { of_all.0 } else { of_key.0 };
+    let (of_key, of_all) = (policy.keys.vouched(&verified.key), (policy.issuers.as_slice(), policy.audiences.as_slice()));
+    let own = ListOf::of(&verified.key);
+    let (issuers, list) = if of_key.0.is_empty() { (of_all.0, ListOf::Policy) } else { (of_key.0, own) };
     if !issuers.is_empty() {
         let named = verified.issuer();
         if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
-            return Err(TokenFault::IssuerRefused);
+            return Err(TokenFault::IssuerRefused(list));
         }
     }
-    let audiences = if of_key.1.is_empty() { of_all.1 } else { of_key.1 };
+    let (audiences, list) = if of_key.1.is_empty() { (of_all.1, ListOf::Policy) } else { (of_key.1, own) };
     if !audiences.is_empty() && !audience_known(audiences, &claims) {
-        return Err(TokenFault::AudienceRefused);
+        return Err(TokenFault::AudienceRefused(list));
     }
     Ok(verified)
 }
@@ -197,7 +198,7 @@ fn judge_values(policy: &TokenPolicy, claims: &Claims<'_>) -> Result<(), TokenFa
             other => other.is_some_and(accepts),
         };
         if !has_one {
-            return Err(invalid(&required.claim.name, "has none of the accepted values"));
+            return Err(TokenFault::ValueRefused(required.claim.name.clone()));
         }
     }
     Ok(())
@@ -234,6 +235,9 @@ fn audience_known(audiences: &[String], claims: &Claims<'_>) -> bool {
         other => other.is_some_and(is_known),
     }
 }
+
+/// Most tokens' permissions are shorter together.
+const USUAL_BYTES: usize = 64;
 
 /// Permissions while they are read.
 struct Grants<'b> {
@@ -275,7 +279,7 @@ fn read_permissions(
     let rule = policy.keys.rule(key);
     let slots = rule.and_then(|rule| rule.permissions.as_ref()).unwrap_or(&policy.permissions);
     let format = rule.and_then(|rule| rule.permission_format).unwrap_or(policy.permission_format);
-    let mut grants = Grants { book, set: PermissionSet::default(), text: String::new() };
+    let mut grants = Grants { book, set: PermissionSet::default(), text: String::with_capacity(USUAL_BYTES) };
     for (index, slot) in slots.iter().enumerate() {
         let Some(value) = claims.value(*slot) else { continue };
         let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));

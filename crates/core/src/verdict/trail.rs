@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
+use super::BodyPlan;
 use crate::guard::Caller;
 use crate::index::{KeySetIndex, LimitIndex, RouteIndex};
 use crate::limit::{Outcome, Quota};
@@ -63,6 +64,8 @@ pub struct Trail {
     pub failure_overflowed: bool,
     /// The limits that were judged, early ones first.
     pub limits: SmallVec<[Judged; 1]>,
+    /// The limits that did not apply because of the client's address.
+    pub excepted: Vec<Excepted>,
     /// What the token step found; `None` if it judged no token.
     pub token: Option<TokenFacts>,
 }
@@ -86,8 +89,14 @@ pub struct FormFacts {
     pub access: Access,
     /// Whether the request is for the revocation endpoint.
     pub revokes: bool,
+    /// Whether the request is a CORS preflight that needs no token. Limits count these apart from other requests.
+    pub preflight: bool,
     /// Whether refusals are carried out.
     pub mode: Mode,
+    /// How the body is treated.
+    pub body: BodyPlan,
+    /// Whether the body has to be empty, because its media type is not accepted.
+    pub must_be_empty: bool,
 }
 
 /// A limit that was judged for a request.
@@ -101,6 +110,15 @@ pub struct Judged {
     pub quota: Quota,
     /// Its outcome.
     pub outcome: Outcome,
+}
+
+/// A limit that excepts the client's address: it neither counted nor refused the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excepted {
+    /// The limit.
+    pub limit: LimitIndex,
+    /// The step that would have judged it.
+    pub stage: Stage,
 }
 
 /// What was found out about a request's token.
@@ -192,6 +210,17 @@ impl Trail {
     /// The limits that were judged in one of the two limit steps.
     pub fn limits_of(&self, stage: Stage) -> impl Iterator<Item = &Judged> {
         self.limits.iter().filter(move |judged| judged.stage == stage)
+    }
+
+    /// Whether a limit was judged, or excepts the client's address.
+    pub(crate) fn has_limit(&self, limit: LimitIndex) -> bool {
+        self.limits.iter().any(|judged| judged.limit == limit)
+            || self.excepted.iter().any(|excepted| excepted.limit == limit)
+    }
+
+    /// Notes that the body did not have the form that it must have. `is_refused`: whether that is carried out.
+    pub fn body_refused(&mut self, is_refused: bool) {
+        self.note(Stage::Form, if is_refused { State::Refused } else { State::Reported });
     }
 
     /// Notes that the revocation endpoint refused the request's body.

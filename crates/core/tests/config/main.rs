@@ -7,8 +7,10 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod document;
 mod public_keys;
 mod routes;
+mod words;
 
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::{Environment, Policy};
@@ -407,14 +409,6 @@ fn all_errors_are_told_at_once_in_the_order_of_the_document() {
 }
 
 #[test]
-fn repeated_names_are_errors_wherever_they_stand() {
-    let text = br#"{"tokens":{"keys":[{"secret":{"env":"SECRET","env":"SECRET"}}]},"mode":"report","mode":"enforce"}"#;
-    let errors = parse_text(text).unwrap_err();
-    let places: Vec<String> = errors.0.iter().map(|error| error.at.to_string()).collect();
-    assert_eq!(places, ["/mode", "/tokens/keys/0/secret/env"]);
-}
-
-#[test]
 fn no_message_shows_a_secret_not_even_one_in_a_wrong_place() {
     let leak = "hunter2-hunter2-hunter2-hunter2-hunter2";
     for config in [
@@ -438,32 +432,10 @@ fn no_message_shows_a_secret_not_even_one_in_a_wrong_place() {
 }
 
 #[test]
-fn what_is_no_json_object_is_one_clear_error() {
-    for text in [&b""[..], b"{", b"[]", b"null", b"\"x\"", b"{}{}", b"\xff", b"{\"a\":1,}"] {
-        let errors = parse_text(text).unwrap_err();
-        assert!(!errors.0.is_empty() && errors.0.len() <= 2, "{text:?}: {errors}");
-    }
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(parse_text(deep.as_bytes()).unwrap_err().0.len(), 1);
-}
-
-#[test]
 fn a_variable_that_is_not_set_stops_envoy_but_not_a_check() {
     let config = json!({ "tokens": { "keys": [{ "secret": { "env": "UNSET" } }] } }).to_string();
     let unset =
         |must_be_set| Policy::parse(config.as_bytes(), &Environment { lookup: &|_| None, must_be_set });
     assert!(unset(true).is_err());
     assert!(unset(false).is_ok());
-}
-
-#[test]
-fn null_switches_off_what_can_be_off() {
-    let config = with(json!({
-        "auth_failure_limit": null,
-        "revocation": { "endpoint": null },
-        "forward": { "subject_header": null, "permissions_header": null, "claims": { "a": null } },
-        "roles": null,
-    }));
-    // The merge of the helper removes nothing: null stays null.
-    assert_eq!(places(&config), Vec::<String>::new());
 }

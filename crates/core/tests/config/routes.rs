@@ -141,6 +141,70 @@ fn addresses_are_networks() {
 }
 
 #[test]
+fn the_addresses_that_a_limit_excepts_are_networks() {
+    let excepting = |networks: Value| {
+        let limit =
+            json!({ "name": "a", "max_requests": 1, "window_seconds": 1, "except_addresses": networks });
+        errors(&with(json!({ "rate_limits": [limit] })))
+    };
+    assert_eq!(excepting(json!(["10.0.0.0/8", "::1"])), []);
+    for (networks, at, words) in [
+        (json!([]), "", "10.0.0.0/8"),
+        (json!(["10.0.0.0/8", "10.0.0.0/8"]), "/1", "remove the duplicate"),
+        (json!(["all"]), "/0", "not a network"),
+        (json!(["10.0.0.1/8"]), "/0", "write \"10.0.0.0/8\""),
+    ] {
+        let errors = excepting(networks);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].0, format!("/rate_limits/0/except_addresses{at}"));
+        assert!(errors[0].1.contains(words), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_route_skips_limits_that_exist_and_are_not_its_own() {
+    let limit = |name: &str| json!({ "name": name, "max_requests": 1, "window_seconds": 1 });
+    let of_route = |skipped: Value| {
+        let routes = json!([
+            { "path": "/a", "skip_limits": skipped, "rate_limits": [limit("own")] },
+            { "path": "/b", "rate_limits": [limit("later")] },
+        ]);
+        errors(&with(json!({ "rate_limits": [limit("a"), limit("b")], "routes": routes })))
+    };
+    for good in [json!(["a"]), json!(["b", "a"]), json!(["*"]), json!(null)] {
+        assert_eq!(of_route(good), []);
+    }
+    for (skipped, at, words) in [
+        (json!([]), "", "[\"*\"] for all"),
+        (json!(["c"]), "/0", "no limit of rate_limits has this name"),
+        (json!(["own"]), "/0", "no limit of rate_limits has this name"),
+        (json!(["later"]), "/0", "no limit of rate_limits has this name"),
+        (json!(["auth-failures"]), "/0", "no limit of rate_limits has this name"),
+        (json!(["a", "a"]), "/1", "remove the duplicate"),
+        (json!(["*", "*"]), "/1", "remove the duplicate"),
+        (json!(["a", "*"]), "/1", "write [\"*\"] alone"),
+        (json!(["*", "a"]), "/0", "write [\"*\"] alone"),
+    ] {
+        let errors = of_route(skipped.clone());
+        assert_eq!(errors.len(), 1, "{skipped}: {errors:?}");
+        assert_eq!(errors[0].0, format!("/routes/0/skip_limits{at}"));
+        assert!(errors[0].1.contains(words), "{errors:?}");
+    }
+    // The default limit has a name too, and a limit with another fault is there all the same.
+    assert_eq!(errors(&with(json!({ "routes": [{ "path": "/a", "skip_limits": ["default"] }] }))), []);
+    let broken = json!([{ "name": "a", "max_requests": 0, "window_seconds": 1 }]);
+    let errors =
+        errors(&with(json!({ "rate_limits": broken, "routes": [{ "path": "/a", "skip_limits": ["a"] }] })));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+}
+
+#[test]
+fn an_empty_list_of_limits_takes_no_limit_from_a_route() {
+    assert_told(&[(json!({ "path": "/a", "rate_limits": [] }), "rate_limits", "\"skip_limits\": [\"*\"]")]);
+    assert_eq!(errors(&with(json!({ "rate_limits": [], "routes": [{ "path": "/a" }] }))), []);
+}
+
+#[test]
 fn what_is_allowed_in_a_path_is_for_its_parameters() {
     let route = |path: &str, allowed: Value| json!({ "path": path, "allow_in_path": allowed });
     for path in ["/a/{id}", "/a/{*rest}", "/a/{id}.json"] {
@@ -153,4 +217,14 @@ fn what_is_allowed_in_a_path_is_for_its_parameters() {
         (route("/{a}", json!(["semicolon", "semicolon"])), "allow_in_path/1", "remove the duplicate"),
         (route("/{a}", json!(["backslash"])), "allow_in_path/0", "\"encoded_slash\""),
     ]);
+}
+
+#[test]
+fn a_body_is_held_or_streams() {
+    for body in ["hold", "stream"] {
+        assert_eq!(errors(&with(json!({ "routes": [{ "path": "/a", "body": body }] }))), []);
+    }
+    for wrong in [json!("Stream"), json!("streaming"), json!(true), json!(null), json!(["stream"])] {
+        assert_told(&[(json!({ "path": "/a", "body": wrong }), "body", "\"hold\"")]);
+    }
 }

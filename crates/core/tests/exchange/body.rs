@@ -4,7 +4,7 @@ use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_testkit::Decided;
 
-use crate::{MOST, World, answer, at, bearer};
+use crate::{MOST, World, answer, at};
 
 #[test]
 fn a_request_without_a_body_is_over_with_its_headers() {
@@ -133,15 +133,4 @@ fn a_body_of_a_refused_request_stays_where_it_is() {
     assert_eq!(stream.body(2, true, at(1)), Flow::Pause);
     assert_eq!(stream.trailers(at(1)), Flow::Pause);
     assert_eq!(stream.response(), Flow::Continue, "its answer goes on");
-}
-
-#[test]
-fn a_grpc_stream_flows_both_ways_while_it_is_counted() {
-    let world = World::new();
-    let bearer = bearer("u1");
-    let headers = [("content-type", "application/grpc"), ("authorization", bearer.as_str())];
-    let (mut stream, flow) = world.ask("POST", "/x", &headers, false);
-    assert_eq!(flow, Flow::Continue);
-    assert_eq!(stream.body(MOST + 1, false, at(1)), Flow::Pause);
-    assert_eq!(stream.refused(), Some("request_too_large"));
 }

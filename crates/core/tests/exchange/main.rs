@@ -12,15 +12,18 @@
 
 mod again;
 mod body;
+mod empty;
 mod endpoint;
 mod faults;
 mod forward;
+mod grpc;
 mod hold;
 mod key_sets;
 mod order;
 mod pause;
 mod pause_body;
 mod room;
+mod streaming;
 mod telling;
 mod trailers;
 
@@ -61,6 +64,7 @@ fn configuration(rest: Value) -> Value {
             { "path": "/public", "access": "public", "name": "the public one" },
             { "path": "/large", "max_request_size_bytes": 2_000_000 },
             { "path": "/report", "mode": "report" },
+            { "path": "/stream", "body": "stream" },
         ],
         "revocation": { "endpoint": {} },
     });

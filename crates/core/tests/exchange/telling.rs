@@ -1,5 +1,8 @@
 //! What is told of a stream: one count, one line, filter state, and limits in its response.
 
+mod lines;
+mod names;
+
 use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_testkit::{Decided, Done, Watched};
@@ -59,18 +62,12 @@ fn every_refusal_is_told_to_log_metrics_and_later_filters() {
 #[test]
 fn what_is_refused_late_is_told_as_what_is_refused_at_once() {
     let world = World::with(json!({ "client_ip": { "from": "x-envoy-external-address" } }));
-    let more = [
-        ("x-request-id", "r1"),
-        ("x-envoy-external-address", "198.51.100.7"),
-        ("content-type", "application/grpc"),
-        ("te", "trailers"),
-    ];
-    let bearer = bearer("u1");
-    let headers = [&more[..], &[("authorization", &bearer)]].concat();
-    let (mut late, _) = world.ask("POST", "/public?a=b", &headers, false);
+    let more = [("x-request-id", "r1"), ("x-envoy-external-address", "198.51.100.7")];
+    let post = |more: &[(&str, &str)]| world.ask("POST", "/public?a=b", more, false).0;
+    let json = [&more[..], &[("content-type", "application/json")]].concat();
+    let mut late = post(&json);
     late.body(101, false, at(1));
-    let at_once = [&headers[..], &[("content-length", "101")]].concat();
-    let (at_once, _) = world.ask("POST", "/public?a=b", &at_once, false);
+    let at_once = post(&[&json[..], &[("content-length", "101")]].concat());
     assert_eq!(lines(&late), lines(&at_once));
     assert_eq!(lines(&late)[0]["client_ip"], "198.51.100.7");
     assert_eq!(answer(&late), answer(&at_once));
@@ -79,30 +76,11 @@ fn what_is_refused_late_is_told_as_what_is_refused_at_once() {
         assert_eq!(state(&late, name), state(&at_once, name), "{name}");
     }
     assert_eq!(state(&late, "api_guard.route").as_deref(), Some("the public one"));
-    let is_grpc = |stream: &Watched<'_>| {
-        stream
-            .host
-            .done
-            .iter()
-            .any(|done| matches!(done, Done::Replied(reply, true) if reply.grpc_status == 8))
-    };
-    assert!(is_grpc(&late) && is_grpc(&at_once));
-}
-
-#[test]
-fn an_address_that_an_internal_client_names_is_not_believed() {
-    let world = World::with(json!({ "client_ip": { "from": "x-envoy-external-address" } }));
-    let named = ("x-envoy-external-address", "198.51.100.7");
-    let address = |more: &[(&str, &str)]| {
-        let (stream, _) = world.get("/x", &[&[("authorization", "none")], more].concat());
-        lines(&stream)[0]["client_ip"].clone()
-    };
-    assert_eq!(address(&[named]), "198.51.100.7");
-    assert_eq!(address(&[]), "192.0.2.1");
-    for internal in ["true", "false", ""] {
-        assert_eq!(address(&[named, ("x-envoy-internal", internal)]), "192.0.2.1", "{internal:?}");
-        assert_eq!(address(&[("x-envoy-internal", internal), named]), "192.0.2.1", "{internal:?}");
-    }
+    let mut call = post(&[&more[..], &[("content-type", "application/grpc"), ("te", "trailers")]].concat());
+    call.bytes(&[0, 0, 0, 0, 101], false, at(1));
+    assert_eq!(lines(&call), lines(&at_once));
+    let is_exhausted = |done: &Done| matches!(done, Done::Replied(reply, true) if reply.grpc_status == 8);
+    assert!(call.host.done.iter().any(is_exhausted));
 }
 
 #[test]
@@ -123,26 +101,6 @@ fn a_reply_is_one_for_grpc_where_the_request_was() {
         });
         assert_eq!(reply, Some((16, expected)));
     }
-}
-
-#[test]
-fn what_no_client_sent_is_told_as_empty() {
-    let world = World::new();
-    let (stream, _) = world.get("/x", &[("authorization", "none")]);
-    let line = &lines(&stream)[0];
-    assert_eq!((&line["request_id"], &line["route"]), (&json!(""), &json!(null)));
-    assert_eq!(answer(&stream).get("request_id"), None);
-    assert_eq!(state(&stream, "api_guard.route"), None);
-    assert_eq!(state(&stream, "api_guard.limit"), None);
-    assert_eq!(state(&stream, "api_guard.subject"), None);
-}
-
-#[test]
-fn what_a_client_sends_is_cut_in_lines() {
-    let world = World::new();
-    let long = "r".repeat(65);
-    let (stream, _) = world.get("/x", &[("authorization", "none"), ("x-request-id", &long)]);
-    assert_eq!(lines(&stream)[0]["request_id"], "r".repeat(64));
 }
 
 #[test]
@@ -198,58 +156,6 @@ fn limits_are_counted_whatever_becomes_of_the_request() {
 }
 
 #[test]
-fn nearing_a_limit_is_logged_once_and_passes() {
-    let world = limits(json!([
-        { "name": "near", "max_requests": 4, "window_seconds": 60, "key": ["client_ip"], "warn_at_percent": 75 },
-    ]));
-    for (number, expected) in [0, 0, 1, 0].into_iter().enumerate() {
-        let (stream, _) = world.get("/public", &[]);
-        assert_eq!(stream.decided, [Decided::Allowed]);
-        let lines = lines(&stream);
-        assert_eq!(lines.len(), expected, "{number}");
-        assert!(lines.iter().all(|line| line["event"] == "limit_warned" && line["limit"] == "near"));
-        assert!(lines.iter().all(|line| line["client_ip"] == "192.0.2.1" && line["path"] == "/public"));
-    }
-}
-
-#[test]
-fn a_flood_of_warnings_is_counted_each_and_logged_in_part() {
-    let world = limits(json!([
-        { "name": "own", "max_requests": 1, "window_seconds": 1, "key": ["path"], "warn_at_percent": 100 },
-    ]));
-    let mut logged = 0;
-    for number in 0..1000 {
-        let (stream, _) = world.get(&format!("/public/{number}"), &[]);
-        assert_eq!(world.counted(&stream, "limit.own.outcome.warned"), 1);
-        logged += lines(&stream).iter().filter(|line| line["event"] == "limit_warned").count();
-    }
-    assert_eq!(logged, 30);
-}
-
-#[test]
-fn a_line_is_printable_ascii_whatever_a_client_sends() {
-    let world = World::new();
-    let sent = "a\u{7f}\u{9b}31m\u{202e}\u{2028}\u{1f980}\u{e9}";
-    let path = format!("/{sent}");
-    let more = [("authorization", "none"), ("x-request-id", sent)];
-    let (stream, _) = world.ask(sent, &path, &more, true);
-    let line = stream
-        .host
-        .done
-        .iter()
-        .find_map(|done| if let Done::Logged(line) = done { Some(line.text.clone()) } else { None });
-    let line = line.unwrap();
-    assert!(line.bytes().all(|byte| matches!(byte, 0x20..=0x7e)), "{line}");
-    let escaped = r"a\u007f\u009b31m\u202e\u2028\ud83e\udd80\u00e9";
-    assert_eq!(line.matches(escaped).count(), 3, "{line}");
-    let line = &lines(&stream)[0];
-    assert_eq!(
-        (&line["path"], &line["method"], &line["request_id"]),
-        (&json!(path), &json!(sent), &json!(sent))
-    );
-}
-
-#[test]
 fn a_grpc_message_holds_nothing_that_the_client_sent() {
     let world = World::new();
     let grpc = ("content-type", "application/grpc");
@@ -273,36 +179,6 @@ fn a_grpc_message_holds_nothing_that_the_client_sent() {
 }
 
 #[test]
-fn an_old_token_that_passes_is_logged_as_a_warning() {
-    let mut tokens = crate::configuration(json!({}))["tokens"].clone();
-    tokens["max_token_age_hours"] = json!(1);
-    let world = World::with(json!({ "tokens": tokens }));
-    let of_age = |hours: u64| {
-        let claims = json!({ "sub": "u1", "iat": START - hours * 3600, "exp": START + 3600 });
-        format!("Bearer {}", api_guard_testkit::token(&claims))
-    };
-    let (old, flow) = world.get("/x", &[("authorization", &of_age(2))]);
-    assert_eq!((flow, &old.decided[..]), (Flow::Continue, &[Decided::Allowed][..]));
-    let line = &lines(&old)[0];
-    assert_eq!((&line["event"], &line["code"]), (&json!("warned"), &json!("token_too_old")));
-    let (young, _) = world.get("/x", &[("authorization", &of_age(0))]);
-    assert_eq!(lines(&young).len(), 0);
-}
-
-#[test]
-fn a_flood_of_refusals_is_answered_each_and_logged_in_part() {
-    let world = World::new();
-    let mut logged = 0;
-    for _ in 0..100 {
-        let (stream, _) = world.get("/x", &[("authorization", "none")]);
-        assert_eq!(stream.decided, [Decided::Refused(Code::TokenMissing)]);
-        answer(&stream);
-        logged += lines(&stream).len();
-    }
-    assert_eq!(logged, 21);
-}
-
-#[test]
 fn what_would_be_refused_is_told_and_passes_in_report_mode() {
     let world = World::new();
     let (stream, flow) = world.get("/report", &[("authorization", "none"), ("x-auth-subject", "mine")]);
@@ -312,80 +188,4 @@ fn what_would_be_refused_is_told_and_passes_in_report_mode() {
     assert_eq!(state(&stream, "api_guard.route").as_deref(), Some("/report"));
     assert_eq!(lines(&stream)[0]["event"], "would_refuse");
     assert!(stream.host.done.contains(&Done::Removed(b"x-auth-subject".to_vec())));
-}
-
-#[test]
-fn the_upstream_hears_who_was_verified_before_the_request_goes_on() {
-    let world = World::new();
-    let (stream, _) = world.get("/x", &[("x-auth-subject", "somebody else")]);
-    assert!(stream.host.done.contains(&Done::Set("x-auth-subject".to_owned(), b"u1".to_vec())));
-    let (stream, _) = world.get("/x", &[]);
-    assert!(stream.host.done.contains(&Done::Added("x-auth-subject".to_owned(), b"u1".to_vec())));
-}
-
-#[test]
-fn no_access_log_shows_what_a_refused_client_says_of_itself() {
-    let world = World::new();
-    let edits = |stream: &Watched<'_>| {
-        let is_edit = |done: &&Done| matches!(done, Done::Set(..) | Done::Added(..) | Done::Removed(_));
-        stream.host.done.iter().filter(is_edit).cloned().collect::<Vec<_>>()
-    };
-    let removed = |name: &str| Done::Removed(name.as_bytes().to_vec());
-    let (stream, _) = world.get(
-        "/x",
-        &[("authorization", "none"), ("x-auth-subject", "mine"), ("x_auth_permissions", "all:all")],
-    );
-    assert_eq!(stream.refused(), Some("token_missing"));
-    assert_eq!(edits(&stream), [removed("x-auth-subject"), removed("x_auth_permissions")]);
-    let (stream, _) = world.get("/x", &[("authorization", "none")]);
-    assert_eq!(edits(&stream), [], "most refusals need no edit");
-    let mut unread = world.stream();
-    let none: Option<Vec<(&[u8], &[u8])>> = None;
-    unread.raw_headers(none, true, at(0));
-    assert_eq!(edits(&unread), [removed("x-auth-subject"), removed("x-auth-permissions")]);
-}
-
-#[test]
-fn a_revocation_is_logged_under_the_callers_name_whatever_name_they_send() {
-    let world = World::new();
-    let (stream, _) = world.ask("POST", "/auth/revoke", &[("x-auth-subject", "somebody else")], true);
-    assert_eq!(stream.decided, [Decided::Allowed]);
-    assert!(stream.host.done.contains(&Done::Removed(b"x-auth-subject".to_vec())));
-    assert_eq!(state(&stream, "api_guard.subject").as_deref(), Some("u1"));
-}
-
-#[test]
-fn the_subject_of_admitted_requests_is_filter_state_only_where_that_is_asked_for() {
-    for (written, of_admitted) in [(json!({}), None), (json!({ "filter_state": "all" }), Some("u1"))] {
-        let world = World::with(json!({
-            "forward": written,
-            "rate_limits": [{ "name": "one", "max_requests": 1, "window_seconds": 60, "key": ["subject"] }],
-        }));
-        let subjects = |stream: &Watched<'_>| {
-            let named = |done: &&Done| matches!(done, Done::FilterState("api_guard.subject", _));
-            stream.host.done.iter().filter(named).count()
-        };
-        let (admitted, _) = world.get("/x", &[]);
-        assert_eq!(state(&admitted, "api_guard.subject").as_deref(), of_admitted);
-        let (refused, _) = world.get("/x", &[]);
-        assert_eq!(refused.refused(), Some("rate_limited"));
-        assert_eq!(state(&refused, "api_guard.subject").as_deref(), Some("u1"));
-        assert_eq!(subjects(&refused), 1, "it is written once");
-    }
-}
-
-#[test]
-fn a_revoked_token_in_use_is_an_error_and_names_nobody_to_later_filters() {
-    let world = World::new();
-    world.ask("POST", "/auth/revoke", &[], true);
-    let (stream, _) = world.get("/x", &[]);
-    assert_eq!(stream.refused(), Some("token_revoked"));
-    let level = stream
-        .host
-        .done
-        .iter()
-        .find_map(|done| if let Done::Logged(line) = done { Some(line.level.as_str()) } else { None });
-    assert_eq!(level, Some("ERROR"));
-    assert_eq!(lines(&stream)[0]["sub"], "u1");
-    assert_eq!(state(&stream, "api_guard.subject"), None);
 }

@@ -213,3 +213,41 @@ fn a_caller_revokes_no_namesake_at_another_issuer() {
     guarded.revoke(&admin, &body, START).unwrap();
     assert_eq!(guarded.get(&namesake, START), "token_revoked");
 }
+
+#[test]
+fn whoever_may_revoke_others_may_mean_the_subject_of_one_issuer() {
+    let mut guarded = two_issuers(super::endpoint());
+    let admin = of("a", json!({ "sub": "admin", "permissions": ["tokens:revoke"] }));
+    let body = |iss: &str| json!({ "iss": iss, "sub": "u1", "issued_before": START + 1 }).to_string();
+    guarded.revoke(&admin, &body("https://b"), START).unwrap();
+    assert_eq!(guarded.get(&of("b", json!({})), START), "token_revoked");
+    assert_eq!(guarded.get(&of("b", json!({ "sub": "u2" })), START), "ok");
+    assert_eq!(guarded.get(&of("a", json!({})), START), "ok");
+    guarded.revoke(&admin, &body("https://a"), START).unwrap();
+    assert_eq!(guarded.get(&of("a", json!({})), START), "token_revoked");
+}
+
+#[test]
+fn an_ordinary_caller_may_name_their_own_issuer_and_no_other() {
+    let body = |iss: &str| json!({ "iss": iss, "sub": "u1", "issued_before": START + 1 }).to_string();
+    let refused = Err("permission_missing".to_owned());
+    // Also where the same subject of any issuer is one caller.
+    let one_key = || Guarded::new(json!({}), super::endpoint());
+    let one_key_of = |issuer: &str| signed(SECRET, json!({}), json!({ "iss": format!("https://{issuer}") }));
+    for (mut guarded, mine, namesake) in [
+        (two_issuers(super::endpoint()), of("a", json!({})), of("b", json!({}))),
+        (one_key(), one_key_of("a"), one_key_of("b")),
+    ] {
+        for other in ["https://b", "https://a/", "https://A"] {
+            assert_eq!(guarded.revoke(&mine, &body(other), START), refused, "{other}");
+        }
+        assert_eq!(guarded.get(&namesake, START), "ok");
+        guarded.revoke(&mine, &body("https://a"), START).unwrap();
+        assert_eq!(guarded.get(&mine, START), "token_revoked");
+        assert_eq!(guarded.get(&namesake, START), "ok");
+    }
+    // Who has no issuer can name none.
+    let mut guarded = one_key();
+    let nobody_s = signed(SECRET, json!({}), json!({}));
+    assert_eq!(guarded.revoke(&nobody_s, &body("https://a"), START), refused);
+}

@@ -11,6 +11,7 @@
 mod cache;
 mod challenge;
 mod claims;
+mod exceptions;
 mod failures;
 mod form;
 mod identity;

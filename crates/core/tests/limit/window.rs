@@ -1,9 +1,11 @@
 //! The sliding window against the naive log of what it admitted, with a clock that stands still, jumps and goes back.
 
+mod bytes;
+mod numbering;
+
 use api_guard_core::limit::Quota;
 use api_guard_core::limit::window::{Spent, Window};
 use api_guard_core::time::UnixNanos;
-use proptest::prelude::*;
 
 use crate::clock::{Clock, Random, SECOND, START};
 use crate::limiter::quota;
@@ -230,54 +232,6 @@ fn a_warning_is_neither_repeated_nor_lost_where_the_window_or_the_clock_changes(
 }
 
 #[test]
-fn two_numberings_of_one_moment_are_told_apart() {
-    let (quota, longer) = (quota(10, 16), quota(10, 32));
-    // So early that the bucket has the same number in both.
-    let now = UnixNanos::from_nanos(5);
-    let mut window = Window::new(quota.window_seconds, now);
-    let spent = window.spend(&quota);
-    assert!(window.advance(longer.window_seconds, now));
-    assert!(!window.undo(spent));
-    assert_eq!(window.used(), 1);
-    // One that was dropped, and made anew a moment later.
-    let mut anew = Window::new(quota.window_seconds, UnixNanos::from_nanos(6));
-    let _ = anew.spend(&quota);
-    assert!(!anew.undo(spent));
-    assert_eq!(anew.used(), 1);
-}
-
-#[test]
-fn units_counted_under_another_numbering_are_not_given_back() {
-    let (quota, longer) = (quota(10, 16), quota(10, 17));
-    let now = UnixNanos::from_nanos(START);
-    let mut window = Window::new(quota.window_seconds, now);
-    let spent = window.spend(&quota);
-    // The clock goes back, somebody spends, and the time comes again: bucket `spent` now holds that other unit.
-    assert!(window.advance(quota.window_seconds, now.minus_seconds(18)));
-    let _ = window.spend(&quota);
-    assert!(!window.advance(quota.window_seconds, now));
-    assert_eq!(window.used(), 0, "moved, and gone");
-    let _ = window.spend(&quota);
-    assert!(!window.undo(spent));
-    assert!(window.advance(longer.window_seconds, now));
-    assert!(!window.give_back(spent.stamp, 1));
-    assert_eq!(window.used(), 1);
-}
-
-#[test]
-fn a_window_that_waits_for_the_clock_leases_nothing() {
-    let quota = quota(10_000, 16);
-    let now = UnixNanos::from_nanos(START);
-    let mut window = Window::new(quota.window_seconds, now);
-    for _ in 0..50 {
-        let _ = window.spend(&quota);
-    }
-    assert!(!window.advance(quota.window_seconds, now.minus_seconds(1)));
-    assert_eq!(window.lease(&quota, now.minus_seconds(1)), 0);
-    assert_eq!(window.lease(&quota, now), 31);
-}
-
-#[test]
 fn the_epoch_and_the_end_of_time_are_moments_like_others() {
     for nanos in [0, 1, u64::MAX - 1, u64::MAX] {
         for seconds in [1, u32::MAX] {
@@ -288,47 +242,5 @@ fn the_epoch_and_the_end_of_time_are_moments_like_others() {
             assert_eq!(spent.iter().filter(|spent| spent.warned).count(), 1);
             assert_eq!(stored.admit(&quota, UnixNanos::from_nanos(0)), None);
         }
-    }
-}
-
-proptest! {
-    #[test]
-    fn any_bytes_are_a_window_or_none_and_no_operation_on_them_panics(
-        low in any::<[u8; 32]>(), middle in any::<[u8; 32]>(), high in any::<[u8; 28]>(),
-        max in 1..=u32::MAX, seconds in 1..=u32::MAX, percent in proptest::option::of(any::<u8>()), now in any::<u64>(),
-    ) {
-        let bytes: [u8; 92] = [&low[..], &middle, &high].concat().try_into().unwrap();
-        let quota = Quota { warn_at_percent: percent, ..quota(max, seconds) };
-        let now = UnixNanos::from_nanos(now);
-        if let Some(mut window) = Window::decode(&bytes) {
-            prop_assert_eq!(window.encode(), bytes);
-            prop_assert!(Window::liveness(&bytes, now).is_some());
-            let _ = window.advance(quota.window_seconds, now);
-            let _ = (window.remaining(&quota), window.free_at(&quota), window.oldest_leaves_at());
-            let spent = window.spend(&quota);
-            let _ = window.lease(&quota, now);
-            let _ = window.undo(spent);
-            prop_assert_eq!(Window::decode(&window.encode()), Some(window));
-        } else {
-            prop_assert!(Window::liveness(&bytes, now).is_none());
-        }
-    }
-
-    #[test]
-    fn a_unit_that_is_given_back_leaves_no_trace(before in 0..20_u32, wait in 0..17_u64) {
-        let quota = quota(20, 16);
-        let now = UnixNanos::from_nanos(START);
-        let mut window = Window::new(quota.window_seconds, now);
-        for _ in 0..before {
-            let _ = window.spend(&quota);
-        }
-        let untouched = window.clone();
-        let spent = window.spend(&quota);
-        let later = now.plus_seconds(wait);
-        prop_assert!(!window.advance(quota.window_seconds, later));
-        prop_assert!(window.undo(spent));
-        let mut expected = untouched;
-        let _ = expected.advance(quota.window_seconds, later);
-        prop_assert_eq!(window, expected);
     }
 }

@@ -69,7 +69,7 @@ fn judge(guarded: &mut Guarded, token: &[u8], now: u64) -> Result<(), Refused> {
         Some(denial) => {
             let reply = effect::refuse(guarded.guard.policy(), denial, None);
             let code = denial.code().as_str().to_owned();
-            Err(Refused { status: reply.status, code, text: reply.grpc_message })
+            Err(Refused { status: reply.status, code, text: reply.grpc_message.into_owned() })
         }
     }
 }

@@ -3,7 +3,7 @@
 use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey, RewriteHeaders};
 use api_guard_core::policy::{AddressFrom, Mode, Unmatched};
 
-use super::{limits, routes, secrets};
+use super::{issuers, limits, routes, secrets};
 use crate::limits::all;
 
 /// One danger.
@@ -29,16 +29,20 @@ const LARGEST_SKEW: u64 = 300;
 const LONGEST_PREFIX: u64 = 64;
 
 /// All warnings about a configuration. `lookup`: the values of variables, as far as they are known. `domains`: the hosts
-/// that Envoy serves, if they are known.
+/// that Envoy serves, if they are known. `has_several_issuers`: whether tokens of more than one issuer may be accepted.
 pub(crate) fn warnings(
     raw: &RawConfig,
     lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
     domains: Option<&[&str]>,
+    has_several_issuers: bool,
 ) -> Vec<Warning> {
     let mut out = Warnings::default();
     modes(raw, &mut out);
     secrets::check(raw, lookup, &mut out);
     tokens(raw, &mut out);
+    if has_several_issuers {
+        issuers::check(raw, &mut out);
+    }
     if raw.unmatched_routes == Unmatched::Public {
         let text = "every path without a route is open to everybody; write \"authenticated\" or \"deny\"";
         out.add("unmatched-public", "/unmatched_routes", text);
@@ -127,6 +131,12 @@ pub(super) fn judges_paths(raw: &RawConfig) -> bool {
 /// Whether any decision depends on the host.
 pub(super) fn judges_hosts(raw: &RawConfig) -> bool {
     raw.routes.iter().any(|route| route.hosts.is_some())
+}
+
+/// Whether any address opens something.
+pub(super) fn trusts_addresses(raw: &RawConfig) -> bool {
+    let by_route = raw.routes.iter().any(|route| route.allow_from.is_some() || route.deny_from.is_some());
+    by_route || all(raw).any(|(_, limit)| limit.except_addresses.is_some())
 }
 
 /// Whether any setting depends on clients' addresses.

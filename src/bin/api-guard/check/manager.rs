@@ -22,6 +22,7 @@ pub(super) fn check(part: &Part<'_>, site: &Site<'_>, raw: Option<&RawConfig>, f
     remote_address(part, raw, findings);
     if let Some(raw) = raw {
         internal_addresses(part, raw, findings);
+        unix_socket(part, site, raw, findings);
     }
     path_options(part, findings);
     trailers(part, site, findings);
@@ -48,6 +49,9 @@ fn remote_address(part: &Part<'_>, raw: Option<&RawConfig>, findings: &mut Findi
         "clients choose their own address and scheme, by X-Forwarded-For and X-Forwarded-Proto".to_owned();
     if raw.is_some_and(lint::counts_addresses) {
         told.push_str(": limits by client_ip count what they write");
+    }
+    if raw.is_some_and(lint::trusts_addresses) {
+        told.push_str("; allow_from, deny_from and except_addresses believe what they write");
     }
     if raw.is_some_and(|raw| raw.request.https_only) {
         told.push_str("; https_only believes whoever says https");
@@ -76,6 +80,21 @@ fn internal_addresses(part: &Part<'_>, raw: &RawConfig, findings: &mut Findings)
          \"from\": \"source_address\" in client_ip"
     );
     findings.warn("internal-addresses", part, "/internal_address_config", text);
+}
+
+/// Whoever connects to a Unix socket has no address but the one that `x-forwarded-for` may tell.
+fn unix_socket(part: &Part<'_>, site: &Site<'_>, raw: &RawConfig, findings: &mut Findings) {
+    let listener = site.document.at(site.listener());
+    let is_socket = listener.and_then(|listener| listener.path(&["address", "pipe"])).is_some();
+    let hops = part.node.field("xff_num_trusted_hops").map(Node::to_json);
+    let is_told = !is_true(part, "use_remote_address") || hops.is_some_and(|hops| hops != "0");
+    let counts = lint::counts_addresses(raw) || lint::trusts_addresses(raw);
+    if is_socket && !is_told && counts {
+        let text = "the listener is a Unix socket, whose clients have no address: limits by client_ip count all of \
+                    them as one, and they are in no network; write xff_num_trusted_hops: 1 if a proxy in front \
+                    writes X-Forwarded-For";
+        findings.warn("no-address", part, "/xff_num_trusted_hops", text);
+    }
 }
 
 fn path_options(part: &Part<'_>, findings: &mut Findings) {

@@ -53,15 +53,7 @@ fn share_memory(first: &Site<'_>, second: &Site<'_>) -> bool {
 fn is_one(first: &Guard<'_>, second: &Guard<'_>) -> bool {
     let text = |guard: &Guard<'_>| guard.plugin.as_ref().map(|plugin| plugin.text.clone());
     let is_chained = |guard: &Guard<'_>| guard.site.host == Host::Envoy;
-    is_chained(first) && listener(&first.site) == listener(&second.site) && text(first) == text(second)
-}
-
-/// The pointer to the listener, if the guard is in one.
-fn listener<'s>(site: &'s Site<'_>) -> &'s str {
-    let pointer = site.pointer.as_str();
-    let ends = ["/filter_chains/", "/filterChains/", "/default_filter_chain/", "/defaultFilterChain/"];
-    let end = ends.iter().filter_map(|name| pointer.find(name)).min().unwrap_or(pointer.len());
-    pointer.get(..end).unwrap_or(pointer)
+    is_chained(first) && first.site.listener() == second.site.listener() && text(first) == text(second)
 }
 
 /// The names of limits that both have.

@@ -1,16 +1,15 @@
 //! The steps of a decision in words: the guard's trail, with the names and pointers of the configuration.
 
 use api_guard_core::config::raw::{RawLimit, RawRoute};
-use api_guard_core::denial::{Denial, FormFault};
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
 use api_guard_core::policy::Access;
-use api_guard_core::token::{Age, TokenFault};
-use api_guard_core::verdict::{Judged, Stage, State};
+use api_guard_core::token::Age;
+use api_guard_core::verdict::{Excepted, Judged, Stage, State};
 
 use super::Explained;
 use super::condition::condition_text;
-use crate::limits::all;
+use crate::limits::{all, needs_token, skips};
 use crate::words;
 
 /// One step.
@@ -69,6 +68,9 @@ impl Explained<'_, '_> {
 
     fn skipped_lines(&self, stage: Stage) -> Vec<String> {
         match stage {
+            Stage::Token | Stage::Revocation | Stage::Permission if self.trail.form.preflight => {
+                vec!["a preflight needs no token (/request/cors_preflight)".to_owned()]
+            }
             Stage::Token | Stage::Revocation | Stage::Permission
                 if self.trail.form.access == Access::Optional =>
             {
@@ -78,7 +80,11 @@ impl Explained<'_, '_> {
                 vec![format!("{} does not ask for a token", self.pointer())]
             }
             Stage::Addresses => vec![format!("{} admits every address", self.pointer())],
-            Stage::Form | Stage::EarlyLimits | Stage::LateLimits => vec!["there is none".to_owned()],
+            Stage::EarlyLimits | Stage::LateLimits => {
+                let lines = self.unjudged_lines(stage);
+                if lines.is_empty() { vec!["there is none".to_owned()] } else { lines }
+            }
+            Stage::Form => Vec::new(),
         }
     }
 
@@ -98,14 +104,16 @@ impl Explained<'_, '_> {
 
     fn form_lines(&self) -> Vec<String> {
         let label = self.policy.route_label(self.trail.form.route);
-        vec![match (label, self.route()) {
+        let mut lines = vec![match (label, self.route()) {
             (Some(label), Some((index, route))) => {
                 let path = route.path.as_deref().unwrap_or_default();
                 format!("route {label} ({path}, /routes/{index})")
             }
             (Some(label), None) => format!("the revocation endpoint {label}"),
             (None, _) => "no route has this path and method".to_owned(),
-        }]
+        }];
+        lines.extend(self.body_line());
+        lines
     }
 
     fn address_lines(&self) -> Vec<String> {
@@ -132,8 +140,9 @@ impl Explained<'_, '_> {
                 Standing::Refused => "refuses",
                 Standing::Contended => "refuses: its counter stays contended",
             };
+            let apart = if self.trail.form.preflight { ", preflights apart" } else { "" };
             Some(format!(
-                "{} {what}: {} of {} requests in {} seconds for each {} ({pointer})",
+                "{} {what}: {} of {} requests in {} seconds for each {}{apart} ({pointer})",
                 limit.name.as_deref().unwrap_or_default(),
                 judged.outcome.used,
                 judged.quota.max_requests,
@@ -142,6 +151,7 @@ impl Explained<'_, '_> {
             ))
         };
         let mut lines: Vec<String> = self.trail.limits_of(stage).filter_map(told).collect();
+        lines.extend(self.unjudged_lines(stage));
         if stage == Stage::EarlyLimits
             && self.trail.failures_judged
             && let Some(limit) = &self.raw.auth_failure_limit
@@ -151,6 +161,27 @@ impl Explained<'_, '_> {
                 "at most {failures} tokens that nobody signed in {seconds} seconds (/auth_failure_limit)"
             ));
         }
+        lines
+    }
+
+    /// The lines about the limits of a step that did not apply.
+    fn unjudged_lines(&self, stage: Stage) -> Vec<String> {
+        let limits: Vec<(String, &RawLimit)> = all(self.raw).collect();
+        let mut lines = Vec::new();
+        if let Some((index, route)) = self.route() {
+            let is_skipped =
+                |limit: &&RawLimit| skips(route, limit) && needs_token(limit) == (stage == Stage::LateLimits);
+            for limit in self.raw.rate_limits.iter().filter(is_skipped) {
+                let name = limit.name.as_deref().unwrap_or_default();
+                lines.push(format!("{name} does not apply to this route (/routes/{index}/skip_limits)"));
+            }
+        }
+        let excepted = self.trail.excepted.iter().filter(|excepted| excepted.stage == stage);
+        lines.extend(excepted.filter_map(|Excepted { limit, .. }| {
+            let (pointer, limit) = limits.get(limit.get())?;
+            let name = limit.name.as_deref().unwrap_or_default();
+            Some(format!("{name} does not count this address ({pointer}/except_addresses)"))
+        }));
         lines
     }
 
@@ -200,83 +231,5 @@ impl Explained<'_, '_> {
             lines.push(format!("{} {asks}", self.pointer()));
         }
         lines
-    }
-
-    /// The pointer to the rule that decided.
-    pub(super) fn rule(&self) -> String {
-        let Some(denial) = self.denial.or(self.reported) else { return self.pointer() };
-        match denial {
-            Denial::Form(faults) => match faults.iter().next() {
-                Some(FormFault::MethodParameter) => "/request/method_override".to_owned(),
-                Some(FormFault::HttpsRequired) => "/request/https_only".to_owned(),
-                Some(FormFault::MethodNotAllowed { .. }) => self.method_rule(),
-                Some(FormFault::UnsupportedMediaType { .. }) => {
-                    self.route_or_request("content_types", |route| route.content_types.is_some())
-                }
-                Some(FormFault::TooLarge { .. }) => {
-                    let is_set = |route: &RawRoute| route.max_request_size_bytes.is_some();
-                    self.route_or_request("max_request_size_bytes", is_set)
-                }
-                Some(FormFault::Malformed(_) | FormFault::PathAmbiguous(_)) | None => {
-                    "holds for every request".to_owned()
-                }
-            },
-            Denial::RateLimited(over) => over
-                .limit
-                .and_then(|limit| all(self.raw).nth(limit.get()))
-                .map_or("/rate_limits".to_owned(), |(pointer, _)| pointer),
-            Denial::AuthFailuresLimited(_) => "/auth_failure_limit".to_owned(),
-            Denial::CredentialsAmbiguous => "/tokens/sources".to_owned(),
-            Denial::TokenMissing | Denial::RouteDenied => self.pointer(),
-            Denial::Token(fault) => token_rule(fault).to_owned(),
-            Denial::TokenRevoked => "/revocation/denied".to_owned(),
-            Denial::PermissionMissing { any, .. } => {
-                let field = if *any { "any_permissions" } else { "required_permissions" };
-                format!("{}/{field}", self.pointer())
-            }
-            Denial::ConditionFailed(_) => format!("{}/require", self.pointer()),
-            Denial::AddressRefused => self.pointer(),
-            Denial::BindingMismatch => format!("{}/bind", self.pointer()),
-            Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
-            Denial::KeysUnavailable { .. } => "/tokens/key_sets".to_owned(),
-            Denial::RevocationFull => "/revocation/capacity".to_owned(),
-            Denial::BodyTimeout => "the time that a body has to come".to_owned(),
-            Denial::Busy(_) => "/request/max_held_bytes".to_owned(),
-            Denial::Fault(_) => "a fault of api-guard itself".to_owned(),
-        }
-    }
-
-    /// The pointer of a field that a route may override.
-    fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
-        match self.route() {
-            Some((index, route)) if is_set(route) => format!("/routes/{index}/{field}"),
-            Some(_) | None => format!("/request/{field}"),
-        }
-    }
-
-    fn method_rule(&self) -> String {
-        let method = String::from_utf8_lossy(self.request.method);
-        if self.raw.request.allowed_methods.iter().any(|allowed| *allowed == method) {
-            "the routes of this path, none of which has the method".to_owned()
-        } else {
-            "/request/allowed_methods".to_owned()
-        }
-    }
-}
-
-const fn token_rule(fault: &TokenFault) -> &'static str {
-    match fault {
-        TokenFault::Malformed(_)
-        | TokenFault::AlgorithmRefused
-        | TokenFault::Expired
-        | TokenFault::NotYetValid
-        | TokenFault::IssuedInFuture
-        | TokenFault::ClaimInvalid { .. } => "/tokens",
-        TokenFault::KeyUnknown | TokenFault::SignatureInvalid => "/tokens/keys",
-        TokenFault::TooOld => "/tokens/max_token_age_hours",
-        TokenFault::ClaimMissing(_) => "/tokens/required_claims",
-        TokenFault::IssuerRefused => "/tokens/issuers",
-        TokenFault::AudienceRefused => "/tokens/audiences",
-        TokenFault::PermissionsMalformed(_) => "/tokens/permission_format",
     }
 }

@@ -227,25 +227,34 @@ impl Node {
         }
     }
 
+    /// The value at a JSON pointer.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Self> {
+        pointer.split('/').skip(1).try_fold(self, |node, step| node.below(step).map(|(below, _)| below))
+    }
+
     /// The position of the value at a JSON pointer: that of its name, or else of the deepest value on the way to it.
     pub(crate) fn locate(&self, pointer: &str) -> Mark {
         let (mut node, mut mark) = (self, self.mark);
         for step in pointer.split('/').skip(1) {
-            let step = step.replace("~1", "/").replace("~0", "~");
-            let next = match &node.content {
-                Content::Scalar { .. } => None,
-                Content::List(items) => {
-                    step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item, item.mark))
-                }
-                Content::Map(members) => {
-                    let member = members.iter().rfind(|(key, _)| key.name == step);
-                    member.map(|(key, value)| (value, key.mark))
-                }
-            };
-            let Some(found) = next else { break };
+            let Some(found) = node.below(step) else { break };
             (node, mark) = found;
         }
         mark
+    }
+
+    /// What one step of a JSON pointer leads to, and where it is.
+    fn below(&self, step: &str) -> Option<(&Self, Mark)> {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        match &self.content {
+            Content::Scalar { .. } => None,
+            Content::List(items) => {
+                step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item, item.mark))
+            }
+            Content::Map(members) => {
+                let member = members.iter().rfind(|(key, _)| key.name == step);
+                member.map(|(key, value)| (value, key.mark))
+            }
+        }
     }
 
     /// The value as JSON, repeated names included.

@@ -79,23 +79,24 @@ fn scalars(parts: &mut Parts<'_>, values: Vec<RawScalar>, at: &Pointer) -> Vec<S
 
 /// The addresses that may use a route.
 pub(super) fn networks(parts: &mut Parts<'_>, raw: &RawRoute, at: &Pointer) -> Option<Box<Networks>> {
-    let mut list = |field: &str, texts: Option<&[String]>| {
-        let at = at.field(field);
-        if texts.is_some_and(<[String]>::is_empty) {
-            let instead = r#"write at least one network, such as "10.0.0.0/8", or remove the field"#;
-            parts.problems.add(at.clone(), "empty list", instead);
-        }
-        let texts = texts.unwrap_or_default();
-        parts.problems.unique(&at, texts);
-        let parsed = texts.iter().enumerate().filter_map(|(index, text)| {
-            Network::parse(text).map_err(|problem| told(parts, at.index(index), problem)).ok()
-        });
-        parsed.collect::<Vec<_>>()
-    };
-    let allowed = list("allow_from", raw.allow_from.as_deref());
-    let denied = list("deny_from", raw.deny_from.as_deref());
+    let allowed = network_list(parts, raw.allow_from.as_deref(), &at.field("allow_from"));
+    let denied = network_list(parts, raw.deny_from.as_deref(), &at.field("deny_from"));
     let networks = Networks { allowed, denied };
     (!networks.is_empty()).then(|| Box::new(networks))
+}
+
+/// The networks of a list, which has at least one if it is there.
+pub(super) fn network_list(parts: &mut Parts<'_>, texts: Option<&[String]>, at: &Pointer) -> Vec<Network> {
+    let Some(texts) = texts else { return Vec::new() };
+    if texts.is_empty() {
+        let instead = r#"write at least one network, such as "10.0.0.0/8", or remove the field"#;
+        parts.problems.add(at.clone(), "empty list", instead);
+    }
+    parts.problems.unique(at, texts);
+    let parsed = texts.iter().enumerate().filter_map(|(index, text)| {
+        Network::parse(text).map_err(|problem| told(parts, at.index(index), problem)).ok()
+    });
+    parsed.collect()
 }
 
 fn told(parts: &mut Parts<'_>, at: Pointer, problem: NetworkProblem) {

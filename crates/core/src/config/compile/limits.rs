@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::conditions::network_list;
 use super::grammar::is_token;
 use super::problems::Problems;
 use super::tokens::claim_text;
@@ -14,6 +15,9 @@ use crate::policy::{AUTH_FAILURES, ClientIp, KeyPart, LONGEST_WINDOW_SECONDS, Li
 
 const KEY_PARTS: &str = "write client_ip, subject, route, path, method, claim:NAME or header:NAME";
 
+/// Stands for every limit for all routes. No limit can have the name.
+const ALL_LIMITS: &str = "*";
+
 /// All limits of a configuration; names are unique among them.
 #[derive(Default)]
 pub(super) struct Limits {
@@ -22,11 +26,35 @@ pub(super) struct Limits {
     names: Lookup,
     /// The pointer of each name.
     named: Vec<Pointer>,
+    /// How many of the names are of limits for all routes. Those come first.
+    for_all: usize,
 }
 
 impl Limits {
+    /// Adds the limits for all routes, before those of any route.
+    pub(super) fn add_for_all(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>) -> Vec<LimitIndex> {
+        let indexes = self.add(parts, raw, &Pointer::root().field("rate_limits"));
+        self.for_all = self.named.len();
+        indexes
+    }
+
+    /// Adds the limits of a route.
+    pub(super) fn add_of_route(
+        &mut self,
+        parts: &mut Parts<'_>,
+        raw: Option<Vec<RawLimit>>,
+        at: &Pointer,
+    ) -> Vec<LimitIndex> {
+        let Some(raw) = raw else { return Vec::new() };
+        if raw.is_empty() {
+            let instead = r#"write "skip_limits": ["*"] where the limits for all routes are not to apply, or remove it"#;
+            parts.problems.add(at.clone(), "empty list, which takes no limit away", instead);
+        }
+        self.add(parts, raw, at)
+    }
+
     /// Adds the limits of one list and returns their indexes in [`Limits::rules`].
-    pub(super) fn add(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>, at: &Pointer) -> Vec<LimitIndex> {
+    fn add(&mut self, parts: &mut Parts<'_>, raw: Vec<RawLimit>, at: &Pointer) -> Vec<LimitIndex> {
         let mut indexes = Vec::new();
         for (index, limit) in raw.into_iter().enumerate() {
             if let Some(rule) = self.rule(parts, limit, &at.index(index)) {
@@ -37,6 +65,36 @@ impl Limits {
         indexes
     }
 
+    /// The limits for all routes that a route skips.
+    pub(super) fn skipped(
+        &self,
+        problems: &mut Problems,
+        raw: Option<&[String]>,
+        at: &Pointer,
+    ) -> Vec<LimitIndex> {
+        let Some(raw) = raw else { return Vec::new() };
+        if raw.is_empty() {
+            let instead = r#"name at least one limit, or write ["*"] for all, or remove the field"#;
+            problems.add(at.clone(), "empty list", instead);
+        }
+        problems.unique(at, raw);
+        let all = raw.iter().position(|name| name == ALL_LIMITS);
+        if let (Some(index), true) = (all, raw.iter().any(|name| name != ALL_LIMITS)) {
+            let instead = r#"write ["*"] alone, or names alone"#;
+            problems.add(at.index(index), "all limits, beside the names of some", instead);
+        }
+        for (index, name) in raw.iter().enumerate() {
+            let is_known = self.names.get(name).is_some_and(|index| index < self.for_all);
+            if name != ALL_LIMITS && !is_known {
+                let instead = r#"write the name of one, or ["*"] for all"#;
+                problems.add(at.index(index), "no limit of rate_limits has this name", instead);
+            }
+        }
+        let is_skipped = |rule: &LimitRule| all.is_some() || raw.contains(&rule.name);
+        let rules = self.rules.iter().take(self.for_all).enumerate();
+        rules.filter(|(_, rule)| is_skipped(rule)).map(|(index, _)| LimitIndex::new(index)).collect()
+    }
+
     fn rule(&mut self, parts: &mut Parts<'_>, raw: RawLimit, at: &Pointer) -> Option<LimitRule> {
         let name = self.name(parts, raw.name, at.field("name"));
         let max_requests = max_requests(parts, raw.max_requests, &at.field("max_requests"));
@@ -44,6 +102,7 @@ impl Limits {
         let warn_at_percent = raw.warn_at_percent.and_then(|percent| {
             parts.problems.within(at.field("warn_at_percent"), percent, 1, 100, "percent")
         });
+        let excepted = network_list(parts, raw.except_addresses.as_deref(), &at.field("except_addresses"));
         let at = at.field("key");
         if raw.key.is_empty() {
             parts.problems.add(at.clone(), "empty list", KEY_PARTS);
@@ -63,6 +122,7 @@ impl Limits {
             window_seconds: window_seconds?,
             warn_at_percent: warn_at_percent.and_then(|percent| u8::try_from(percent).ok()),
             key,
+            excepted,
             mode: raw.mode,
             needs_token,
         })

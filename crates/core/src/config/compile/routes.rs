@@ -8,7 +8,7 @@ use super::limits::Limits;
 use super::problems::Problems;
 use super::tokens::claim_text;
 use super::{Parts, Pointer, conditions};
-use crate::config::raw::{RawEndpoint, RawRoute};
+use crate::config::raw::{BodyHandling, RawEndpoint, RawRoute};
 use crate::index::{PermissionIndex, RouteIndex};
 use crate::policy::{Access, Endpoint, FormPolicy, Mode, Route};
 use crate::request::host::HostPattern;
@@ -70,7 +70,9 @@ impl<'f> Routes<'f> {
         if let Some(size) = raw.max_request_size_bytes {
             parts.problems.within(at.field("max_request_size_bytes"), size, 1, u64::MAX, "bytes");
         }
-        let limits = limits.add(parts, raw.rate_limits, &at.field("rate_limits"));
+        let skipped_limits =
+            limits.skipped(&mut parts.problems, raw.skip_limits.as_deref(), &at.field("skip_limits"));
+        let limits = limits.add_of_route(parts, raw.rate_limits, &at.field("rate_limits"));
         let route = Route {
             label: raw.name.or(raw.path).unwrap_or_default(),
             access: raw.access,
@@ -83,7 +85,9 @@ impl<'f> Routes<'f> {
             allowed_in_path,
             content_types: raw.content_types,
             max_bytes: raw.max_request_size_bytes,
+            streams: raw.body == BodyHandling::Stream,
             limits,
+            skipped_limits,
             mode: raw.mode.unwrap_or(self.mode),
             revokes: false,
         };
@@ -121,7 +125,9 @@ impl<'f> Routes<'f> {
             allowed_in_path: Lifts::default(),
             content_types: Some(vec!["application/json".to_owned()]),
             max_bytes: Some(max_bytes),
+            streams: false,
             limits: Vec::new(),
+            skipped_limits: Vec::new(),
             mode: Mode::Enforce,
             revokes: true,
         };

@@ -31,11 +31,14 @@ pub struct RawLimit {
     /// Share of the limit from which requests are logged and counted as warned, percent; null = never.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub warn_at_percent: Option<u64>,
+    /// Networks whose clients the limit neither counts nor refuses, such as "10.0.0.0/8".
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub except_addresses: Option<Vec<String>>,
     /// Overrides the mode of the route.
     pub mode: Option<Mode>,
 }
 
-fields!(RawLimit { name, max_requests, window_seconds, key, warn_at_percent, mode });
+fields!(RawLimit { name, max_requests, window_seconds, key, warn_at_percent, except_addresses, mode });
 
 impl Default for RawLimit {
     fn default() -> Self {
@@ -45,6 +48,7 @@ impl Default for RawLimit {
             window_seconds: None,
             key: texts(&["client_ip", "subject"]),
             warn_at_percent: Some(80),
+            except_addresses: None,
             mode: None,
         }
     }

@@ -58,8 +58,14 @@ pub struct RawRoute {
     /// Overrides request.max_request_size_bytes.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_request_size_bytes: Option<u64>,
+    /// What is done with a body of undeclared size until it has ended.
+    pub body: BodyHandling,
     /// Limits of this route, in addition to the global ones.
-    pub rate_limits: Vec<RawLimit>,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub rate_limits: Option<Vec<RawLimit>>,
+    /// Names of global limits that do not apply to this route; ["*"] = none of them does.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub skip_limits: Option<Vec<String>>,
     /// Overrides the mode of the configuration.
     pub mode: Option<Mode>,
 }
@@ -80,13 +86,29 @@ fields!(RawRoute {
     allow_in_path,
     content_types,
     max_request_size_bytes,
+    body,
     rate_limits,
+    skip_limits,
     mode
 });
 
 names!(Access { "public" => Public, "optional" => Optional, "authenticated" => Authenticated, "deny" => Deny });
 
 names!(Unmatched { "public" => Public, "authenticated" => Authenticated, "deny" => Deny });
+
+/// What is done with a body of undeclared size until it has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
+pub enum BodyHandling {
+    /// The request is held, so that the upstream never sees a body that is too large.
+    #[default]
+    Hold,
+    /// It goes on as it comes, and is cut off where it is too large.
+    Stream,
+}
+
+names!(BodyHandling { "hold" => Hold, "stream" => Stream });
 
 /// Something that is refused in paths, unless a route allows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

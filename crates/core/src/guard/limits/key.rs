@@ -11,6 +11,7 @@ use crate::seed::Digest;
 
 impl<H: Host> Visit<'_, '_, H> {
     /// Adds a limit's key to the digest. Each part has a tag, so that a missing subject differs from every subject.
+    /// Browsers send preflights on their own, so that they take nothing from what the same key has for requests.
     pub(super) fn add_key(
         &self,
         digest: &mut Digest,
@@ -49,6 +50,9 @@ impl<H: Host> Visit<'_, '_, H> {
                 }
             }
         }
+        if form.facts.preflight {
+            digest.add_tagged(tag::PREFLIGHT, b"");
+        }
     }
 }
 
@@ -86,4 +90,5 @@ mod tag {
     pub(super) const NO_CLAIM: u8 = 8;
     pub(super) const HEADER: u8 = 9;
     pub(super) const ISSUER: u8 = 10;
+    pub(super) const PREFLIGHT: u8 = 11;
 }

@@ -36,7 +36,15 @@ fn each_request_is_read() {
     );
     assert_eq!(
         parse(r#"{"issued_before":0,"sub":"user-7"}"#),
-        Ok(RevocationRequest::Subject { sub: "user-7".into(), issued_before: 0 })
+        Ok(RevocationRequest::Subject { iss: None, sub: "user-7".into(), issued_before: 0 })
+    );
+    assert_eq!(
+        parse(r#"{"issued_before":0,"iss":"https://a","sub":"user-7"}"#),
+        Ok(RevocationRequest::Subject {
+            iss: Some("https://a".into()),
+            sub: "user-7".into(),
+            issued_before: 0
+        })
     );
 }
 
@@ -66,6 +74,14 @@ fn a_body_that_is_not_exactly_one_request_is_refused() {
         (r#"{"expires_at":1}"#, Missing(Field::Jti)),
         (r#"{"sub":"a"}"#, Missing(Field::IssuedBefore)),
         (r#"{"issued_before":1}"#, Missing(Field::Sub)),
+        (r#"{"iss":"a"}"#, NotOneRequest),
+        (r#"{"iss":"a","token":"b"}"#, NotOneRequest),
+        (r#"{"iss":"a","jti":"b","expires_at":1}"#, NotOneRequest),
+        (r#"{"iss":"a","sub":"b"}"#, Missing(Field::IssuedBefore)),
+        (r#"{"iss":"a","issued_before":1}"#, Missing(Field::Sub)),
+        (r#"{"iss":"","sub":"b","issued_before":1}"#, Empty(Field::Iss)),
+        (r#"{"iss":["a"],"sub":"b","issued_before":1}"#, WrongType(Field::Iss)),
+        (r#"{"iss":"a","iss":"a","sub":"b","issued_before":1}"#, Repeated(Field::Iss)),
         (r#"{"token":null}"#, WrongType(Field::Token)),
         (r#"{"token":["a"]}"#, WrongType(Field::Token)),
         (r#"{"jti":7,"expires_at":1}"#, WrongType(Field::Jti)),

@@ -21,6 +21,7 @@ pub(super) fn check(part: &Part<'_>, site: &Site<'_>, findings: &mut Findings) {
         Position::Runs => {}
     }
     switches(part, site, "/http_filters", filters, findings);
+    order(part, site, "/http_filters", filters, findings);
     let upgrades = part.node.field("upgrade_configs").map(Node::items).unwrap_or_default();
     for (index, upgrade) in upgrades.iter().enumerate() {
         self::upgrade(part, site, (&format!("/upgrade_configs/{index}/filters"), upgrade), findings);
@@ -60,13 +61,41 @@ fn upgrade(part: &Part<'_>, site: &Site<'_>, (at, upgrade): (&str, &Node), findi
     let why = match Position::of(site, filters) {
         Position::Absent => "api-guard is not among them",
         Position::BehindRouter(_) => "api-guard comes after the router among them, and never runs",
-        Position::Runs => return switches(part, site, at, filters, findings),
+        Position::Runs => {
+            switches(part, site, at, filters, findings);
+            return order(part, site, at, filters, findings);
+        }
     };
     let text = format!(
         "a request that asks for an upgrade to {kind:?} meets these filters in place of http_filters, and {why}: it \
          passes unchecked, whoever it says it is from; add api-guard before the router, or remove filters"
     );
     findings.error("upgrade-bypass", part, at, text);
+}
+
+/// Filters that serve refusals only where they come before the guard: what their types end in, and what goes wrong.
+const BEFORE: [(&str, &str); 2] = [
+    (
+        "filters.http.cors.v3.Cors",
+        "refusals have no Access-Control-Allow-Origin, so browsers hide them from their pages, and preflights meet \
+         api-guard first",
+    ),
+    (
+        "filters.http.grpc_web.v3.GrpcWeb",
+        "api-guard meets gRPC-Web by its own content type, and neither judges nor answers it as gRPC",
+    ),
+];
+
+fn order(part: &Part<'_>, site: &Site<'_>, at: &str, filters: &[Node], findings: &mut Findings) {
+    let behind = filters.iter().enumerate().skip_while(|(_, filter)| !source::has_guard(filter, &site.name));
+    for (index, filter) in behind {
+        let of_type = filter.path(&["typed_config", "@type"]).and_then(Node::text).unwrap_or_default();
+        let wrong = BEFORE.iter().filter(|(ends, _)| of_type.ends_with(ends));
+        for (_, what) in wrong {
+            let text = format!("this filter comes after api-guard: {what}; move it before api-guard");
+            findings.warn("filter-order", part, &format!("{at}/{index}"), text);
+        }
+    }
 }
 
 /// Whether a route of Envoy switches on an upgrade that the manager has switched off. Upgrades have no letter case.

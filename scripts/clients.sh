@@ -1,0 +1,22 @@
+#!/bin/sh
+# Gets the clients that tests/envoy/clients.rs runs: grpcio and websockets into .venv, and as root Debian's Node. Gets
+# what it can, and fails where something is missing in the end: the tests of it then say that they are skipped.
+set -eu
+cd "$(dirname "$0")/.."
+GRPCIO=1.76.0
+WEBSOCKETS=15.0.1
+missing=0
+
+if ! .venv/bin/python -c "import grpc, websockets" 2>/dev/null; then
+    [ -x .venv/bin/python ] || python3 -m venv .venv >&2 || true
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --timeout 30 --retries 2 \
+        "grpcio==$GRPCIO" "websockets==$WEBSOCKETS" >&2 ||
+        { echo "clients: grpcio and websockets could not be installed into .venv" >&2; missing=1; }
+fi
+if ! command -v node >/dev/null; then
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends nodejs; } >/dev/null || true
+    fi
+    command -v node >/dev/null || { echo "clients: node is missing (Debian: apt-get install nodejs)" >&2; missing=1; }
+fi
+exit "$missing"
