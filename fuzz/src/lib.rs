@@ -58,12 +58,20 @@ pub fn judge(guarded: &mut Guarded, headers: &[(&[u8], &[u8])], has_body: bool, 
     let request = Request::read(plan, headers.iter().copied(), has_body);
     let verdict = guarded.judge(&request, now);
     check_effects(&guarded.guard, &request, &verdict);
-    check_limits(
-        &guarded.guard,
-        &request,
-        &verdict,
-        guarded.guard.client_address(&request, &guarded.process),
-    );
+    verdict
+}
+
+/// The verdict under [`POLICY`], by whose limits it is checked too.
+pub fn judge_by_policy(
+    guarded: &mut Guarded,
+    headers: &[(&[u8], &[u8])],
+    has_body: bool,
+    now: u64,
+) -> Verdict {
+    let verdict = judge(guarded, headers, has_body, now);
+    let request = Request::read(guarded.guard.policy().header_plan(), headers.iter().copied(), has_body);
+    let address = guarded.guard.client_address(&request, &guarded.process);
+    check_limits(&guarded.guard, &request, &verdict, address);
     verdict
 }
 
