@@ -4,7 +4,6 @@
 //! Everything else is written as serde_json would write it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Json;
@@ -114,7 +113,9 @@ fn write_value(out: &mut String, value: &Json<'_>) {
             out.push(']');
         }
         Json::Object(object) => {
-            let members: BTreeMap<Cow<'_, str>, Json<'_>> = object.members().collect();
+            let mut members: Vec<(Cow<'_, str>, Json<'_>)> = object.members().collect();
+            // No name is there twice.
+            members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
             out.push('{');
             for (index, (name, value)) in members.iter().enumerate() {
                 separate(out, index);
