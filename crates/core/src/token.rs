@@ -25,7 +25,7 @@ use crate::policy::TooOld;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
-use condition::Condition;
+use condition::{Condition, Scalar};
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
 use keys::{KeyId, KeyRing};
@@ -69,16 +69,7 @@ pub(crate) struct Claim {
 #[derive(Debug)]
 pub(crate) struct RequiredValue {
     pub(crate) claim: Claim,
-    pub(crate) accepted: Vec<AcceptedValue>,
-}
-
-/// A value that a claim may have.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AcceptedValue {
-    Text(String),
-    /// An integer as JSON writes it.
-    Integer(String),
-    Bool(bool),
+    pub(crate) accepted: Vec<Scalar>,
 }
 
 /// Roles that become permissions.

@@ -7,7 +7,7 @@ use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::{Key, KeyId, Vouching};
 use super::subject::{self, SubjectFault};
-use super::{AcceptedValue, KeptClaim, ListOf, TokenFault, TokenPolicy, TokenRefusal, Verified};
+use super::{KeptClaim, ListOf, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::{PermissionBook, PermissionSet};
@@ -203,18 +203,6 @@ fn judge_values(policy: &TokenPolicy, claims: &Claims<'_>) -> Result<(), TokenFa
         }
     }
     Ok(())
-}
-
-impl AcceptedValue {
-    /// Whether `value` is the same, of the same type. An integer is written in one way only.
-    fn is(&self, value: &Json<'_>) -> bool {
-        match (self, value) {
-            (Self::Text(accepted), Json::Text(text)) => accepted == text,
-            (Self::Integer(accepted), Json::Number(number)) => accepted == number.text(),
-            (Self::Bool(accepted), Json::Bool(value)) => accepted == value,
-            (Self::Text(_) | Self::Integer(_) | Self::Bool(_), _) => false,
-        }
-    }
 }
 
 /// Checks that `aud` is a string or a list of strings (RFC 7519 section 4.1.3).
