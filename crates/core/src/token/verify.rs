@@ -2,7 +2,7 @@
 
 use super::authenticate::authenticate;
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
-use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
+use super::compact::{Compact, Decoded, JoseHeader, decode};
 use super::date::{DateFault, NumericDate};
 use super::identity::SigningDigest;
 use super::keys::{Key, KeyId, Vouching};
@@ -21,58 +21,61 @@ pub(super) fn verify(
     seed: &Seed,
     now: UnixNanos,
 ) -> Result<Verified, TokenRefusal> {
-    let signed =
-        verify_signature(policy, token, now).map_err(|fault| TokenRefusal { fault, is_signed: false })?;
-    // The issuer wrote this text, but it may still be wrong.
-    read_signed(policy, signed, book, seed, now).map_err(|fault| TokenRefusal { fault, is_signed: true })
-}
-
-/// A token whose signature is valid. Nothing of its claims has been read.
-struct Signed<'t> {
-    compact: Compact<'t>,
-    payload: Result<Vec<u8>, NotBase64Url>,
-    key: KeyId,
-}
-
-fn verify_signature<'t>(
-    policy: &TokenPolicy,
-    token: &'t [u8],
-    now: UnixNanos,
-) -> Result<Signed<'t>, TokenFault> {
-    let compact = Compact::read(token, policy.max_token_bytes)?;
-    let Decoded { payload, signature } = compact.decode()?;
-    let header = decode(compact.header)?;
-    let header = JoseHeader::read(&header)?;
-    // The issuer chooses the keys before it is verified, and nothing else. Claims that cannot be read choose no key; what
-    // is wrong with them is told once the signature has been verified.
-    let key = {
-        let payload_read = payload.as_deref().ok().filter(|_| policy.keys.names_issuers());
-        let unverified = payload_read.and_then(|payload| Claims::read(&policy.reader, payload).ok());
-        let vouching = match unverified.as_ref().map(|claims| claims.value(ISS)) {
-            None => Vouching::All,
-            Some(None) => policy.keys.vouching(None),
-            Some(Some(iss)) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
-        };
-        authenticate(&policy.keys, vouching, &compact, &header, signature, now)?
+    let compact = Compact::read(token, policy.max_token_bytes).map_err(unsigned)?;
+    let Decoded { payload, signature } = compact.decode().map_err(unsigned)?;
+    let header = decode(compact.header).map_err(unsigned)?;
+    let header = JoseHeader::read(&header).map_err(unsigned)?;
+    let read = |payload| Claims::read(&policy.reader, payload);
+    // The issuer chooses the keys before it is verified, and nothing else.
+    let unverified = payload.as_deref().ok().filter(|_| policy.keys.names_issuers()).map(read);
+    let vouching = vouching(policy, unverified.as_ref());
+    let key = authenticate(&policy.keys, vouching, &compact, &header, signature, now).map_err(unsigned)?;
+    let claims = match (unverified, &payload) {
+        (Some(claims), _) => claims.map_err(TokenFault::from),
+        (None, Ok(payload)) => read(payload).map_err(TokenFault::from),
+        (None, Err(why)) => Err((*why).into()),
     };
-    Ok(Signed { compact, payload, key })
+    // The issuer wrote this text, but it may still be wrong.
+    claims
+        .and_then(|claims| judge_claims(policy, &compact, &claims, key, book, seed, now))
+        .map_err(|fault| TokenRefusal { fault, is_signed: true })
 }
 
-fn read_signed(
+/// The refusal of a token whose signature has not been verified.
+fn unsigned(fault: impl Into<TokenFault>) -> TokenRefusal {
+    TokenRefusal { fault: fault.into(), is_signed: false }
+}
+
+/// Which keys vouch for a token. `claims`: what it says, where its issuer chooses the keys. Claims that cannot be read choose
+/// none; what is wrong with them is told once the signature has been verified.
+fn vouching<'c>(policy: &TokenPolicy, claims: Option<&'c Result<Claims<'_>, ClaimsProblem>>) -> Vouching<'c> {
+    let Some(Ok(claims)) = claims else { return Vouching::All };
+    match claims.value(ISS) {
+        None => policy.keys.vouching(None),
+        Some(iss) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
+    }
+}
+
+impl From<ClaimsProblem> for TokenFault {
+    fn from(problem: ClaimsProblem) -> Self {
+        match problem {
+            ClaimsProblem::NotAnObject => Self::Malformed("claims are not a JSON object of the right form"),
+            ClaimsProblem::Repeated(claim) => Self::ClaimInvalid { claim, why: "stands more than once" },
+        }
+    }
+}
+
+fn judge_claims(
     policy: &TokenPolicy,
-    signed: Signed<'_>,
+    compact: &Compact<'_>,
+    claims: &Claims<'_>,
+    key: KeyId,
     book: &PermissionBook,
     seed: &Seed,
     now: UnixNanos,
 ) -> Result<Verified, TokenFault> {
-    let Signed { compact, payload, key } = signed;
-    let payload = payload?;
-    let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
-        ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
-        ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
-    })?;
     let digest = || SigningDigest::of(compact.signing_input, seed);
-    let verified = read_claims(policy, &claims, book, key, digest)?;
+    let verified = read_claims(policy, claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
     let list_of = |own: fn(&Key) -> &[String], policy_s| {
         let own = policy.keys.key(key).map(own).filter(|list| !list.is_empty());
@@ -86,7 +89,7 @@ fn read_signed(
         }
     }
     let (audiences, list) = list_of(|key| &key.audiences, policy.audiences.as_slice());
-    if !audiences.is_empty() && !audience_known(audiences, &claims) {
+    if !audiences.is_empty() && !audience_known(audiences, claims) {
         return Err(TokenFault::AudienceRefused(list));
     }
     Ok(verified)
