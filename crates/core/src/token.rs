@@ -2,7 +2,8 @@
 //!
 //! jwt-simple computes the MAC over the bytes that were sent, and [`claims`] then reads the same bytes strictly. The
 //! library's own parsing of headers and claims is not used, because its defaults are too lax (DESIGN.md lists them).
-//! The claims are not read before the signature has been verified, except `iss` where it chooses the keys. This module knows nothing about revocation.
+//! The claims are not used before the signature has been verified, except `iss` where it chooses the keys. This module
+//! knows nothing about revocation.
 
 pub mod algorithm;
 mod authenticate;
@@ -12,8 +13,10 @@ pub mod claims;
 pub mod compact;
 pub(crate) mod condition;
 pub mod date;
+mod fault;
 pub mod identity;
 pub mod keys;
+mod permissions;
 pub mod secret;
 pub mod subject;
 mod verify;
@@ -26,6 +29,7 @@ use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
 use condition::{Condition, Scalar};
+pub use fault::{ListOf, TokenFault, TokenRefusal};
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
 use keys::{KeyId, KeyRing};
@@ -195,64 +199,6 @@ impl Verified {
     pub fn meets(&self, condition: ConditionIndex) -> bool {
         self.conditions.get(condition.get()).copied().unwrap_or(false)
     }
-}
-
-/// Why a token is refused. Each variant has its own code; [`crate::effect`] words them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenFault {
-    /// Not a compact JWS of the accepted kind. The text says why.
-    Malformed(&'static str),
-    /// `alg` is not exactly the algorithm of the key, or of any key.
-    AlgorithmRefused,
-    /// No key for this token: its `kid` is unknown, or no key is valid now.
-    KeyUnknown,
-    /// The signature does not verify.
-    SignatureInvalid,
-    /// The time in `exp` has been reached.
-    Expired,
-    /// The time in `nbf` has not been reached.
-    NotYetValid,
-    /// `iat` is ahead of the clock.
-    IssuedInFuture,
-    /// `iat` is longer ago than `max_token_age_hours`.
-    TooOld,
-    /// Claims of `required_claims` that are missing, by their configured names.
-    ClaimMissing(Vec<String>),
-    /// A claim has a wrong type or value.
-    ClaimInvalid {
-        /// The claim, by its configured name.
-        claim: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A claim, by its configured name, has none of the values that `required_values` accepts.
-    ValueRefused(String),
-    /// `iss` is not one of `issuers`.
-    IssuerRefused(ListOf),
-    /// `aud` has none of `audiences`.
-    AudienceRefused(ListOf),
-    /// An entry of the permissions claim, or the whole claim, has a wrong form. Contains text from the token.
-    PermissionsMalformed(String),
-}
-
-/// Whose list of issuers or audiences refuses a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListOf {
-    /// That for all keys without one of their own.
-    Policy,
-    /// The own list of the only key that the token can be of.
-    Key(KeyId),
-    /// Those of all keys: each has one, and none has the issuer.
-    EveryKey,
-}
-
-/// A token that is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRefusal {
-    /// Why.
-    pub fault: TokenFault,
-    /// Whether its signature verified: one of our issuers made it, so that nobody tries to guess or to forge.
-    pub is_signed: bool,
 }
 
 /// The age of a token that verified.

@@ -4,13 +4,15 @@ use super::authenticate::authenticate;
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
 use super::compact::{Compact, Decoded, JoseHeader, decode};
 use super::date::{DateFault, NumericDate};
+use super::fault::invalid;
 use super::identity::SigningDigest;
 use super::keys::{Key, KeyId, Vouching};
+use super::permissions;
 use super::subject::{self, SubjectFault};
 use super::{KeptClaim, ListOf, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
-use crate::permission::{PermissionBook, PermissionSet};
+use crate::permission::PermissionBook;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 
@@ -21,15 +23,16 @@ pub(super) fn verify(
     seed: &Seed,
     now: UnixNanos,
 ) -> Result<Verified, TokenRefusal> {
-    let compact = Compact::read(token, policy.max_token_bytes).map_err(unsigned)?;
-    let Decoded { payload, signature } = compact.decode().map_err(unsigned)?;
-    let header = decode(compact.header).map_err(unsigned)?;
-    let header = JoseHeader::read(&header).map_err(unsigned)?;
+    let compact = Compact::read(token, policy.max_token_bytes).map_err(TokenRefusal::unsigned)?;
+    let Decoded { payload, signature } = compact.decode().map_err(TokenRefusal::unsigned)?;
+    let header = decode(compact.header).map_err(TokenRefusal::unsigned)?;
+    let header = JoseHeader::read(&header).map_err(TokenRefusal::unsigned)?;
     let read = |payload| Claims::read(&policy.reader, payload);
     // The issuer chooses the keys before it is verified, and nothing else.
     let unverified = payload.as_deref().ok().filter(|_| policy.keys.names_issuers()).map(read);
     let vouching = vouching(policy, unverified.as_ref());
-    let key = authenticate(&policy.keys, vouching, &compact, &header, signature, now).map_err(unsigned)?;
+    let key = authenticate(&policy.keys, vouching, &compact, &header, signature, now)
+        .map_err(TokenRefusal::unsigned)?;
     let claims = match (unverified, &payload) {
         (Some(claims), _) => claims.map_err(TokenFault::from),
         (None, Ok(payload)) => read(payload).map_err(TokenFault::from),
@@ -41,11 +44,6 @@ pub(super) fn verify(
         .map_err(|fault| TokenRefusal { fault, is_signed: true })
 }
 
-/// The refusal of a token whose signature has not been verified.
-fn unsigned(fault: impl Into<TokenFault>) -> TokenRefusal {
-    TokenRefusal { fault: fault.into(), is_signed: false }
-}
-
 /// Which keys vouch for a token. `claims`: what it says, where its issuer chooses the keys. Claims that cannot be read choose
 /// none; what is wrong with them is told once the signature has been verified.
 fn vouching<'c>(policy: &TokenPolicy, claims: Option<&'c Result<Claims<'_>, ClaimsProblem>>) -> Vouching<'c> {
@@ -53,15 +51,6 @@ fn vouching<'c>(policy: &TokenPolicy, claims: Option<&'c Result<Claims<'_>, Clai
     match claims.value(ISS) {
         None => policy.keys.vouching(None),
         Some(iss) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
-    }
-}
-
-impl From<ClaimsProblem> for TokenFault {
-    fn from(problem: ClaimsProblem) -> Self {
-        match problem {
-            ClaimsProblem::NotAnObject => Self::Malformed("claims are not a JSON object of the right form"),
-            ClaimsProblem::Repeated(claim) => Self::ClaimInvalid { claim, why: "stands more than once" },
-        }
     }
 }
 
@@ -113,7 +102,7 @@ fn read_claims(
     judge_audience(claims)?;
     let jti = string(claims, JTI, "jti")?;
     judge_values(policy, claims)?;
-    let (permissions, permissions_text) = read_permissions(policy, claims, book)?;
+    let (permissions, permissions_text) = permissions::read(policy, claims, book)?;
     let conditions = policy.conditions.iter().map(|condition| condition.holds(claims)).collect();
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
@@ -138,11 +127,6 @@ fn read_claims(
 fn missing(policy: &TokenPolicy, claims: &Claims<'_>) -> TokenFault {
     let missing = policy.required.iter().filter(|claim| claims.value(claim.slot).is_none());
     TokenFault::ClaimMissing(missing.map(|claim| claim.name.clone()).collect())
-}
-
-#[cold]
-fn invalid(claim: &str, why: &'static str) -> TokenFault {
-    TokenFault::ClaimInvalid { claim: claim.to_owned(), why }
 }
 
 fn date(claims: &Claims<'_>, slot: Slot, claim: &str) -> Result<Option<UnixNanos>, TokenFault> {
@@ -225,96 +209,6 @@ fn audience_known(audiences: &[String], claims: &Claims<'_>) -> bool {
     match claims.value(AUD) {
         Some(Json::List(list)) => list.elements().any(|aud| is_known(&aud)),
         other => other.is_some_and(is_known),
-    }
-}
-
-/// Most tokens' permissions are shorter together.
-const USUAL_BYTES: usize = 64;
-
-/// Permissions while they are read.
-struct Grants<'b> {
-    book: &'b PermissionBook,
-    /// Those that the configuration names.
-    set: PermissionSet,
-    /// All of them, separated by spaces, which no permission contains.
-    text: String,
-}
-
-impl Grants<'_> {
-    fn grant(&mut self, permission: &str) {
-        if let Some(index) = self.book.index(permission) {
-            self.set.insert(index);
-        }
-        if !self.text.is_empty() {
-            self.text.push(' ');
-        }
-        self.text.push_str(permission);
-    }
-
-    fn grant_once(&mut self, permission: &str) {
-        if !self.holds(permission) {
-            self.grant(permission);
-        }
-    }
-
-    fn holds(&self, permission: &str) -> bool {
-        self.text.split(' ').any(|held| held == permission)
-    }
-}
-
-fn read_permissions(
-    policy: &TokenPolicy,
-    claims: &Claims<'_>,
-    book: &PermissionBook,
-) -> Result<(PermissionSet, Box<str>), TokenFault> {
-    let mut grants = Grants { book, set: PermissionSet::default(), text: String::with_capacity(USUAL_BYTES) };
-    for (index, slot) in policy.permissions.iter().enumerate() {
-        let Some(value) = claims.value(*slot) else { continue };
-        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
-        each_text_or_word(value, wrong, |entry| {
-            if !policy.permission_format.accepts(entry) {
-                return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
-            }
-            // What one claim holds is passed on as it is; a further claim adds what is new.
-            if index == 0 {
-                grants.grant(entry)
-            } else {
-                grants.grant_once(entry)
-            }
-            Ok(())
-        })?;
-    }
-    if let Some(roles) = &policy.roles {
-        let why = "is neither a list of texts nor a text with spaces between roles";
-        for claim in &roles.claims {
-            let Some(value) = claims.value(claim.slot) else { continue };
-            each_text_or_word(
-                value,
-                |_| invalid(&claim.name, why),
-                |role| {
-                    let granted = roles.grants.get(role).and_then(|index| roles.granted.get(index));
-                    granted.into_iter().flatten().for_each(|permission| grants.grant_once(permission));
-                    Ok(())
-                },
-            )?;
-        }
-    }
-    Ok((grants.set, grants.text.into()))
-}
-
-/// Calls `each` with the entries of a list, or the words of a string; a run of spaces separates like one. `wrong` gives the fault for anything else.
-fn each_text_or_word(
-    value: &Json<'_>,
-    wrong: impl Fn(&Json<'_>) -> TokenFault,
-    mut each: impl FnMut(&str) -> Result<(), TokenFault>,
-) -> Result<(), TokenFault> {
-    match value {
-        Json::List(list) => list.elements().try_for_each(|entry| match entry.as_text() {
-            Some(text) => each(text),
-            None => Err(wrong(&entry)),
-        }),
-        Json::Text(text) => text.split(' ').filter(|word| !word.is_empty()).try_for_each(each),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(wrong(value)),
     }
 }
 
