@@ -13,11 +13,12 @@ use api_guard_core::time::UnixNanos;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 
 use self::imports::{
-    proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric, proxy_get_buffer_bytes,
-    proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs, proxy_get_property,
-    proxy_get_shared_data, proxy_increment_metric, proxy_record_metric, proxy_remove_header_map_value,
-    proxy_replace_header_map_value, proxy_send_local_response, proxy_set_effective_context,
-    proxy_set_property, proxy_set_shared_data, proxy_set_tick_period_milliseconds,
+    proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric,
+    proxy_get_buffer_bytes, proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs,
+    proxy_get_property, proxy_get_shared_data, proxy_increment_metric, proxy_record_metric,
+    proxy_remove_header_map_value, proxy_replace_header_map_value, proxy_send_local_response,
+    proxy_set_effective_context, proxy_set_property, proxy_set_shared_data,
+    proxy_set_tick_period_milliseconds,
 };
 use crate::block;
 use crate::memory::{Received, receive};

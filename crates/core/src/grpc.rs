@@ -30,6 +30,11 @@ impl Messages {
         Self { max_bytes, prefix: [0; PREFIX_BYTES], filled: 0, left: 0 }
     }
 
+    /// The longest message, bytes.
+    pub(crate) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     /// Passes over what of the next `available` bytes belongs to the present message. Returns how many bytes that are: they
     /// need not be read.
     pub(crate) fn skip(&mut self, available: u64) -> u64 {

@@ -2,7 +2,8 @@
 //!
 //! jwt-simple computes the MAC over the bytes that were sent, and [`claims`] then reads the same bytes strictly. The
 //! library's own parsing of headers and claims is not used, because its defaults are too lax (DESIGN.md lists them).
-//! The claims are not read before the signature has been verified, except `iss` where it chooses the keys. This module knows nothing about revocation.
+//! The claims are not used before the signature has been verified, except `iss` where it chooses the keys. This module
+//! knows nothing about revocation.
 
 pub mod algorithm;
 mod authenticate;
@@ -13,31 +14,33 @@ pub mod compact;
 pub(crate) mod condition;
 pub mod current;
 pub mod date;
+mod fault;
 pub mod identity;
 pub mod key_set;
 pub mod keys;
 #[cfg(feature = "native-signatures")]
 pub mod native;
+mod permissions;
 pub mod public_key;
 pub mod secret;
 pub mod signature;
 pub mod subject;
 mod verify;
 
-use crate::index::{ConditionIndex, KeySetIndex};
+use crate::index::ConditionIndex;
 use crate::lookup::Lookup;
 use crate::permission::{PermissionBook, PermissionFormat, PermissionSet};
 use crate::policy::TooOld;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
-use authenticate::NotAuthentic;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
-use condition::Condition;
+use condition::{Condition, Scalar};
 use current::CurrentSets;
+pub use fault::{ListOf, NotVerified, TokenFault, TokenRefusal};
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
-use keys::{KeyId, KeyRing, SigningKey};
-use signature::{SignatureFault, SignatureHost};
+use keys::{KeyRing, SigningKey};
+use signature::SignatureHost;
 
 /// What a token must be like. Compiled from the configuration; always valid.
 #[derive(Debug)]
@@ -78,16 +81,7 @@ pub(crate) struct Claim {
 #[derive(Debug)]
 pub(crate) struct RequiredValue {
     pub(crate) claim: Claim,
-    pub(crate) accepted: Vec<AcceptedValue>,
-}
-
-/// A value that a claim may have.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AcceptedValue {
-    Text(String),
-    /// An integer as JSON writes it.
-    Integer(String),
-    Bool(bool),
+    pub(crate) accepted: Vec<Scalar>,
 }
 
 /// Roles that become permissions.
@@ -212,101 +206,6 @@ impl Verified {
     /// Whether the claims meet a condition of the configuration.
     pub fn meets(&self, condition: ConditionIndex) -> bool {
         self.conditions.get(condition.get()).copied().unwrap_or(false)
-    }
-}
-
-/// Why a token is refused. Each variant has its own code; [`crate::effect`] words them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenFault {
-    /// Not a compact JWS of the accepted kind. The text says why.
-    Malformed(&'static str),
-    /// `alg` is not exactly the algorithm of the key, or of any key.
-    AlgorithmRefused,
-    /// No key for this token: its `kid` is unknown, or no key is valid now.
-    KeyUnknown,
-    /// The signature does not verify.
-    SignatureInvalid,
-    /// The time in `exp` has been reached.
-    Expired,
-    /// The time in `nbf` has not been reached.
-    NotYetValid,
-    /// `iat` is ahead of the clock.
-    IssuedInFuture,
-    /// `iat` is longer ago than `max_token_age_hours`.
-    TooOld,
-    /// Claims of `required_claims` that are missing, by their configured names.
-    ClaimMissing(Vec<String>),
-    /// A claim has a wrong type or value.
-    ClaimInvalid {
-        /// The claim, by its configured name.
-        claim: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// A claim, by its configured name, has none of the values that `required_values` accepts.
-    ValueRefused(String),
-    /// `iss` is not one of `issuers`.
-    IssuerRefused(ListOf),
-    /// `aud` has none of `audiences`.
-    AudienceRefused(ListOf),
-    /// An entry of the permissions claim, or the whole claim, has a wrong form. Contains text from the token.
-    PermissionsMalformed(String),
-}
-
-/// Whose list of issuers or audiences refuses a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListOf {
-    /// That for all keys without one of their own.
-    Policy,
-    /// The own list of the only key that the token can be of.
-    Key(KeyId),
-    /// The own list of the key set that the token's key is of.
-    Set(KeySetIndex),
-    /// Those of all keys: each has one, and none has the issuer.
-    EveryKey,
-}
-
-impl ListOf {
-    /// The own list of a key, or of its set.
-    pub(crate) const fn of(key: &SigningKey) -> Self {
-        match key {
-            SigningKey::Configured(key) => Self::Key(*key),
-            SigningKey::OfSet { set, .. } => Self::Set(*set),
-        }
-    }
-}
-
-/// A token that is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRefusal {
-    /// Why.
-    pub fault: TokenFault,
-    /// Whether its signature verified: one of our issuers made it, so that nobody tries to guess or to forge.
-    pub is_signed: bool,
-}
-
-/// Why a token could not be verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotVerified {
-    /// It is refused.
-    Refused(TokenRefusal),
-    /// Its kid is unknown to this set, which may have changed. Unless a newer one has it, the token is refused for
-    /// [`TokenFault::KeyUnknown`].
-    UnknownTo(KeySetIndex),
-    /// The keys of this set are not available, which is not the token's fault.
-    KeysUnavailable(KeySetIndex),
-    /// The host could not verify its signature.
-    Fault(SignatureFault),
-}
-
-impl From<NotAuthentic> for NotVerified {
-    fn from(why: NotAuthentic) -> Self {
-        match why {
-            NotAuthentic::Refused(fault) => Self::Refused(TokenRefusal { fault, is_signed: false }),
-            NotAuthentic::UnknownTo(set) => Self::UnknownTo(set),
-            NotAuthentic::Unavailable(set) => Self::KeysUnavailable(set),
-            NotAuthentic::Fault(fault) => Self::Fault(fault),
-        }
     }
 }
 

@@ -48,7 +48,9 @@ pub(super) fn errors(denial: &Denial) -> Errors {
         Denial::RateLimited(over) => figures("Rate limit exceeded: ", over, " requests in "),
         Denial::AuthFailuresLimited(over) => figures("Too many failed authentications: ", over, " in "),
         Denial::CannotRevoke(text) => text.clone().into(),
-        Denial::KeysUnavailable { .. } => "The keys of the token's issuer are not available at present".into(),
+        Denial::KeysUnavailable { .. } => {
+            "The keys of the token's issuer are not available at present".into()
+        }
         Denial::RevocationFull => "No place for another revocation".into(),
         Denial::BodyTimeout => "Request body did not arrive in time".into(),
         Denial::Busy(_) => "No room for another request body at present".into(),

@@ -16,16 +16,14 @@ pub(super) enum Meter {
     /// All of it together: so many bytes may still come.
     Sum { left: u64, max_bytes: u64 },
     /// Each gRPC message for itself.
-    Messages { messages: Messages, max_bytes: u64 },
+    Messages(Messages),
 }
 
 impl Meter {
     /// The meter of a body by its rules. A body that should have been held is counted as a whole.
     pub(super) const fn begin(rules: &BodyRules) -> Self {
         match rules.plan {
-            BodyPlan::CountMessages(max_bytes) => {
-                Self::Messages { messages: Messages::new(max_bytes), max_bytes }
-            }
+            BodyPlan::CountMessages(max_bytes) => Self::Messages(Messages::new(max_bytes)),
             BodyPlan::Count(max_bytes) | BodyPlan::Hold(max_bytes) => {
                 Self::Sum { left: max_bytes, max_bytes }
             }
@@ -44,13 +42,13 @@ impl Meter {
                 *left = left.checked_sub(size).ok_or_else(|| too_large(*max_bytes))?;
                 Ok(())
             }
-            Self::Messages { messages, max_bytes } => read(messages, *max_bytes, size, host),
+            Self::Messages(messages) => read(messages, size, host),
         }
     }
 }
 
 /// Reads the prefixes of the messages in a piece.
-fn read(messages: &mut Messages, max_bytes: u64, size: u64, host: &impl StreamHost) -> Result<(), Denial> {
+fn read(messages: &mut Messages, size: u64, host: &impl StreamHost) -> Result<(), Denial> {
     let mut at = 0;
     loop {
         let rest = size.saturating_sub(at);
@@ -67,7 +65,7 @@ fn read(messages: &mut Messages, max_bytes: u64, size: u64, host: &impl StreamHo
             // What is not seen could be the prefix of anything.
             return Err(Denial::Fault(Fault::Body));
         }
-        messages.read(&bytes).map_err(|TooLong| too_large(max_bytes))?;
+        messages.read(&bytes).map_err(|TooLong| too_large(messages.max_bytes()))?;
         at = at.saturating_add(u64::try_from(most).unwrap_or(u64::MAX));
     }
 }

@@ -48,7 +48,8 @@ impl Condition {
 }
 
 impl Scalar {
-    fn is(&self, json: &Json<'_>) -> bool {
+    /// Whether `json` is the same, of the same type. An integer is written in one way only.
+    pub(super) fn is(&self, json: &Json<'_>) -> bool {
         match (self, json) {
             (Self::Text(text), Json::Text(sent)) => text == sent,
             (Self::Integer(digits), Json::Number(number)) => number.is_integer() && number.text() == digits,

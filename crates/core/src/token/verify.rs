@@ -1,16 +1,18 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
 
-use super::authenticate::{NotAuthentic, authenticate};
+use super::authenticate::authenticate;
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
-use super::compact::{Compact, Decoded, JoseHeader, NotBase64Url, decode};
+use super::compact::{Compact, Decoded, JoseHeader, decode};
 use super::date::{DateFault, NumericDate};
+use super::fault::invalid;
 use super::identity::SigningDigest;
 use super::keys::{SigningKey, Vouching};
+use super::permissions;
 use super::subject::{self, SubjectFault};
-use super::{AcceptedValue, KeptClaim, ListOf, Means, NotVerified, TokenFault, TokenPolicy, TokenRefusal, Verified};
+use super::{KeptClaim, ListOf, Means, NotVerified, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
-use crate::permission::{PermissionBook, PermissionSet};
+use crate::permission::PermissionBook;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 
@@ -21,61 +23,50 @@ pub(super) fn verify(
     means: &Means<'_>,
     now: UnixNanos,
 ) -> Result<Verified, NotVerified> {
-    let signed = verify_signature(policy, token, means, now)?;
+    let compact = Compact::read(token, policy.max_token_bytes).map_err(NotVerified::unsigned)?;
+    let Decoded { payload, signature } = compact.decode().map_err(NotVerified::unsigned)?;
+    let header = decode(compact.header).map_err(NotVerified::unsigned)?;
+    let header = JoseHeader::read(&header).map_err(NotVerified::unsigned)?;
+    let read = |payload| Claims::read(&policy.reader, payload);
+    // The issuer chooses the keys before it is verified, and nothing else.
+    let unverified = payload.as_deref().ok().filter(|_| policy.keys.names_issuers()).map(read);
+    let vouching = vouching(policy, unverified.as_ref());
+    let key = authenticate(&policy.keys, means, vouching, &compact, &header, signature, now)?;
+    let claims = match (unverified, &payload) {
+        (Some(claims), _) => claims.map_err(TokenFault::from),
+        (None, Ok(payload)) => read(payload).map_err(TokenFault::from),
+        (None, Err(why)) => Err((*why).into()),
+    };
     // The issuer wrote this text, but it may still be wrong.
-    read_signed(policy, signed, book, means.seed, now)
+    claims
+        .and_then(|claims| judge_claims(policy, &compact, &claims, key, book, means.seed, now))
         .map_err(|fault| NotVerified::Refused(TokenRefusal { fault, is_signed: true }))
 }
 
-/// A token whose signature is valid. Nothing of its claims has been read.
-struct Signed<'t> {
-    compact: Compact<'t>,
-    payload: Result<Vec<u8>, NotBase64Url>,
+/// Which keys vouch for a token. `claims`: what it says, where its issuer chooses the keys. Claims that cannot be read choose
+/// none; what is wrong with them is told once the signature has been verified.
+fn vouching<'c>(policy: &TokenPolicy, claims: Option<&'c Result<Claims<'_>, ClaimsProblem>>) -> Vouching<'c> {
+    let Some(Ok(claims)) = claims else { return Vouching::All };
+    match claims.value(ISS) {
+        None => policy.keys.vouching(None),
+        Some(iss) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
+    }
+}
+
+fn judge_claims(
+    policy: &TokenPolicy,
+    compact: &Compact<'_>,
+    claims: &Claims<'_>,
     key: SigningKey,
-}
-
-fn verify_signature<'t>(
-    policy: &TokenPolicy,
-    token: &'t [u8],
-    means: &Means<'_>,
-    now: UnixNanos,
-) -> Result<Signed<'t>, NotAuthentic> {
-    let compact = Compact::read(token, policy.max_token_bytes)?;
-    let Decoded { payload, signature } = compact.decode().map_err(TokenFault::from)?;
-    let header = decode(compact.header).map_err(TokenFault::from)?;
-    let header = JoseHeader::read(&header)?;
-    // The issuer chooses the keys before it is verified, and nothing else. Claims that cannot be read choose no key; what
-    // is wrong with them is told once the signature has been verified.
-    let key = {
-        let payload_read = payload.as_deref().ok().filter(|_| policy.keys.names_issuers());
-        let unverified = payload_read.and_then(|payload| Claims::read(&policy.reader, payload).ok());
-        let vouching = match unverified.as_ref().map(|claims| claims.value(ISS)) {
-            None => Vouching::All,
-            Some(None) => policy.keys.vouching(None),
-            Some(Some(iss)) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
-        };
-        authenticate(&policy.keys, means, vouching, &compact, &header, signature, now)?
-    };
-    Ok(Signed { compact, payload, key })
-}
-
-fn read_signed(
-    policy: &TokenPolicy,
-    signed: Signed<'_>,
     book: &PermissionBook,
     seed: &Seed,
     now: UnixNanos,
 ) -> Result<Verified, TokenFault> {
-    let Signed { compact, payload, key } = signed;
-    let payload = payload?;
-    let claims = Claims::read(&policy.reader, &payload).map_err(|problem| match problem {
-        ClaimsProblem::NotAnObject => TokenFault::Malformed("claims are not a JSON object of the right form"),
-        ClaimsProblem::Repeated(claim) => TokenFault::ClaimInvalid { claim, why: "stands more than once" },
-    })?;
     let digest = || SigningDigest::of(compact.signing_input, seed);
-    let verified = read_claims(policy, &claims, book, key, digest)?;
+    let verified = read_claims(policy, claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
-    let (of_key, of_all) = (policy.keys.vouched(&verified.key), (policy.issuers.as_slice(), policy.audiences.as_slice()));
+    let (of_key, of_all) =
+        (policy.keys.vouched(&verified.key), (policy.issuers.as_slice(), policy.audiences.as_slice()));
     let own = ListOf::of(&verified.key);
     let (issuers, list) = if of_key.0.is_empty() { (of_all.0, ListOf::Policy) } else { (of_key.0, own) };
     if !issuers.is_empty() {
@@ -85,7 +76,7 @@ fn read_signed(
         }
     }
     let (audiences, list) = if of_key.1.is_empty() { (of_all.1, ListOf::Policy) } else { (of_key.1, own) };
-    if !audiences.is_empty() && !audience_known(audiences, &claims) {
+    if !audiences.is_empty() && !audience_known(audiences, claims) {
         return Err(TokenFault::AudienceRefused(list));
     }
     Ok(verified)
@@ -109,7 +100,7 @@ fn read_claims(
     judge_audience(claims)?;
     let jti = string(claims, JTI, "jti")?;
     judge_values(policy, claims)?;
-    let (permissions, permissions_text) = read_permissions(policy, claims, book, &key)?;
+    let (permissions, permissions_text) = permissions::read(policy, claims, book, &key)?;
     let conditions = policy.conditions.iter().map(|condition| condition.holds(claims)).collect();
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {
@@ -134,11 +125,6 @@ fn read_claims(
 fn missing(policy: &TokenPolicy, claims: &Claims<'_>) -> TokenFault {
     let missing = policy.required.iter().filter(|claim| claims.value(claim.slot).is_none());
     TokenFault::ClaimMissing(missing.map(|claim| claim.name.clone()).collect())
-}
-
-#[cold]
-fn invalid(claim: &str, why: &'static str) -> TokenFault {
-    TokenFault::ClaimInvalid { claim: claim.to_owned(), why }
 }
 
 fn date(claims: &Claims<'_>, slot: Slot, claim: &str) -> Result<Option<UnixNanos>, TokenFault> {
@@ -204,18 +190,6 @@ fn judge_values(policy: &TokenPolicy, claims: &Claims<'_>) -> Result<(), TokenFa
     Ok(())
 }
 
-impl AcceptedValue {
-    /// Whether `value` is the same, of the same type. An integer is written in one way only.
-    fn is(&self, value: &Json<'_>) -> bool {
-        match (self, value) {
-            (Self::Text(accepted), Json::Text(text)) => accepted == text,
-            (Self::Integer(accepted), Json::Number(number)) => accepted == number.text(),
-            (Self::Bool(accepted), Json::Bool(value)) => accepted == value,
-            (Self::Text(_) | Self::Integer(_) | Self::Bool(_), _) => false,
-        }
-    }
-}
-
 /// Checks that `aud` is a string or a list of strings (RFC 7519 section 4.1.3).
 fn judge_audience(claims: &Claims<'_>) -> Result<(), TokenFault> {
     match claims.value(AUD) {
@@ -233,100 +207,6 @@ fn audience_known(audiences: &[String], claims: &Claims<'_>) -> bool {
     match claims.value(AUD) {
         Some(Json::List(list)) => list.elements().any(|aud| is_known(&aud)),
         other => other.is_some_and(is_known),
-    }
-}
-
-/// Most tokens' permissions are shorter together.
-const USUAL_BYTES: usize = 64;
-
-/// Permissions while they are read.
-struct Grants<'b> {
-    book: &'b PermissionBook,
-    /// Those that the configuration names.
-    set: PermissionSet,
-    /// All of them, separated by spaces, which no permission contains.
-    text: String,
-}
-
-impl Grants<'_> {
-    fn grant(&mut self, permission: &str) {
-        if let Some(index) = self.book.index(permission) {
-            self.set.insert(index);
-        }
-        if !self.text.is_empty() {
-            self.text.push(' ');
-        }
-        self.text.push_str(permission);
-    }
-
-    fn grant_once(&mut self, permission: &str) {
-        if !self.holds(permission) {
-            self.grant(permission);
-        }
-    }
-
-    fn holds(&self, permission: &str) -> bool {
-        self.text.split(' ').any(|held| held == permission)
-    }
-}
-
-fn read_permissions(
-    policy: &TokenPolicy,
-    claims: &Claims<'_>,
-    book: &PermissionBook,
-    key: &SigningKey,
-) -> Result<(PermissionSet, Box<str>), TokenFault> {
-    let rule = policy.keys.rule(key);
-    let slots = rule.and_then(|rule| rule.permissions.as_ref()).unwrap_or(&policy.permissions);
-    let format = rule.and_then(|rule| rule.permission_format).unwrap_or(policy.permission_format);
-    let mut grants = Grants { book, set: PermissionSet::default(), text: String::with_capacity(USUAL_BYTES) };
-    for (index, slot) in slots.iter().enumerate() {
-        let Some(value) = claims.value(*slot) else { continue };
-        let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
-        each_text_or_word(value, wrong, |entry| {
-            if !format.accepts(entry) {
-                return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
-            }
-            // What one claim holds is passed on as it is; a further claim adds what is new.
-            if index == 0 {
-                grants.grant(entry)
-            } else {
-                grants.grant_once(entry)
-            }
-            Ok(())
-        })?;
-    }
-    if let Some(roles) = &policy.roles {
-        let why = "is neither a list of texts nor a text with spaces between roles";
-        for claim in &roles.claims {
-            let Some(value) = claims.value(claim.slot) else { continue };
-            each_text_or_word(
-                value,
-                |_| invalid(&claim.name, why),
-                |role| {
-                    let granted = roles.grants.get(role).and_then(|index| roles.granted.get(index));
-                    granted.into_iter().flatten().for_each(|permission| grants.grant_once(permission));
-                    Ok(())
-                },
-            )?;
-        }
-    }
-    Ok((grants.set, grants.text.into()))
-}
-
-/// Calls `each` with the entries of a list, or the words of a string; a run of spaces separates like one. `wrong` gives the fault for anything else.
-fn each_text_or_word(
-    value: &Json<'_>,
-    wrong: impl Fn(&Json<'_>) -> TokenFault,
-    mut each: impl FnMut(&str) -> Result<(), TokenFault>,
-) -> Result<(), TokenFault> {
-    match value {
-        Json::List(list) => list.elements().try_for_each(|entry| match entry.as_text() {
-            Some(text) => each(text),
-            None => Err(wrong(&entry)),
-        }),
-        Json::Text(text) => text.split(' ').filter(|word| !word.is_empty()).try_for_each(each),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(wrong(value)),
     }
 }
 

@@ -23,7 +23,7 @@ pub enum BodyPlan {
 pub const LARGEST_HELD: u64 = 1_048_576;
 
 /// The rules for the body of a request.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct BodyRules {
     pub(crate) plan: BodyPlan,
     /// What is wrong with its media type, if its size is not declared: it is refused with its first byte, because an

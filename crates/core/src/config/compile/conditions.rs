@@ -1,6 +1,7 @@
 //! What a route asks beside permissions: conditions on claims, and addresses.
 
 use super::grammar::is_token;
+use super::problems::Problems;
 use super::tokens::{claim_slot, claim_text};
 use super::{Parts, Pointer};
 use crate::config::raw::{RawCondition, RawRoute, RawScalar};
@@ -62,6 +63,15 @@ fn scalars(parts: &mut Parts<'_>, values: Vec<RawScalar>, at: &Pointer) -> Vec<S
     if values.is_empty() {
         parts.problems.add(at.clone(), "empty list", "write at least one value");
     }
+    distinct(&mut parts.problems, values, at)
+}
+
+/// The values of a list, none of which may stand there twice.
+pub(super) fn distinct(
+    problems: &mut Problems,
+    values: impl IntoIterator<Item = RawScalar>,
+    at: &Pointer,
+) -> Vec<Scalar> {
     let mut scalars: Vec<Scalar> = Vec::new();
     for (index, value) in values.into_iter().enumerate() {
         let scalar = match value {
@@ -70,7 +80,7 @@ fn scalars(parts: &mut Parts<'_>, values: Vec<RawScalar>, at: &Pointer) -> Vec<S
             RawScalar::Bool(value) => Scalar::Bool(value),
         };
         if scalars.contains(&scalar) {
-            parts.problems.repeated(at.index(index));
+            problems.repeated(at.index(index));
         }
         scalars.push(scalar);
     }

@@ -53,7 +53,7 @@ fn add_subject(problems: &mut Problems, raw: RawSubject, at: &Pointer, denied: &
         }
     };
     if is_repeated {
-        problems.add(at.clone(), "appears more than once in this list", "remove the duplicate");
+        problems.repeated(at.clone());
     }
 }
 
@@ -61,7 +61,7 @@ fn add_subject(problems: &mut Problems, raw: RawSubject, at: &Pointer, denied: &
 fn filled(problems: &mut Problems, value: Option<String>, at: Pointer) -> Option<String> {
     let value = value.filter(|value| !value.is_empty());
     if value.is_none() {
-        problems.add(at, "empty string", "write the claim's value, or remove it");
+        problems.empty(at);
     }
     value
 }

@@ -77,12 +77,17 @@ impl Problems {
         self.add(at, "appears more than once in this list", "remove the duplicate");
     }
 
+    /// Notes an empty string where a claim's value must be.
+    pub(super) fn empty(&mut self, at: Pointer) {
+        self.add(at, "empty string", "write the claim's value, or remove it");
+    }
+
     /// Notes duplicates and empty strings in a list of values that a claim is compared with.
     pub(super) fn claim_values(&mut self, at: &Pointer, values: &[String]) {
         self.unique(at, values);
         for (index, value) in values.iter().enumerate() {
             if value.is_empty() {
-                self.add(at.index(index), "empty string", "write the claim's value, or remove it");
+                self.empty(at.index(index));
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Sections `tokens` (without its sources and keys) and `roles`.
 
+use super::conditions::distinct;
 use super::{Parts, Pointer, keys, public_keys, routes};
 use crate::config::raw::{RawClaimValue, RawClaims, RawRoles, RawTokens};
 use crate::json::text::write_text;
 use crate::token::claim_path::{ClaimPath, ClaimPathFault};
 use crate::token::claims::{SUB, Slot, TextSlot};
 use crate::token::keys::KeyRing;
-use crate::token::{AcceptedValue, Claim, RequiredValue, Roles, TokenPolicy};
+use crate::token::{Claim, RequiredValue, Roles, TokenPolicy};
 
 /// The largest `max_token_bytes`. Tokens travel in headers, of which Envoy accepts 60 KiB by default.
 const LARGEST_TOKEN: u64 = 1_048_576;
@@ -95,23 +96,9 @@ fn required_values(
             let instead = r#"name at least one accepted value, such as ["access"], or remove the claim"#;
             parts.problems.add(at.clone(), "empty list", instead);
         }
-        let accepted = values.into_iter().map(|value| match value {
-            RawClaimValue::Text(text) => AcceptedValue::Text(text),
-            RawClaimValue::Integer(digits) => AcceptedValue::Integer(digits),
-            RawClaimValue::Bool(value) => AcceptedValue::Bool(value),
-        });
-        let mut all: Vec<AcceptedValue> = Vec::new();
-        for (index, value) in accepted.enumerate() {
-            if all.contains(&value) {
-                parts.problems.add(
-                    at.index(index),
-                    "appears more than once in this list",
-                    "remove the duplicate",
-                );
-            }
-            all.push(value);
-        }
-        required.push(RequiredValue { claim: claim(parts, name, at), accepted: all });
+        let values = values.into_iter().map(|RawClaimValue(value)| value);
+        let accepted = distinct(&mut parts.problems, values, &at);
+        required.push(RequiredValue { claim: claim(parts, name, at), accepted });
     }
     required
 }

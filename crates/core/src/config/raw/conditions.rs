@@ -51,17 +51,21 @@ impl Default for RawScalar {
     }
 }
 
-impl Shape for RawScalar {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+impl RawScalar {
+    pub(super) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(text) => Some(Self::Text(text.clone())),
             Value::Bool(value) => Some(Self::Bool(*value)),
             Value::Number(number) if number.is_u64() || number.is_i64() => {
                 Some(Self::Integer(number.to_string()))
             }
-            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                misfits.wrong(at, "a text, a whole number, true or false")
-            }
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
         }
+    }
+}
+
+impl Shape for RawScalar {
+    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+        Self::of(value).or_else(|| misfits.wrong(at, "a text, a whole number, true or false"))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{RawKey, RawKeySet, texts};
+use super::{RawKey, RawKeySet, RawScalar, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
 use crate::json::Path;
 use crate::permission::PermissionFormat;
@@ -27,7 +27,7 @@ pub struct RawTokens {
     /// Claims that every token must have; by default the subject_claim, exp and iat.
     pub required_claims: Vec<String>,
     /// Claim to accepted values: a text, an integer or a boolean, or a list that has one of them.
-    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<RawClaimValue>>", extend("default" = {})))]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<RawScalar>>", extend("default" = {})))]
     pub required_values: Named<Vec<RawClaimValue>>,
     /// The claim that says who the caller is: a text, or an integer, which counts as its digits.
     pub subject_claim: String,
@@ -133,36 +133,12 @@ impl Shape for RawClaims {
 }
 
 /// A value that a claim may have.
-#[derive(Debug)]
-#[cfg_attr(feature = "schema", derive(JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(untagged))]
-pub enum RawClaimValue {
-    /// A text.
-    Text(String),
-    /// An integer of at most 64 bits, by its digits.
-    Integer(#[cfg_attr(feature = "schema", schemars(with = "i64"))] String),
-    /// true or false.
-    Bool(bool),
-}
-
-impl Default for RawClaimValue {
-    fn default() -> Self {
-        Self::Text(String::new())
-    }
-}
+#[derive(Debug, Default)]
+pub struct RawClaimValue(pub RawScalar);
 
 impl Shape for RawClaimValue {
     fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(Self::Text(text.clone())),
-            Value::Bool(value) => Some(Self::Bool(*value)),
-            Value::Number(number) if number.is_u64() || number.is_i64() => {
-                Some(Self::Integer(number.to_string()))
-            }
-            Value::Number(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
-                misfits.wrong(at, "a text, an integer, true or false")
-            }
-        }
+        RawScalar::of(value).map(Self).or_else(|| misfits.wrong(at, "a text, an integer, true or false"))
     }
 }
 

@@ -1,0 +1,70 @@
+//! What `api-guard check` finds.
+
+use crate::source::tree::{Mark, Node};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing that is wrong or dangerous.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) severity: Severity,
+    /// A name for it, for machines.
+    pub(crate) rule: &'static str,
+    /// Where, in the plugin configuration or in the manifest.
+    pub(crate) pointer: String,
+    /// Where the plugin configuration is in the manifest, if the finding is in one.
+    pub(super) within: Option<String>,
+    pub(crate) mark: Mark,
+    /// What is wrong, and what to write instead.
+    pub(crate) text: String,
+}
+
+/// The findings, in one part of a file after the other.
+#[derive(Default)]
+pub(crate) struct Findings(pub(crate) Vec<Finding>);
+
+/// A part of a manifest that is being checked.
+pub(crate) struct Part<'p> {
+    pub(crate) node: &'p Node,
+    pub(crate) pointer: &'p str,
+}
+
+impl Findings {
+    /// Notes a finding about a manifest. `below`: a JSON pointer relative to the part.
+    pub(super) fn note(
+        &mut self,
+        severity: Severity,
+        rule: &'static str,
+        part: &Part<'_>,
+        below: &str,
+        text: impl Into<String>,
+    ) {
+        self.0.push(Finding {
+            severity,
+            rule,
+            pointer: format!("{}{below}", part.pointer),
+            within: None,
+            mark: part.node.locate(below),
+            text: text.into(),
+        });
+    }
+
+    pub(crate) fn error(
+        &mut self,
+        rule: &'static str,
+        part: &Part<'_>,
+        below: &str,
+        text: impl Into<String>,
+    ) {
+        self.note(Severity::Error, rule, part, below, text);
+    }
+
+    pub(crate) fn warn(&mut self, rule: &'static str, part: &Part<'_>, below: &str, text: impl Into<String>) {
+        self.note(Severity::Warning, rule, part, below, text);
+    }
+}
