@@ -49,6 +49,8 @@ pub struct Watched<'e> {
     /// Whether the trailers could not be read or changed, or part of the body not be read, for which a request that passed
     /// may still be refused.
     has_failed: bool,
+    /// The size of the latest piece of the body, or of all so far while the request is held.
+    arrived: u64,
     questions: u32,
     /// The token of a request that was not decided with its headers.
     bearer: Option<Vec<u8>>,
@@ -82,6 +84,7 @@ impl<'e> Watched<'e> {
             was_resumed: false,
             was_over: false,
             has_failed: false,
+            arrived: 0,
             questions: 0,
             bearer: None,
             names_caller: false,
@@ -118,8 +121,8 @@ impl<'e> Watched<'e> {
         if end_of_stream {
             self.look_at_token(now);
         }
-        let is_short = usize::try_from(size).is_ok_and(|size| size > self.host.body.len());
-        self.has_failed = self.host.refuses_body || is_short;
+        self.arrived = size;
+        self.has_failed = self.cannot_read_body();
         let flow = self.exchange.on_request_body(self.engine, size, end_of_stream, &mut self.host, now);
         self.check(Event::Request, flow)
     }
@@ -138,7 +141,8 @@ impl<'e> Watched<'e> {
     /// Trailers come, or the host cannot give them.
     pub fn trailers_of(&mut self, trailers: Option<&[(&str, &str)]>, now: UnixNanos) -> Flow {
         self.look_at_token(now);
-        self.has_failed = trailers.is_none() || self.host.refuses_edits;
+        let body_failed = self.decided.is_empty() && self.cannot_read_body();
+        self.has_failed = trailers.is_none() || self.host.refuses_edits || body_failed;
         let flow = self.exchange.on_request_trailers(self.engine, trailers.map(bytes), &mut self.host, now);
         self.check(Event::Trailers, flow)
     }
@@ -153,6 +157,7 @@ impl<'e> Watched<'e> {
     /// An answer comes.
     pub fn answer(&mut self, number: u32, answer: Answer, now: UnixNanos) {
         self.look_at_token(now);
+        self.has_failed |= self.decided.is_empty() && self.cannot_read_body();
         self.exchange.on_answer(self.engine, number, answer, &mut self.host, now);
         self.check(Event::Other, Flow::Pause);
     }
@@ -161,9 +166,16 @@ impl<'e> Watched<'e> {
     pub fn tick(&mut self, now: UnixNanos) {
         self.look_at_token(now);
         let is_due = self.exchange.is_due(now);
+        self.has_failed |= self.decided.is_empty() && self.cannot_read_body();
         self.exchange.on_tick(self.engine, &mut self.host, now);
         assert!(is_due || self.host.done.len() == self.checked, "not due, and yet it did something");
         self.check(Event::Other, Flow::Pause);
+    }
+
+    /// Whether the host has less of the body than has come. What came before the decision is read with it.
+    fn cannot_read_body(&self) -> bool {
+        let is_short = usize::try_from(self.arrived).is_ok_and(|size| size > self.host.body.len());
+        self.host.refuses_body || is_short
     }
 
     /// Judges the token of a request that is still to be decided, by its text and by what is revoked.
