@@ -14,10 +14,8 @@ mod revocation;
 mod routes;
 mod tokens;
 
-use serde_json::Value;
-
 use super::shape::{self, Misfits, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::{Mode, Unmatched};
 
 #[cfg(feature = "schema")]

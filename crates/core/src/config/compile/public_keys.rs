@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::keys::variable;
-use super::{Parts, Pointer, tokens};
+use super::{Parts, Path, tokens};
 use crate::config::raw::{RawInline, RawJwks, RawKeySet, RawPublicKey};
 use crate::json::Json;
 use crate::lookup::Lookup;
@@ -28,7 +28,7 @@ pub(super) fn public_key(
     parts: &mut Parts<'_>,
     raw: RawPublicKey,
     algorithm: Option<Algorithm>,
-    key: &Pointer,
+    key: &Path<'_>,
 ) -> (Algorithm, Option<KeyMaterial>) {
     let fallback = algorithm.unwrap_or(Algorithm::Public(PublicAlgorithm::Rs256));
     let at = key.field("public_key");
@@ -44,7 +44,7 @@ pub(super) fn public_key(
     let jwk = match read {
         Ok(jwk) => jwk,
         Err(fault) => {
-            parts.problems.add(at, fault.why(), SOUND);
+            parts.problems.add(&at, fault.why(), SOUND);
             return (fallback, None);
         }
     };
@@ -57,7 +57,7 @@ pub(super) fn public_key(
         }
         Some(Algorithm::Mac(_)) => {
             let problem = "an algorithm of shared secrets";
-            parts.problems.add(key.field("algorithm"), problem, "write one that the public key has");
+            parts.problems.add(&key.field("algorithm"), problem, "write one that the public key has");
             return (fallback, None);
         }
     };
@@ -65,7 +65,7 @@ pub(super) fn public_key(
         let has = PublicAlgorithm::ALL.into_iter().filter(|known| jwk.algorithms.contains(*known));
         let names: Vec<&str> = has.map(PublicAlgorithm::name).collect();
         let instead = ["write ", &names.join(" or "), ", or remove it"].concat();
-        parts.problems.add(key.field("algorithm"), "not an algorithm of this public key", instead);
+        parts.problems.add(&key.field("algorithm"), "not an algorithm of this public key", instead);
         return (fallback, None);
     }
     (Algorithm::Public(chosen), Some(KeyMaterial::Public(chosen, jwk.key)))
@@ -84,30 +84,30 @@ fn read_jwk(text: &str) -> Result<Jwk, KeyFault> {
 }
 
 /// The key sets.
-pub(super) fn key_sets(parts: &mut Parts<'_>, raw: Vec<RawKeySet>, at: &Pointer) -> Vec<KeySetRule> {
+pub(super) fn key_sets(parts: &mut Parts<'_>, raw: Vec<RawKeySet>, at: &Path<'_>) -> Vec<KeySetRule> {
     let mut names = Lookup::default();
     let mut rules = Vec::new();
     for (index, set) in raw.into_iter().enumerate() {
-        let at = at.index(index);
-        let name = name(parts, set.name, index, &mut names, at.field("name"));
+        let at = &at.index(index);
+        let name = name(parts, set.name, index, &mut names, &at.field("name"));
         if set.issuers.is_empty() {
             let instead = r#"name the issuer of its tokens as their iss has it, such as ["https://login.example.com/"]"#;
-            parts.problems.add(at.field("issuers"), "no issuers", instead);
+            parts.problems.add(&at.field("issuers"), "no issuers", instead);
         }
         parts.problems.claim_values(&at.field("issuers"), &set.issuers);
         parts.problems.claim_values(&at.field("audiences"), &set.audiences);
         if set.algorithms.is_empty() {
             let instead = r#"name at least one, such as "RS256""#;
-            parts.problems.add(at.field("algorithms"), "empty list", instead);
+            parts.problems.add(&at.field("algorithms"), "empty list", instead);
         }
         for (position, algorithm) in set.algorithms.iter().enumerate() {
             if set.algorithms.iter().take(position).any(|earlier| earlier == algorithm) {
-                parts.problems.repeated(at.field("algorithms").index(position));
+                parts.problems.repeated(&at.field("algorithms").index(position));
             }
         }
         let algorithms: PublicAlgorithms = set.algorithms.into_iter().collect();
         let mut within = |field: &str, value: u64, least: u64, most: u64, unit: &str| {
-            parts.problems.within(at.field(field), value, least, most, unit).unwrap_or(least)
+            parts.problems.within(&at.field(field), value, least, most, unit).unwrap_or(least)
         };
         let refresh_seconds = within("refresh_seconds", set.refresh_seconds, 1, 86_400, "seconds");
         let min_refetch_seconds = within("min_refetch_seconds", set.min_refetch_seconds, 1, 3600, "seconds");
@@ -118,7 +118,7 @@ pub(super) fn key_sets(parts: &mut Parts<'_>, raw: Vec<RawKeySet>, at: &Pointer)
             let claims = tokens::claims(parts, claim, &at.field("permissions_claim"));
             claims.into_iter().map(|claim| claim.slot).collect()
         });
-        let at = at.field("jwks");
+        let at = &at.field("jwks");
         let source = match set.jwks {
             None => {
                 parts.problems.add(at, "missing", SOURCE_FORMS);
@@ -135,7 +135,7 @@ pub(super) fn key_sets(parts: &mut Parts<'_>, raw: Vec<RawKeySet>, at: &Pointer)
             Some(RawJwks { cluster, path, authority, inline: None }) => {
                 let mut part =
                     |field: &str, text: Option<String>, is_good: fn(&str) -> bool, instead: &str| {
-                        let at = at.field(field);
+                        let at = &at.field(field);
                         let text = match text {
                             None => {
                                 parts.problems.add(at, "missing", instead);
@@ -195,7 +195,7 @@ fn name(
     name: Option<String>,
     index: usize,
     names: &mut Lookup,
-    at: Pointer,
+    at: &Path<'_>,
 ) -> String {
     let instead = "write 1 to 64 letters, digits, - and _";
     let Some(name) = name else {
@@ -204,7 +204,7 @@ fn name(
     };
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_known) {
-        parts.problems.add(at.clone(), "not a name", instead);
+        parts.problems.add(at, "not a name", instead);
     }
     if let Some(first) = names.enter(&name, index) {
         let problem = ["the same name as /tokens/key_sets/", &first.to_string()].concat();
@@ -217,17 +217,17 @@ fn inline_set(
     parts: &mut Parts<'_>,
     inline: RawInline,
     algorithms: PublicAlgorithms,
-    at: &Pointer,
+    at: &Path<'_>,
 ) -> Option<KeySource> {
     let read = match KeySet::read(inline.0.as_bytes(), algorithms) {
         Ok(read) => read,
         Err(KeySetFault::Malformed) => {
-            parts.problems.add(at.clone(), "not a JSON Web Key Set", r#"write {"keys": [...]}"#);
+            parts.problems.add(at, "not a JSON Web Key Set", r#"write {"keys": [...]}"#);
             return None;
         }
         Err(KeySetFault::TooLarge) => {
             let instead = "write at most 65536 bytes and 100 keys";
-            parts.problems.add(at.clone(), "a key set that is too large", instead);
+            parts.problems.add(at, "a key set that is too large", instead);
             return None;
         }
     };
@@ -247,13 +247,13 @@ fn inline_set(
             | KeyFault::NotPem
             | KeyFault::NotSpki => SOUND,
         };
-        parts.problems.add(at.field("keys").index(skipped.index), skipped.fault.why(), instead);
+        parts.problems.add(&at.field("keys").index(skipped.index), skipped.fault.why(), instead);
     }
     match read.set {
         Some(set) => Some(KeySource::Inline(Arc::new(set))),
         None => {
             if read.skipped.is_empty() {
-                parts.problems.add(at.field("keys"), "no keys", "write at least one public key");
+                parts.problems.add(&at.field("keys"), "no keys", "write at least one public key");
             }
             None
         }

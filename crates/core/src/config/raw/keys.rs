@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use super::RawPublicKey;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::token::algorithm::{Algorithm, MacAlgorithm, PublicAlgorithm};
 use crate::token::secret::SecretEncoding;
 
@@ -88,15 +86,21 @@ pub(super) fn is_pss(name: &str) -> bool {
     matches!(name, "PS256" | "PS384" | "PS512")
 }
 
+impl Default for Algorithm {
+    fn default() -> Self {
+        Self::Mac(MacAlgorithm::Hs256)
+    }
+}
+
 impl Shape for Algorithm {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let named = |name: &str| {
-            let mac = MacAlgorithm::ALL.into_iter().find(|known| known.name() == name).map(Self::Mac);
-            mac.or_else(|| PublicAlgorithm::named(name).map(Self::Public))
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let name = value.as_text().unwrap_or_default();
+        let mac = MacAlgorithm::ALL.into_iter().find(|known| known.name() == name).map(Self::Mac);
+        let Some(named) = mac.or_else(|| PublicAlgorithm::named(name).map(Self::Public)) else {
+            return misfits.wrong(at, if is_pss(name) { PSS } else { ALGORITHMS });
         };
-        let is_pss = value.as_str().is_some_and(is_pss);
-        let expected = if is_pss { PSS } else { ALGORITHMS };
-        value.as_str().and_then(named).or_else(|| misfits.wrong(at, expected))
+        *self = named;
+        true
     }
 }
 
@@ -132,32 +136,39 @@ pub enum RawSecret {
 }
 
 impl Shape for RawSecret {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let Some(members) = value.as_object() else { return misfits.wrong(at, SECRET_FORMS) };
-        let encoding = members.get("encoding");
-        let mut others = members.iter().filter(|(name, _)| *name != "encoding");
-        let (Some((name, text)), None) = (others.next(), others.next()) else {
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let Json::Object(object) = value else { return misfits.wrong(at, SECRET_FORMS) };
+        let mut others = object.members().filter(|(name, _)| name != "encoding");
+        let Some((name, secret)) = others.next() else { return misfits.wrong(at, SECRET_FORMS) };
+        if others.any(|(other, _)| other != name) {
             return misfits.wrong(at, SECRET_FORMS);
-        };
-        let field = Path::Field(&at, "encoding");
-        match name.as_str() {
-            "base64url" if encoding.is_some() => {
-                misfits.wrong(field, "\"encoding\" beside \"env\" or \"value\" only")
-            }
-            "base64url" | "env" | "value" => {
-                let encoding = encoding.map_or(Some(SecretEncoding::Text), |encoding| {
-                    SecretEncoding::read(encoding, field, misfits)
-                });
-                let text = String::read(text, Path::Field(&at, name), misfits)?;
-                let encoding = encoding?;
-                Some(match name.as_str() {
-                    "env" => Self::Env { env: text, encoding },
-                    "value" => Self::Value { value: text, encoding },
-                    _ => Self::Base64url { base64url: text },
-                })
-            }
-            _ => misfits.wrong(at, SECRET_FORMS),
         }
+        let (mut text, mut encoding) = (String::new(), SecretEncoding::Text);
+        let mut fits = true;
+        if let Some(written) = value.member("encoding") {
+            let at = at.field("encoding");
+            fits = match name.as_ref() {
+                "base64url" => misfits.wrong(&at, "\"encoding\" beside \"env\" or \"value\" only"),
+                _ => encoding.read(&written, &at, misfits),
+            };
+        }
+        let at_name = at.field(&name);
+        *self = match name.as_ref() {
+            "env" | "value" | "base64url" if !(text.read(&secret, &at_name, misfits) && fits) => {
+                return false;
+            }
+            "env" => Self::Env { env: text, encoding },
+            "value" => Self::Value { value: text, encoding },
+            "base64url" => Self::Base64url { base64url: text },
+            _ => return misfits.wrong(at, SECRET_FORMS),
+        };
+        true
+    }
+}
+
+impl Default for RawSecret {
+    fn default() -> Self {
+        Self::Env { env: String::new(), encoding: SecretEncoding::Text }
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
 use super::RawClaims;
 use super::keys::{PSS, is_pss};
 use crate::config::shape::{self, Misfits, Shape, fields};
-use crate::json::Path;
-use crate::json::text::write_text;
+use crate::json::text::text_of;
+use crate::json::{Json, Path};
 use crate::permission::PermissionFormat;
 use crate::token::algorithm::PublicAlgorithm;
 
@@ -24,7 +22,7 @@ pub enum RawPublicKey {
     /// The key itself.
     Jwk {
         /// The key as a JSON Web Key, as JSON.
-        #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
+        #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
         jwk: String,
     },
     /// The key itself.
@@ -40,60 +38,45 @@ pub enum RawPublicKey {
 }
 
 impl Shape for RawPublicKey {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
         // What does not fit stays a public key, so that nobody misses a secret.
-        let unfit = Some(Self::Env { env: String::new() });
-        let mut members = value.as_object().into_iter().flatten();
-        let (Some((name, value)), None) = (members.next(), members.next()) else {
-            return misfits.wrong(at, PUBLIC_KEY_FORMS).or(unfit);
+        let wrong = |misfits: &mut Misfits| {
+            misfits.wrong(at, PUBLIC_KEY_FORMS);
+            true
         };
-        let field = Path::Field(&at, name);
-        match name.as_str() {
-            "jwk" => Some(Self::Jwk { jwk: object_text(value, field, misfits) }),
-            "pem" => Some(Self::Pem { pem: String::read(value, field, misfits).unwrap_or_default() }),
-            "env" => Some(Self::Env { env: String::read(value, field, misfits).unwrap_or_default() }),
-            _ => misfits.wrong(at, PUBLIC_KEY_FORMS).or(unfit),
+        let Json::Object(object) = value else { return wrong(misfits) };
+        let mut members = object.members();
+        let Some((name, value)) = members.next() else { return wrong(misfits) };
+        if members.any(|(other, _)| other != name) {
+            return wrong(misfits);
         }
+        let field = at.field(&name);
+        let mut text = String::new();
+        *self = match name.as_ref() {
+            "jwk" => Self::Jwk { jwk: object_text(&value, &field, misfits) },
+            "pem" | "env" => {
+                text.read(&value, &field, misfits);
+                if name == "pem" { Self::Pem { pem: text } } else { Self::Env { env: text } }
+            }
+            _ => return wrong(misfits),
+        };
+        true
     }
 }
 
-/// The object here as JSON; an empty text, and a noted misfit, if it is none. In keys only texts, lists and objects mean
-/// anything, so every other value is written as null: the library's writer would be a fiftieth of the module.
-fn object_text(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> String {
-    let mut text = String::new();
-    if misfits.object(value, at).is_some() {
-        write_value(&mut text, value);
+impl Default for RawPublicKey {
+    fn default() -> Self {
+        Self::Env { env: String::new() }
     }
-    text
 }
 
-fn write_value(text: &mut String, value: &Value) {
-    match value {
-        Value::String(value) => write_text(text, value),
-        Value::Array(elements) => {
-            text.push('[');
-            for (index, element) in elements.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write_value(text, element);
-            }
-            text.push(']');
-        }
-        Value::Object(members) => {
-            text.push('{');
-            for (index, (name, member)) in members.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write_text(text, name);
-                text.push(':');
-                write_value(text, member);
-            }
-            text.push('}');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => text.push_str("null"),
+/// The object here as JSON; an empty text, and a noted misfit, if it is none.
+fn object_text(value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> String {
+    if !matches!(value, Json::Object(_)) {
+        misfits.wrong(at, "an object");
+        return String::new();
     }
+    text_of(value)
 }
 
 impl fmt::Debug for RawPublicKey {
@@ -177,10 +160,13 @@ impl Default for RawKeySet {
 }
 
 impl Shape for PublicAlgorithm {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let is_pss = value.as_str().is_some_and(is_pss);
-        let expected = if is_pss { PSS } else { ALGORITHMS };
-        value.as_str().and_then(Self::named).or_else(|| misfits.wrong(at, expected))
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let name = value.as_text().unwrap_or_default();
+        let Some(named) = Self::named(name) else {
+            return misfits.wrong(at, if is_pss(name) { PSS } else { ALGORITHMS });
+        };
+        *self = named;
+        true
     }
 }
 
@@ -211,7 +197,7 @@ pub struct RawJwks {
     /// The name of the host.
     pub authority: Option<String>,
     /// The set itself: a JSON Web Key Set.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, Value>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub inline: Option<RawInline>,
 }
 
@@ -224,11 +210,13 @@ impl fmt::Debug for RawJwks {
 }
 
 /// A JSON Web Key Set, as JSON.
+#[derive(Default)]
 pub struct RawInline(pub String);
 
 impl Shape for RawInline {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
         // What does not fit stays a set, so that nobody misses an address.
-        Some(Self(object_text(value, at, misfits)))
+        self.0 = object_text(value, at, misfits);
+        true
     }
 }
