@@ -15,7 +15,7 @@ use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 use self::imports::{
     proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric,
     proxy_get_buffer_bytes, proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs,
-    proxy_get_property, proxy_get_shared_data, proxy_increment_metric, proxy_record_metric,
+    proxy_get_property, proxy_get_shared_data, proxy_increment_metric, proxy_log, proxy_record_metric,
     proxy_remove_header_map_value, proxy_replace_header_map_value, proxy_send_local_response,
     proxy_set_effective_context, proxy_set_property, proxy_set_shared_data,
     proxy_set_tick_period_milliseconds,
@@ -37,6 +37,13 @@ const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST_STREAM: u32 = 0;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
+
+/// Writes a line to Envoy's log, at a `proxy_log_level_t`.
+#[expect(unsafe_code, reason = "a call of the ABI with a pointer to a slice")]
+pub(crate) fn log(level: u32, line: &str) {
+    // SAFETY: pointer and length are those of a live slice; the host copies it. There is nobody to tell of a failure.
+    unsafe { proxy_log(level, line.as_ptr(), line.len()) };
+}
 
 /// The request's headers, in the form that [`block::Block`] reads.
 pub(crate) fn request_headers() -> Option<Received> {

@@ -5,6 +5,7 @@
 //!   of headers.
 //! - `host.rs` and `cells.rs`: what the core asks of a host.
 //! - `root.rs`: the plugin's root contexts, one for each configuration; `streams.rs`: the streams.
+//! - `log.rs`: log lines and panics.
 //! - `exports.rs`: exports that bypass the SDK; `sdk.rs`: the way through it, for a module that was not packed.
 //!
 //! Compiled for wasm32 only, and tested as the built module in a real Envoy.
@@ -21,6 +22,8 @@ mod cells;
 mod exports;
 #[cfg(target_arch = "wasm32")]
 mod host;
+#[cfg(target_arch = "wasm32")]
+mod log;
 #[cfg(target_arch = "wasm32")]
 mod memory;
 #[cfg(target_arch = "wasm32")]

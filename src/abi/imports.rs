@@ -3,6 +3,7 @@
 #[expect(unsafe_code, reason = "the proxy-wasm ABI")]
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    pub(super) fn proxy_log(level: u32, message: *const u8, message_size: usize) -> u32;
     pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     pub(super) fn proxy_call_foreign_function(
         name: *const u8,

@@ -11,8 +11,7 @@ use crate::json::{Json, Path, Pointer};
 
 /// A type that can be read from the configuration.
 pub(super) trait Shape: Default {
-    /// Reads `value` into this, which has its default. If it has another form, notes a misfit, changes nothing and
-    /// returns false. Values are read where they stay, because moving them would be a tenth of the module.
+    /// Reads `value` into this. If it has another form, notes a misfit and returns false. Values are read where they stay, because moving them would be a tenth of the module.
     fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool;
 }
 
@@ -157,12 +156,7 @@ impl<T: Shape> Shape for Option<T> {
             *self = None;
             return true;
         }
-        let mut read = T::default();
-        let is_read = read.read(value, at, misfits);
-        if is_read {
-            *self = Some(read);
-        }
-        is_read
+        self.insert(T::default()).read(value, at, misfits)
     }
 }
 
