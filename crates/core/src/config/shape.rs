@@ -156,7 +156,11 @@ impl<T: Shape> Shape for Option<T> {
             *self = None;
             return true;
         }
-        self.insert(T::default()).read(value, at, misfits)
+        let is_read = self.insert(T::default()).read(value, at, misfits);
+        if !is_read {
+            *self = None;
+        }
+        is_read
     }
 }
 
