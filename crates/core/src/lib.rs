@@ -26,6 +26,7 @@
 //! | Which keys does an issuer have at present? | [`keys`] |
 //! | Has this caller asked too often? | [`limit`] |
 //! | Was this token revoked? | [`revocation`] |
+//! | What do many Envoys share, and how? | [`fleet`] |
 //! | Is there room to hold back another body? | [`held`] |
 //! | How long are the messages of a gRPC stream? | `grpc` |
 //! | What do all workers of a process share? | [`cells`], under the process's [`seed`] |
@@ -57,6 +58,7 @@ pub mod effect;
 pub mod engine;
 pub mod exchange;
 pub mod fault;
+pub mod fleet;
 mod grpc;
 pub mod guard;
 pub mod held;

@@ -1,0 +1,83 @@
+//! What does the store do in one step?
+//!
+//! Four scripts, which the store runs whole: nothing comes between their commands. Time is the store's own. A script is
+//! named by its SHA-1 (EVALSHA); where the store does not have it yet, the whole text goes along (EVAL).
+//!
+//! `limit.lua` holds the sliding window of one caller, as [`crate::limit::window`] does, and grants leases from it.
+//!
+//! - Key: the window.
+//! - Arguments: the units that are admitted in any interval of the window, the window in seconds, the units wanted, who asks,
+//!   the number of this report and the units spent without asking that it reports; epoch, bucket and number of units that
+//!   come back unspent; an epoch, should a new one be needed.
+//! - Reply: the units granted, the units left, the epoch, the bucket; in microseconds, how long the grant is good, when
+//!   one more unit is free (0: now) and when the oldest unit leaves (0: none is spent).
+//!
+//! `nodes.lua` marks one Envoy as alive.
+//!
+//! - Keys: the marks, the store's epoch. Arguments: the Envoy, an epoch, should there be none.
+//! - Reply: the Envoys of the last 15 s, the store's epoch, and 1 if the store may drop what it holds to make room.
+//!
+//! `revoke.lua` enters revocations. Entering one again changes nothing, and of two the later end and moment hold.
+//!
+//! - Keys: the ends, the numbers, the moments, the newest number, the store's epoch.
+//! - Arguments: an epoch, should there be none; for each entry its name, its end and its moment (Unix seconds).
+//! - Reply: the store's epoch, the newest number.
+//!
+//! `revoked.lua` reads them.
+//!
+//! - Keys: as those of `revoke.lua`. Arguments: an epoch, should there be none; the number to read on from.
+//! - Reply: the store's epoch, the newest number, and up to 500 entries: name, number, end, moment.
+
+use super::resp::Commands;
+
+/// A script.
+#[derive(Debug, Clone, Copy)]
+pub struct Script {
+    /// Its text.
+    pub text: &'static str,
+    /// The SHA-1 of the text, in hexadecimal digits.
+    pub sha1: &'static str,
+}
+
+/// Holds a caller's window.
+pub const LIMIT: Script =
+    Script { text: include_str!("limit.lua"), sha1: "30b0601483cbb55c5d1c17f144a7dd14813429a4" };
+/// Marks an Envoy as alive.
+pub const NODES: Script =
+    Script { text: include_str!("nodes.lua"), sha1: "73027f13d5595026b05da3a4ec35d6a41826be1b" };
+/// Enters revocations.
+pub const REVOKE: Script =
+    Script { text: include_str!("revoke.lua"), sha1: "1231e4b44dba88f67bc28536a666f2bfe22d5bdf" };
+/// Reads revocations.
+pub const REVOKED: Script =
+    Script { text: include_str!("revoked.lua"), sha1: "418dd477d224013ab933e63bb2c1b94e7ab55e71" };
+
+impl Commands {
+    /// Begins the call of a script, whose keys and then so many arguments must follow.
+    pub(super) fn script(&mut self, script: Script, is_known: bool, keys: u64, arguments: usize) {
+        let keys_and_arguments = usize::try_from(keys).unwrap_or(0).saturating_add(arguments);
+        self.begin(keys_and_arguments.saturating_add(3));
+        if is_known {
+            self.text(b"EVALSHA");
+            self.text(script.sha1.as_bytes());
+        } else {
+            self.text(b"EVAL");
+            self.text(script.text.as_bytes());
+        }
+        self.number(keys);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_script_is_named_by_the_sha1_of_its_text() {
+        for script in [LIMIT, NODES, REVOKE, REVOKED] {
+            let sha1 = hmac_sha1_compact::Hash::hash(script.text.as_bytes());
+            let hex: String = sha1.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(script.sha1, hex, "{}", script.text);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What many Envoys share, held to a real store where there is one, and simulated where there is none.
+
+mod limit_script;
+mod store;
