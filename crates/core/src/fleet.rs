@@ -2,13 +2,30 @@
 //!
 //! Limits and revocations of a fleet stand in one store, Redis or Valkey.
 //!
-//! - `resp.rs`: commands for the store, and its replies, as bytes.
+//! - `link.rs`: one worker's side of the store, call by call.
+//! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand.
+//! - `nodes.rs`: how many Envoys there are.
+//! - `circuit.rs`: when the store is called; `outcome.rs`: how that can end.
+//! - `rule.rs`: what the operator says.
+//! - `names.rs`: the names under which the store keeps what it is told.
 //! - `script.rs` and the `.lua` files: what the store does in one step.
-//! - `names.rs`: the names under which it keeps what it is told.
+//! - `resp.rs`: commands for the store, and its replies, as bytes.
 
+mod account;
+mod accounts;
+mod circuit;
+mod link;
 mod names;
+mod nodes;
+mod outcome;
 mod resp;
+mod rule;
 pub mod script;
 
+pub use account::Demand;
+pub use accounts::Standing;
+pub use link::{Call, Ended, Link};
 pub use names::{Names, Revoked};
+pub use outcome::{CallOutcome, CallResponse, CallUse};
 pub use resp::MOST_REPLY_BYTES;
+pub use rule::{AtStart, FleetLimit, FleetRule, Password, SharedRevocations, WhenUnreachable};

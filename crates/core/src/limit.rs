@@ -32,6 +32,7 @@ pub mod window;
 
 pub use identity::{Identities, Identity};
 pub use lease::Leases;
+pub(crate) use outcome::seconds_until;
 pub use outcome::{Outcome, Standing};
 pub use quota::Quota;
 

@@ -37,20 +37,48 @@ pub struct Script {
     pub text: &'static str,
     /// The SHA-1 of the text, in hexadecimal digits.
     pub sha1: &'static str,
+    /// Its bit in a [`KnownScripts`].
+    bit: u8,
+}
+
+/// The scripts that a store has, as far as is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KnownScripts(u8);
+
+impl KnownScripts {
+    /// Whether it has one.
+    pub(super) fn has(self, script: Script) -> bool {
+        self.0 & script.bit != 0
+    }
+
+    /// Notes that it has one.
+    pub(super) fn add(&mut self, script: Script) {
+        self.0 |= script.bit;
+    }
+
+    /// Notes that it does not have one.
+    pub(super) fn remove(&mut self, script: Script) {
+        self.0 &= !script.bit;
+    }
+}
+
+/// Whether this error says that the store does not have the script.
+pub(super) fn is_unknown(error: &[u8]) -> bool {
+    error.starts_with(b"NOSCRIPT")
 }
 
 /// Holds a caller's window.
 pub const LIMIT: Script =
-    Script { text: include_str!("limit.lua"), sha1: "30b0601483cbb55c5d1c17f144a7dd14813429a4" };
+    Script { text: include_str!("limit.lua"), sha1: "30b0601483cbb55c5d1c17f144a7dd14813429a4", bit: 1 };
 /// Marks an Envoy as alive.
 pub const NODES: Script =
-    Script { text: include_str!("nodes.lua"), sha1: "73027f13d5595026b05da3a4ec35d6a41826be1b" };
+    Script { text: include_str!("nodes.lua"), sha1: "73027f13d5595026b05da3a4ec35d6a41826be1b", bit: 2 };
 /// Enters revocations.
 pub const REVOKE: Script =
-    Script { text: include_str!("revoke.lua"), sha1: "1231e4b44dba88f67bc28536a666f2bfe22d5bdf" };
+    Script { text: include_str!("revoke.lua"), sha1: "1231e4b44dba88f67bc28536a666f2bfe22d5bdf", bit: 4 };
 /// Reads revocations.
 pub const REVOKED: Script =
-    Script { text: include_str!("revoked.lua"), sha1: "418dd477d224013ab933e63bb2c1b94e7ab55e71" };
+    Script { text: include_str!("revoked.lua"), sha1: "418dd477d224013ab933e63bb2c1b94e7ab55e71", bit: 8 };
 
 impl Commands {
     /// Begins the call of a script, whose keys and then so many arguments must follow.

@@ -28,7 +28,7 @@ impl Identity {
         Self(digest)
     }
 
-    pub(super) const fn to_bytes(self) -> [u8; 16] {
+    pub(crate) const fn to_bytes(self) -> [u8; 16] {
         self.0.to_le_bytes()
     }
 
@@ -52,7 +52,7 @@ impl Identity {
     }
 
     /// The half that chooses where a worker keeps a lease.
-    pub(super) fn low(self) -> u64 {
+    pub(crate) fn low(self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.to_bytes();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }

@@ -96,7 +96,7 @@ impl Outcome {
 }
 
 /// Whole seconds from `now` to `moment`, rounded up.
-pub(super) fn seconds_until(moment: UnixNanos, now: UnixNanos) -> u32 {
+pub(crate) fn seconds_until(moment: UnixNanos, now: UnixNanos) -> u32 {
     let seconds = moment.nanos().saturating_sub(now.nanos()).div_ceil(1_000_000_000);
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }

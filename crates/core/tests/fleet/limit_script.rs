@@ -77,6 +77,8 @@ fn judge(store: &Store, sha1: &str, key: &str, calls: &[Call], seconds: u32) -> 
     // What was granted, as the store and as the model name it.
     let mut granted: Vec<(i64, i64, Stamp)> = Vec::new();
     let mut reports: HashMap<u8, u32> = HashMap::new();
+    // In which bucket the store has seen whom: it forgets who was not there in this one or the last.
+    let mut seen: HashMap<u8, u64> = HashMap::new();
     let mut seconds = NonZeroU32::new(seconds).unwrap();
     for (number, call) in calls.iter().enumerate() {
         micros += call.step * i64::from(seconds.get());
@@ -90,7 +92,7 @@ fn judge(store: &Store, sha1: &str, key: &str, calls: &[Call], seconds: u32) -> 
             warn_at_percent: None,
         };
         let report = reports.entry(call.who).or_default();
-        let is_new = !call.repeats || *report == 0;
+        let is_new = !call.repeats || !seen.contains_key(&call.who);
         *report += u32::from(is_new);
         let back = call.back.and_then(|(index, units)| Some((*granted.get(index)?, units)));
         let (epoch, bucket) = back.map_or((0, 0), |((epoch, bucket, _), _)| (epoch, bucket));
@@ -121,6 +123,9 @@ fn judge(store: &Store, sha1: &str, key: &str, calls: &[Call], seconds: u32) -> 
         let reply = store.command(&command).numbers();
         let [units, left, epoch, bucket, lasts, free, oldest] = reply[..] else { panic!("{reply:?}") };
 
+        let head = window.clone().spend(&quota).stamp.bucket;
+        seen.insert(call.who, head);
+        seen.retain(|_, bucket| head.abs_diff(*bucket) <= 1);
         let debt = if is_new { call.debt } else { 0 };
         let spend = |window: &mut Window, units: u32| {
             for _ in 0..units {

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A store that ends with this value.
-pub struct Store {
+pub(crate) struct Store {
     process: Child,
     socket: PathBuf,
 }
 
 /// An item of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
+pub(crate) enum Item {
     Number(i64),
     Text(String),
     Error(String),
@@ -25,7 +25,7 @@ pub enum Item {
 
 impl Store {
     /// A store without content; `None`, and a word to that end, if this machine has none.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let socket = std::env::temp_dir().join(format!("api-guard-store-{}-{number}", std::process::id()));
@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// Sends bytes as the host does: all of them, then the end. The whole reply.
-    pub fn call(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn call(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         stream.write_all(bytes).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -62,7 +62,7 @@ impl Store {
     }
 
     /// Sends one command.
-    pub fn command(&self, arguments: &[&str]) -> Item {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Item {
         let reply = self.call(&command(arguments));
         let (item, rest) = read(&reply);
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&reply));
@@ -79,7 +79,7 @@ impl Drop for Store {
 }
 
 impl Item {
-    pub fn numbers(self) -> Vec<i64> {
+    pub(crate) fn numbers(self) -> Vec<i64> {
         let Self::List(items) = self else { panic!("{self:?}") };
         let number = |item| if let Self::Number(number) = item { number } else { panic!("{item:?}") };
         items.into_iter().map(number).collect()
@@ -87,7 +87,7 @@ impl Item {
 }
 
 /// A command as bytes.
-pub fn command(arguments: &[&str]) -> Vec<u8> {
+pub(crate) fn command(arguments: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
     for argument in arguments {
         bytes.extend_from_slice(format!("${}\r\n{argument}\r\n", argument.len()).as_bytes());

@@ -1,0 +1,186 @@
+//! Whose limits does one worker know of the store?
+//!
+//! A fixed number of accounts, four for each digest that could stand there, so that memory does not grow with the number of callers.
+//! Who was not there for the longest time makes room. Whoever finds none, because all four are in a call, asks later.
+
+use super::Names;
+use super::account::{Account, Asking, Demand, Settled};
+use crate::limit::{Identity, Outcome};
+use crate::time::UnixNanos;
+
+/// Sets of accounts.
+const SETS: u64 = 512;
+/// Accounts of a set.
+const WAYS: usize = 4;
+
+/// What a limit of the fleet says of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A unit is in hand.
+    InHand,
+    /// The store has none at present.
+    Refused(Outcome),
+    /// The store has to be asked.
+    Ask,
+    /// The store cannot be asked.
+    Unreachable,
+}
+
+/// The accounts of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    // INVARIANT: empty, or SETS long, each at most WAYS long.
+    sets: Vec<Vec<Account>>,
+    /// Who is queued, in the order of asking; may name one twice, or one that is gone.
+    queue: Vec<Identity>,
+}
+
+impl Accounts {
+    /// What the limit says of one more request. `is_reached`: whether the store can be asked.
+    pub(super) fn judge(&mut self, demand: Demand, names: &Names, is_reached: bool, now: UnixNanos) -> Standing {
+        let Some(account) = self.open(demand, names, now) else { return Standing::Ask };
+        if account.has_units(now) {
+            Standing::InHand
+        } else if !is_reached || now < account.shut_until {
+            Standing::Unreachable
+        } else if now < account.refused_until {
+            Standing::Refused(account.outcome(demand.units, false, now))
+        } else {
+            Standing::Ask
+        }
+    }
+
+    /// Spends a unit in hand; the figures then. `None` if there is none.
+    pub(super) fn spend(&mut self, identity: Identity, now: UnixNanos) -> Option<Outcome> {
+        let Self { sets, queue } = self;
+        let account = find(sets, identity)?;
+        if account.spend(now)? && account.asking == Asking::No {
+            account.ask();
+            queue.push(identity);
+        }
+        Some(account.outcome(account.demand.units, true, now))
+    }
+
+    /// Takes back a unit that was not spent after all.
+    pub(super) fn restore(&mut self, identity: Identity) {
+        if let Some(account) = find(&mut self.sets, identity) {
+            account.restore();
+        }
+    }
+
+    /// Notes a unit that was spent while the store was not reached.
+    pub(super) fn owe(&mut self, identity: Identity) {
+        if let Some(account) = find(&mut self.sets, identity) {
+            account.owe();
+        }
+    }
+
+    /// Has a request wait for units. Returns how many asks have been answered so far.
+    pub(super) fn wait(&mut self, identity: Identity) -> u32 {
+        let Self { sets, queue } = self;
+        let Some(account) = find(sets, identity) else { return 0 };
+        account.waiting = account.waiting.saturating_add(1);
+        let is_new = account.asking == Asking::No;
+        account.ask();
+        if is_new {
+            queue.push(identity);
+        }
+        account.answered
+    }
+
+    /// Whether an ask was answered since `answered` of them had been.
+    pub(super) fn is_answered(&self, identity: Identity, answered: u32) -> bool {
+        let account = self.sets.get(set(identity)).and_then(|set| set.iter().find(|it| it.demand.identity == identity));
+        account.is_none_or(|account| account.answered != answered)
+    }
+
+    /// Looks at what has ended, and queues what the store has to be told.
+    pub(super) fn sweep(&mut self, now: UnixNanos) {
+        let Self { sets, queue } = self;
+        for account in sets.iter_mut().flatten() {
+            account.lapse(now);
+            if account.has_news() && account.asking == Asking::No {
+                account.asking = Asking::Queued;
+                queue.push(account.demand.identity);
+            }
+        }
+    }
+
+    /// Whether anything is queued.
+    pub(super) fn has_queue(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Hands over at most `most` of those that are queued: those who owe first.
+    pub(super) fn take_queued(&mut self, most: usize, mut take: impl FnMut(&mut Account)) {
+        let Self { sets, queue } = self;
+        let end = queue.len().min(most);
+        for identity in queue.drain(..end) {
+            if let Some(account) = find(sets, identity).filter(|account| account.asking == Asking::Queued) {
+                take(account);
+            }
+        }
+    }
+
+    /// The account of one who was asked for.
+    pub(super) fn sent(&mut self, identity: Identity) -> Option<&mut Account> {
+        find(&mut self.sets, identity).filter(|account| account.asking == Asking::Sent)
+    }
+
+    /// Queues an account whose call is to be made again.
+    pub(super) fn requeue(&mut self, identity: Identity) {
+        self.queue.push(identity);
+    }
+
+    /// Notes that the store is not reached: nobody waits for it any more.
+    pub(super) fn fail(&mut self) {
+        self.queue.clear();
+        for account in self.sets.iter_mut().flatten().filter(|account| account.asking != Asking::No) {
+            account.fail();
+        }
+    }
+
+    /// Notes that the clock went backwards.
+    pub(super) fn clock_went_back(&mut self) {
+        self.sets.iter_mut().flatten().for_each(Account::clock_went_back);
+    }
+
+    /// The account of `demand`, which is made if there is room for it.
+    fn open(&mut self, demand: Demand, names: &Names, now: UnixNanos) -> Option<&mut Account> {
+        if self.sets.is_empty() {
+            self.sets.resize_with(usize::try_from(SETS).unwrap_or(1), Vec::new);
+        }
+        let set = self.sets.get_mut(set(demand.identity))?;
+        let index = match set.iter().position(|account| account.demand.identity == demand.identity) {
+            Some(index) => index,
+            None if set.len() < WAYS => {
+                set.push(Account::new(demand, names, now));
+                set.len().checked_sub(1)?
+            }
+            None => {
+                let idle = set.iter().enumerate().filter(|(_, account)| account.asking == Asking::No);
+                let (index, _) = idle.min_by_key(|(_, account)| (account.owes(), account.touched))?;
+                *set.get_mut(index)? = Account::new(demand, names, now);
+                index
+            }
+        };
+        let account = set.get_mut(index)?;
+        account.follow(demand, now);
+        Some(account)
+    }
+}
+
+impl Settled {
+    pub(super) fn add(&mut self, leased: u32, returned: u32) {
+        self.leased = self.leased.saturating_add(leased);
+        self.returned = self.returned.saturating_add(returned);
+    }
+}
+
+fn find(sets: &mut [Vec<Account>], identity: Identity) -> Option<&mut Account> {
+    sets.get_mut(set(identity))?.iter_mut().find(|account| account.demand.identity == identity)
+}
+
+fn set(identity: Identity) -> usize {
+    usize::try_from(identity.low() % SETS).unwrap_or(0)
+}

@@ -1,0 +1,355 @@
+//! One worker's side of the store: what does it ask, and what becomes of the answers?
+//!
+//! The worker has one call in flight. Whatever is wanted meanwhile goes with the next one, all in one body: limits, what
+//! goes back, debts, the mark that this Envoy is alive, revocations. Nothing here sends anything: a call is returned, and how
+//! it ended is told.
+
+use super::account::{Account, Asking, Demand, Settled, Units};
+use super::accounts::{Accounts, Standing};
+use super::circuit::Circuit;
+use super::nodes::Nodes;
+use super::outcome::{CallOutcome, CallResponse, CallUse};
+use super::resp::{Commands, Item, Malformed, Reader};
+use super::rule::{FleetLimit, FleetRule};
+use super::script::{KnownScripts, LIMIT, NODES, is_unknown};
+use crate::limit::{Identity, Outcome};
+use crate::seed::Seed;
+use crate::time::UnixNanos;
+use std::num::NonZeroU32;
+
+/// Limits of one call.
+const MOST_LIMITS: usize = 256;
+/// A call of which the host has not said how it ended is lost after this time, nanoseconds.
+const LOST_NANOS: u64 = 10_000_000_000;
+
+/// A call to be sent now.
+#[derive(Debug)]
+pub struct Call<'r> {
+    /// Identifies the call within its worker.
+    pub number: u32,
+    /// The host's name for the store.
+    pub cluster: &'r str,
+    /// How long it may take.
+    pub timeout_milliseconds: u32,
+    /// What is sent.
+    pub body: Vec<u8>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// What it was for.
+    pub purpose: CallUse,
+    /// How it ended.
+    pub outcome: CallOutcome,
+    /// Whether the store is reached now and was not before, or the reverse.
+    pub is_news: bool,
+    /// Units that were granted.
+    pub leased: u32,
+    /// Units that went back.
+    pub returned: u32,
+    /// Whether the store has lost what it held.
+    pub has_reset: bool,
+    /// Whether the store says for the first time that it may drop what it holds to make room.
+    pub evicts: bool,
+}
+
+/// One worker's side of the store.
+#[derive(Debug)]
+pub struct Link {
+    who: String,
+    /// This Envoy, for the marks of all its workers.
+    node: String,
+    seed: Seed,
+    circuit: Circuit,
+    nodes: Nodes,
+    accounts: Accounts,
+    flight: Option<Flight>,
+    calls: u32,
+    /// The number of the last report.
+    reports: u64,
+    scripts: KnownScripts,
+    /// The store's epoch, once it has told it.
+    epoch: Option<u64>,
+    evicts: bool,
+    latest: UnixNanos,
+}
+
+/// The call in flight.
+#[derive(Debug)]
+struct Flight {
+    sent: UnixNanos,
+    purpose: CallUse,
+    logs_in: bool,
+    limits: Vec<(Demand, Units)>,
+    marks: bool,
+}
+
+impl Link {
+    /// A link of the worker that `random` bytes identify, in the process that `seed` identifies.
+    pub fn open(seed: Seed, random: [u8; 16]) -> Self {
+        let digest = |domain, of: Seed| super::names::hex(&of.digest(domain, []).to_be_bytes());
+        let seed_of_worker = Seed::from_bytes(random);
+        Self {
+            who: digest("fleet/worker", seed_of_worker),
+            node: digest("fleet/node", seed),
+            seed: seed_of_worker,
+            circuit: Circuit::new(),
+            nodes: Nodes::new(),
+            accounts: Accounts::default(),
+            flight: None,
+            calls: 0,
+            reports: 0,
+            scripts: KnownScripts::default(),
+            epoch: None,
+            evicts: false,
+            latest: UnixNanos::default(),
+        }
+    }
+
+    /// What a limit says of one more request. Nothing is spent.
+    pub fn judge(&mut self, rule: &FleetRule, demand: Demand, now: UnixNanos) -> Standing {
+        self.note_time(now);
+        self.accounts.judge(demand, &rule.names, self.circuit.is_reached(), now)
+    }
+
+    /// Spends a unit in hand. `None` if there is none.
+    pub fn spend(&mut self, identity: Identity, now: UnixNanos) -> Option<Outcome> {
+        self.accounts.spend(identity, now)
+    }
+
+    /// Takes back a unit that was spent for a request that another limit refuses.
+    pub fn restore(&mut self, identity: Identity) {
+        self.accounts.restore(identity);
+    }
+
+    /// Notes a unit that was spent while the store was not reached.
+    pub fn owe(&mut self, identity: Identity) {
+        self.accounts.owe(identity);
+    }
+
+    /// Has a request wait for units. Returns a number for [`Self::is_answered`].
+    pub fn wait(&mut self, identity: Identity) -> u32 {
+        self.accounts.wait(identity)
+    }
+
+    /// Whether the request goes on that has waited since [`Self::wait`].
+    pub fn is_answered(&self, identity: Identity, answered: u32) -> bool {
+        !self.circuit.is_reached() || self.accounts.is_answered(identity, answered)
+    }
+
+    /// Whether the store was reached last.
+    pub fn is_reached(&self) -> bool {
+        self.circuit.is_reached()
+    }
+
+    /// The number of Envoys that share the limits.
+    pub fn nodes(&self, rule: &FleetRule) -> NonZeroU32 {
+        self.nodes.now(rule)
+    }
+
+    /// The units of a limit that this Envoy may spend without asking, in any interval of the window.
+    pub fn owned(
+        &self,
+        rule: &FleetRule,
+        limit: FleetLimit,
+        max_requests: NonZeroU32,
+        now: UnixNanos,
+    ) -> Option<NonZeroU32> {
+        if limit.private_percent == 0 {
+            return None;
+        }
+        limit.owned(max_requests, self.nodes.owners(rule, now)?)
+    }
+
+    /// Handles the passing of time. Call it in each tick, before [`Self::begin`].
+    pub fn on_tick(&mut self, now: UnixNanos) {
+        self.note_time(now);
+        self.accounts.sweep(now);
+    }
+
+    /// The call that is due now, if one is. The host must send it.
+    pub fn begin<'r>(&mut self, rule: &'r FleetRule, now: UnixNanos) -> Option<Call<'r>> {
+        self.note_time(now);
+        let is_lost = |flight: &Flight| now.nanos().abs_diff(flight.sent.nanos()) > LOST_NANOS;
+        if self.flight.as_ref().is_some_and(is_lost) {
+            self.end(rule, self.calls, CallResponse::TimedOut, now);
+        }
+        let marks = self.nodes.is_due(now) || !self.circuit.is_reached();
+        if !self.circuit.may_call(now) || !(marks || self.accounts.has_queue()) {
+            return None;
+        }
+        let mut commands = Commands::default();
+        let logs_in = login(rule, &mut commands);
+        let fresh = self.fresh(now);
+        let Self { who, accounts, reports, scripts, .. } = self;
+        let mut limits = Vec::new();
+        accounts.take_queued(MOST_LIMITS, |account| {
+            *reports = reports.saturating_add(1);
+            // The first call of a script brings it along.
+            let is_known = scripts.has(LIMIT) || !limits.is_empty();
+            let back = account.write(who, *reports, fresh, is_known, &mut commands);
+            limits.push((account.demand, back));
+        });
+        if marks {
+            commands.script(NODES, self.scripts.has(NODES), 2, 2);
+            commands.text(rule.names.common("nodes").as_bytes());
+            commands.text(rule.names.common("epoch").as_bytes());
+            commands.text(self.node.as_bytes());
+            commands.number(fresh);
+        }
+        let purpose = if limits.is_empty() { CallUse::Heartbeat } else { CallUse::Limit };
+        self.flight = Some(Flight { sent: now, purpose, logs_in, limits, marks });
+        self.circuit.begin(now);
+        self.calls = self.calls.wrapping_add(1);
+        Some(Call {
+            number: self.calls,
+            cluster: &rule.cluster,
+            timeout_milliseconds: rule.timeout_milliseconds,
+            body: commands.end(),
+        })
+    }
+
+    /// Ends a call. `None` if it has ended before.
+    pub fn end(
+        &mut self,
+        rule: &FleetRule,
+        number: u32,
+        response: CallResponse<'_>,
+        now: UnixNanos,
+    ) -> Option<Ended> {
+        self.note_time(now);
+        if number != self.calls {
+            return None;
+        }
+        let mut flight = self.flight.take()?;
+        let mut ended = Ended {
+            purpose: flight.purpose,
+            outcome: CallOutcome::Ok,
+            is_news: false,
+            leased: 0,
+            returned: 0,
+            has_reset: false,
+            evicts: false,
+        };
+        ended.outcome = match response {
+            CallResponse::TimedOut => CallOutcome::Timeout,
+            CallResponse::Reset => CallOutcome::Reset,
+            CallResponse::Reply(reply) => match self.read(rule, &mut flight, reply, &mut ended, now) {
+                Ok(outcome) => outcome,
+                Err(Malformed) => CallOutcome::Malformed,
+            },
+        };
+        let is_ok = !ended.outcome.is_of_store();
+        if !is_ok {
+            // Whatever was asked is asked anew of a store that may be another one.
+            self.scripts = KnownScripts::default();
+            self.accounts.fail();
+        }
+        let (_, is_news) = self.circuit.end(is_ok, now)?;
+        Some(Ended { is_news, ..ended })
+    }
+
+    /// Reads the replies in the order of their commands.
+    fn read(
+        &mut self,
+        rule: &FleetRule,
+        flight: &mut Flight,
+        reply: &[u8],
+        ended: &mut Ended,
+        now: UnixNanos,
+    ) -> Result<CallOutcome, Malformed> {
+        let mut reader = Reader::new(reply)?;
+        if flight.logs_in {
+            match reader.next()?.ok_or(Malformed)? {
+                Item::Status(_) => {}
+                Item::Error(error) => return Ok(CallOutcome::of_login(error)),
+                Item::Integer(_) | Item::Bulk(_) | Item::Null | Item::Array(_) => return Err(Malformed),
+            }
+        }
+        let mut outcome = CallOutcome::Ok;
+        let mut settled = Settled::default();
+        for (demand, back) in std::mem::take(&mut flight.limits) {
+            let numbers = reader.numbers::<7>()?;
+            let Some(account) = self.accounts.sent(demand.identity) else { continue };
+            match numbers {
+                Ok(numbers) => {
+                    let leased = account.settle(demand, numbers, flight.sent, now).ok_or(Malformed)?;
+                    settled.add(leased, back.units);
+                    self.scripts.add(LIMIT);
+                }
+                Err(error) if is_unknown(error) => {
+                    self.scripts.remove(LIMIT);
+                    account.repeat(back);
+                    self.accounts.requeue(demand.identity);
+                }
+                Err(error) => {
+                    let of_store = CallOutcome::of_error(error);
+                    if of_store.is_of_store() {
+                        return Ok(of_store);
+                    }
+                    shut(account, now);
+                    outcome = of_store;
+                }
+            }
+        }
+        (ended.leased, ended.returned) = (settled.leased, settled.returned);
+        if flight.marks {
+            match reader.numbers::<3>()? {
+                Ok([nodes, epoch, evicts]) => {
+                    self.scripts.add(NODES);
+                    self.nodes.beat(nodes, rule, flight.sent, now);
+                    ended.has_reset = self.epoch.is_some_and(|known| known != epoch);
+                    self.epoch = Some(epoch);
+                    ended.evicts = evicts != 0 && !self.evicts;
+                    self.evicts = evicts != 0;
+                }
+                Err(error) if is_unknown(error) => self.scripts.remove(NODES),
+                Err(error) => {
+                    outcome = CallOutcome::of_error(error);
+                    if outcome.is_of_store() {
+                        return Ok(outcome);
+                    }
+                }
+            }
+        }
+        if reader.next()?.is_some() {
+            return Err(Malformed);
+        }
+        Ok(outcome)
+    }
+
+    /// A number that the store can tell apart from those of others, at most 2^48.
+    fn fresh(&self, now: UnixNanos) -> u64 {
+        let parts = [&now.nanos().to_le_bytes()[..], &self.calls.to_le_bytes()];
+        let [a, b, c, d, e, f, ..] = self.seed.digest("fleet/epoch", parts).to_le_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    /// Notes the time. What was to end at a moment ends when the clock goes backwards.
+    fn note_time(&mut self, now: UnixNanos) {
+        if now < self.latest {
+            self.accounts.clock_went_back();
+            self.circuit.clock_went_back(now);
+            self.nodes.clock_went_back();
+        }
+        self.latest = now;
+    }
+}
+
+/// Leaves a caller alone for whom the store does not answer.
+fn shut(account: &mut Account, now: UnixNanos) {
+    account.fail();
+    account.asking = Asking::No;
+    account.shut_until = now.plus_seconds(1);
+}
+
+/// Writes AUTH where the store wants it.
+fn login(rule: &FleetRule, commands: &mut Commands) -> bool {
+    let Some((user, password)) = &rule.login else { return false };
+    match user {
+        Some(user) => commands.all(&[b"AUTH", user.as_bytes(), password.bytes()]),
+        None => commands.all(&[b"AUTH", password.bytes()]),
+    }
+    true
+}
