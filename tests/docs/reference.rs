@@ -134,6 +134,7 @@ fn the_default_of_every_field_is_that_of_the_schema() {
 /// A configuration with one of everything, so that each field has an object to stand in.
 fn one_of_everything() -> Value {
     let limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
+    let secret = json!({ "env": "A" });
     json!({
         "tokens": {
             "keys": [{ "secret": { "env": "A" } }],
@@ -146,7 +147,8 @@ fn one_of_everything() -> Value {
         "rate_limits": [limit],
         "auth_failure_limit": { "max_failures": 1, "window_seconds": 1 },
         "client_ip": {},
-        "revocation": { "denied": { "sub": [{ "iss": "a", "sub": "b" }] }, "endpoint": {} },
+        "fleet": { "cluster": "a", "secret": secret, "password": secret },
+        "revocation": { "denied": { "sub": [{ "iss": "a", "sub": "b" }] }, "endpoint": {}, "fleet": {} },
         "forward": {},
         "replies": {},
     })

@@ -158,4 +158,6 @@ codes! {
     Busy = "busy", ServiceUnavailable;
     /// The keys of the token's issuer are not available.
     KeysUnavailable = "keys_unavailable", ServiceUnavailable;
+    /// The store of the fleet is not reached.
+    FleetUnavailable = "fleet_unavailable", ServiceUnavailable;
 }

@@ -30,6 +30,17 @@ pub struct OverLimit {
     pub retry_after_seconds: u32,
 }
 
+/// What cannot be known without the store of the fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FleetGap {
+    /// Whether a limit admits the request.
+    Limit,
+    /// Whether a token was revoked.
+    Revocations,
+    /// Whether other Envoys have heard of a revocation. It is in force in this one.
+    Revoked,
+}
+
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
@@ -72,6 +83,8 @@ pub enum Denial {
         /// When it may be worth trying again, seconds; at least 1.
         retry_after_seconds: u32,
     },
+    /// The store of the fleet is not reached.
+    FleetUnavailable(FleetGap),
     /// The revocation table is full.
     RevocationFull,
     /// A body that was waited for did not come in time.
@@ -114,6 +127,7 @@ impl Denial {
             Self::AuthFailuresLimited(_) => Code::AuthFailuresLimited,
             Self::CannotRevoke(_) => Code::RequestMalformed,
             Self::KeysUnavailable { .. } => Code::KeysUnavailable,
+            Self::FleetUnavailable(_) => Code::FleetUnavailable,
             Self::RevocationFull => Code::RevocationFull,
             Self::BodyTimeout => Code::BodyTimeout,
             Self::Busy(_) => Code::Busy,

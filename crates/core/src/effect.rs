@@ -19,6 +19,8 @@ pub use words::cut;
 
 /// When a client may try again for which there was no room, seconds: bodies that are held back come and go quickly.
 const BUSY_RETRY_AFTER_SECONDS: &str = "1";
+/// After a failure the store of the fleet is tried again as often.
+const FLEET_RETRY_AFTER_SECONDS: &str = "1";
 /// When a caller may try again whose revocation found no room, seconds: room comes as revoked tokens expire.
 const FULL_RETRY_AFTER_SECONDS: &str = "60";
 
@@ -135,6 +137,9 @@ fn add_headers(headers: &mut Vec<Header>, replies: &Replies, denial: &Denial) {
     }
     if let Denial::KeysUnavailable { retry_after_seconds } = denial {
         headers.push(("retry-after", retry_after_seconds.to_string().into()));
+    }
+    if let Denial::FleetUnavailable(_) = denial {
+        headers.push(("retry-after", FLEET_RETRY_AFTER_SECONDS.into()));
     }
     if let Denial::RevocationFull = denial {
         headers.push(("retry-after", FULL_RETRY_AFTER_SECONDS.into()));

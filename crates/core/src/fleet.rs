@@ -4,6 +4,7 @@
 //!
 //! - `link.rs`: one worker's side of the store, call by call.
 //! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand.
+//! - `sharing.rs`: revocations, told and read; `record.rs`: what the process knows of them, and who reads.
 //! - `nodes.rs`: how many Envoys there are.
 //! - `circuit.rs`: when the store is called; `outcome.rs`: how that can end.
 //! - `rule.rs`: what the operator says.
@@ -18,14 +19,17 @@ mod link;
 mod names;
 mod nodes;
 mod outcome;
+mod record;
 mod resp;
 mod rule;
 pub mod script;
+mod sharing;
 
 pub use account::Demand;
 pub use accounts::Standing;
-pub use link::{Call, Ended, Link};
+pub use link::{Call, Ended, Link, Told};
 pub use names::{Names, Revoked};
 pub use outcome::{CallOutcome, CallResponse, CallUse};
+pub use record::Knowledge;
 pub use resp::MOST_REPLY_BYTES;
 pub use rule::{AtStart, FleetLimit, FleetRule, Password, SharedRevocations, WhenUnreachable};

@@ -14,6 +14,7 @@ mod tokens;
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
+use crate::fleet::FleetRule;
 use crate::index::{LimitIndex, RouteIndex};
 use crate::limit::Quota;
 use crate::permission::PermissionBook;
@@ -62,6 +63,8 @@ pub struct Policy {
     pub(crate) limits: Vec<LimitRule>,
     /// The limits that apply to all routes.
     pub(crate) limits_for_all: Vec<LimitIndex>,
+    /// The store that many Envoys share.
+    pub(crate) fleet: Option<FleetRule>,
     pub(crate) auth_failures: Option<Quota>,
     pub(crate) client_ip: ClientIp,
     /// How many identities the limiter counts exactly at a time.

@@ -42,10 +42,12 @@
 //! - `page.rs`, `directory.rs`: what the cells hold.
 //! - `mirror.rs`, `index.rs`: a worker's copy, and how a mark is found in it.
 //! - `lifetime.rs`: how long a revocation lasts.
+//! - `share.rs`: what the Envoys of a fleet tell each other.
 
 use std::num::NonZeroU64;
 
 use crate::cells::{CellFault, CellId, Cells, MAX_TABLE_CAPACITY, Version, open_once};
+use crate::fleet::{Names, Revoked};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::TokenIdentity;
@@ -59,10 +61,12 @@ mod mirror;
 mod page;
 pub mod request;
 mod revoke;
+mod share;
 
 pub use authority::Authority;
 pub use lifetime::{Aging, Lifetime};
 pub use revoke::{Revocable, RevokeError};
+pub use share::SharedEntry;
 
 use mirror::Mirror;
 
@@ -75,6 +79,11 @@ impl Mark {
     fn new(digest: u128) -> Self {
         let half = |half: u128| u64::try_from(half & u128::from(u64::MAX)).unwrap_or_default();
         Self([half(digest), half(digest >> 64)])
+    }
+
+    fn digest(self) -> u128 {
+        let Self([low, high]) = self;
+        u128::from(low) | (u128::from(high) << 64)
     }
 
     /// The mark of whom an entry belongs to, if this is the mark of a subject.
@@ -91,11 +100,41 @@ struct OwnerMark(NonZeroU64);
 /// What a token can be revoked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
+    /// As this process marks it.
+    own: TokenMarks,
+    /// As all Envoys of the fleet do.
+    shared: Option<TokenMarks>,
+}
+
+/// What a token can be revoked by, under one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TokenMarks {
     token: Mark,
     jti: Option<Mark>,
     subject: Option<Mark>,
     /// The subject as one of its issuer, whose namesakes at other issuers are others.
     subject_of_issuer: Option<Mark>,
+}
+
+impl Marks {
+    /// The mark under which this token is revoked.
+    fn token(&self) -> Mark {
+        self.shared.unwrap_or(self.own).token
+    }
+
+    /// The marks of entries that name this token or its `jti`.
+    fn names(&self) -> impl Iterator<Item = Mark> {
+        self.all().flat_map(|marks| [Some(marks.token), marks.jti]).flatten()
+    }
+
+    /// The marks of entries that name its subject.
+    fn subjects(&self) -> impl Iterator<Item = Mark> {
+        self.all().flat_map(|marks| [marks.subject, marks.subject_of_issuer]).flatten()
+    }
+
+    fn all(&self) -> impl Iterator<Item = TokenMarks> {
+        [self.shared, Some(self.own)].into_iter().flatten()
+    }
 }
 
 /// All that was revoked up to some moment.
@@ -109,6 +148,10 @@ pub struct Revocations {
     mirror: Mirror,
     /// The stamp's version before the mirror was last read; `None`: nothing was ever revoked.
     stamp: Option<Version>,
+    /// The names of the fleet, under which entries are made; without one, under the seed.
+    names: Option<Names>,
+    /// What was entered and the fleet has not been told yet.
+    entered: Vec<SharedEntry>,
 }
 
 impl Revocations {
@@ -125,7 +168,8 @@ impl Revocations {
             return Err(CellFault);
         }
         let capacity = usize::try_from(fixed).map_err(|_| CellFault)?;
-        Ok(Self { seed, mirror: Mirror::new(capacity), stamp: None })
+        let mirror = Mirror::new(capacity);
+        Ok(Self { seed, mirror, stamp: None, names: None, entered: Vec::new() })
     }
 
     /// The number of entries that the process can hold, as the first worker fixed it.
@@ -135,18 +179,23 @@ impl Revocations {
 
     /// The marks of a token that verified: up to four keyed digests of short texts.
     pub fn marks(&self, identity: &TokenIdentity<'_>, issuer: Option<&str>, subject: Option<&str>) -> Marks {
-        let jti = match identity {
-            TokenIdentity::Numbered { jti, .. } => Some(self.jti_mark(jti)),
-            TokenIdentity::Signed(_) => None,
-        };
-        Marks {
-            token: Mark::new(identity.digest(&self.seed)),
-            jti,
-            subject: subject.map(|subject| self.subject_mark(None, subject)),
+        let marks = |names: Option<&Names>, token: u128| TokenMarks {
+            token: match names {
+                Some(names) => Mark::new(names.revoked(Revoked::Token(token))),
+                None => Mark::new(token),
+            },
+            jti: match identity {
+                TokenIdentity::Numbered { jti, .. } => Some(jti_mark(&self.seed, names, jti)),
+                TokenIdentity::Signed(_) => None,
+            },
+            subject: subject.map(|subject| subject_mark(&self.seed, names, None, subject)),
             // Looked for even where there is one issuer now: there may have been several when it was entered.
             subject_of_issuer: subject
-                .map(|subject| self.subject_mark(Some(issuer.unwrap_or_default()), subject)),
-        }
+                .map(|subject| subject_mark(&self.seed, names, Some(issuer.unwrap_or_default()), subject)),
+        };
+        // What was entered before there was a fleet is looked for too.
+        let shared = self.names.as_ref().map(|names| marks(Some(names), identity.digest(&names.seed())));
+        Marks { own: marks(None, identity.digest(&self.seed)), shared }
     }
 
     /// Brings the view up to date: one load of an empty cell while nothing was revoked since the last time. To be
@@ -188,12 +237,9 @@ impl Revocations {
 
     /// Whether a token is revoked at `now`. `issued_at` is its `iat`, which only a subject's revocation looks at.
     pub fn is_revoked(&self, marks: &Marks, issued_at: Option<UnixNanos>, now: UnixNanos) -> bool {
-        let is_named = || {
-            let by_name = [Some(marks.token), marks.jti];
-            by_name.into_iter().flatten().any(|mark| self.mirror.live_of(mark, now).next().is_some())
-        };
+        let is_named = || marks.names().any(|mark| self.mirror.live_of(mark, now).next().is_some());
         let is_subject_s = |subject| self.mirror.live_of(subject, now).any(|(_, it)| it.concerns(issued_at));
-        is_named() || [marks.subject, marks.subject_of_issuer].into_iter().flatten().any(is_subject_s)
+        is_named() || marks.subjects().any(is_subject_s)
     }
 
     /// The number of entries live at `now`, as of the last refresh. Looks at every entry.
@@ -202,16 +248,31 @@ impl Revocations {
     }
 
     fn jti_mark(&self, jti: &str) -> Mark {
-        Mark::new(self.seed.digest("revocation/jti", [jti.as_bytes()]))
+        jti_mark(&self.seed, self.names.as_ref(), jti)
     }
 
-    /// `issuer`: the only one whose subject is meant, empty for tokens that name none; `None`: every issuer's.
     fn subject_mark(&self, issuer: Option<&str>, sub: &str) -> Mark {
-        Mark::new(match issuer {
-            None => self.seed.digest("revocation/sub", [sub.as_bytes()]),
-            Some(issuer) => self.seed.digest("revocation/iss-sub", [issuer.as_bytes(), sub.as_bytes()]),
-        })
+        subject_mark(&self.seed, self.names.as_ref(), issuer, sub)
     }
+}
+
+/// The mark of a `jti`, as the fleet marks it, or this process.
+fn jti_mark(seed: &Seed, names: Option<&Names>, jti: &str) -> Mark {
+    Mark::new(match names {
+        Some(names) => names.revoked(Revoked::Jti(jti)),
+        None => seed.digest("revocation/jti", [jti.as_bytes()]),
+    })
+}
+
+/// The mark of a subject. `issuer`: the only one whose subject is meant, empty for tokens that name none; `None`: every
+/// issuer's.
+fn subject_mark(seed: &Seed, names: Option<&Names>, issuer: Option<&str>, sub: &str) -> Mark {
+    Mark::new(match (names, issuer) {
+        (Some(names), None) => names.revoked(Revoked::Subject(sub)),
+        (Some(names), Some(issuer)) => names.revoked(Revoked::SubjectOfIssuer(issuer, sub)),
+        (None, None) => seed.digest("revocation/sub", [sub.as_bytes()]),
+        (None, Some(issuer)) => seed.digest("revocation/iss-sub", [issuer.as_bytes(), sub.as_bytes()]),
+    })
 }
 
 fn page_cell(page: usize) -> Result<CellId, CellFault> {

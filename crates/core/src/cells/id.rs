@@ -30,6 +30,8 @@ pub enum CellId {
     /// A key set that is fetched, by a digest of where it comes from. There is one for each source that a configuration of
     /// this process has named.
     KeySet(u32),
+    /// What the process knows of the fleet's revocations.
+    FleetRevocations,
 }
 
 /// The key of a cell for hosts that name cells by text: ASCII, at most [`CellKey::MAX_BYTES`] long.
@@ -65,6 +67,7 @@ impl CellId {
             }
             Self::HeldBytes => key.push_all("ag1/held"),
             Self::KeySetStamp => key.push_all("ag1/kstamp"),
+            Self::FleetRevocations => key.push_all("ag1/fleet"),
             Self::KeySet(digest) => {
                 key.push_all("ag1/k/");
                 key.push_hex(digest, 8);
@@ -134,6 +137,7 @@ mod tests {
             (CellId::RevocationPage(65_535), "ag2/r/ffff"),
             (CellId::HeldBytes, "ag1/held"),
             (CellId::KeySetStamp, "ag1/kstamp"),
+            (CellId::FleetRevocations, "ag1/fleet"),
             (CellId::KeySet(0x1a2), "ag1/k/000001a2"),
         ];
         for (id, key) in keys {

@@ -4,6 +4,7 @@
 
 mod conditions;
 mod denied;
+mod fleet;
 mod form;
 mod forward;
 mod grammar;
@@ -43,6 +44,8 @@ struct Parts<'e> {
     format: PermissionFormat,
     /// The conditions of all routes.
     conditions: Vec<Condition>,
+    /// Whether there is a section `fleet`.
+    has_fleet: bool,
 }
 
 /// The policy that `raw` describes, and its problems. The policy may be used only if there are none.
@@ -56,11 +59,13 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         environment,
         format: widest_format(&raw.tokens),
         conditions: Vec::new(),
+        has_fleet: raw.fleet.is_some(),
     };
     let raw_sources = std::mem::take(&mut raw.tokens.sources);
     let sources = sources::compile(&mut parts, raw_sources, &root.field("tokens").field("sources"));
     let form = form::compile(&mut parts, raw.request, &root.field("request"));
 
+    let mut fleet = raw.fleet.and_then(|raw| fleet::compile(&mut parts, raw, &root.field("fleet")));
     let mut limits = Limits::default();
     let limits_for_all = limits.add_for_all(&mut parts, raw.rate_limits);
     let at = &root.field("auth_failure_limit");
@@ -82,6 +87,13 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         .endpoint
         .map(|endpoint| routes.add_endpoint(&mut parts, endpoint, &at.field("endpoint")));
     let found = routes.finish(&mut parts.problems);
+    let has_fleet = parts.has_fleet;
+    let shared = raw.revocation.fleet.as_ref();
+    let shared = shared.and_then(|raw| fleet::revocations(&mut parts.problems, raw, has_fleet, &at.field("fleet")));
+    if let Some(fleet) = &mut fleet {
+        fleet.revocations = shared;
+        fleet.longest_private_window_seconds = limits.longest_private_window_seconds();
+    }
 
     let denied = denied::compile(&mut parts.problems, raw.revocation.denied, &at.field("denied"));
     let revocation_capacity =
@@ -111,6 +123,7 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
         book,
         limits: limits.rules,
         limits_for_all,
+        fleet,
         auth_failures,
         client_ip,
         limiter_capacity,

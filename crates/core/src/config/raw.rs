@@ -4,6 +4,7 @@
 //! `api-guard schema` prints the JSON Schema of these types; their doc comments become its descriptions.
 
 mod conditions;
+mod fleet;
 mod forward;
 mod keys;
 mod limits;
@@ -22,6 +23,7 @@ use crate::policy::{Mode, Unmatched};
 use schemars::JsonSchema;
 
 pub use conditions::{RawCondition, RawScalar};
+pub use fleet::{RawFleet, RawSharedRevocations, Scope};
 pub use forward::RawForward;
 pub use keys::{RawKey, RawSecret};
 pub use limits::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
@@ -60,6 +62,8 @@ pub struct RawConfig {
     pub auth_failure_limit: Option<RawAuthFailureLimit>,
     /// What counts as the client's address.
     pub client_ip: RawClientIp,
+    /// The store that many Envoys share; null = none.
+    pub fleet: Option<RawFleet>,
     /// Identities counted exactly at a time, 1 to 16777216. Memory is fixed when Envoy starts.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::cells::MAX_TABLE_CAPACITY)))]
     pub limiter_capacity: u64,
@@ -81,6 +85,7 @@ fields!(RawConfig {
     rate_limits,
     auth_failure_limit,
     client_ip,
+    fleet,
     limiter_capacity,
     revocation,
     forward,
@@ -104,6 +109,7 @@ impl Default for RawConfig {
             }],
             auth_failure_limit: None,
             client_ip: RawClientIp::default(),
+            fleet: None,
             limiter_capacity: CAPACITY,
             revocation: RawRevocation::default(),
             forward: RawForward::default(),

@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::code::Code;
 use crate::decimal::Decimal;
-use crate::denial::{Denial, FormFault, OverLimit};
+use crate::denial::{Denial, FleetGap, FormFault, OverLimit};
 use crate::token::TokenFault;
 
 /// Client text in a body or a log line is cut at this many characters.
@@ -50,6 +50,11 @@ pub(super) fn errors(denial: &Denial) -> Errors {
         Denial::CannotRevoke(text) => text.clone().into(),
         Denial::KeysUnavailable { .. } => {
             "The keys of the token's issuer are not available at present".into()
+        }
+        Denial::FleetUnavailable(FleetGap::Limit) => "Rate limit cannot be checked at present".into(),
+        Denial::FleetUnavailable(FleetGap::Revocations) => "Revocations are not known at present".into(),
+        Denial::FleetUnavailable(FleetGap::Revoked) => {
+            "Revoked here, and not yet told to other servers: this is tried again".into()
         }
         Denial::RevocationFull => "No place for another revocation".into(),
         Denial::BodyTimeout => "Request body did not arrive in time".into(),
@@ -112,6 +117,7 @@ pub(super) fn message(denial: &Denial, errors: Errors) -> Cow<'static, str> {
         | Denial::AuthFailuresLimited(_)
         | Denial::CannotRevoke(_)
         | Denial::KeysUnavailable { .. }
+        | Denial::FleetUnavailable(_)
         | Denial::RevocationFull
         | Denial::BodyTimeout
         | Denial::Busy(_)
@@ -208,7 +214,8 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::InternalFault
         | Code::RevocationFull
         | Code::Busy
-        | Code::KeysUnavailable => None,
+        | Code::KeysUnavailable
+        | Code::FleetUnavailable => None,
     }
 }
 

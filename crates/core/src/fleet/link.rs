@@ -11,7 +11,11 @@ use super::nodes::Nodes;
 use super::outcome::{CallOutcome, CallResponse, CallUse};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetLimit, FleetRule};
+use super::record::Knowledge;
 use super::script::{KnownScripts, LIMIT, NODES, is_unknown};
+use super::sharing::{Brought, Sharing, Work};
+use crate::cells::{CellFault, Cells};
+use crate::revocation::{Revocations, SharedEntry};
 use crate::limit::{Identity, Outcome};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
@@ -54,6 +58,10 @@ pub struct Ended {
     pub evicts: bool,
 }
 
+/// Revocations that the store is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told((u64, u32));
+
 /// One worker's side of the store.
 #[derive(Debug)]
 pub struct Link {
@@ -73,6 +81,7 @@ pub struct Link {
     epoch: Option<u64>,
     evicts: bool,
     latest: UnixNanos,
+    sharing: Sharing,
 }
 
 /// The call in flight.
@@ -83,11 +92,20 @@ struct Flight {
     logs_in: bool,
     limits: Vec<(Demand, Units)>,
     marks: bool,
+    work: Work,
+}
+
+/// What a reply brings that does not concern limits.
+#[derive(Debug, Default)]
+struct Replied {
+    /// The number of the store's start.
+    run: Option<u64>,
+    brought: Option<Brought>,
 }
 
 impl Link {
-    /// A link of the worker that `random` bytes identify, in the process that `seed` identifies.
-    pub fn open(seed: Seed, random: [u8; 16]) -> Self {
+    /// A link to the store of `rule`, of the worker that `random` bytes identify, in the process that `seed` identifies.
+    pub fn open(rule: &FleetRule, seed: Seed, random: [u8; 16]) -> Self {
         let digest = |domain, of: Seed| super::names::hex(&of.digest(domain, []).to_be_bytes());
         let seed_of_worker = Seed::from_bytes(random);
         Self {
@@ -104,6 +122,7 @@ impl Link {
             epoch: None,
             evicts: false,
             latest: UnixNanos::default(),
+            sharing: Sharing::new(seed.digest("fleet/source", [rule.names.common("ends").as_bytes()]), seed_of_worker),
         }
     }
 
@@ -162,6 +181,36 @@ impl Link {
         limit.owned(max_requests, self.nodes.owners(rule, now)?)
     }
 
+    /// Reads what the workers of this process know of the fleet's revocations. Costs one load.
+    ///
+    /// # Errors
+    ///
+    /// [`CellFault`] if the host does not answer, or if the cell was not written by api-guard.
+    pub fn refresh(&mut self, cells: &impl Cells, now: UnixNanos) -> Result<(), CellFault> {
+        self.sharing.refresh(cells, now)
+    }
+
+    /// What is known of the fleet's revocations, as of the last refresh.
+    pub fn knowledge(&self, rule: &FleetRule, now: UnixNanos) -> Knowledge {
+        rule.revocations.as_ref().map_or(Knowledge::Enough, |shared| self.sharing.knowledge(shared, now))
+    }
+
+    /// How long ago all revocations had been read, seconds; `None` if they never were.
+    pub fn revocation_age_seconds(&self, now: UnixNanos) -> Option<u64> {
+        self.sharing.age_seconds(now)
+    }
+
+    /// Has the store be told of revocations, with the next call. `None` if too many wait for that.
+    pub fn tell(&mut self, entries: &[SharedEntry]) -> Option<Told> {
+        self.sharing.tell(entries).map(Told)
+    }
+
+    /// Whether the store has been told; `None` if that is not known yet. What it has not been told is told again.
+    pub fn is_told(&self, told: Told) -> Option<bool> {
+        let Told(numbers) = told;
+        self.sharing.is_told(numbers).or_else(|| (!self.circuit.is_reached()).then_some(false))
+    }
+
     /// Handles the passing of time. Call it in each tick, before [`Self::begin`].
     pub fn on_tick(&mut self, now: UnixNanos) {
         self.note_time(now);
@@ -169,14 +218,28 @@ impl Link {
     }
 
     /// The call that is due now, if one is. The host must send it.
-    pub fn begin<'r>(&mut self, rule: &'r FleetRule, now: UnixNanos) -> Option<Call<'r>> {
+    pub fn begin<'r>(
+        &mut self,
+        rule: &'r FleetRule,
+        revocations: &Revocations,
+        cells: &impl Cells,
+        now: UnixNanos,
+    ) -> Option<Call<'r>> {
         self.note_time(now);
         let is_lost = |flight: &Flight| now.nanos().abs_diff(flight.sent.nanos()) > LOST_NANOS;
         if self.flight.as_ref().is_some_and(is_lost) {
-            self.end(rule, self.calls, CallResponse::TimedOut, now);
+            self.circuit.end(false, now);
+            self.flight = None;
+            self.accounts.fail();
         }
         let marks = self.nodes.is_due(now) || !self.circuit.is_reached();
-        if !self.circuit.may_call(now) || !(marks || self.accounts.has_queue()) {
+        if !self.circuit.may_call(now) {
+            return None;
+        }
+        let shared = rule.revocations.as_ref();
+        let work = shared.map(|shared| self.sharing.begin(rule, shared, revocations, cells, now));
+        let work = work.unwrap_or_default();
+        if !marks && work.is_none() && !self.accounts.has_queue() {
             return None;
         }
         let mut commands = Commands::default();
@@ -198,8 +261,13 @@ impl Link {
             commands.text(self.node.as_bytes());
             commands.number(fresh);
         }
-        let purpose = if limits.is_empty() { CallUse::Heartbeat } else { CallUse::Limit };
-        self.flight = Some(Flight { sent: now, purpose, logs_in, limits, marks });
+        self.sharing.write(work, rule, fresh, self.scripts, &mut commands);
+        let purpose = match (limits.is_empty(), work.is_none()) {
+            (false, _) => CallUse::Limit,
+            (true, false) => CallUse::Revocation,
+            (true, true) => CallUse::Heartbeat,
+        };
+        self.flight = Some(Flight { sent: now, purpose, logs_in, limits, marks, work });
         self.circuit.begin(now);
         self.calls = self.calls.wrapping_add(1);
         Some(Call {
@@ -216,6 +284,8 @@ impl Link {
         rule: &FleetRule,
         number: u32,
         response: CallResponse<'_>,
+        revocations: &mut Revocations,
+        cells: &impl Cells,
         now: UnixNanos,
     ) -> Option<Ended> {
         self.note_time(now);
@@ -232,10 +302,11 @@ impl Link {
             has_reset: false,
             evicts: false,
         };
+        let mut replied = Replied::default();
         ended.outcome = match response {
             CallResponse::TimedOut => CallOutcome::Timeout,
             CallResponse::Reset => CallOutcome::Reset,
-            CallResponse::Reply(reply) => match self.read(rule, &mut flight, reply, &mut ended, now) {
+            CallResponse::Reply(reply) => match self.read(rule, &mut flight, reply, &mut ended, &mut replied, now) {
                 Ok(outcome) => outcome,
                 Err(Malformed) => CallOutcome::Malformed,
             },
@@ -245,6 +316,17 @@ impl Link {
             // Whatever was asked is asked anew of a store that may be another one.
             self.scripts = KnownScripts::default();
             self.accounts.fail();
+        }
+        if let Some(shared) = &rule.revocations {
+            let lost = self.sharing.end(flight.work, replied.brought, shared, revocations, cells, now);
+            if let Some((epoch, is_another)) = lost {
+                // Whoever notices first counts it.
+                ended.has_reset |= !is_another || self.epoch.is_some_and(|known| known != epoch);
+                self.epoch = Some(epoch);
+            }
+            if let Some(run) = replied.run {
+                self.sharing.started(run, cells, now);
+            }
         }
         let (_, is_news) = self.circuit.end(is_ok, now)?;
         Some(Ended { is_news, ..ended })
@@ -257,6 +339,7 @@ impl Link {
         flight: &mut Flight,
         reply: &[u8],
         ended: &mut Ended,
+        replied: &mut Replied,
         now: UnixNanos,
     ) -> Result<CallOutcome, Malformed> {
         let mut reader = Reader::new(reply)?;
@@ -295,8 +378,9 @@ impl Link {
         }
         (ended.leased, ended.returned) = (settled.leased, settled.returned);
         if flight.marks {
-            match reader.numbers::<3>()? {
-                Ok([nodes, epoch, evicts]) => {
+            match reader.numbers::<4>()? {
+                Ok([nodes, epoch, evicts, run]) => {
+                    replied.run = Some(run);
                     self.scripts.add(NODES);
                     self.nodes.beat(nodes, rule, flight.sent, now);
                     ended.has_reset = self.epoch.is_some_and(|known| known != epoch);
@@ -313,7 +397,17 @@ impl Link {
                 }
             }
         }
+        match self.sharing.read(flight.work, &mut reader, &mut self.scripts)? {
+            Ok(brought) => replied.brought = brought,
+            Err(error) => {
+                outcome = CallOutcome::of_error(error);
+                if outcome.is_of_store() {
+                    return Ok(outcome);
+                }
+            }
+        }
         if reader.next()?.is_some() {
+            replied.brought = None;
             return Err(Malformed);
         }
         Ok(outcome)

@@ -16,6 +16,7 @@ const NAME_BYTES: usize = 16;
 pub struct Names {
     secret: Secret,
     prefix: String,
+    seed: Seed,
 }
 
 /// What a revocation is about, as any service that has the secret can write it.
@@ -34,12 +35,13 @@ pub enum Revoked<'a> {
 impl Names {
     /// Names under `secret`, each key of the store beginning with `prefix` and a colon.
     pub fn new(secret: Secret, prefix: String) -> Self {
-        Self { secret, prefix }
+        let seed = Seed::from_bytes(mac(&secret, b"seed"));
+        Self { secret, prefix, seed }
     }
 
     /// The seed that all Envoys with this secret have in common.
     pub fn seed(&self) -> Seed {
-        Seed::from_bytes(self.mac(b"seed"))
+        self.seed
     }
 
     /// The key of a caller's window. `identity`: whose, as all Envoys know it ([`Self::seed`]).
@@ -48,7 +50,7 @@ impl Names {
     }
 
     /// The key of something that there is once.
-    pub(super) fn common(&self, what: &str) -> String {
+    pub fn common(&self, what: &str) -> String {
         self.key(&[what, ":", &hex(&self.mac(what.as_bytes()))].concat())
     }
 
@@ -71,9 +73,13 @@ impl Names {
     }
 
     fn mac(&self, text: &[u8]) -> [u8; NAME_BYTES] {
-        // An HMAC-SHA256 has twice as many bytes.
-        self.secret.mac(text).first_chunk().copied().unwrap_or_default()
+        mac(&self.secret, text)
     }
+}
+
+fn mac(secret: &Secret, text: &[u8]) -> [u8; NAME_BYTES] {
+    // An HMAC-SHA256 has twice as many bytes.
+    secret.mac(text).first_chunk().copied().unwrap_or_default()
 }
 
 /// 16 bytes in hexadecimal digits.

@@ -15,7 +15,8 @@
 //! `nodes.lua` marks one Envoy as alive.
 //!
 //! - Keys: the marks, the store's epoch. Arguments: the Envoy, an epoch, should there be none.
-//! - Reply: the Envoys of the last 15 s, the store's epoch, and 1 if the store may drop what it holds to make room.
+//! - Reply: the Envoys of the last 15 s; the store's epoch; 1 if the store may drop what it holds to make room; a number
+//!   that is another one after each start of the store (0: unknown).
 //!
 //! `revoke.lua` enters revocations. Entering one again changes nothing, and of two the later end and moment hold.
 //!
@@ -72,7 +73,7 @@ pub const LIMIT: Script =
     Script { text: include_str!("limit.lua"), sha1: "30b0601483cbb55c5d1c17f144a7dd14813429a4", bit: 1 };
 /// Marks an Envoy as alive.
 pub const NODES: Script =
-    Script { text: include_str!("nodes.lua"), sha1: "73027f13d5595026b05da3a4ec35d6a41826be1b", bit: 2 };
+    Script { text: include_str!("nodes.lua"), sha1: "7962d19bdfa5459759db36065dc9a8ce9991d094", bit: 2 };
 /// Enters revocations.
 pub const REVOKE: Script =
     Script { text: include_str!("revoke.lua"), sha1: "1231e4b44dba88f67bc28536a666f2bfe22d5bdf", bit: 4 };

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 
 use super::{Mode, Network};
+use crate::fleet::FleetLimit;
 use crate::index::KeyHeaderIndex;
 use crate::token::claims::TextSlot;
 
@@ -31,6 +32,8 @@ pub(crate) struct LimitRule {
     pub(crate) mode: Option<Mode>,
     /// Whether the key or the number needs a verified token.
     pub(crate) needs_token: bool,
+    /// What makes it a limit of the whole fleet; `None`: each Envoy counts for itself.
+    pub(crate) fleet: Option<FleetLimit>,
 }
 
 impl LimitRule {

@@ -135,6 +135,16 @@ impl Mirror {
             .or_else(|| self.first_with_room(reach, now))
     }
 
+    /// The page for entries of others, who may fill all of it.
+    pub(super) fn page_for_all(&self, now: UnixNanos) -> Option<usize> {
+        self.page_for(Reach::Whole, now)
+    }
+
+    /// All entries.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.pages.iter().flat_map(|page| &page.entries)
+    }
+
     /// Whether a subject can own so many entries. `false` is certain.
     pub(super) fn can_own(&self, owner: OwnerMark, entries: usize) -> bool {
         let counted = self.owned.get(counter(owner)).copied().unwrap_or_default();

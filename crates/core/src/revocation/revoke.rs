@@ -127,7 +127,12 @@ impl Revocations {
             let entry = covering.unwrap_or(entry);
             let (page, step) = self.step(entry, share, authority, now).ok_or(RevokeError::Full)?;
             match take(cells, page, self.mirror.page_capacity(page), step, now)? {
-                Ok(()) => return self.announce(cells, page),
+                Ok(()) => {
+                    self.announce(cells, page)?;
+                    let (Step::Admit { entry, .. } | Step::Replace { entry, .. }) = step;
+                    self.tell(&entry);
+                    return Ok(());
+                }
                 // Others changed it and have not announced it yet.
                 Err(entries) => self.mirror.adopt(page, entries, None),
             }
@@ -151,21 +156,22 @@ impl Revocations {
         now: UnixNanos,
     ) -> Result<(), RevokeError> {
         let token = self.entry(Revocable::Token { marks, issued_at }, lifetime);
-        let mut named = [Some(marks.token), marks.jti]
-            .into_iter()
-            .flatten()
-            .flat_map(|mark| self.mirror.live_of(mark, now))
-            .peekable();
-        let Some((page, Entry { mark, .. })) = named.peek().copied() else { return Ok(()) };
+        let mut named = marks.names().flat_map(|mark| self.mirror.live_of(mark, now)).peekable();
+        let Some((page, &Entry { mark, .. })) = named.peek().copied() else { return Ok(()) };
         if named
             .any(|(_, entry)| entry.ends_at >= token.ends_at && entry.issued_before >= token.issued_before)
         {
             return Ok(());
         }
-        let (capacity, longer) = (self.mirror.page_capacity(page), Entry { mark: *mark, ..token });
+        drop(named);
+        let (capacity, longer) = (self.mirror.page_capacity(page), Entry { mark, ..token });
         let changed = change(cells, page, capacity, |entries| page::lengthen(entries, longer, now))?;
         // It is announced also where another worker was faster, which may not have come to announce it.
-        changed.map_or(Ok(()), |()| self.announce(cells, page))
+        if changed.is_ok() {
+            self.announce(cells, page)?;
+            self.tell(&longer);
+        }
+        Ok(())
     }
 
     fn share(&self, authority: Authority<'_>) -> Option<Share> {
@@ -224,7 +230,7 @@ impl Revocations {
     }
 
     /// Makes every worker read `page` before its next request.
-    fn announce(&self, cells: &impl Cells, page: usize) -> Result<(), RevokeError> {
+    pub(super) fn announce(&self, cells: &impl Cells, page: usize) -> Result<(), RevokeError> {
         let page_count = self.mirror.page_count();
         update(cells, CellId::RevocationDirectory, MAX_TRIES, |stored| {
             Ok(Change::Store(directory::moved(stored.as_deref(), page, page_count)?, ()))
@@ -238,7 +244,7 @@ impl Revocations {
     fn entry(&self, revocable: Revocable<'_>, lifetime: Lifetime) -> Entry {
         let (mark, issued_before) = match revocable {
             Revocable::Token { marks, issued_at } => {
-                (marks.token, issued_at.map_or(0, |moment| moment.seconds().saturating_add(1)))
+                (marks.token(), issued_at.map_or(0, |moment| moment.seconds().saturating_add(1)))
             }
             Revocable::Jti(jti) => (self.jti_mark(jti), u64::MAX),
             Revocable::Subject { issuer, sub, issued_before } => {

@@ -9,6 +9,7 @@
 
 mod document;
 mod faults;
+mod fleet;
 mod public_keys;
 mod routes;
 mod words;

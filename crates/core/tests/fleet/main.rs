@@ -2,5 +2,6 @@
 
 mod limit_script;
 mod model;
+mod revocations;
 mod simulation;
 mod store;

@@ -78,11 +78,11 @@ impl ModelStore {
         format!("*{}\r\n{items}", numbers.len())
     }
 
-    fn mark(&mut self, arguments: &[String], now: UnixNanos) -> [u64; 3] {
+    fn mark(&mut self, arguments: &[String], now: UnixNanos) -> [u64; 4] {
         self.nodes.insert(arguments[2].clone(), now.seconds());
         self.nodes.retain(|_, seen| *seen + 15 > now.seconds());
         let epoch = *self.epoch.get_or_insert(arguments[3].parse().unwrap());
-        [self.nodes.len() as u64, epoch, 0]
+        [self.nodes.len() as u64, epoch, 0, 0]
     }
 
     fn limit(&mut self, arguments: &[String], now: UnixNanos) -> [u64; 7] {

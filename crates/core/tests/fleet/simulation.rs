@@ -10,8 +10,10 @@ use std::num::NonZeroU32;
 use api_guard_core::fleet::{
     CallResponse, Demand, FleetLimit, FleetRule, Link, Names, Standing, WhenUnreachable,
 };
+use api_guard_core::cells::MemoryCells;
 use api_guard_core::limit::window::Window;
 use api_guard_core::limit::{Identity, Quota};
+use api_guard_core::revocation::Revocations;
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::algorithm::MacAlgorithm;
@@ -117,6 +119,9 @@ struct Run {
     /// When something was last out of order.
     trouble_at: u64,
     admissions: HashMap<u32, VecDeque<u64>>,
+    /// None are shared here.
+    revocations: Revocations,
+    cells: MemoryCells,
     figures: Figures,
 }
 
@@ -147,6 +152,8 @@ impl Run {
             now: START,
             trouble_at: 0,
             admissions: HashMap::new(),
+            revocations: Revocations::open(&MemoryCells::new(), Seed::from_bytes([0; 16]), 1).unwrap(),
+            cells: MemoryCells::new(),
             figures: Figures::default(),
         };
         for index in 0..scene.envoys {
@@ -170,7 +177,7 @@ impl Run {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&(index as u64).to_le_bytes());
         bytes[8..12].copy_from_slice(&life.to_le_bytes());
-        Link::open(Seed::from_bytes(bytes), bytes)
+        Link::open(&self.rule, Seed::from_bytes(bytes), bytes)
     }
 
     fn next(&mut self) -> u64 {
@@ -252,7 +259,9 @@ impl Run {
                 }
                 let now = self.clock(envoy);
                 let response = reply.as_deref().map_or(CallResponse::TimedOut, CallResponse::Reply);
-                let Some(ended) = self.envoys[envoy].link.end(&self.rule, number, response, now) else { return };
+                let Self { rule, revocations, cells, .. } = self;
+                let ended = self.envoys[envoy].link.end(rule, number, response, revocations, cells, now);
+                let Some(ended) = ended else { return };
                 self.figures.leased += u64::from(ended.leased);
                 self.figures.returned += u64::from(ended.returned);
                 if ended.outcome.as_str() != "ok" {
@@ -381,7 +390,8 @@ impl Run {
 
     fn call(&mut self, index: usize) {
         let now = self.clock(index);
-        let Some(call) = self.envoys[index].link.begin(&self.rule, now) else { return };
+        let Self { rule, revocations, cells, .. } = self;
+        let Some(call) = self.envoys[index].link.begin(rule, revocations, cells, now) else { return };
         let (number, body) = (call.number, call.body);
         let life = self.envoys[index].life;
         let one_in = self.scene.loses_one_in;

@@ -41,6 +41,7 @@ impl Explained<'_, '_> {
             Denial::BindingMismatch => format!("{}/bind", self.pointer()),
             Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
             Denial::KeysUnavailable { .. } => "/tokens/key_sets".to_owned(),
+            Denial::FleetUnavailable(_) => "/fleet".to_owned(),
             Denial::RevocationFull => "/revocation/capacity".to_owned(),
             Denial::BodyTimeout => "the time that a body has to come".to_owned(),
             Denial::Busy(_) => "/request/max_held_bytes".to_owned(),

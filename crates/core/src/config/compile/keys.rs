@@ -98,32 +98,12 @@ fn secret(
     algorithm: MacAlgorithm,
     at: &Path<'_>,
 ) -> Option<Secret> {
-    let (text, encoding, at) = match raw {
-        None => {
-            parts.problems.add(at, "missing", SECRET_FORMS);
-            return None;
-        }
-        Some(RawSecret::Value { value, encoding }) => (value.into_bytes(), encoding, at.field("value")),
-        Some(RawSecret::Base64url { base64url }) => {
-            let at = at.field("base64url");
-            let Ok(bytes) = Base64UrlSafeNoPadding::decode_to_vec(&base64url, None) else {
-                let instead =
-                    "write base64url without padding (RFC 4648 section 5), as api-guard keygen prints it";
-                parts.problems.add(&at, "not base64url", instead);
-                return None;
-            };
-            (bytes, SecretEncoding::Text, at)
-        }
-        Some(RawSecret::Env { env, encoding }) => {
-            let at = at.field("env");
-            (variable(parts, &env, &at)?, encoding, at)
-        }
-    };
-    let Some(bytes) = encoding.decode(&text) else {
-        let instead = "write base64 on one line (RFC 4648 section 4 or 5), or \"encoding\": \"text\"";
-        parts.problems.add(&at, "the secret is not base64", instead);
+    let Some(raw) = raw else {
+        parts.problems.add(at, "missing", SECRET_FORMS);
         return None;
     };
+    let (bytes, field) = bytes(parts, raw, at)?;
+    let at = &at.field(field);
     let secret = Secret::from_bytes(algorithm, &bytes);
     if secret.is_none() {
         let problem = format!("a secret of only {} bytes", bytes.len());
@@ -131,9 +111,33 @@ fn secret(
         let instead = format!(
             "use at least {least} random bytes for {name} (RFC 7518 section 3.2): api-guard keygen --bytes {least} prints such a secret"
         );
-        parts.problems.add(&at, problem, instead);
+        parts.problems.add(at, problem, instead);
     }
     secret
+}
+
+/// The bytes of a secret, and the field that they come from. `None` if there are none, which is a problem unless the
+/// environment says otherwise.
+pub(super) fn bytes(parts: &mut Parts<'_>, raw: RawSecret, at: &Path<'_>) -> Option<(Vec<u8>, &'static str)> {
+    let (text, encoding, field) = match raw {
+        RawSecret::Value { value, encoding } => (value.into_bytes(), encoding, "value"),
+        RawSecret::Base64url { base64url } => {
+            let Ok(bytes) = Base64UrlSafeNoPadding::decode_to_vec(&base64url, None) else {
+                let instead =
+                    "write base64url without padding (RFC 4648 section 5), as api-guard keygen prints it";
+                parts.problems.add(&at.field("base64url"), "not base64url", instead);
+                return None;
+            };
+            (bytes, SecretEncoding::Text, "base64url")
+        }
+        RawSecret::Env { env, encoding } => (variable(parts, &env, &at.field("env"))?, encoding, "env"),
+    };
+    let Some(bytes) = encoding.decode(&text) else {
+        let instead = "write base64 on one line (RFC 4648 section 4 or 5), or \"encoding\": \"text\"";
+        parts.problems.add(&at.field(field), "the secret is not base64", instead);
+        return None;
+    };
+    Some((bytes, field))
 }
 
 /// The value of a variable, if it is set. An unset one is a problem only if the environment says so.

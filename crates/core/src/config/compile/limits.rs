@@ -3,11 +3,13 @@
 use std::num::NonZeroU32;
 
 use super::conditions::network_list;
+use super::fleet::without_fleet;
 use super::grammar::is_token;
 use super::problems::Problems;
 use super::tokens::claim_text;
 use super::{Parts, Path};
-use crate::config::raw::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
+use crate::config::raw::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers, Scope};
+use crate::fleet::{FleetLimit, WhenUnreachable};
 use crate::index::LimitIndex;
 use crate::json::Pointer;
 use crate::limit::Quota;
@@ -66,6 +68,12 @@ impl Limits {
         indexes
     }
 
+    /// The longest window of a limit of which the Envoys of the fleet own a part, seconds; 0 if there is none.
+    pub(super) fn longest_private_window_seconds(&self) -> u32 {
+        let is_private = |rule: &&LimitRule| rule.fleet.is_some_and(|fleet| fleet.private_percent > 0);
+        self.rules.iter().filter(is_private).map(|rule| rule.window_seconds.get()).max().unwrap_or(0)
+    }
+
     /// The limits for all routes that a route skips.
     pub(super) fn skipped(
         &self,
@@ -97,6 +105,7 @@ impl Limits {
     }
 
     fn rule(&mut self, parts: &mut Parts<'_>, raw: RawLimit, at: &Path<'_>) -> Option<LimitRule> {
+        let fleet = fleet(parts, &raw, at);
         let name = self.name(parts, raw.name, &at.field("name"));
         let max_requests = max_requests(parts, raw.max_requests, &at.field("max_requests"));
         let window_seconds = window(&mut parts.problems, raw.window_seconds, at);
@@ -126,6 +135,7 @@ impl Limits {
             excepted,
             mode: raw.mode,
             needs_token,
+            fleet,
         })
     }
 
@@ -152,6 +162,28 @@ impl Limits {
         self.named.push(at.pointer());
         Some(name)
     }
+}
+
+/// What makes the limit one of the whole fleet.
+fn fleet(parts: &mut Parts<'_>, raw: &RawLimit, at: &Path<'_>) -> Option<FleetLimit> {
+    let problems = &mut parts.problems;
+    let percent = problems.within(&at.field("private_percent"), raw.private_percent, 0, 90, "percent");
+    if raw.scope == Scope::Envoy {
+        let is_set = [
+            ("when_unreachable", raw.when_unreachable != WhenUnreachable::Share),
+            ("private_percent", raw.private_percent != 0),
+        ];
+        for (name, _) in is_set.into_iter().filter(|(_, is_set)| *is_set) {
+            let instead = r#"write "scope": "fleet" too, or remove the field"#;
+            problems.add(&at.field(name), "has no effect on a limit of each Envoy", instead);
+        }
+        return None;
+    }
+    if !parts.has_fleet {
+        without_fleet(problems, &at.field("scope"), r#"write the section fleet too, or "envoy""#);
+    }
+    let private_percent = u8::try_from(percent?).ok()?;
+    Some(FleetLimit { when_unreachable: raw.when_unreachable, private_percent })
 }
 
 fn max_requests(parts: &mut Parts<'_>, raw: Option<RawMaxRequests>, at: &Path<'_>) -> Option<MaxRequests> {

@@ -1,7 +1,8 @@
 //! Sections `rate_limits` (global and per route), `auth_failure_limit` and `client_ip`.
 
-use super::texts;
+use super::{Scope, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
+use crate::fleet::WhenUnreachable;
 use crate::json::{Json, Path};
 use crate::policy::{AddressFrom, Mode};
 
@@ -34,9 +35,28 @@ pub struct RawLimit {
     pub except_addresses: Option<Vec<String>>,
     /// Overrides the mode of the route.
     pub mode: Option<Mode>,
+    /// Who counts together: "envoy" = the workers of each Envoy, "fleet" = all Envoys of the section fleet.
+    pub scope: Scope,
+    /// What a limit of the fleet does while the store is not reached: "share" = max_requests divided by the number of Envoys,
+    /// "refuse" = nothing is admitted, "alone" = max_requests in each Envoy.
+    pub when_unreachable: WhenUnreachable,
+    /// The part of max_requests, percent, that is divided among the Envoys of the fleet, to be spent without asking.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 90)))]
+    pub private_percent: u64,
 }
 
-fields!(RawLimit { name, max_requests, window_seconds, key, warn_at_percent, except_addresses, mode });
+fields!(RawLimit {
+    name,
+    max_requests,
+    window_seconds,
+    key,
+    warn_at_percent,
+    except_addresses,
+    mode,
+    scope,
+    when_unreachable,
+    private_percent
+});
 
 impl Default for RawLimit {
     fn default() -> Self {
@@ -48,6 +68,9 @@ impl Default for RawLimit {
             warn_at_percent: Some(80),
             except_addresses: None,
             mode: None,
+            scope: Scope::Envoy,
+            when_unreachable: WhenUnreachable::Share,
+            private_percent: 0,
         }
     }
 }

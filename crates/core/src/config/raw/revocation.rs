@@ -1,6 +1,6 @@
 //! Section `revocation`.
 
-use super::{CAPACITY, texts};
+use super::{CAPACITY, RawSharedRevocations, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields};
 use crate::json::{Json, Path};
 
@@ -19,13 +19,15 @@ pub struct RawRevocation {
     /// The largest number of revocations at a time, 1 to 16777216.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::cells::MAX_TABLE_CAPACITY)))]
     pub capacity: u64,
+    /// How revocations are shared by the Envoys of the section fleet; null = they are not.
+    pub fleet: Option<RawSharedRevocations>,
 }
 
-fields!(RawRevocation { denied, endpoint, capacity });
+fields!(RawRevocation { denied, endpoint, capacity, fleet });
 
 impl Default for RawRevocation {
     fn default() -> Self {
-        Self { denied: RawDenied::default(), endpoint: None, capacity: CAPACITY }
+        Self { denied: RawDenied::default(), endpoint: None, capacity: CAPACITY, fleet: None }
     }
 }
 

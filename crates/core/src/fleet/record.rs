@@ -1,0 +1,203 @@
+//! What does this process know of the fleet's revocations, and which of its workers reads them?
+//!
+//! As with key sets ([`crate::keys`]), the record stands in a shared cell, each change is a function of the old record
+//! that can be run again, and the worker whose change gives it the lease is the only one that reads. If it dies, the lease
+//! lapses. A moment that lies further in the future than anybody can have put it counts as past.
+
+use super::rule::{AtStart, FleetRule, SharedRevocations};
+use crate::cells::CellFault;
+use crate::time::UnixNanos;
+
+/// A lease outlives the time-out of its call by so much, seconds.
+const LEASE_MARGIN_SECONDS: u64 = 5;
+/// What was lost is told again within this time, nanoseconds, so that not all Envoys do so at once.
+const SPREAD_NANOS: u64 = 2_000_000_000;
+
+/// What the process knows of the fleet's revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record {
+    /// A digest of the fleet.
+    source: u128,
+    owner: u64,
+    /// Until when nobody else reads.
+    until: UnixNanos,
+    /// When the next one reads.
+    due: UnixNanos,
+    /// The number of the last entry that was read.
+    pub(super) cursor: u64,
+    /// The store's epoch; 0 if it was never read.
+    epoch: u64,
+    /// The store's start; 0 if it is not known.
+    run: u64,
+    /// When all had been read last; 0 if they never were.
+    pub(super) completed: UnixNanos,
+    /// Whether the store is to be told what it may have lost.
+    pub(super) republishes: bool,
+}
+
+/// What is known of the fleet's revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge {
+    /// Enough: requests are judged.
+    Enough,
+    /// They were never read, and may be at any moment.
+    Coming,
+    /// They were never read, or not for too long.
+    Lacking,
+}
+
+impl Record {
+    /// Of a fleet whose revocations were never read.
+    pub(super) fn new(source: u128) -> Self {
+        let epoch = UnixNanos::from_nanos(0);
+        Self {
+            source,
+            owner: 0,
+            until: epoch,
+            due: epoch,
+            cursor: 0,
+            epoch: 0,
+            run: 0,
+            completed: epoch,
+            republishes: false,
+        }
+    }
+
+    /// Reads a cell. What is known of another fleet is of no use.
+    ///
+    /// # Errors
+    ///
+    /// [`CellFault`] if nobody of ours can have written it.
+    pub(super) fn read(content: Option<&[u8]>, source: u128) -> Result<Self, CellFault> {
+        let Some(bytes) = content else { return Ok(Self::new(source)) };
+        let (stored, rest) = bytes.split_first_chunk::<16>().ok_or(CellFault)?;
+        let (numbers, loose) = rest.as_chunks::<8>();
+        let &[owner, until, due, cursor, epoch, run, completed, republishes] = numbers else {
+            return Err(CellFault);
+        };
+        if !loose.is_empty() {
+            return Err(CellFault);
+        }
+        if u128::from_le_bytes(*stored) != source {
+            return Ok(Self::new(source));
+        }
+        let moment = |bytes| UnixNanos::from_nanos(u64::from_le_bytes(bytes));
+        Ok(Self {
+            source,
+            owner: u64::from_le_bytes(owner),
+            until: moment(until),
+            due: moment(due),
+            cursor: u64::from_le_bytes(cursor),
+            epoch: u64::from_le_bytes(epoch),
+            run: u64::from_le_bytes(run),
+            completed: moment(completed),
+            republishes: u64::from_le_bytes(republishes) != 0,
+        })
+    }
+
+    /// The content of the cell: the source (u128), and eight u64, all little-endian.
+    pub(super) fn write(&self) -> Vec<u8> {
+        let mut bytes = self.source.to_le_bytes().to_vec();
+        for number in [
+            self.owner,
+            self.until.nanos(),
+            self.due.nanos(),
+            self.cursor,
+            self.epoch,
+            self.run,
+            self.completed.nanos(),
+            u64::from(self.republishes),
+        ] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The digest of the fleet.
+    pub(super) fn source(&self) -> u128 {
+        self.source
+    }
+
+    /// Whether a worker is to read now.
+    pub(super) fn is_due(&self, rule: &FleetRule, shared: &SharedRevocations, now: UnixNanos) -> bool {
+        let latest = now.plus_seconds(u64::from(shared.poll_seconds).max(3));
+        let is_leased = now < self.until && self.until <= lease_end(rule, now);
+        !is_leased && (self.due <= now || self.due > latest)
+    }
+
+    /// Gives the lease to `worker`.
+    pub(super) fn begin(self, worker: u64, rule: &FleetRule, now: UnixNanos) -> Self {
+        Self { owner: worker, until: lease_end(rule, now), ..self }
+    }
+
+    /// Whether `worker` has the lease.
+    pub(super) fn is_of(&self, worker: u64) -> bool {
+        self.owner == worker
+    }
+
+    /// Ends a reading without result.
+    pub(super) fn fail(self, shared: &SharedRevocations, now: UnixNanos) -> Self {
+        Self { owner: 0, until: now, due: now.plus_seconds(shared.poll_seconds.into()), ..self }
+    }
+
+    /// Ends a reading that has brought all up to `cursor`. `is_last`: whether that is all there is.
+    pub(super) fn proceed(
+        self,
+        epoch: u64,
+        cursor: u64,
+        is_last: bool,
+        shared: &SharedRevocations,
+        now: UnixNanos,
+    ) -> Self {
+        let read = Self { owner: 0, until: now, epoch, cursor, due: now, ..self };
+        if is_last {
+            let due = now.plus_seconds(shared.poll_seconds.into());
+            return Self { due, completed: now, republishes: false, ..read };
+        }
+        read
+    }
+
+    /// Whether the store with this epoch and newest number has lost something.
+    pub(super) fn has_lost(&self, epoch: u64, newest: u64) -> bool {
+        self.epoch != 0 && (self.epoch != epoch || newest < self.cursor)
+    }
+
+    /// Whether the store has another epoch than when it was read.
+    pub(super) fn is_of_another(&self, epoch: u64) -> bool {
+        self.epoch != epoch
+    }
+
+    /// Notes what the store has lost: all is read anew, and what it does not have is told it. `jitter`: any number.
+    pub(super) fn reset(self, epoch: u64, jitter: u64, now: UnixNanos) -> Self {
+        let wait = jitter.checked_rem(SPREAD_NANOS).unwrap_or(0);
+        let due = UnixNanos::from_nanos(now.nanos().saturating_add(wait));
+        Self { owner: 0, until: now, due, epoch, cursor: 0, republishes: true, ..self }
+    }
+
+    /// Notes the number of the store's start; `None` if it is known. A store that was started again may have lost what
+    /// came last, and have numbered others so since.
+    pub(super) fn started(self, run: u64, jitter: u64, now: UnixNanos) -> Option<Self> {
+        if run == 0 || run == self.run {
+            return None;
+        }
+        let noted = Self { run, ..self };
+        Some(if self.run == 0 || self.epoch == 0 { noted } else { noted.reset(self.epoch, jitter, now) })
+    }
+
+    /// What is known. `opened`: when this worker began.
+    pub(super) fn knowledge(&self, shared: &SharedRevocations, opened: UnixNanos, now: UnixNanos) -> Knowledge {
+        if self.completed.nanos() == 0 {
+            return match shared.at_start {
+                AtStart::Serve => Knowledge::Enough,
+                AtStart::Refuse if opened <= now && now < opened.plus_seconds(1) => Knowledge::Coming,
+                AtStart::Refuse => Knowledge::Lacking,
+            };
+        }
+        let is_old = |most: u32| self.completed.plus_seconds(most.into()) < now;
+        if shared.max_age_seconds.is_some_and(is_old) { Knowledge::Lacking } else { Knowledge::Enough }
+    }
+}
+
+fn lease_end(rule: &FleetRule, now: UnixNanos) -> UnixNanos {
+    now.plus_seconds(u64::from(rule.timeout_milliseconds).div_ceil(1000).saturating_add(LEASE_MARGIN_SECONDS))
+}
