@@ -80,6 +80,7 @@ impl StreamHost for Envoy<'_> {
             }
             Action::FilterState { name, value } => abi::set_filter_state(name, value),
             Action::Count(counter) => self.metrics.add(counter),
+            Action::Add { counter, by } => self.metrics.add_many(counter, by),
             Action::Gauge { gauge, value } => self.metrics.show(gauge, value),
             Action::Log(line) => log::log!(line.level, "{}", line.text),
             Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
@@ -87,6 +88,8 @@ impl StreamHost for Envoy<'_> {
             Action::Ask { .. } => return Err(NotDone),
             // Nothing fetches key sets yet.
             Action::Fetch(_) => return Err(NotDone),
+            // Nothing calls stores yet.
+            Action::Call(_) => return Err(NotDone),
             Action::Resume => abi::resume_request(),
         }
         Ok(())

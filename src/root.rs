@@ -44,8 +44,12 @@ impl Metrics {
     }
 
     pub(crate) fn add(&self, counter: CounterIndex) {
+        self.add_many(counter, 1);
+    }
+
+    pub(crate) fn add_many(&self, counter: CounterIndex, by: u32) {
         if let Ok(mut tally) = self.tally.try_borrow_mut() {
-            tally.add(counter);
+            tally.add(counter, by);
         }
     }
 

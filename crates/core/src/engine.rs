@@ -5,8 +5,10 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 
+use crate::denial::{Denial, FleetGap};
 use crate::exchange::hold::HostHolds;
 use crate::fault::Fault;
+use crate::fleet::{CallResponse, Knowledge, Told};
 use crate::guard::{Answer, Guard, Memory, Question};
 use crate::held::HeldBytes;
 use crate::host::{Action, StreamHost};
@@ -31,11 +33,11 @@ pub struct Engine {
     pub(crate) holds: Cell<HostHolds>,
     /// What the streams of this worker hold back, those of other configurations included.
     pub(crate) held: Rc<HeldBytes>,
-    /// When the key sets were last shown in metrics.
-    keys_shown: Cell<UnixNanos>,
+    /// When gauges were last set.
+    shown: Cell<UnixNanos>,
 }
 
-/// How often key sets are shown in metrics, seconds.
+/// How often gauges are set, seconds.
 const SHOW_SECONDS: u64 = 5;
 
 impl Engine {
@@ -54,29 +56,56 @@ impl Engine {
             sampler: RefCell::default(),
             holds: Cell::default(),
             held: Rc::clone(held),
-            keys_shown: Cell::default(),
+            shown: Cell::default(),
         }
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
-    /// says what the process holds, and fetches key sets. Call it in each tick.
+    /// says what the process holds, fetches key sets, and calls the store of the fleet. Call it in each tick.
     pub fn on_tick(&self, host: &mut impl StreamHost, now: UnixNanos) {
         if let Some(value) = self.held.settle(self.max_held_bytes(), host.cells(), now) {
             let _ = host.act(Action::Gauge { gauge: Gauge::HeldBytes, value });
         }
         self.fetch_keys(host, now);
-        self.show_keys(host, now);
+        self.look_after_fleet(host, now);
+        self.show(host, now);
     }
 
-    /// Shows how many keys the sets have that are fetched, and how old they are, every few seconds.
-    fn show_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
-        let ring = &self.guard.policy().tokens.keys;
-        let shown = self.keys_shown.get();
-        let is_new = shown <= now && now < shown.plus_seconds(SHOW_SECONDS);
-        if is_new || !ring.fetches() {
+    /// Shows what gauges show, every few seconds.
+    fn show(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let shown = self.shown.get();
+        if shown <= now && now < shown.plus_seconds(SHOW_SECONDS) {
             return;
         }
-        self.keys_shown.set(now);
+        self.shown.set(now);
+        self.show_keys(host, now);
+        self.show_fleet(host, now);
+    }
+
+    /// Shows whether the store of the fleet is reached, by how many Envoys, and how old what is known of revocations is.
+    fn show_fleet(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let Some(rule) = &self.guard.policy().fleet else { return };
+        let Ok(memory) = self.memory(host) else { return };
+        let Some(link) = &memory.fleet else { return };
+        let shown = [
+            (Gauge::FleetReachable, Some(u64::from(link.is_reached()))),
+            (Gauge::FleetNodes, Some(link.nodes(rule).get().into())),
+            (Gauge::FleetRevocationAge, link.revocation_age_seconds(now)),
+        ];
+        drop(memory);
+        for (gauge, value) in shown {
+            if let Some(value) = value {
+                let _ = host.act(Action::Gauge { gauge, value });
+            }
+        }
+    }
+
+    /// Shows how many keys the sets have that are fetched, and how old they are.
+    fn show_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let ring = &self.guard.policy().tokens.keys;
+        if !ring.fetches() {
+            return;
+        }
         for (set, _) in ring.fetched_sets() {
             let Ok(memory) = self.memory(host) else { return };
             let keys = memory.keys.current().set(set, now).map_or(0, |set| set.keys().len());
@@ -128,12 +157,123 @@ impl Engine {
         }
     }
 
+    /// Looks at what has ended of the fleet, and calls the store if that is due.
+    fn look_after_fleet(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        if self.guard.policy().fleet.is_none() {
+            return;
+        }
+        let Ok(mut memory) = self.memory(host) else { return };
+        let Memory { fleet, revocations, .. } = &mut *memory;
+        let Some(link) = fleet else { return };
+        link.on_tick(now);
+        // What there is no room for is told when the store has lost what it held.
+        let _ = link.tell(&revocations.take_entered());
+        // Whatever fails here is tried again in the next tick.
+        let _ = link.refresh(host.cells(), now);
+        let (waited, shared) = link.take_counts();
+        drop(memory);
+        self.counters.of_fleet([0, 0, waited, shared, 0], |counter, by| {
+            let _ = host.act(Action::Add { counter, by });
+        });
+        self.call_store(host, now);
+    }
+
+    /// Begins the call to the store that is due.
+    pub(crate) fn call_store(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let Some(rule) = &self.guard.policy().fleet else { return };
+        let Ok(mut memory) = self.memory(host) else { return };
+        let Memory { fleet, revocations, .. } = &mut *memory;
+        let call = fleet.as_mut().and_then(|link| link.begin(rule, revocations, host.cells(), now));
+        drop(memory);
+        if let Some(call) = call
+            && host.act(Action::Call(&call)).is_err()
+        {
+            self.end_call(call.number, CallResponse::Reset, host, now);
+        }
+    }
+
+    /// Handles the end of an [`Action::Call`]. Requests that wait for it go on in their next tick, which should come at once.
+    pub fn on_called(
+        &self,
+        number: u32,
+        response: CallResponse<'_>,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        self.end_call(number, response, host, now);
+        self.call_store(host, now);
+    }
+
+    fn end_call(&self, number: u32, response: CallResponse<'_>, host: &mut impl StreamHost, now: UnixNanos) {
+        let Some(rule) = &self.guard.policy().fleet else { return };
+        let Ok(mut memory) = self.memory(host) else { return };
+        let Memory { fleet, revocations, .. } = &mut *memory;
+        let Some(link) = fleet else { return };
+        let Some(ended) = link.end(rule, number, response, revocations, host.cells(), now) else { return };
+        drop(memory);
+        let _ = host.act(Action::Count(self.counters.called(ended.purpose, ended.outcome)));
+        let counts = [ended.leased, ended.returned, 0, 0, u32::from(ended.has_reset)];
+        self.counters.of_fleet(counts, |counter, by| {
+            let _ = host.act(Action::Add { counter, by });
+        });
+        if ended.is_news || ended.has_reset || ended.evicts {
+            let _ = host.act(Action::Log(&line::fleet(&ended)));
+        }
+    }
+
+    /// Has the store be told of what was revoked. `None` if there is nothing to tell, or nobody.
+    pub(crate) fn announce(&self, host: &impl StreamHost) -> Result<Option<Told>, Denial> {
+        let mut memory = self.memory(host).map_err(Denial::Fault)?;
+        let Memory { fleet, revocations, .. } = &mut *memory;
+        let entered = revocations.take_entered();
+        let Some(link) = fleet.as_mut().filter(|_| !entered.is_empty()) else { return Ok(None) };
+        link.tell(&entered).map(Some).ok_or(Denial::FleetUnavailable(FleetGap::Revoked))
+    }
+
+    /// Whether the store has been told; `None` if that is not known yet.
+    pub(crate) fn is_told(&self, told: Told, host: &impl StreamHost) -> Option<bool> {
+        self.memory(host).ok()?.fleet.as_ref()?.is_told(told)
+    }
+
     /// The answer to a question, if it is known by now.
-    pub(crate) fn answer(&self, question: Question, host: &impl StreamHost) -> Option<Answer> {
-        let Question::KeySet { set, ended } = question else { return None };
-        let mut memory = self.memory(host).ok()?;
-        memory.keys.refresh(&self.guard.policy().tokens.keys, host.cells()).ok()?;
-        memory.keys.has_ended_since(set, ended).then_some(Answer::Ready)
+    pub(crate) fn answer(
+        &self,
+        question: Question,
+        host: &impl StreamHost,
+        now: UnixNanos,
+    ) -> Option<Answer> {
+        let policy = self.guard.policy();
+        let is_ready = match question {
+            Question::Keys => false,
+            Question::KeySet { set, ended } => {
+                let mut memory = self.memory(host).ok()?;
+                memory.keys.refresh(&policy.tokens.keys, host.cells()).ok()?;
+                memory.keys.has_ended_since(set, ended)
+            }
+            Question::FleetLimit { identity, answered } => {
+                self.memory(host).ok()?.fleet.as_ref()?.is_answered(identity, answered)
+            }
+            Question::FleetRevocations => {
+                let mut memory = self.memory(host).ok()?;
+                let link = memory.fleet.as_mut()?;
+                link.refresh(host.cells(), now).ok()?;
+                link.knowledge(policy.fleet.as_ref()?, now) != Knowledge::Coming
+            }
+        };
+        is_ready.then_some(Answer::Ready)
+    }
+
+    /// How long to wait for the answer to a question, nanoseconds.
+    pub(crate) fn patience_nanos(&self, question: Question) -> u64 {
+        match question {
+            Question::Keys | Question::KeySet { .. } => 500_000_000,
+            Question::FleetRevocations => 1_000_000_000,
+            Question::FleetLimit { .. } => {
+                let timeout =
+                    self.guard.policy().fleet.as_ref().map_or(0, |fleet| fleet.timeout_milliseconds);
+                u64::from(timeout).saturating_mul(1_000_000)
+            }
+        }
     }
 
     /// The largest sum of all bodies that the process holds back, bytes.

@@ -7,6 +7,7 @@
 //! A stream belongs to one [`Engine`], which is an argument of every event, as are the host and the time. Events may
 //! come in any order and any number of times: an answered request stays answered, and nothing passes unjudged.
 
+mod announce;
 mod await_answer;
 mod body;
 mod carry_out;
@@ -17,13 +18,14 @@ mod patience;
 mod trailers;
 
 use crate::denial::Denial;
-use crate::effect::{self, rate_headers};
+use crate::effect::rate_headers;
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::host::{Action, StreamHost};
 use crate::request::Request;
 use crate::time::UnixNanos;
 use crate::verdict::Judged;
+use announce::Announcing;
 use await_answer::Awaiting;
 use body::Undecided;
 use hold::{Found, Hold};
@@ -63,6 +65,8 @@ enum State {
     Passing,
     /// The judgement waits for an answer from outside.
     Awaiting(Box<Awaiting>),
+    /// The revocation is in force, and the fleet is being told.
+    Announcing(Box<Announcing>),
     /// The body is counted while it streams.
     Counting { meter: Meter, kept: Box<Kept> },
     /// The request is held until its body has ended, which then goes to the upstream or to the revocation endpoint.
@@ -141,6 +145,7 @@ impl Exchange {
                     self.stop_waiting(engine, answer, host, now);
                 }
             }
+            State::Announcing(_) => self.look_at_announcement(engine, host, now),
             State::New
             | State::Stopped
             | State::Passing
@@ -154,6 +159,7 @@ impl Exchange {
         match &mut self.state {
             State::Holding { hold, .. } => hold.is_due(now),
             State::Awaiting(awaiting) => awaiting.is_due(now),
+            State::Announcing(_) => true,
             State::New
             | State::Stopped
             | State::Passing
@@ -165,7 +171,7 @@ impl Exchange {
     /// Whether the stream waits for something that may never come.
     pub fn wants_ticks(&self) -> bool {
         match &self.state {
-            State::Holding { .. } | State::Awaiting(_) => true,
+            State::Holding { .. } | State::Awaiting(_) | State::Announcing(_) => true,
             State::New
             | State::Stopped
             | State::Passing
@@ -187,6 +193,7 @@ impl Exchange {
             State::Passing => self.has_ended,
             State::New
             | State::Awaiting(_)
+            | State::Announcing(_)
             | State::Counting { .. }
             | State::Holding { .. }
             | State::Overtaken { .. } => false,

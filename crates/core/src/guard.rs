@@ -12,6 +12,7 @@
 mod authenticate;
 mod body;
 mod client_address;
+mod fleet;
 mod form;
 mod limits;
 mod line;
@@ -37,6 +38,7 @@ use form::Form;
 use line::{Line, Stop};
 pub use memory::Memory;
 pub use revoke::Revoked;
+use suspend::Asked;
 pub use suspend::{Answer, Question, Suspended};
 
 /// Judges requests under one configuration. Immutable; shared by all requests of that configuration on one worker.
@@ -99,7 +101,7 @@ impl Guard {
         host: &impl Host,
         now: UnixNanos,
     ) -> Step {
-        let Suspended { request: kept, trail, address, reported, body: _ } = suspended;
+        let Suspended { request: kept, trail, address, reported, body: _, question, asks } = suspended;
         let address = address.map_or_else(OnceCell::new, OnceCell::from);
         let request = kept.as_request();
         let visit = Visit {
@@ -110,7 +112,7 @@ impl Guard {
             address,
             kept: Some(Rc::clone(&kept)),
         };
-        visit.judge(memory, trail, reported, Some(answer))
+        visit.judge(memory, trail, reported, Some(Asked { question, answer, asks }))
     }
 
     /// Judges a request without asking anybody: as [`Self::begin`], with [`Answer::Unavailable`] to every question.
@@ -147,17 +149,17 @@ impl<H: Host> Visit<'_, '_, H> {
         *self.address.get_or_init(|| client_address::whole_address(from, self.request, self.host))
     }
 
-    /// Takes the steps, and says what came of them. `answer`: the one that a step waited for.
+    /// Takes the steps, and says what came of them. `asked`: what a step waited for.
     fn judge(
         self,
         memory: &mut Memory,
         trail: Trail,
         reported: Option<Denial>,
-        answer: Option<Answer>,
+        asked: Option<Asked>,
     ) -> Step {
         let form = self.check_form(memory);
-        let mut line = Line { visit: &self, form: &form, memory, trail, reported };
-        let stop = line.run(answer).err();
+        let mut line = Line { visit: &self, form: &form, memory, trail, reported, asked };
+        let stop = line.run().err();
         let (refused, question) = match stop {
             None => (None, None),
             Some(Stop::Refuse(stage, denial)) => (line.settle(stage, denial), None),
@@ -170,8 +172,12 @@ impl<H: Host> Visit<'_, '_, H> {
         trail.address = address.map(|address| address.map(counted));
         if let Some(question) = question {
             let body = form.enforced_body_rules();
+            let asks = asked.map_or(0, |asked| asked.asks).saturating_add(1);
             let request = self.kept.unwrap_or_else(|| Rc::new(self.request.to_owned()));
-            return Step::Ask(question, Suspended { request, trail, address, reported, body });
+            return Step::Ask(
+                question,
+                Suspended { request, trail, address, reported, body, question, asks },
+            );
         }
         let decision = match refused {
             Some(denial) => Decision::Refuse(denial),

@@ -9,6 +9,7 @@ use crate::cells::Cells;
 use crate::effect::Reply;
 use crate::effect::forward::Edit;
 use crate::fault::Fault;
+use crate::fleet::Call;
 use crate::guard::Question;
 use crate::keys::Fetch;
 use crate::telemetry::counters::CounterIndex;
@@ -53,8 +54,8 @@ pub trait StreamHost: Host {
     ///
     /// # Errors
     ///
-    /// [`NotDone`] if an [`Action::Edit`], an [`Action::RemoveTrailer`], an [`Action::Ask`] or an
-    /// [`Action::Fetch`] could not be carried out.
+    /// [`NotDone`] if an [`Action::Edit`], an [`Action::RemoveTrailer`], an [`Action::Ask`], an
+    /// [`Action::Fetch`] or an [`Action::Call`] could not be carried out.
     /// The result of other actions is ignored: a log line that cannot be written is no reason to refuse.
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone>;
 }
@@ -86,6 +87,13 @@ pub enum Action<'a> {
     },
     /// Add one to a counter.
     Count(CounterIndex),
+    /// Add so many to a counter.
+    Add {
+        /// Which one.
+        counter: CounterIndex,
+        /// How many.
+        by: u32,
+    },
     /// Set a gauge.
     Gauge {
         /// Which one.
@@ -114,4 +122,7 @@ pub enum Action<'a> {
     /// Send a request for a key set, which belongs to no stream: the stream may end before the response comes. How it ended
     /// is told to [`Engine::on_fetched`](crate::engine::Engine::on_fetched).
     Fetch(Fetch<'a>),
+    /// Send bytes to the store of the fleet, and then no more. It belongs to no stream. The whole reply, or why there is none, is
+    /// told to [`Engine::on_called`](crate::engine::Engine::on_called); the streams that wait are to be ticked then.
+    Call(&'a Call<'a>),
 }

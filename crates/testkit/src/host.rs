@@ -81,6 +81,8 @@ pub enum Done {
     FilterState(&'static str, Vec<u8>),
     /// [`Action::Count`], by the counter's number.
     Counted(usize),
+    /// [`Action::Add`], by the counter's number.
+    CountedMany(usize, u32),
     /// [`Action::Gauge`].
     Gauged(Gauge, u64),
     /// [`Action::Log`].
@@ -93,6 +95,8 @@ pub enum Done {
     Resumed,
     /// [`Action::Fetch`].
     Fetched(KeySetIndex),
+    /// [`Action::Call`], by the call's number, and what is sent.
+    Called(u32, Vec<u8>),
 }
 
 /// One stream of a process: what it holds of the body, and what was done.
@@ -201,6 +205,7 @@ impl StreamHost for Stream<'_> {
             Action::MarkResponse { name, value } => Done::Marked(name, value.to_owned()),
             Action::FilterState { name, value } => Done::FilterState(name, value.to_vec()),
             Action::Count(counter) => Done::Counted(counter.get()),
+            Action::Add { counter, by } => Done::CountedMany(counter.get(), by),
             Action::Gauge { gauge, value } => Done::Gauged(gauge, value),
             Action::Log(line) => Done::Logged(line.clone()),
             Action::Reply { reply, is_grpc } => Done::Replied(reply.clone(), is_grpc),
@@ -208,6 +213,8 @@ impl StreamHost for Stream<'_> {
             Action::Resume => Done::Resumed,
             Action::Fetch(_) if self.cannot_ask => return Err(NotDone),
             Action::Fetch(fetch) => Done::Fetched(fetch.set),
+            Action::Call(_) if self.cannot_ask => return Err(NotDone),
+            Action::Call(call) => Done::Called(call.number, call.body.clone()),
         };
         self.done.push(done);
         Ok(())

@@ -89,7 +89,8 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     let found = routes.finish(&mut parts.problems);
     let has_fleet = parts.has_fleet;
     let shared = raw.revocation.fleet.as_ref();
-    let shared = shared.and_then(|raw| fleet::revocations(&mut parts.problems, raw, has_fleet, &at.field("fleet")));
+    let shared =
+        shared.and_then(|raw| fleet::revocations(&mut parts.problems, raw, has_fleet, &at.field("fleet")));
     if let Some(fleet) = &mut fleet {
         fleet.revocations = shared;
         fleet.longest_private_window_seconds = limits.longest_private_window_seconds();

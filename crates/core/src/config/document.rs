@@ -131,7 +131,10 @@ fn is_secret(at: &Pointer) -> bool {
         return true; // the whole configuration, written as one string
     }
     if field(0) == Some("fleet") {
-        return !matches!(field(1), Some("cluster" | "username" | "prefix" | "timeout_milliseconds" | "nodes"));
+        return !matches!(
+            field(1),
+            Some("cluster" | "username" | "prefix" | "timeout_milliseconds" | "nodes")
+        );
     }
     if field(0) != Some("tokens") {
         return false;

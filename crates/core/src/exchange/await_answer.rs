@@ -11,9 +11,6 @@ use crate::held::HeldBody;
 use crate::host::{Action, StreamHost};
 use crate::time::UnixNanos;
 
-/// How long to wait for an answer, nanoseconds.
-const PATIENCE_NANOS: u64 = 500_000_000;
-
 /// A request that waits for an answer.
 #[derive(Debug)]
 pub(super) struct Awaiting {
@@ -31,7 +28,7 @@ impl Awaiting {
         match self.question {
             Question::Keys => self.is_over(now),
             // What another worker has fetched shows only when it is looked for.
-            Question::KeySet { .. } => true,
+            Question::KeySet { .. } | Question::FleetLimit { .. } | Question::FleetRevocations => true,
         }
     }
 
@@ -42,7 +39,7 @@ impl Awaiting {
         host: &impl StreamHost,
         now: UnixNanos,
     ) -> Option<Answer> {
-        let answer = engine.answer(self.question, host);
+        let answer = engine.answer(self.question, host, now);
         answer.or_else(|| self.is_over(now).then_some(Answer::Unavailable))
     }
 
@@ -148,7 +145,7 @@ impl Exchange {
     ) -> Flow {
         self.questions = self.questions.wrapping_add(1);
         let number = self.questions;
-        let patience = Patience::begin(PATIENCE_NANOS, now);
+        let patience = Patience::begin(engine.patience_nanos(question), now);
         // Should the request be held after the answer, its body may have come by then.
         let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
         let body = HeldBody::new(&engine.held);
@@ -158,6 +155,7 @@ impl Exchange {
                 self.state = State::Awaiting(Box::new(awaiting));
                 // What is asked for is fetched at once, if nobody fetches it yet.
                 engine.fetch_keys(host, now);
+                engine.call_store(host, now);
                 Flow::Pause
             }
             Err(_) => self.judge_again(engine, awaiting, Answer::Unavailable, host, now),

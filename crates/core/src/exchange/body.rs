@@ -1,9 +1,10 @@
 //! The body of a request: counted while it streams, held until it has ended, or read by the revocation endpoint.
 
+use super::announce::{self, Announcing};
 use super::await_answer::Awaiting;
 use super::ledger::{self, Kept};
 use super::meter::Meter;
-use super::{Exchange, Flow, Hold, State, effect};
+use super::{Exchange, Flow, Hold, State};
 use crate::denial::Denial;
 use crate::engine::Engine;
 use crate::fault::Fault;
@@ -55,8 +56,8 @@ impl Exchange {
                 self.state = State::Passing;
                 Flow::Continue
             }
-            overtaken @ State::Overtaken { .. } => {
-                self.state = overtaken;
+            decided @ (State::Overtaken { .. } | State::Announcing(_)) => {
+                self.state = decided;
                 Flow::Pause
             }
             State::Awaiting(mut awaiting) => {
@@ -95,7 +96,7 @@ impl Exchange {
             }
             State::Holding { mut hold, kept } => match hold.arrives(engine, &kept, size, host, now) {
                 Err(denial) => self.refuse_held(engine, Undecided::Held(kept), denial, host, now),
-                Ok(()) if end_of_stream => self.end_hold(engine, &hold, &kept, host, now),
+                Ok(()) if end_of_stream => self.end_hold(engine, &hold, kept, host, now),
                 Ok(()) => {
                     self.state = State::Holding { hold, kept };
                     Flow::Pause
@@ -122,8 +123,8 @@ impl Exchange {
         }
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::New | State::Stopped => Flow::Pause,
-            overtaken @ State::Overtaken { .. } => {
-                self.state = overtaken;
+            decided @ (State::Overtaken { .. } | State::Announcing(_)) => {
+                self.state = decided;
                 Flow::Pause
             }
             State::Awaiting(mut awaiting) => {
@@ -135,7 +136,7 @@ impl Exchange {
                 self.state = State::Passing;
                 Flow::Continue
             }
-            State::Holding { hold, kept } => self.end_hold(engine, &hold, &kept, host, now),
+            State::Holding { hold, kept } => self.end_hold(engine, &hold, kept, host, now),
         }
     }
 
@@ -144,19 +145,19 @@ impl Exchange {
         &mut self,
         engine: &Engine,
         hold: &Hold,
-        kept: &Kept,
+        kept: Box<Kept>,
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
         match kept.grant.destination() {
-            Destination::Upstream if goes_on(engine, kept, host, now) => {
+            Destination::Upstream if goes_on(engine, &kept, host, now) => {
                 self.state = State::Passing;
                 Flow::Continue
             }
             Destination::Upstream => Flow::Pause,
             // The endpoint answers itself; nothing goes to the upstream.
             Destination::RevocationEndpoint => {
-                revoke_with_body(engine, kept, hold.max_bytes(), host, now);
+                self.state = revoke_with_body(engine, kept, hold.max_bytes(), host, now);
                 Flow::Pause
             }
         }
@@ -238,14 +239,14 @@ fn goes_on(engine: &Engine, kept: &Kept, host: &mut impl StreamHost, now: UnixNa
 
 fn revoke_with_body(
     engine: &Engine,
-    kept: &Kept,
+    kept: Box<Kept>,
     max_bytes: u64,
     host: &mut impl StreamHost,
     now: UnixNanos,
-) {
+) -> State {
     let most = usize::try_from(max_bytes).unwrap_or(usize::MAX).saturating_add(1);
-    let body =
-        judge_again(engine, kept, host, now).and_then(|()| host.request_body(0, most).map_err(Denial::Fault));
+    let body = judge_again(engine, &kept, host, now)
+        .and_then(|()| host.request_body(0, most).map_err(Denial::Fault));
     match body {
         Ok(body) => revoke(engine, kept, &body, host, now),
         Err(denial) => {
@@ -253,25 +254,32 @@ fn revoke_with_body(
                 let _ = host.act(Action::Count(engine.counters.revoked(Err(&denial))));
             }
             ledger::refuse(engine, host, &denial, &kept.about(), now);
+            State::Stopped
         }
     }
 }
 
-/// Revokes what a body asks for, and answers.
-pub(super) fn revoke(engine: &Engine, kept: &Kept, body: &[u8], host: &mut impl StreamHost, now: UnixNanos) {
+/// Revokes what a body asks for, and answers, or waits until the fleet has been told. The stream's state then.
+pub(super) fn revoke(
+    engine: &Engine,
+    kept: Box<Kept>,
+    body: &[u8],
+    host: &mut impl StreamHost,
+    now: UnixNanos,
+) -> State {
     let result = match kept.grant.identity() {
         None => Err(Denial::TokenMissing),
         Some(caller) => engine.memory(host).map_err(Denial::Fault).and_then(|mut memory| {
             engine.guard.revoke(&mut memory, caller, body, kept.headers_at, host, now)
         }),
     };
-    let counter = engine.counters.revoked(result.as_ref().map(drop));
-    let _ = host.act(Action::Count(counter));
-    match result {
-        Ok(revoked) => {
-            kept.pass(engine, host, now);
-            ledger::answer(host, &effect::revoked(revoked), &kept.about());
-        }
-        Err(denial) => ledger::refuse(engine, host, &denial, &kept.about(), now),
-    }
+    let (kept, result) = match result {
+        Ok(revoked) => match Announcing::begin(engine, kept, revoked, host, now) {
+            Ok(announcing) => return State::Announcing(Box::new(announcing)),
+            Err(ended) => ended,
+        },
+        Err(denial) => (kept, Err(denial)),
+    };
+    announce::answer(engine, &kept, result, host, now);
+    State::Stopped
 }

@@ -62,7 +62,7 @@ impl Exchange {
             let kept = Kept::of(engine, host, request, verdict, arrived.headers_at);
             let Some(kept) = kept else { return Flow::Pause };
             if !request.has_body {
-                body::revoke(engine, &kept, b"", host, now);
+                self.state = body::revoke(engine, kept, b"", host, now);
                 return Flow::Pause;
             }
             return self.hold_or_count(engine, kept, arrived, host, now);
@@ -127,6 +127,7 @@ impl Exchange {
             State::New
             | State::Stopped
             | State::Awaiting(_)
+            | State::Announcing(_)
             | State::Holding { .. }
             | State::Overtaken { .. } => Flow::Pause,
         }

@@ -25,7 +25,7 @@ impl Exchange {
         host: &mut impl StreamHost,
     ) -> Result<(), Fault> {
         match &self.state {
-            State::New | State::Stopped | State::Overtaken { .. } => return Ok(()),
+            State::New | State::Stopped | State::Announcing(_) | State::Overtaken { .. } => return Ok(()),
             State::Holding { kept, .. } if kept.grant.destination() == Destination::RevocationEndpoint => {
                 return Ok(());
             }
@@ -52,7 +52,7 @@ impl Exchange {
             State::Counting { kept, .. } | State::Holding { kept, .. } => {
                 ledger::refuse(engine, host, &denial, &kept.about(), now);
             }
-            State::New | State::Stopped | State::Passing | State::Overtaken { .. } => {
+            State::New | State::Stopped | State::Passing | State::Announcing(_) | State::Overtaken { .. } => {
                 let about = About { trail: &Trail::default(), source: Source::Unread };
                 ledger::refuse(engine, host, &denial, &about, now);
             }

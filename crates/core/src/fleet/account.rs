@@ -146,13 +146,6 @@ impl Account {
         Some(self.granted >= 4 && self.lease.units < self.granted / 4)
     }
 
-    /// Takes back a unit that was not spent after all.
-    pub(super) fn restore(&mut self) {
-        self.lease.units = self.lease.units.saturating_add(1);
-        let [spent, _] = &mut self.spent;
-        *spent = spent.saturating_sub(1);
-    }
-
     /// Notes a unit that was spent without asking.
     pub(super) fn owe(&mut self) {
         self.debt = self.debt.saturating_add(1);
@@ -242,7 +235,8 @@ impl Account {
         if granted > self.asked.into() || left > demand.units.get().into() || lasts > longest {
             return None;
         }
-        let after = |micros: u64| UnixNanos::from_nanos(sent.nanos().saturating_add(micros.saturating_mul(1000)));
+        let after =
+            |micros: u64| UnixNanos::from_nanos(sent.nanos().saturating_add(micros.saturating_mul(1000)));
         self.reporting = 0;
         self.end_ask();
         (self.left, self.free_at, self.oldest_at) = (number(left), after(free), after(oldest));
@@ -286,7 +280,8 @@ impl Account {
     /// The store's figures, for one who is admitted (`admits`) or refused.
     pub(super) fn outcome(&self, max_requests: NonZeroU32, admits: bool, now: UnixNanos) -> Outcome {
         let remaining = if admits { self.left.saturating_add(self.lease.units) } else { 0 };
-        let reset_seconds = seconds_until(if remaining == 0 { self.free_at } else { self.oldest_at }, now).max(1);
+        let reset_seconds =
+            seconds_until(if remaining == 0 { self.free_at } else { self.oldest_at }, now).max(1);
         Outcome {
             standing: if admits { Standing::Admitted } else { Standing::Refused },
             overflow: false,

@@ -37,7 +37,13 @@ pub(super) struct Accounts {
 
 impl Accounts {
     /// What the limit says of one more request. `is_reached`: whether the store can be asked.
-    pub(super) fn judge(&mut self, demand: Demand, names: &Names, is_reached: bool, now: UnixNanos) -> Standing {
+    pub(super) fn judge(
+        &mut self,
+        demand: Demand,
+        names: &Names,
+        is_reached: bool,
+        now: UnixNanos,
+    ) -> Standing {
         let Some(account) = self.open(demand, names, now) else { return Standing::Ask };
         if account.has_units(now) {
             Standing::InHand
@@ -61,13 +67,6 @@ impl Accounts {
         Some(account.outcome(account.demand.units, true, now))
     }
 
-    /// Takes back a unit that was not spent after all.
-    pub(super) fn restore(&mut self, identity: Identity) {
-        if let Some(account) = find(&mut self.sets, identity) {
-            account.restore();
-        }
-    }
-
     /// Notes a unit that was spent while the store was not reached.
     pub(super) fn owe(&mut self, identity: Identity) {
         if let Some(account) = find(&mut self.sets, identity) {
@@ -88,9 +87,25 @@ impl Accounts {
         account.answered
     }
 
+    /// The figures of one who gets no units.
+    pub(super) fn refusal(&self, demand: Demand, now: UnixNanos) -> Outcome {
+        let none = Outcome {
+            standing: crate::limit::Standing::Refused,
+            overflow: false,
+            used: demand.units.get(),
+            remaining: 0,
+            reset_seconds: 1,
+            retry_after_seconds: 1,
+        };
+        let set = self.sets.get(set(demand.identity));
+        let account = set.and_then(|set| set.iter().find(|it| it.demand.identity == demand.identity));
+        account.map_or(none, |account| account.outcome(demand.units, false, now))
+    }
+
     /// Whether an ask was answered since `answered` of them had been.
     pub(super) fn is_answered(&self, identity: Identity, answered: u32) -> bool {
-        let account = self.sets.get(set(identity)).and_then(|set| set.iter().find(|it| it.demand.identity == identity));
+        let account =
+            self.sets.get(set(identity)).and_then(|set| set.iter().find(|it| it.demand.identity == identity));
         account.is_none_or(|account| account.answered != answered)
     }
 

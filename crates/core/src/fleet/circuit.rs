@@ -39,7 +39,8 @@ impl Circuit {
 
     /// Whether a call may begin.
     pub(super) fn may_call(&self, now: UnixNanos) -> bool {
-        let is_spaced = self.paid_at.nanos() <= now.nanos().saturating_add(BURST.saturating_mul(SPACING_NANOS));
+        let is_spaced =
+            self.paid_at.nanos() <= now.nanos().saturating_add(BURST.saturating_mul(SPACING_NANOS));
         self.called.is_none() && (self.is_reached || self.retry_at <= now) && is_spaced
     }
 

@@ -9,14 +9,14 @@ use super::accounts::{Accounts, Standing};
 use super::circuit::Circuit;
 use super::nodes::Nodes;
 use super::outcome::{CallOutcome, CallResponse, CallUse};
+use super::record::Knowledge;
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetLimit, FleetRule};
-use super::record::Knowledge;
 use super::script::{KnownScripts, LIMIT, NODES, is_unknown};
 use super::sharing::{Brought, Sharing, Work};
 use crate::cells::{CellFault, Cells};
-use crate::revocation::{Revocations, SharedEntry};
 use crate::limit::{Identity, Outcome};
+use crate::revocation::{Revocations, SharedEntry};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use std::num::NonZeroU32;
@@ -82,6 +82,9 @@ pub struct Link {
     evicts: bool,
     latest: UnixNanos,
     sharing: Sharing,
+    /// Requests that waited, and that were judged without the store, since they were counted.
+    waited: u32,
+    shared: u32,
 }
 
 /// The call in flight.
@@ -122,7 +125,12 @@ impl Link {
             epoch: None,
             evicts: false,
             latest: UnixNanos::default(),
-            sharing: Sharing::new(seed.digest("fleet/source", [rule.names.common("ends").as_bytes()]), seed_of_worker),
+            waited: 0,
+            shared: 0,
+            sharing: Sharing::new(
+                seed.digest("fleet/source", [rule.names.common("ends").as_bytes()]),
+                seed_of_worker,
+            ),
         }
     }
 
@@ -137,24 +145,31 @@ impl Link {
         self.accounts.spend(identity, now)
     }
 
-    /// Takes back a unit that was spent for a request that another limit refuses.
-    pub fn restore(&mut self, identity: Identity) {
-        self.accounts.restore(identity);
-    }
-
     /// Notes a unit that was spent while the store was not reached.
     pub fn owe(&mut self, identity: Identity) {
+        self.shared = self.shared.saturating_add(1);
         self.accounts.owe(identity);
     }
 
     /// Has a request wait for units. Returns a number for [`Self::is_answered`].
     pub fn wait(&mut self, identity: Identity) -> u32 {
+        self.waited = self.waited.saturating_add(1);
         self.accounts.wait(identity)
     }
 
     /// Whether the request goes on that has waited since [`Self::wait`].
     pub fn is_answered(&self, identity: Identity, answered: u32) -> bool {
         !self.circuit.is_reached() || self.accounts.is_answered(identity, answered)
+    }
+
+    /// The requests that waited and those that were judged without the store, since the last call.
+    pub fn take_counts(&mut self) -> (u32, u32) {
+        (std::mem::take(&mut self.waited), std::mem::take(&mut self.shared))
+    }
+
+    /// The figures of one who asks for units that the store has not granted.
+    pub fn refusal(&self, demand: Demand, now: UnixNanos) -> Outcome {
+        self.accounts.refusal(demand, now)
     }
 
     /// Whether the store was reached last.
@@ -306,10 +321,12 @@ impl Link {
         ended.outcome = match response {
             CallResponse::TimedOut => CallOutcome::Timeout,
             CallResponse::Reset => CallOutcome::Reset,
-            CallResponse::Reply(reply) => match self.read(rule, &mut flight, reply, &mut ended, &mut replied, now) {
-                Ok(outcome) => outcome,
-                Err(Malformed) => CallOutcome::Malformed,
-            },
+            CallResponse::Reply(reply) => {
+                match self.read(rule, &mut flight, reply, &mut ended, &mut replied, now) {
+                    Ok(outcome) => outcome,
+                    Err(Malformed) => CallOutcome::Malformed,
+                }
+            }
         };
         let is_ok = !ended.outcome.is_of_store();
         if !is_ok {

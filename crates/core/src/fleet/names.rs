@@ -90,7 +90,8 @@ pub(super) fn hex(bytes: &[u8; NAME_BYTES]) -> String {
 
 /// The bytes of 32 hexadecimal digits; `None` if they are not.
 pub(super) fn unhex(digits: &[u8]) -> Option<u128> {
-    let is_name = digits.len() == 2_usize.saturating_mul(NAME_BYTES) && digits.iter().all(u8::is_ascii_hexdigit);
+    let is_name =
+        digits.len() == 2_usize.saturating_mul(NAME_BYTES) && digits.iter().all(u8::is_ascii_hexdigit);
     u128::from_str_radix(std::str::from_utf8(digits).ok().filter(|_| is_name)?, 16).ok()
 }
 

@@ -72,7 +72,8 @@ impl Nodes {
             return rule.nodes;
         }
         let joined = self.joined.filter(|joined| joined.plus_seconds(settle_seconds(rule)) <= now)?;
-        let is_known = self.marked.is_some_and(|marked| joined <= now && now < marked.plus_seconds(FORGOTTEN_SECONDS));
+        let is_known =
+            self.marked.is_some_and(|marked| joined <= now && now < marked.plus_seconds(FORGOTTEN_SECONDS));
         let [present, before] = self.most;
         is_known.then(|| present.max(before))
     }

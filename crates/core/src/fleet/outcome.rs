@@ -76,7 +76,7 @@ impl CallOutcome {
     }
 
     /// Whether the store does nothing of what is asked, and not just one thing.
-    pub(super) fn is_of_store(self) -> bool {
+    pub fn is_of_store(self) -> bool {
         match self {
             Self::Ok | Self::Error => false,
             Self::Timeout
@@ -136,6 +136,9 @@ mod tests {
         ] {
             assert_eq!(CallOutcome::of_error(error.as_bytes()), outcome, "{error}");
         }
-        assert_eq!(CallOutcome::of_login(b"ERR AUTH <password> called without any password"), CallOutcome::Denied);
+        assert_eq!(
+            CallOutcome::of_login(b"ERR AUTH <password> called without any password"),
+            CallOutcome::Denied
+        );
     }
 }

@@ -185,7 +185,12 @@ impl Record {
     }
 
     /// What is known. `opened`: when this worker began.
-    pub(super) fn knowledge(&self, shared: &SharedRevocations, opened: UnixNanos, now: UnixNanos) -> Knowledge {
+    pub(super) fn knowledge(
+        &self,
+        shared: &SharedRevocations,
+        opened: UnixNanos,
+        now: UnixNanos,
+    ) -> Knowledge {
         if self.completed.nanos() == 0 {
             return match shared.at_start {
                 AtStart::Serve => Knowledge::Enough,

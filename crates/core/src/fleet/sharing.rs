@@ -134,7 +134,9 @@ impl Sharing {
         if self.refresh(cells, now).is_ok() && self.record.is_due(rule, shared, now) {
             let worker = self.worker;
             work.reads = self
-                .change(cells, |record| record.is_due(rule, shared, now).then(|| record.begin(worker, rule, now)))
+                .change(cells, |record| {
+                    record.is_due(rule, shared, now).then(|| record.begin(worker, rule, now))
+                })
                 .unwrap_or(false);
         }
         work
@@ -213,8 +215,13 @@ impl Sharing {
     fn entries(&self, length: usize, reader: &mut Reader<'_>) -> Result<Brought, Malformed> {
         let count = length.checked_sub(2).filter(|rest| rest % 4 == 0).ok_or(Malformed)? / 4;
         let (epoch, newest) = (reader.number()?, reader.number()?);
-        let mut brought =
-            Brought { epoch, newest, cursor: self.record.cursor, entries: Vec::new(), is_last: count < MOST_READ };
+        let mut brought = Brought {
+            epoch,
+            newest,
+            cursor: self.record.cursor,
+            entries: Vec::new(),
+            is_last: count < MOST_READ,
+        };
         for _ in 0..count {
             let Some(Item::Bulk(name)) = reader.next()? else { return Err(Malformed) };
             brought.cursor = reader.number()?.max(brought.cursor);

@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::client_address::counted_address;
 use super::form::Form;
-use super::{Caller, Memory, Visit};
+use super::{Asked, Caller, Memory, Question, Visit};
 use crate::cells::CellFault;
 use crate::denial::{Denial, OverLimit};
 use crate::host::Host;
@@ -38,6 +38,18 @@ pub(super) struct Chosen {
     pub(super) limits: SmallVec<[LimitIndex; 2]>,
     /// Those that except the client's address.
     pub(super) excepted: Vec<Excepted>,
+}
+
+/// Why limits are not judged to the end.
+pub(super) enum Halt {
+    Refuse(Denial),
+    Ask(Question),
+}
+
+impl From<CellFault> for Halt {
+    fn from(fault: CellFault) -> Self {
+        Self::Refuse(fault.into())
+    }
 }
 
 /// The refusals of limits that were judged together.
@@ -100,7 +112,11 @@ impl<H: Host> Visit<'_, '_, H> {
         caller: Option<&Caller>,
         stage: Stage,
         chosen: &[LimitIndex],
-    ) -> Result<SmallVec<[Judged; 1]>, CellFault> {
+        asked: Option<Asked>,
+    ) -> Result<SmallVec<[Judged; 1]>, Halt> {
+        if let Some(fleet) = &self.policy.fleet {
+            return self.judge_with_fleet(fleet, memory, form, caller, stage, chosen, asked);
+        }
         let Memory { limiter, leases, identities, .. } = memory;
         if let [limit] = *chosen {
             let charge = self.charge(identities, limit, form, caller)?;
@@ -137,7 +153,7 @@ impl<H: Host> Visit<'_, '_, H> {
     }
 
     /// What a limit charges for this request.
-    fn charge(
+    pub(super) fn charge(
         &self,
         identities: &[Identities],
         limit: LimitIndex,

@@ -4,9 +4,10 @@
 use std::rc::Rc;
 
 use super::form::Form;
-use super::limits::{Chosen, Which};
-use super::{Answer, Caller, Memory, Question, Visit};
-use crate::denial::Denial;
+use super::limits::{Chosen, Halt, Which};
+use super::{Answer, Asked, Caller, Memory, Question, Visit};
+use crate::denial::{Denial, FleetGap};
+use crate::fleet::Knowledge;
 use crate::host::Host;
 use crate::index::KeySetIndex;
 use crate::policy::{Access, Mode};
@@ -21,6 +22,8 @@ pub(super) struct Line<'l, 'v, 'r, H> {
     pub(super) trail: Trail,
     /// The first refusal that was not carried out.
     pub(super) reported: Option<Denial>,
+    /// What a step waited for, if one did.
+    pub(super) asked: Option<Asked>,
 }
 
 /// Why the line of steps stops early.
@@ -30,13 +33,15 @@ pub(super) enum Stop {
 }
 
 impl<H: Host> Line<'_, '_, '_, H> {
-    /// Takes the steps in their order. Each may stop the request. `answer`: the one that the token step waited for; the
-    /// steps before it have been taken then.
-    pub(super) fn run(&mut self, answer: Option<Answer>) -> Result<(), Stop> {
-        if answer.is_none() {
+    /// Takes the steps in their order. Each may stop the request. Those before one that has waited are not taken again.
+    pub(super) fn run(&mut self) -> Result<(), Stop> {
+        if self.asked.is_none() {
             self.form()?;
             self.addresses()?;
             self.auth_failures()?;
+        }
+        if self.asked.is_none_or(|asked| !asked.is_of_keys()) {
+            // Without those that are in the trail.
             self.limits_of_mode(None, Stage::EarlyLimits)?;
         }
         if self.form.facts.access == Access::Public {
@@ -52,7 +57,8 @@ impl<H: Host> Line<'_, '_, '_, H> {
             self.limits_of_mode(None, Stage::LateLimits)?;
             return self.permitted(Visit::<H>::permit_anonymous(self.form));
         }
-        let caller = self.authenticate(answer.is_none())?;
+        let caller = self.authenticate(self.asked.is_none_or(|asked| !asked.is_of_keys()))?;
+        self.know_revocations()?;
         self.limits_of_mode(Some(&caller), Stage::LateLimits)?;
         self.permit(&caller)
     }
@@ -72,6 +78,9 @@ impl<H: Host> Line<'_, '_, '_, H> {
     /// Takes the steps that a passing request still needs: the upstream is told who sent it, and enforcing limits count
     /// it. Nothing else is spent, because a refusal would not have spent it either.
     fn pass_reported(&mut self) -> Result<(), Stop> {
+        // It does not wait.
+        self.asked =
+            Some(Asked { question: Question::FleetRevocations, answer: Answer::Unavailable, asks: 0 });
         self.limits(None, Stage::EarlyLimits, Which::Enforcing)?;
         if self.form.facts.access != Access::Public {
             self.identify()?;
@@ -157,8 +166,11 @@ impl<H: Host> Line<'_, '_, '_, H> {
         }
         let judged = self
             .visit
-            .judge_limits(self.memory, self.form, caller, stage, &chosen)
-            .map_err(|fault| Stop::Refuse(stage, fault.into()))?;
+            .judge_limits(self.memory, self.form, caller, stage, &chosen, self.asked)
+            .map_err(|halt| match halt {
+                Halt::Refuse(denial) => Stop::Refuse(stage, denial),
+                Halt::Ask(question) => Stop::Ask(question),
+            })?;
         self.trail.note(stage, State::Passed);
         let all_admit = judged.iter().all(|judged| judged.outcome.admits());
         self.trail.limits.extend(judged.iter().copied());
@@ -202,6 +214,25 @@ impl<H: Host> Line<'_, '_, '_, H> {
                     self.trail.failure_overflowed = counted.is_some_and(|outcome| outcome.overflow);
                 }
                 Err(Stop::Refuse(stage, denial))
+            }
+        }
+    }
+
+    /// Stops a request with a token as long as the revocations of the fleet are not known.
+    fn know_revocations(&mut self) -> Result<(), Stop> {
+        let visit = self.visit;
+        let (Some(rule), Some(link)) = (&visit.policy.fleet, &mut self.memory.fleet) else { return Ok(()) };
+        if link.knowledge(rule, visit.now) == Knowledge::Enough {
+            return Ok(());
+        }
+        let refreshed = link.refresh(visit.host.cells(), visit.now);
+        refreshed.map_err(|fault| Stop::Refuse(Stage::Revocation, fault.into()))?;
+        let has_waited = self.asked.is_some_and(|asked| asked.answer == Answer::Unavailable);
+        match link.knowledge(rule, visit.now) {
+            Knowledge::Enough => Ok(()),
+            Knowledge::Coming if !has_waited => Err(Stop::Ask(Question::FleetRevocations)),
+            Knowledge::Coming | Knowledge::Lacking => {
+                Err(Stop::Refuse(Stage::Revocation, Denial::FleetUnavailable(FleetGap::Revocations)))
             }
         }
     }

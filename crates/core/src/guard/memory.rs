@@ -3,10 +3,11 @@
 
 use super::Caller;
 use crate::cells::{CellFault, Cells};
+use crate::fleet::Link;
 use crate::host::Host;
 use crate::keys::KeySets;
 use crate::limit::{Identities, Leases, Limiter};
-use crate::policy::{AUTH_FAILURES, Policy};
+use crate::policy::{AUTH_FAILURES, LimitRule, Policy};
 use crate::revocation::Revocations;
 use crate::route::LastHost;
 use crate::seed::Seed;
@@ -24,9 +25,11 @@ pub struct Memory {
     pub(super) identities: Vec<Identities>,
     pub(super) failure_limiter: Limiter,
     pub(super) failures: Identities,
-    pub(super) revocations: Revocations,
+    pub(crate) revocations: Revocations,
     pub(super) hosts: LastHost,
     pub(crate) keys: KeySets,
+    /// `None`: there is no fleet.
+    pub(crate) fleet: Option<Link>,
 }
 
 impl Memory {
@@ -40,26 +43,40 @@ impl Memory {
         let seed = Seed::open(cells, random)?;
         let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
         revocations.refresh(cells)?;
+        let shared = policy.fleet.as_ref().filter(|fleet| fleet.revocations.is_some());
+        if let Some(fleet) = shared {
+            revocations.share_under(&fleet.names);
+        }
         let mut keys = KeySets::open(&policy.tokens.keys, seed, random);
         keys.refresh(&policy.tokens.keys, cells)?;
         let limiter = Limiter::open(cells, seed, policy.limiter_capacity, policy.limits.len())?;
         let failure_limiter = Limiter::open_failures(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
             cache: TokenCache::default(),
-            seed,
+            // A token without `jti` is known by a digest, which is the same in all Envoys that share revocations.
+            seed: shared.map_or(seed, |fleet| fleet.names.seed()),
             leases: Leases::new(),
             limiter,
-            identities: policy.limit_names().map(|limit| limiter.identities(limit)).collect(),
+            identities: policy.limits.iter().map(|rule| identities(policy, limiter, rule)).collect(),
             failures: failure_limiter.identities(AUTH_FAILURES),
             failure_limiter,
             revocations,
             hosts: LastHost::default(),
             keys,
+            fleet: policy.fleet.as_ref().map(|fleet| Link::open(fleet, seed, random)),
         })
     }
 
     /// What tokens are verified with at present, beside the configuration.
     pub(super) fn means<'m>(&'m self, host: &'m impl Host) -> Means<'m> {
         Means { sets: self.keys.current(), signatures: host, seed: &self.seed }
+    }
+}
+
+/// Who a limit counts: all Envoys of a fleet know them alike.
+fn identities(policy: &Policy, limiter: Limiter, rule: &LimitRule) -> Identities {
+    match policy.fleet.as_ref().filter(|_| rule.fleet.is_some()) {
+        Some(fleet) => Identities::new(&fleet.names.seed(), &rule.name),
+        None => limiter.identities(&rule.name),
     }
 }

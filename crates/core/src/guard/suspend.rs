@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::denial::Denial;
 use crate::index::KeySetIndex;
+use crate::limit::Identity;
 use crate::request::owned::OwnedRequest;
 use crate::verdict::{BodyRules, Trail};
 
@@ -20,6 +21,34 @@ pub enum Question {
         /// The number of its fetches that had ended when this was asked.
         ended: u32,
     },
+    /// A limit of the fleet has no units in hand: has the store answered?
+    FleetLimit {
+        /// Whose units.
+        identity: Identity,
+        /// The number of answers when this was asked.
+        answered: u32,
+    },
+    /// The revocations of the fleet were never read: have they been?
+    FleetRevocations,
+}
+
+/// A question that was asked, and its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) question: Question,
+    pub(super) answer: Answer,
+    /// How many questions this request has asked.
+    pub(super) asks: u32,
+}
+
+impl Asked {
+    /// Whether the token step waited for it.
+    pub(super) fn is_of_keys(&self) -> bool {
+        match self.question {
+            Question::Keys | Question::KeySet { .. } => true,
+            Question::FleetLimit { .. } | Question::FleetRevocations => false,
+        }
+    }
 }
 
 /// The answer to a question.
@@ -41,6 +70,8 @@ pub struct Suspended {
     pub(super) address: Option<Option<IpAddr>>,
     pub(super) reported: Option<Denial>,
     pub(super) body: Option<BodyRules>,
+    pub(super) question: Question,
+    pub(super) asks: u32,
 }
 
 impl Suspended {

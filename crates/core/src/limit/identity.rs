@@ -42,6 +42,11 @@ impl Identity {
         Mark(u32::from_le_bytes([a, b, c, d]))
     }
 
+    /// The identity under which is counted what this one spends of its own.
+    pub(crate) const fn twin(self) -> Self {
+        Self(self.0 ^ (1 << 127) ^ 1)
+    }
+
     fn marked(digest: u128, mark: Mark) -> Self {
         Self((digest & !MARK_BITS) | (u128::from(mark.0) << 32))
     }
@@ -60,7 +65,7 @@ impl Identity {
 
 impl Identities {
     /// The identities of the limit called `limit`.
-    pub(super) fn new(seed: &Seed, limit: &str) -> Self {
+    pub(crate) fn new(seed: &Seed, limit: &str) -> Self {
         let mut start = seed.begin("limit");
         start.add(limit.as_bytes());
         let mark = Identity(seed.digest("limit mark", [limit.as_bytes()])).mark();

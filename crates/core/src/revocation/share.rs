@@ -85,7 +85,9 @@ impl Revocations {
                 for new in &new {
                     // An entry of another page is not to be entered twice.
                     let is_elsewhere = entered > 0 && self.mirror.live_of(new.mark, now).next().is_some();
-                    if is_elsewhere || page::admit(&mut entries, *new, capacity, capacity, now) == Admission::Full {
+                    if is_elsewhere
+                        || page::admit(&mut entries, *new, capacity, capacity, now) == Admission::Full
+                    {
                         break;
                     }
                     entered = entered.saturating_add(1);

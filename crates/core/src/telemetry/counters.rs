@@ -6,6 +6,7 @@
 use crate::code::Code;
 use crate::denial::Denial;
 use crate::fault::Fault;
+use crate::fleet::{CallOutcome, CallUse};
 use crate::index::KeySetIndex;
 use crate::keys::FetchOutcome;
 use crate::limit::Standing;
@@ -72,6 +73,7 @@ outcomes! {
         Invalid = "invalid",
         Forbidden = "forbidden",
         Fault = "fault",
+        Unshared = "unshared",
     }
 }
 
@@ -82,6 +84,10 @@ outcomes! {
         Miss = "miss",
     }
 }
+
+/// What is counted of a fleet beside calls.
+const FLEET_COUNTS: [&str; 5] =
+    ["leased_units", "returned_units", "waited_requests", "share_requests", "engine_resets"];
 
 /// The first counter: requests that passed.
 const ALLOWED: CounterIndex = CounterIndex(0);
@@ -98,6 +104,8 @@ pub struct Counters {
     key_set_fetches: CounterIndex,
     revocations: CounterIndex,
     faults: CounterIndex,
+    fleet_calls: CounterIndex,
+    fleet: CounterIndex,
     names: Vec<String>,
 }
 
@@ -139,6 +147,13 @@ impl Counters {
         };
         let revocation =
             |outcome: &RevocationOutcome| format!("api_guard_revocations_total.outcome.{}", outcome.as_str());
+        // Who has no fleet has none of its counters.
+        let of_fleet = |names: Vec<String>| if policy.fleet.is_some() { names } else { Vec::new() };
+        let fleet_calls = |purpose: &CallUse| -> Vec<String> {
+            let before = ["api_guard_fleet_calls_total.use.", purpose.as_str(), ".result."].concat();
+            CallOutcome::ALL.iter().map(|outcome| [&before, outcome.as_str()].concat()).collect()
+        };
+        let fleet_count = |count| ["api_guard_fleet_", count, "_total"].concat();
         let fault = |fault: &Fault| format!("api_guard_faults_total.kind.{}", fault.kind());
         Self {
             refused: names.family(decision("refused")),
@@ -150,6 +165,8 @@ impl Counters {
             key_set_fetches: names.family(policy.tokens.keys.sets().iter().flat_map(|set| fetch(set.name()))),
             revocations: names.family(RevocationOutcome::ALL.iter().map(revocation)),
             faults: names.family(Fault::ALL.iter().map(fault)),
+            fleet_calls: names.family(of_fleet(CallUse::ALL.iter().flat_map(fleet_calls).collect())),
+            fleet: names.family(of_fleet(FLEET_COUNTS.into_iter().map(fleet_count).collect())),
             names: names.0,
         }
     }
@@ -211,10 +228,27 @@ impl Counters {
         outcomes.plus(FetchOutcome::ALL.iter().position(|known| *known == outcome).unwrap_or(0))
     }
 
+    /// The counter for how a call to the store ended.
+    pub(crate) fn called(&self, purpose: CallUse, outcome: CallOutcome) -> CounterIndex {
+        let of_use = CallUse::ALL.iter().position(|known| *known == purpose).unwrap_or(0);
+        let ended = CallOutcome::ALL.iter().position(|known| *known == outcome).unwrap_or(0);
+        self.fleet_calls.plus(of_use.saturating_mul(CallOutcome::ALL.len()).saturating_add(ended))
+    }
+
+    /// Counts what is counted of a fleet beside calls, in the order of the counters: units leased, units returned, requests
+    /// that waited, requests judged without the store, losses of the store.
+    pub(crate) fn of_fleet(&self, counts: [u32; 5], mut add: impl FnMut(CounterIndex, u32)) {
+        for (index, by) in counts.into_iter().enumerate().filter(|(_, by)| *by > 0) {
+            add(self.fleet.plus(index), by);
+        }
+    }
+
     /// The counter for the outcome of a revocation.
     pub fn revoked(&self, result: Result<(), &Denial>) -> CounterIndex {
         let outcome = match result {
             Ok(()) => RevocationOutcome::Revoked,
+            // In force here, as far as this Envoy goes.
+            Err(Denial::FleetUnavailable(_)) => RevocationOutcome::Unshared,
             Err(Denial::RevocationFull) => RevocationOutcome::Full,
             Err(Denial::CannotRevoke(_) | Denial::Form(_)) => RevocationOutcome::Invalid,
             Err(Denial::PermissionMissing { .. }) => RevocationOutcome::Forbidden,

@@ -14,6 +14,12 @@ pub enum Gauge {
     KeySetKeys(KeySetIndex),
     /// How long ago that set was fetched, seconds.
     KeySetAge(KeySetIndex),
+    /// Whether the store of the fleet is reached, 0 or 1.
+    FleetReachable,
+    /// The number of Envoys that share it.
+    FleetNodes,
+    /// How long ago all revocations of the fleet had been read, seconds.
+    FleetRevocationAge,
 }
 
 impl Gauge {
@@ -24,6 +30,13 @@ impl Gauge {
             let name = |what: &str| ["api_guard_key_set_", what, ".set.", rule.name()].concat();
             all.push((Self::KeySetKeys(index), name("keys")));
             all.push((Self::KeySetAge(index), name("age_seconds")));
+        }
+        if let Some(fleet) = &policy.fleet {
+            all.push((Self::FleetReachable, "api_guard_fleet_reachable".to_owned()));
+            all.push((Self::FleetNodes, "api_guard_fleet_nodes".to_owned()));
+            if fleet.revocations.is_some() {
+                all.push((Self::FleetRevocationAge, "api_guard_fleet_revocation_age_seconds".to_owned()));
+            }
         }
         all
     }

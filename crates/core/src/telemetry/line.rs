@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::code::Code;
 use crate::denial::Denial;
+use crate::fleet;
 use crate::json::text::Object;
 use crate::keys::{Ended, FetchOutcome};
 use crate::policy::Policy;
@@ -146,6 +147,26 @@ pub fn key_set(set: &str, ended: &Ended) -> Line {
         log::Level::Warn
     };
     Line { level, text: line.end() }
+}
+
+/// The line about a call to the store of the fleet that has brought something new: it is reached, or is not any more; it has
+/// lost what it held; it may drop what it holds.
+pub fn fleet(ended: &fleet::Ended) -> Line {
+    let mut line = Object::ascii();
+    line.text("event", "fleet");
+    line.text("result", ended.outcome.as_str());
+    let is_ok = !ended.outcome.is_of_store();
+    line.text("store", if is_ok { "reached" } else { "unreachable" });
+    if ended.outcome == fleet::CallOutcome::Moved {
+        line.text("why", "Redis Cluster is not supported: put a proxy in front of it");
+    }
+    if ended.has_reset {
+        line.text("why", "the store has lost what it held");
+    } else if ended.evicts {
+        line.text("why", "maxmemory-policy is not noeviction: the store may forget counts and revocations");
+    }
+    let is_well = is_ok && !ended.has_reset && !ended.evicts;
+    Line { level: if is_well { log::Level::Info } else { log::Level::Warn }, text: line.end() }
 }
 
 /// The line about a caller who has nearly used up a limit.

@@ -21,10 +21,10 @@ impl Tally {
         Self { pending: vec![0; counters], has_any: false, handed_over: UnixNanos::default() }
     }
 
-    /// Adds one to a counter.
-    pub fn add(&mut self, counter: CounterIndex) {
+    /// Adds so many to a counter.
+    pub fn add(&mut self, counter: CounterIndex, by: u32) {
         if let Some(count) = self.pending.get_mut(counter.get()) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(by);
             self.has_any = true;
         }
     }
@@ -64,13 +64,13 @@ mod tests {
         let mut tally = Tally::new(3);
         let start = 1_000_000_000;
         for counter in [0, 2, 2, 9] {
-            tally.add(CounterIndex::new(counter));
+            tally.add(CounterIndex::new(counter), 1);
         }
         assert_eq!(handed(&mut tally, start), [(0, 1), (2, 2)]);
-        tally.add(CounterIndex::new(1));
+        tally.add(CounterIndex::new(1), 1);
         assert_eq!(handed(&mut tally, start + PERIOD_NANOS - 1), []);
         assert_eq!(handed(&mut tally, start + PERIOD_NANOS), [(1, 1)]);
-        tally.add(CounterIndex::new(1));
+        tally.add(CounterIndex::new(1), 1);
         // The clock went back: waiting for it to come here again could take for ever.
         assert_eq!(handed(&mut tally, 0), [(1, 1)]);
         let mut handed = 0;

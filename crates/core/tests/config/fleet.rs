@@ -73,7 +73,9 @@ fn each_fault_of_a_fleet_is_reported_at_its_place_and_nowhere_else() {
 fn a_fleet_may_say_all_that_there_is_to_say() {
     for changes in [
         fleet(&json!({})),
-        fleet(&json!({ "username": "guard", "password": { "value": "hunter2" }, "nodes": 3, "prefix": "shop_1" })),
+        fleet(
+            &json!({ "username": "guard", "password": { "value": "hunter2" }, "nodes": 3, "prefix": "shop_1" }),
+        ),
         limit(&json!({ "scope": "fleet", "when_unreachable": "refuse", "private_percent": 90 }), true),
         limit(&json!({ "scope": "envoy", "when_unreachable": "share", "private_percent": 0 }), false),
         revocation(&json!({ "poll_seconds": 2, "at_start": "serve", "max_age_seconds": 3 })),

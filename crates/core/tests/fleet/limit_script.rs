@@ -35,7 +35,8 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         1 => -5_000_000_i64..0,
     ];
     let back = prop::option::of((0_usize..8, 0_u32..6));
-    let call = (step, 1_u32..60, prop::bool::weighted(0.05), 0_u32..50, 0_u8..4, 0_u32..3, any::<bool>(), back);
+    let call =
+        (step, 1_u32..60, prop::bool::weighted(0.05), 0_u32..50, 0_u8..4, 0_u32..3, any::<bool>(), back);
     prop::collection::vec(
         call.prop_map(|(step, max, longer, want, who, debt, repeats, back)| Call {
             step,
@@ -160,7 +161,8 @@ fn judge(store: &Store, sha1: &str, key: &str, calls: &[Call], seconds: u32) -> 
 #[test]
 fn what_stands_there_in_place_of_a_window_is_an_error_and_not_a_grant() {
     let Some(store) = Store::start() else { return };
-    let ask = || store.command(&["EVAL", LIMIT.text, "1", "k", "9", "60", "1", "me", "0", "0", "0", "0", "0", "7"]);
+    let ask =
+        || store.command(&["EVAL", LIMIT.text, "1", "k", "9", "60", "1", "me", "0", "0", "0", "0", "0", "7"]);
     for garbage in ["", "x", "\u{1}", "nonsense of some length", "\u{5}\u{1}"] {
         store.command(&["SET", "k", garbage]);
         assert!(matches!(ask(), Item::Error(_)), "{garbage:?}");

@@ -73,7 +73,8 @@ impl ModelStore {
     }
 
     fn script(&mut self, index: usize, arguments: &[String], now: UnixNanos) -> String {
-        let numbers = if index == 0 { self.limit(arguments, now).to_vec() } else { self.mark(arguments, now).to_vec() };
+        let numbers =
+            if index == 0 { self.limit(arguments, now).to_vec() } else { self.mark(arguments, now).to_vec() };
         let items: String = numbers.iter().map(|number| format!(":{number}\r\n")).collect();
         format!("*{}\r\n{items}", numbers.len())
     }
@@ -124,7 +125,8 @@ impl ModelStore {
         let left = held.window.remaining(&quota);
         let granted = want.min(left).min((left / (2 * asking)).max(1));
         spend(&mut held.window, granted);
-        let until = |moment: Option<UnixNanos>| moment.map_or(0, |moment| (moment.nanos() - now.nanos()) / 1000);
+        let until =
+            |moment: Option<UnixNanos>| moment.map_or(0, |moment| (moment.nanos() - now.nanos()) / 1000);
         let length = u64::from(seconds.get()) * 62_500;
         let lasts = ((head + 1) * length - now.nanos() / 1000).min(length);
         let (free, oldest) = (until(held.window.free_at(&quota)), until(held.window.oldest_leaves_at()));

@@ -1,7 +1,9 @@
 //! Revocations that Envoys share through a real store.
 
 use api_guard_core::cells::MemoryCells;
-use api_guard_core::fleet::{AtStart, CallResponse, FleetRule, Knowledge, Link, Names, SharedRevocations, Told};
+use api_guard_core::fleet::{
+    AtStart, CallResponse, FleetRule, Knowledge, Link, Names, SharedRevocations, Told,
+};
 use api_guard_core::revocation::{Authority, Lifetime, Revocable, Revocations};
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
@@ -55,7 +57,8 @@ impl<'s> Envoy<'s> {
             self.calls += 1;
             self.longest_reply = self.longest_reply.max(reply.len());
             let response = CallResponse::Reply(&reply);
-            let ended = self.link.end(&self.rule, call.number, response, &mut self.revocations, &self.cells, now);
+            let ended =
+                self.link.end(&self.rule, call.number, response, &mut self.revocations, &self.cells, now);
             let ended = ended.unwrap();
             assert_eq!(ended.outcome.as_str(), "ok", "{}", String::from_utf8_lossy(&reply));
             self.resets += u32::from(ended.has_reset);
@@ -67,7 +70,9 @@ impl<'s> Envoy<'s> {
         self.link.on_tick(now);
         if let Some(call) = self.link.begin(&self.rule, &self.revocations, &self.cells, now) {
             let response = CallResponse::TimedOut;
-            self.link.end(&self.rule, call.number, response, &mut self.revocations, &self.cells, now).unwrap();
+            self.link
+                .end(&self.rule, call.number, response, &mut self.revocations, &self.cells, now)
+                .unwrap();
         }
     }
 
@@ -220,7 +225,10 @@ fn workers_of_one_process_take_turns_and_all_see_what_one_has_read() {
     assert!(others.body.windows(6).all(|six| six != b"ZRANGE"), "the first one reads");
     let reply = store.call(&call.body);
     let response = CallResponse::Reply(&reply);
-    first.link.end(&first.rule, call.number, response, &mut first.revocations, &first.cells, at(101)).unwrap();
+    first
+        .link
+        .end(&first.rule, call.number, response, &mut first.revocations, &first.cells, at(101))
+        .unwrap();
     second.refresh(&first.cells, at(102)).unwrap();
     assert_eq!(second.knowledge(&first.rule, at(102)), Knowledge::Enough);
     of_second.refresh(&first.cells).unwrap();

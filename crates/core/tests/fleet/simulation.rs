@@ -7,10 +7,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::num::NonZeroU32;
 
+use api_guard_core::cells::MemoryCells;
 use api_guard_core::fleet::{
     CallResponse, Demand, FleetLimit, FleetRule, Link, Names, Standing, WhenUnreachable,
 };
-use api_guard_core::cells::MemoryCells;
 use api_guard_core::limit::window::Window;
 use api_guard_core::limit::{Identity, Quota};
 use api_guard_core::revocation::Revocations;
@@ -68,9 +68,20 @@ enum Event {
     Tick(usize),
     Request(u32),
     /// A call reaches the store.
-    Arrive { envoy: usize, life: u32, number: u32, body: Vec<u8>, reply_lost: bool },
+    Arrive {
+        envoy: usize,
+        life: u32,
+        number: u32,
+        body: Vec<u8>,
+        reply_lost: bool,
+    },
     /// An answer reaches the Envoy; none is a time-out.
-    Return { envoy: usize, life: u32, number: u32, reply: Option<Vec<u8>> },
+    Return {
+        envoy: usize,
+        life: u32,
+        number: u32,
+        reply: Option<Vec<u8>>,
+    },
     Trouble(Trouble),
 }
 
@@ -158,7 +169,15 @@ impl Run {
         };
         for index in 0..scene.envoys {
             let link = run.link(index, 0);
-            run.envoys.push(Envoy { link, local: HashMap::new(), owned: HashMap::new(), waiting: Vec::new(), life: 0, cut: false, behind: 0 });
+            run.envoys.push(Envoy {
+                link,
+                local: HashMap::new(),
+                owned: HashMap::new(),
+                waiting: Vec::new(),
+                life: 0,
+                cut: false,
+                behind: 0,
+            });
             let at = run.below(100 * MILLISECOND);
             run.at(at, Event::Tick(index));
         }
@@ -233,8 +252,13 @@ impl Run {
             }
             Event::Request(caller) => {
                 let (callers, spread) = (u64::from(self.scene.callers), self.scene.spread as u64);
-                let rate = self.scene.demand * f64::from(self.scene.max) / f64::from(self.scene.window_seconds);
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a test's demand")]
+                let rate =
+                    self.scene.demand * f64::from(self.scene.max) / f64::from(self.scene.window_seconds);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a test's demand"
+                )]
                 let mean = (SECOND as f64 / rate) as u64;
                 let gap = self.below(2 * mean);
                 self.at(gap, Event::Request(caller));

@@ -55,8 +55,8 @@ impl Watched<'_> {
                     self.questions = *number;
                 }
                 Done::Marked(..) => assert_eq!(event, Event::Response, "{done:?}"),
-                Done::Gauged(..) => panic!("a gauge is no stream's: {done:?}"),
-                Done::FilterState(..) | Done::Logged(_) | Done::Fetched(_) => {}
+                Done::Gauged(..) | Done::CountedMany(..) => panic!("a gauge is no stream's: {done:?}"),
+                Done::FilterState(..) | Done::Logged(_) | Done::Fetched(_) | Done::Called(..) => {}
             }
         }
         self.host.done = done;

@@ -10,8 +10,7 @@ use crate::policy::LONGEST_WINDOW_SECONDS;
 use crate::token::algorithm::MacAlgorithm;
 use crate::token::secret::Secret;
 
-const SECRET_FORM: &str =
-    r#"write {"env": "NAME"} with at least 32 random bytes, the same for all Envoys: api-guard keygen prints such a secret"#;
+const SECRET_FORM: &str = r#"write {"env": "NAME"} with at least 32 random bytes, the same for all Envoys: api-guard keygen prints such a secret"#;
 /// The longest prefix of a key, bytes.
 const LONGEST_PREFIX: usize = 32;
 const MOST_NODES: u32 = 100_000;
@@ -33,7 +32,11 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawFleet, at: &Path<'_>) -> Op
         let at = &at.field("password");
         let (bytes, field) = keys::bytes(parts, raw, at)?;
         if bytes.is_empty() {
-            parts.problems.add(&at.field(field), "empty", "write the password, or null where the store has none");
+            parts.problems.add(
+                &at.field(field),
+                "empty",
+                "write the password, or null where the store has none",
+            );
         }
         Some(Password::new(bytes))
     });
@@ -42,13 +45,18 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawFleet, at: &Path<'_>) -> Op
         if username.is_empty() {
             parts.problems.add(at, "empty string", "write the user's name, or null for the default user");
         } else if !has_password {
-            parts.problems.add(at, "a user without a password", "write fleet.password too, or remove the user");
+            parts.problems.add(
+                at,
+                "a user without a password",
+                "write fleet.password too, or remove the user",
+            );
         }
     }
     let problems = &mut parts.problems;
     let at_timeout = &at.field("timeout_milliseconds");
     let timeout = problems.within(at_timeout, raw.timeout_milliseconds, 1, 1000, "milliseconds");
-    let nodes = raw.nodes.and_then(|nodes| problems.positive(&at.field("nodes"), Some(nodes), MOST_NODES, "Envoys"));
+    let nodes =
+        raw.nodes.and_then(|nodes| problems.positive(&at.field("nodes"), Some(nodes), MOST_NODES, "Envoys"));
     Some(FleetRule {
         cluster: cluster?,
         login: password.map(|password| (raw.username, password)),
@@ -88,7 +96,11 @@ pub(super) fn revocations(
     let max_age = raw.max_age_seconds.and_then(|age| {
         let age = problems.positive(at_age, Some(age), LONGEST_WINDOW_SECONDS, "seconds")?;
         if u64::from(age.get()) <= poll? {
-            problems.add(at_age, "not longer than poll_seconds", "write a larger number: a poll may come late");
+            problems.add(
+                at_age,
+                "not longer than poll_seconds",
+                "write a larger number: a poll may come late",
+            );
         }
         Some(age)
     });

@@ -46,12 +46,13 @@ fn sixty_thousand_revocations_refuse_nobody_else_and_one_more_costs_one_page() {
     let marks = |number: u128| {
         let mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
         let token = mixed ^ (mixed >> 67);
-        Marks {
+        let own = TokenMarks {
             token: Mark::new(token),
             jti: Some(Mark::new(token.rotate_left(40))),
             subject: Some(Mark::new(token.rotate_left(80))),
             subject_of_issuer: Some(Mark::new(token.rotate_left(100))),
-        }
+        };
+        Marks { own, shared: None }
     };
     let enter = |view: &mut Revocations, number| {
         let revocable = Revocable::Token { marks: &marks(number), issued_at: None };

@@ -1,0 +1,185 @@
+//! Do limits admit a request where some of them are limits of a fleet?
+//!
+//! What a limit of the fleet admits is counted in this Envoy too, as if it were a limit of its own, so that this Envoy knows what it
+//! has spent when the store is not reached. As everywhere, all limits are judged before any is spent.
+
+use smallvec::SmallVec;
+
+use super::form::Form;
+use super::limits::Halt;
+use super::suspend::Asked;
+use super::{Answer, Caller, Memory, Question, Visit};
+use crate::cells::CellFault;
+use crate::denial::{Denial, FleetGap};
+use crate::fleet::{Demand, FleetRule, Link, Standing};
+use crate::host::Host;
+use crate::index::LimitIndex;
+use crate::limit::{Charge, Limiter, Outcome, Quota};
+use crate::policy::LimitRule;
+use crate::verdict::{Judged, Stage};
+
+/// A request asks for units so often, at most. Whoever is not lucky then is refused.
+const MOST_ASKS: u32 = 8;
+
+/// How a limit is judged.
+enum Way {
+    /// By what this Envoy counts.
+    Alone,
+    /// By a unit in hand.
+    InHand,
+    /// By what this Envoy owns, which is counted by itself.
+    Owned(Charge),
+    /// Without the store.
+    Unreachable,
+    /// The store has none.
+    Refused(Outcome),
+    /// The store has to be asked.
+    Ask,
+    /// It cannot be judged without the store.
+    Lacking,
+}
+
+/// One limit, and how it is judged.
+struct Chosen {
+    limit: LimitIndex,
+    /// The limit's own quota.
+    quota: Quota,
+    charge: Charge,
+    way: Way,
+}
+
+impl<H: Host> Visit<'_, '_, H> {
+    /// Judges limits together, and spends them if all admit.
+    pub(super) fn judge_with_fleet(
+        &self,
+        fleet: &FleetRule,
+        memory: &mut Memory,
+        form: &Form<'_>,
+        caller: Option<&Caller>,
+        stage: Stage,
+        limits: &[LimitIndex],
+        asked: Option<Asked>,
+    ) -> Result<SmallVec<[Judged; 1]>, Halt> {
+        let Memory { limiter, leases, identities, fleet: link, .. } = memory;
+        let link = link.as_mut().ok_or(CellFault)?;
+        let mut chosen = Vec::with_capacity(limits.len());
+        for &limit in limits {
+            let charge = self.charge(identities, limit, form, caller)?;
+            let rule = self.policy.limit(limit).ok_or(CellFault)?;
+            chosen.push(self.way(fleet, link, *limiter, limit, rule, charge, asked)?);
+        }
+        let is_enforced = |chosen: &&Chosen| chosen.charge.enforced;
+        if chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Lacking)) {
+            return Err(Halt::Refuse(Denial::FleetUnavailable(FleetGap::Limit)));
+        }
+        let is_refused =
+            chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Refused(_)));
+        if !is_refused {
+            let asks = chosen.iter().filter(|chosen| matches!(chosen.way, Way::Ask));
+            let questions = asks.map(|chosen| {
+                let identity = chosen.charge.identity;
+                Question::FleetLimit { identity, answered: link.wait(identity) }
+            });
+            // All are asked for in one call, whose end answers the last question too.
+            if let Some(question) = questions.last() {
+                return Err(Halt::Ask(question));
+            }
+        }
+        let mut charges = Vec::with_capacity(chosen.len());
+        for Chosen { charge, way, .. } in &chosen {
+            match way {
+                Way::Alone | Way::InHand | Way::Unreachable => charges.push(*charge),
+                Way::Owned(owned) => charges.extend([*charge, *owned]),
+                Way::Refused(_) | Way::Ask | Way::Lacking => {}
+            }
+        }
+        let mut outcomes = Vec::with_capacity(charges.len());
+        let is_spent = if is_refused {
+            for charge in &charges {
+                outcomes.push(limiter.peek(self.host.cells(), charge, self.now)?);
+            }
+            false
+        } else {
+            limiter.admit(self.host.cells(), leases, &charges, &mut outcomes, self.now)?
+        };
+        let mut outcomes = outcomes.into_iter();
+        let mut judged = SmallVec::new();
+        for Chosen { limit, quota, charge, way } in chosen {
+            let identity = charge.identity;
+            let refusal = |link: &Link| link.refusal(demand(&charge), self.now);
+            let outcome = match way {
+                Way::Refused(outcome) => outcome,
+                Way::Ask | Way::Lacking => refusal(link),
+                Way::Alone => outcomes.next().ok_or(CellFault)?,
+                Way::Owned(_) => {
+                    let outcome = outcomes.next().ok_or(CellFault)?;
+                    let owned = outcomes.next().ok_or(CellFault)?;
+                    if owned.admits() { outcome } else { owned }
+                }
+                Way::Unreachable => {
+                    let outcome = outcomes.next().ok_or(CellFault)?;
+                    if is_spent && outcome.admits() {
+                        link.owe(identity);
+                    }
+                    outcome
+                }
+                Way::InHand => {
+                    let outcome = outcomes.next().ok_or(CellFault)?;
+                    let told =
+                        (is_spent && outcome.admits()).then(|| link.spend(identity, self.now)).flatten();
+                    told.map_or(outcome, |told| Outcome { standing: outcome.standing, ..told })
+                }
+            };
+            judged.push(Judged { limit, stage, quota, outcome });
+        }
+        Ok(judged)
+    }
+
+    /// How a limit is judged now.
+    #[expect(clippy::too_many_arguments, reason = "a step takes what it needs, and nothing else")]
+    fn way(
+        &self,
+        fleet: &FleetRule,
+        link: &mut Link,
+        limiter: Limiter,
+        limit: LimitIndex,
+        rule: &LimitRule,
+        mut charge: Charge,
+        asked: Option<Asked>,
+    ) -> Result<Chosen, CellFault> {
+        let quota = charge.quota;
+        let Some(of_fleet) = rule.fleet else { return Ok(Chosen { limit, quota, charge, way: Way::Alone }) };
+        if let Some(owned) = link.owned(fleet, of_fleet, quota.max_requests, self.now) {
+            let own_quota = Quota { max_requests: owned, warn_at_percent: None, ..quota };
+            let owned = Charge { identity: charge.identity.twin(), quota: own_quota, ..charge };
+            if limiter.peek(self.host.cells(), &owned, self.now)?.admits() {
+                return Ok(Chosen { limit, quota, charge, way: Way::Owned(owned) });
+            }
+        }
+        let demand = Demand { units: of_fleet.shared(quota.max_requests), ..demand(&charge) };
+        let standing = link.judge(fleet, demand, self.now);
+        let way = match standing {
+            Standing::InHand => Way::InHand,
+            Standing::Refused(outcome) => Way::Refused(outcome),
+            Standing::Ask if asked.is_some_and(|asked| asked.asks >= MOST_ASKS) => {
+                Way::Refused(link.refusal(demand, self.now))
+            }
+            Standing::Ask if asked.is_none_or(|asked| asked.answer == Answer::Ready) => Way::Ask,
+            Standing::Ask | Standing::Unreachable => {
+                match of_fleet.unreachable(quota.max_requests, link.nodes(fleet)) {
+                    Some(max_requests) => {
+                        charge.quota = Quota { max_requests, ..quota };
+                        Way::Unreachable
+                    }
+                    None => Way::Lacking,
+                }
+            }
+        };
+        Ok(Chosen { limit, quota, charge, way })
+    }
+}
+
+fn demand(charge: &Charge) -> Demand {
+    let Quota { max_requests, window_seconds, .. } = charge.quota;
+    Demand { identity: charge.identity, units: max_requests, window_seconds }
+}
