@@ -324,7 +324,7 @@ impl Link {
             CallResponse::Reply(reply) => {
                 match self.read(rule, &mut flight, reply, &mut ended, &mut replied, now) {
                     Ok(outcome) => outcome,
-                    Err(Malformed) => CallOutcome::Malformed,
+                    Err(Malformed) => CallOutcome::of_cut(reply),
                 }
             }
         };

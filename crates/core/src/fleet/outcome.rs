@@ -42,6 +42,12 @@ outcomes! {
     Error = "error";
 }
 
+/// What a user hears who may run scripts, and not what is in them.
+const FORBIDDEN_IN_SCRIPT: &[u8] = b"ERR The user executing the script can't run";
+
+/// What a client hears who sends more than a password without having sent that.
+const TOO_LONG_WITHOUT_LOGIN: &[u8] = b"ERR Protocol error: unauthenticated";
+
 /// What the host brings back of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum CallResponse<'a> {
@@ -56,6 +62,9 @@ pub enum CallResponse<'a> {
 impl CallOutcome {
     /// What an error of the store means, which begins with its kind.
     pub(super) fn of_error(error: &[u8]) -> Self {
+        if error.starts_with(FORBIDDEN_IN_SCRIPT) {
+            return Self::Denied;
+        }
         let kind = error.split(|byte| *byte == b' ').next().unwrap_or_default();
         match kind {
             b"NOAUTH" | b"WRONGPASS" | b"NOPERM" => Self::Denied,
@@ -65,6 +74,15 @@ impl CallOutcome {
             b"MOVED" | b"ASK" | b"CLUSTERDOWN" | b"CROSSSLOT" => Self::Moved,
             _ => Self::Error,
         }
+    }
+
+    /// What a reply means that is not whole: the store may have said why it has closed the connection.
+    pub(super) fn of_cut(reply: &[u8]) -> Self {
+        let Some(error) = reply.strip_prefix(b"-") else { return Self::Malformed };
+        if error.starts_with(TOO_LONG_WITHOUT_LOGIN) {
+            return Self::Denied;
+        }
+        Some(Self::of_error(error)).filter(|outcome| outcome.is_of_store()).unwrap_or(Self::Malformed)
     }
 
     /// What an error in answer to AUTH means.
@@ -121,6 +139,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_reply_that_was_cut_may_still_say_why() {
+        for (reply, outcome) in [
+            ("-ERR Protocol error: unauthenticated multibulk length\r\n", CallOutcome::Denied),
+            ("-LOADING Redis is loading\r\n", CallOutcome::Loading),
+            ("-ERR max number of clients reached\r\n", CallOutcome::Malformed),
+            (":1\r\n", CallOutcome::Malformed),
+            ("", CallOutcome::Malformed),
+        ] {
+            assert_eq!(CallOutcome::of_cut(reply.as_bytes()), outcome, "{reply}");
+        }
+    }
+
+    #[test]
     fn errors_are_told_apart_by_their_first_word() {
         for (error, outcome) in [
             ("NOAUTH Authentication required.", CallOutcome::Denied),
@@ -132,6 +163,7 @@ mod tests {
             ("MOVED 3999 127.0.0.1:6381", CallOutcome::Moved),
             ("WRONGTYPE Operation against a key", CallOutcome::Error),
             ("ERR user_script:1: READONLY", CallOutcome::Error),
+            ("ERR The user executing the script can't run this command or subcommand", CallOutcome::Denied),
             ("", CallOutcome::Error),
         ] {
             assert_eq!(CallOutcome::of_error(error.as_bytes()), outcome, "{error}");

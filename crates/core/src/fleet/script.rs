@@ -76,7 +76,7 @@ pub const NODES: Script =
     Script { text: include_str!("nodes.lua"), sha1: "7962d19bdfa5459759db36065dc9a8ce9991d094", bit: 2 };
 /// Enters revocations.
 pub const REVOKE: Script =
-    Script { text: include_str!("revoke.lua"), sha1: "1231e4b44dba88f67bc28536a666f2bfe22d5bdf", bit: 4 };
+    Script { text: include_str!("revoke.lua"), sha1: "be98744a56a0b850921b4cc60e56ab19304b8252", bit: 4 };
 /// Reads revocations.
 pub const REVOKED: Script =
     Script { text: include_str!("revoked.lua"), sha1: "418dd477d224013ab933e63bb2c1b94e7ab55e71", bit: 8 };

@@ -114,7 +114,9 @@ impl<H: Host> Visit<'_, '_, H> {
         chosen: &[LimitIndex],
         asked: Option<Asked>,
     ) -> Result<SmallVec<[Judged; 1]>, Halt> {
-        if let Some(fleet) = &self.policy.fleet {
+        let is_of_fleet =
+            |limit: &LimitIndex| self.policy.limit(*limit).is_some_and(|rule| rule.fleet.is_some());
+        if let Some(fleet) = self.policy.fleet.as_ref().filter(|_| chosen.iter().any(is_of_fleet)) {
             return self.judge_with_fleet(fleet, memory, form, caller, stage, chosen, asked);
         }
         let Memory { limiter, leases, identities, .. } = memory;

@@ -13,5 +13,6 @@ mod limit_script;
 mod model;
 mod requests;
 mod revocations;
+mod roles;
 mod simulation;
 mod store;

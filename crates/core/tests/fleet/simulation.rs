@@ -136,7 +136,7 @@ struct Run {
     figures: Figures,
 }
 
-fn rule() -> FleetRule {
+pub(crate) fn rule() -> FleetRule {
     FleetRule {
         cluster: "store".to_owned(),
         login: None,
