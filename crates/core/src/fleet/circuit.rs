@@ -73,8 +73,8 @@ impl Circuit {
 mod tests {
     use super::*;
 
-    fn at(milliseconds: u64) -> UnixNanos {
-        UnixNanos::from_nanos(milliseconds * 1_000_000)
+    const fn at(milliseconds: u64) -> UnixNanos {
+        UnixNanos::from_nanos(milliseconds.saturating_mul(1_000_000))
     }
 
     #[test]

@@ -87,10 +87,7 @@ impl CallOutcome {
 
     /// What an error in answer to AUTH means.
     pub(super) fn of_login(error: &[u8]) -> Self {
-        match Self::of_error(error) {
-            Self::Error => Self::Denied,
-            other => other,
-        }
+        Some(Self::of_error(error)).filter(|outcome| outcome.is_of_store()).unwrap_or(Self::Denied)
     }
 
     /// Whether the store does nothing of what is asked, and not just one thing.

@@ -11,7 +11,7 @@ use super::suspend::Asked;
 use super::{Answer, Caller, Memory, Question, Visit};
 use crate::cells::CellFault;
 use crate::denial::{Denial, FleetGap};
-use crate::fleet::{Demand, FleetRule, Link, Standing};
+use crate::fleet::{Demand, Link, Standing};
 use crate::host::Host;
 use crate::index::LimitIndex;
 use crate::limit::{Charge, Limiter, Outcome, Quota};
@@ -52,7 +52,6 @@ impl<H: Host> Visit<'_, '_, H> {
     /// Judges limits together, and spends them if all admit.
     pub(super) fn judge_with_fleet(
         &self,
-        fleet: &FleetRule,
         memory: &mut Memory,
         form: &Form<'_>,
         caller: Option<&Caller>,
@@ -66,7 +65,7 @@ impl<H: Host> Visit<'_, '_, H> {
         for &limit in limits {
             let charge = self.charge(identities, limit, form, caller)?;
             let rule = self.policy.limit(limit).ok_or(CellFault)?;
-            chosen.push(self.way(fleet, link, *limiter, limit, rule, charge, asked)?);
+            chosen.push(self.way(link, *limiter, limit, rule, charge, asked)?);
         }
         let is_enforced = |chosen: &&Chosen| chosen.charge.enforced;
         if chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Lacking)) {
@@ -136,10 +135,8 @@ impl<H: Host> Visit<'_, '_, H> {
     }
 
     /// How a limit is judged now.
-    #[expect(clippy::too_many_arguments, reason = "a step takes what it needs, and nothing else")]
     fn way(
         &self,
-        fleet: &FleetRule,
         link: &mut Link,
         limiter: Limiter,
         limit: LimitIndex,
@@ -148,7 +145,9 @@ impl<H: Host> Visit<'_, '_, H> {
         asked: Option<Asked>,
     ) -> Result<Chosen, CellFault> {
         let quota = charge.quota;
-        let Some(of_fleet) = rule.fleet else { return Ok(Chosen { limit, quota, charge, way: Way::Alone }) };
+        let (Some(fleet), Some(of_fleet)) = (&self.policy.fleet, rule.fleet) else {
+            return Ok(Chosen { limit, quota, charge, way: Way::Alone });
+        };
         if let Some(owned) = link.owned(fleet, of_fleet, quota.max_requests, self.now) {
             let own_quota = Quota { max_requests: owned, warn_at_percent: None, ..quota };
             let owned = Charge { identity: charge.identity.twin(), quota: own_quota, ..charge };

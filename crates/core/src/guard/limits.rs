@@ -116,8 +116,8 @@ impl<H: Host> Visit<'_, '_, H> {
     ) -> Result<SmallVec<[Judged; 1]>, Halt> {
         let is_of_fleet =
             |limit: &LimitIndex| self.policy.limit(*limit).is_some_and(|rule| rule.fleet.is_some());
-        if let Some(fleet) = self.policy.fleet.as_ref().filter(|_| chosen.iter().any(is_of_fleet)) {
-            return self.judge_with_fleet(fleet, memory, form, caller, stage, chosen, asked);
+        if self.policy.fleet.is_some() && chosen.iter().any(is_of_fleet) {
+            return self.judge_with_fleet(memory, form, caller, stage, chosen, asked);
         }
         let Memory { limiter, leases, identities, .. } = memory;
         if let [limit] = *chosen {

@@ -11,6 +11,7 @@
 
 mod limit_script;
 mod model;
+mod replies;
 mod requests;
 mod revocations;
 mod roles;

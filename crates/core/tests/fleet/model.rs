@@ -55,7 +55,7 @@ impl ModelStore {
 
     fn run(&mut self, command: &[String], now: UnixNanos) -> String {
         match command[0].as_str() {
-            "QUIT" | "AUTH" => return "+OK\r\n".to_owned(),
+            "QUIT" | "AUTH" => "+OK\r\n".to_owned(),
             "EVAL" => {
                 let index = [LIMIT.text, NODES.text].iter().position(|text| *text == command[1]).unwrap();
                 self.scripts[index] = true;
