@@ -98,6 +98,51 @@ impl Envoy {
     }
 }
 
+#[test]
+fn what_an_envoy_owns_is_spent_without_a_call_once_all_have_heard_of_it() {
+    let envoy = Envoy::new(&json!({ "private_percent": 50, "window_seconds": 16 }));
+    let mut store = ModelStore::default();
+    // A window, its last sub-window, and the time until all have heard.
+    for seconds in 0..60 {
+        envoy.tick(&mut |body| Some(store.call(body, at(seconds * 1000))), at(seconds * 1000));
+    }
+    let mut calls = 0;
+    let decided: Vec<Decided> = (0..30)
+        .map(|number| {
+            let now = at(60_000 + number);
+            let mut answer = |body: &[u8]| {
+                calls += 1;
+                Some(store.call(body, now))
+            };
+            let decided = envoy.ask("u", &mut answer, now);
+            assert!(number >= 10 || calls == 0, "request {number}");
+            decided
+        })
+        .collect();
+    assert_eq!(
+        decided.iter().filter(|one| **one == Decided::Allowed).count(),
+        20,
+        "half of it alone, half of it leased"
+    );
+}
+
+#[test]
+fn a_request_that_another_limit_refuses_spends_nothing_of_the_fleet_s() {
+    let envoy = Envoy::new(&json!({}));
+    let mut store = ModelStore::default();
+    for number in 0..1100 {
+        let now = at(number * 20);
+        envoy.ask(&format!("u{number}"), &mut |body| Some(store.call(body, now)), now);
+    }
+    // The other limit is spent by now: whoever comes is refused by it.
+    let decided = (0..30)
+        .map(|number| envoy.ask("late", &mut |body| Some(store.call(body, at(22_000))), at(22_000 + number)));
+    assert!(decided.into_iter().all(|one| one == LIMITED));
+    let (stream, _) = envoy.send("late", at(22_300));
+    let names = stream.host.replies().next().map(|reply| reply.headers.clone()).unwrap();
+    assert!(format!("{names:?}").contains("own"), "{names:?}");
+}
+
 const LIMITED: Decided = Decided::Refused(Code::RateLimited);
 const UNAVAILABLE: Decided = Decided::Refused(Code::FleetUnavailable);
 

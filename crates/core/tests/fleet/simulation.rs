@@ -499,6 +499,30 @@ fn around_an_outage_no_more_than_twice_the_limit_is_admitted() {
 }
 
 #[test]
+fn few_envoys_whose_store_comes_and_goes_keep_to_twice_the_limit() {
+    const COMES_AND_GOES: &[(u64, Trouble)] = &[
+        (21, Trouble::Down),
+        (24, Trouble::Up { empty: false }),
+        (33, Trouble::Down),
+        (52, Trouble::Up { empty: true }),
+        (55, Trouble::Down),
+        (57, Trouble::Up { empty: true }),
+        (70, Trouble::Cut(2)),
+        (95, Trouble::Heal),
+    ];
+    for (seed, max) in [(15, 200), (16, 200), (17, 30), (18, 2)] {
+        let scene = Scene { events: COMES_AND_GOES, envoys: 3, seconds: 130, demand: 4.0, max, ..calm() };
+        let figures = Run::new(scene, seed).run();
+        eprintln!("{figures:?}");
+        let most = usize::try_from(max).unwrap();
+        assert!(figures.worst <= most + most.max(3) + most / 10, "{figures:?}");
+        // A sub-window of a small limit holds few units, of which one that lies unspent is a large part.
+        let least = if max >= 100 { most * 85 / 100 } else { most / 2 };
+        assert!(figures.worst_calm <= most && figures.last_window >= least, "{figures:?}");
+    }
+}
+
+#[test]
 fn envoys_that_are_cut_off_admit_their_share() {
     let events = &[(30, Trouble::Cut(3)), (630, Trouble::Heal)];
     let figures = Run::new(Scene { events, seconds: 680, ..calm() }, 6).run();
