@@ -4,7 +4,8 @@
 //!
 //! - `link.rs`: one worker's side of the store, call by call.
 //! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand.
-//! - `sharing.rs`: revocations, told and read; `record.rs`: what the process knows of them, and who reads.
+//! - `sharing.rs`: revocations, told and read; `record.rs`: what the process knows of them, and who reads;
+//!   `seen.rs`: what the store has.
 //! - `nodes.rs`: how many Envoys there are.
 //! - `circuit.rs`: when the store is called; `outcome.rs`: how that can end.
 //! - `rule.rs`: what the operator says.
@@ -23,6 +24,7 @@ mod record;
 mod resp;
 mod rule;
 pub mod script;
+mod seen;
 mod sharing;
 
 pub use account::Demand;

@@ -9,6 +9,7 @@ use super::record::{Knowledge, Record};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetRule, SharedRevocations};
 use super::script::{KnownScripts, REVOKE, REVOKED, is_unknown};
+use super::seen::Seen;
 use crate::cells::{CellFault, CellId, Cells, Change, update};
 use crate::revocation::{Revocations, SharedEntry};
 use crate::seed::Seed;
@@ -37,8 +38,8 @@ pub(super) struct Sharing {
     /// How many have been told and how often telling them has failed; both wrap.
     told: u64,
     failures: u32,
-    /// While all is read anew: the names that the store has, sorted. Later: where to go on in telling it the others.
-    seen: Vec<u64>,
+    /// While all is read anew: the names that the store has. Later: where to go on in telling it the others.
+    seen: Seen,
     republished: Option<usize>,
 }
 
@@ -78,7 +79,7 @@ impl Sharing {
             telling: 0,
             told: 0,
             failures: 0,
-            seen: Vec::new(),
+            seen: Seen::default(),
             republished: None,
         }
     }
@@ -262,13 +263,13 @@ impl Sharing {
         };
         if self.record.has_lost(epoch, newest) {
             let (jitter, is_another) = (self.jitter(now), self.record.is_of_another(epoch));
-            self.seen.clear();
+            self.seen = Seen::default();
             let reset = |record: Record| record.is_of(worker).then(|| record.reset(epoch, jitter, now));
             return (self.change(cells, reset) == Ok(true)).then_some((epoch, is_another));
         }
         let republishes = self.record.republishes;
         if republishes {
-            self.seen.extend(entries.iter().map(low));
+            entries.iter().for_each(|entry| self.seen.add(entry.name));
         }
         // What could not be entered is read again.
         let is_entered = revocations.adopt(cells, &entries, now).is_ok();
@@ -279,7 +280,6 @@ impl Sharing {
             })
         });
         if changed == Ok(true) && is_entered && is_last && republishes {
-            self.seen.sort_unstable();
             self.republished = Some(0);
         }
         None
@@ -297,9 +297,9 @@ impl Sharing {
         let entries = revocations.live_entries(from, MOST_TOLD, now);
         self.republished = Some(from.saturating_add(entries.len())).filter(|_| !entries.is_empty());
         if self.republished.is_none() {
-            self.seen = Vec::new();
+            self.seen = Seen::default();
         }
-        self.waiting.extend(entries.iter().filter(|entry| self.seen.binary_search(&low(entry)).is_err()));
+        self.waiting.extend(entries.iter().filter(|entry| !self.seen.has(entry.name)));
     }
 
     /// Changes the record. False if `change` says that there is nothing to change.
@@ -331,10 +331,4 @@ impl Sharing {
             self.seed.digest("fleet/jitter", [&now.nanos().to_le_bytes()[..]]).to_le_bytes();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
-}
-
-/// Half of a name: two entries share it by a chance of 1 in 2^64.
-fn low(entry: &SharedEntry) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = entry.name.to_le_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
