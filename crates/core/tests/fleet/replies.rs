@@ -54,6 +54,29 @@ fn a_good_reply_brings_what_was_asked_for() {
 }
 
 #[test]
+fn a_lease_that_was_asked_for_before_the_clock_went_back_ends_with_its_bucket() {
+    let rule = simulation::rule();
+    let (cells, seed) = (MemoryCells::new(), Seed::from_bytes([1; 16]));
+    let mut revocations = Revocations::open(&cells, seed, 16).unwrap();
+    let mut link = Link::open(&rule, seed, [1; 16]);
+    let demand = Demand {
+        identity: Identity::from_digest(7),
+        units: NonZeroU32::new(10).unwrap(),
+        window_seconds: NonZeroU32::new(60).unwrap(),
+    };
+    assert_eq!(link.judge(&rule, demand, NOW), Standing::Ask);
+    (0..4).for_each(|_| _ = link.wait(demand.identity));
+    let call = link.begin(&rule, &revocations, &cells, NOW).unwrap();
+    // The grant is good for two seconds, and the call has taken one at most.
+    let earlier = NOW.minus_seconds(600);
+    let reply = format!("{GOOD}+OK\r\n");
+    let response = CallResponse::Reply(reply.as_bytes());
+    link.end(&rule, call.number, response, &mut revocations, &cells, earlier).unwrap();
+    assert!(link.spend(demand.identity, earlier).is_some());
+    assert!(link.spend(demand.identity, earlier.plus_seconds(1)).is_none());
+}
+
+#[test]
 fn ten_megabytes_bring_nothing() {
     let mut reply = GOOD.as_bytes().to_vec();
     reply.resize(10 << 20, b':');
