@@ -3,62 +3,31 @@
 //! The worker has one call in flight. Whatever is wanted meanwhile goes with the next one, all in one body: limits, what
 //! goes back, debts, the mark that this Envoy is alive, revocations. Nothing here sends anything: a call is returned, and how
 //! it ended is told.
+//!
+//! - `link/call.rs`: what goes into a call, and what its reply brings.
 
-use super::account::{Account, Asking, Demand, Settled, Units};
+mod call;
+
+use std::num::NonZeroU32;
+
+use super::account::Demand;
 use super::accounts::{Accounts, Standing};
 use super::circuit::Circuit;
 use super::nodes::Nodes;
-use super::outcome::{CallOutcome, CallResponse, CallUse};
 use super::record::Knowledge;
-use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetLimit, FleetRule};
-use super::script::{KnownScripts, LIMIT, NODES, is_unknown};
-use super::sharing::{Brought, Sharing, Work};
+use super::script::KnownScripts;
+use super::sharing::Sharing;
 use crate::cells::{CellFault, Cells};
 use crate::limit::{Identity, Outcome};
-use crate::revocation::{Revocations, SharedEntry};
+use crate::revocation::SharedEntry;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
-use std::num::NonZeroU32;
+use call::Flight;
+pub use call::{Call, Ended};
 
-/// Limits of one call.
-const MOST_LIMITS: usize = 256;
 /// No call may take longer, seconds.
 const LONGEST_CALL_SECONDS: u64 = 1;
-/// A call of which the host has not said how it ended is lost after this time, nanoseconds.
-const LOST_NANOS: u64 = 10_000_000_000;
-
-/// A call to be sent now.
-#[derive(Debug)]
-pub struct Call<'r> {
-    /// Identifies the call within its worker.
-    pub number: u32,
-    /// The host's name for the store.
-    pub cluster: &'r str,
-    /// How long it may take.
-    pub timeout_milliseconds: u32,
-    /// What is sent.
-    pub body: Vec<u8>,
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
-    /// What it was for.
-    pub purpose: CallUse,
-    /// How it ended.
-    pub outcome: CallOutcome,
-    /// Whether the store is reached now and was not before, or the reverse.
-    pub is_news: bool,
-    /// Units that were granted.
-    pub leased: u32,
-    /// Units that went back.
-    pub returned: u32,
-    /// Whether the store has lost what it held.
-    pub has_reset: bool,
-    /// Whether the store says for the first time that it may drop what it holds to make room.
-    pub evicts: bool,
-}
 
 /// Revocations that the store is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,25 +56,6 @@ pub struct Link {
     /// Requests that waited, and that were judged without the store, since they were counted.
     waited: u32,
     shared: u32,
-}
-
-/// The call in flight.
-#[derive(Debug)]
-struct Flight {
-    sent: UnixNanos,
-    purpose: CallUse,
-    logs_in: bool,
-    limits: Vec<(Demand, Units)>,
-    marks: bool,
-    work: Work,
-}
-
-/// What a reply brings that does not concern limits.
-#[derive(Debug, Default)]
-struct Replied {
-    /// The number of the store's start.
-    run: Option<u64>,
-    brought: Option<Brought>,
 }
 
 impl Link {
@@ -234,211 +184,6 @@ impl Link {
         self.accounts.sweep(now);
     }
 
-    /// The call that is due now, if one is. The host must send it.
-    pub fn begin<'r>(
-        &mut self,
-        rule: &'r FleetRule,
-        revocations: &Revocations,
-        cells: &impl Cells,
-        now: UnixNanos,
-    ) -> Option<Call<'r>> {
-        self.note_time(now);
-        let is_lost = |flight: &Flight| now.nanos().abs_diff(flight.sent.nanos()) > LOST_NANOS;
-        if self.flight.as_ref().is_some_and(is_lost) {
-            self.circuit.end(false, now);
-            self.flight = None;
-            self.accounts.fail();
-        }
-        let marks = self.nodes.is_due(now) || !self.circuit.is_reached();
-        if !self.circuit.may_call(now) {
-            return None;
-        }
-        let shared = rule.revocations.as_ref();
-        let work = shared.map(|shared| self.sharing.begin(rule, shared, revocations, cells, now));
-        let work = work.unwrap_or_default();
-        if !marks && work.is_none() && !self.accounts.has_queue() {
-            return None;
-        }
-        let mut commands = Commands::default();
-        let logs_in = login(rule, &mut commands);
-        let fresh = self.fresh(now);
-        let Self { who, accounts, reports, scripts, .. } = self;
-        let mut limits = Vec::new();
-        accounts.take_queued(MOST_LIMITS, |account| {
-            *reports = reports.saturating_add(1);
-            // The first call of a script brings it along.
-            let is_known = scripts.has(LIMIT) || !limits.is_empty();
-            let back = account.write(who, *reports, fresh, is_known, &mut commands);
-            limits.push((account.demand, back));
-        });
-        if marks {
-            commands.script(NODES, self.scripts.has(NODES), 2, 2);
-            commands.text(rule.names.common("nodes").as_bytes());
-            commands.text(rule.names.common("epoch").as_bytes());
-            commands.text(self.node.as_bytes());
-            commands.number(fresh);
-        }
-        self.sharing.write(work, rule, fresh, self.scripts, &mut commands);
-        let purpose = match (limits.is_empty(), work.is_none()) {
-            (false, _) => CallUse::Limit,
-            (true, false) => CallUse::Revocation,
-            (true, true) => CallUse::Heartbeat,
-        };
-        self.flight = Some(Flight { sent: now, purpose, logs_in, limits, marks, work });
-        self.circuit.begin(now);
-        self.calls = self.calls.wrapping_add(1);
-        Some(Call {
-            number: self.calls,
-            cluster: &rule.cluster,
-            timeout_milliseconds: rule.timeout_milliseconds,
-            body: commands.end(),
-        })
-    }
-
-    /// Ends a call. `None` if it has ended before.
-    pub fn end(
-        &mut self,
-        rule: &FleetRule,
-        number: u32,
-        response: CallResponse<'_>,
-        revocations: &mut Revocations,
-        cells: &impl Cells,
-        now: UnixNanos,
-    ) -> Option<Ended> {
-        self.note_time(now);
-        if number != self.calls {
-            return None;
-        }
-        let mut flight = self.flight.take()?;
-        let mut ended = Ended {
-            purpose: flight.purpose,
-            outcome: CallOutcome::Ok,
-            is_news: false,
-            leased: 0,
-            returned: 0,
-            has_reset: false,
-            evicts: false,
-        };
-        let mut replied = Replied::default();
-        ended.outcome = match response {
-            CallResponse::TimedOut => CallOutcome::Timeout,
-            CallResponse::Reset => CallOutcome::Reset,
-            CallResponse::Reply(reply) => {
-                match self.read(rule, &mut flight, reply, &mut ended, &mut replied, now) {
-                    Ok(outcome) => outcome,
-                    Err(Malformed) => CallOutcome::of_cut(reply),
-                }
-            }
-        };
-        let is_ok = !ended.outcome.is_of_store();
-        if !is_ok {
-            // Whatever was asked is asked anew of a store that may be another one.
-            self.scripts = KnownScripts::default();
-            self.accounts.fail();
-        }
-        if let Some(shared) = &rule.revocations {
-            let lost = self.sharing.end(flight.work, replied.brought, shared, revocations, cells, now);
-            if let Some((epoch, is_another)) = lost {
-                // Whoever notices first counts it.
-                ended.has_reset |= !is_another || self.epoch.is_some_and(|known| known != epoch);
-                self.epoch = Some(epoch);
-            }
-            if let Some(run) = replied.run {
-                self.sharing.started(run, cells, now);
-            }
-        }
-        let (_, is_news) = self.circuit.end(is_ok, now)?;
-        Some(Ended { is_news, ..ended })
-    }
-
-    /// Reads the replies in the order of their commands.
-    fn read(
-        &mut self,
-        rule: &FleetRule,
-        flight: &mut Flight,
-        reply: &[u8],
-        ended: &mut Ended,
-        replied: &mut Replied,
-        now: UnixNanos,
-    ) -> Result<CallOutcome, Malformed> {
-        let mut reader = Reader::new(reply)?;
-        if flight.logs_in {
-            match reader.next()?.ok_or(Malformed)? {
-                Item::Status(_) => {}
-                Item::Error(error) => return Ok(CallOutcome::of_login(error)),
-                Item::Integer(_) | Item::Bulk(_) | Item::Null | Item::Array(_) => return Err(Malformed),
-            }
-        }
-        let mut outcome = CallOutcome::Ok;
-        let mut settled = Settled::default();
-        for (demand, back) in std::mem::take(&mut flight.limits) {
-            let numbers = reader.numbers::<7>()?;
-            let Some(account) = self.accounts.sent(demand.identity) else { continue };
-            match numbers {
-                Ok(numbers) => {
-                    let leased = account.settle(demand, numbers, flight.sent, now).ok_or(Malformed)?;
-                    settled.add(leased, back.units);
-                    self.scripts.add(LIMIT);
-                }
-                Err(error) if is_unknown(error) => {
-                    self.scripts.remove(LIMIT);
-                    account.repeat(back);
-                    self.accounts.requeue(demand.identity);
-                }
-                Err(error) => {
-                    let of_store = CallOutcome::of_error(error);
-                    if of_store.is_of_store() {
-                        return Ok(of_store);
-                    }
-                    shut(account, now);
-                    outcome = of_store;
-                }
-            }
-        }
-        (ended.leased, ended.returned) = (settled.leased, settled.returned);
-        if flight.marks {
-            match reader.numbers::<4>()? {
-                Ok([nodes, epoch, evicts, run]) => {
-                    replied.run = Some(run);
-                    self.scripts.add(NODES);
-                    self.nodes.beat(nodes, rule, flight.sent, now);
-                    ended.has_reset = self.epoch.is_some_and(|known| known != epoch);
-                    self.epoch = Some(epoch);
-                    ended.evicts = evicts != 0 && !self.evicts;
-                    self.evicts = evicts != 0;
-                }
-                Err(error) if is_unknown(error) => self.scripts.remove(NODES),
-                Err(error) => {
-                    outcome = CallOutcome::of_error(error);
-                    if outcome.is_of_store() {
-                        return Ok(outcome);
-                    }
-                }
-            }
-        }
-        match self.sharing.read(flight.work, &mut reader, &mut self.scripts)? {
-            Ok(brought) => replied.brought = brought,
-            Err(error) => {
-                outcome = CallOutcome::of_error(error);
-                if outcome.is_of_store() {
-                    return Ok(outcome);
-                }
-            }
-        }
-        if reader.next()?.is_some() {
-            replied.brought = None;
-            return Err(Malformed);
-        }
-        Ok(outcome)
-    }
-
-    /// A number that the store can tell apart from those of others, at most 2^48.
-    fn fresh(&self, now: UnixNanos) -> u64 {
-        let parts = [&now.nanos().to_le_bytes()[..], &self.calls.to_le_bytes()];
-        let [a, b, c, d, e, f, ..] = self.seed.digest("fleet/epoch", parts).to_le_bytes();
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
-    }
-
     /// Notes the time. What was to end at a moment ends when the clock goes backwards.
     fn note_time(&mut self, now: UnixNanos) {
         if now < self.latest {
@@ -452,21 +197,4 @@ impl Link {
         }
         self.latest = now;
     }
-}
-
-/// Leaves a caller alone for whom the store does not answer.
-fn shut(account: &mut Account, now: UnixNanos) {
-    account.fail();
-    account.asking = Asking::No;
-    account.shut_until = now.plus_seconds(1);
-}
-
-/// Writes AUTH where the store wants it.
-fn login(rule: &FleetRule, commands: &mut Commands) -> bool {
-    let Some((user, password)) = &rule.login else { return false };
-    match user {
-        Some(user) => commands.all(&[b"AUTH", user.as_bytes(), password.bytes()]),
-        None => commands.all(&[b"AUTH", password.bytes()]),
-    }
-    true
 }
