@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use api_guard_core::exchange::{Exchange, Flow};
 use api_guard_core::held::HeldBytes;
@@ -34,7 +35,7 @@ struct Streams {
     /// The begun streams that need ticks.
     waiting: Vec<u32>,
     /// What all of them hold back.
-    held: Rc<HeldBytes>,
+    held: Arc<HeldBytes>,
 }
 
 /// A stream with a later phase to judge.
@@ -79,8 +80,8 @@ pub(crate) fn configure(root: u32, plugin: &Rc<Plugin>) {
 }
 
 /// What the streams of this VM hold back, under whatever configuration.
-pub(crate) fn held_bytes() -> Rc<HeldBytes> {
-    with(|streams| Rc::clone(&streams.held)).unwrap_or_default()
+pub(crate) fn held_bytes() -> Arc<HeldBytes> {
+    with(|streams| Arc::clone(&streams.held)).unwrap_or_default()
 }
 
 /// Notes that a stream begins. Its headers come later, or never.

@@ -3,7 +3,7 @@
 //! A pushed configuration gets a new engine; streams in progress keep the one they began with.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::exchange::hold::HostHolds;
 use crate::fault::Fault;
@@ -27,26 +27,35 @@ pub struct Engine {
     /// Whether the host delivers the bodies of held requests, as far as is known.
     pub(crate) holds: Cell<HostHolds>,
     /// What the streams of this worker hold back, those of other configurations included.
-    pub(crate) held: Rc<HeldBytes>,
+    pub(crate) held: Arc<HeldBytes>,
 }
 
 impl Engine {
     /// An engine for `policy` on a worker that has no other. It joins the shared tables in [`Self::open`], or at the first
     /// request.
-    pub fn new(policy: Policy) -> Self {
-        Self::on_worker(policy, &Rc::default())
+    pub fn new(policy: impl Into<Arc<Policy>>) -> Self {
+        Self::on_worker(policy, &Arc::default())
     }
 
-    /// An engine for `policy` on a worker whose streams, under whatever configuration, hold back `held`.
-    pub fn on_worker(policy: Policy, held: &Rc<HeldBytes>) -> Self {
+    /// An engine for `policy` on a worker whose streams, under whatever configuration, hold back `held`. Workers of one
+    /// process may share both.
+    pub fn on_worker(policy: impl Into<Arc<Policy>>, held: &Arc<HeldBytes>) -> Self {
+        let policy = policy.into();
         Self {
             counters: Counters::new(&policy),
             guard: Guard::new(policy),
             memory: RefCell::default(),
             sampler: RefCell::default(),
             holds: Cell::default(),
-            held: Rc::clone(held),
+            held: Arc::clone(held),
         }
+    }
+
+    /// Notes that the host is known to deliver the bodies of held requests.
+    #[must_use]
+    pub fn on_host_that_holds(self) -> Self {
+        self.holds.set(HostHolds::Yes);
+        self
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,

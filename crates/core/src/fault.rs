@@ -15,11 +15,14 @@ pub enum Fault {
     Body,
     /// The proxy did not accept a change of the request.
     Edit,
+    /// Code of ours panicked. Only an adapter that can catch a panic reports it; elsewhere it ends the VM.
+    Panic,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Headers, Self::SharedData, Self::Contended, Self::Body, Self::Edit];
+    pub const ALL: &[Self] =
+        &[Self::Headers, Self::SharedData, Self::Contended, Self::Body, Self::Edit, Self::Panic];
 
     /// The kind as metrics show it.
     pub const fn kind(self) -> &'static str {
@@ -29,6 +32,7 @@ impl Fault {
             Self::Contended => "contended",
             Self::Body => "body",
             Self::Edit => "edit",
+            Self::Panic => "panic",
         }
     }
 }
