@@ -15,6 +15,8 @@ pub(crate) mod condition;
 pub mod date;
 mod fault;
 pub mod identity;
+#[cfg(feature = "sha-instructions")]
+mod instructions;
 pub mod keys;
 mod permissions;
 pub mod secret;
