@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::http1;
+use crate::kind::Kind;
 use crate::reply::Reply;
 use crate::setup::{Setup, shipped_stats_config};
 use crate::token::SECRET;
@@ -92,7 +93,7 @@ impl Envoy {
         started.log.lock().unwrap().join("\n")
     }
 
-    /// Where the module listens.
+    /// Where the guarded service listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -184,9 +185,9 @@ impl Envoy {
         line.trim().trim_end_matches("kB").trim().parse().unwrap()
     }
 
-    /// A counter of the module's own, which it may hand over in batches.
+    /// A counter of the guard's own, which it may hand over in batches.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        self.stat(&format!("wasmcustom.{name}"))
+        self.stat(&format!("{}.{name}", Kind::under_test().metrics_prefix()))
     }
 
     /// The metrics as Prometheus sees them.
@@ -224,8 +225,10 @@ impl Envoy {
         let mut died = stats.iter().filter(|(name, value)| name.contains("vm_reload") && *value > 0);
         assert_eq!(died.next(), None, "{written}");
         // Envoy counts a reload only when the next request asks for it; the request that died is in the access log.
-        assert!(!written.contains("panicked") && !written.contains("wasm_fail_stream"), "{written}");
-        assert!(stats.iter().any(|(name, value)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0));
+        let signs = ["panicked", "wasm_fail_stream", "a panic at"];
+        assert!(!signs.iter().any(|sign| written.contains(sign)), "{written}");
+        let is_active = |(name, value): &(String, u64)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0;
+        assert!(Kind::under_test() == Kind::Native || stats.iter().any(is_active));
     }
 }
 
@@ -275,10 +278,11 @@ impl Started {
                 "--log-level",
                 "warning",
                 "--component-log-level",
-                "wasm:info",
+                "wasm:info,dynamic_modules:info",
                 "--log-format",
                 "[%l][%n] %v",
             ])
+            .envs(setup.process_environment())
             .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1", "--disable-hot-restart"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

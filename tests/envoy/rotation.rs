@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{Ask, Protocol};
 use crate::http1;
+use crate::kind::Kind;
 use crate::process::{Envoy, Pushed, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::{SECRET, payload, sign_with};
@@ -102,7 +103,13 @@ fn config(keys: &[&Value]) -> String {
 /// Rotates from `old` to `new`, with traffic throughout. The environment gets the new secret with the first push.
 fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refusal: &str) {
     let plugin: Value = serde_json::from_str(&config(&[old])).unwrap();
-    let envoy = Envoy::start(Setup { replaceable: true, concurrency: 2, ..Setup::new(&plugin) });
+    let both = [("API_GUARD_SECRET", SECRET), ("API_GUARD_NEW_SECRET", NEW_SECRET)];
+    let mut setup = Setup { replaceable: true, concurrency: 2, ..Setup::new(&plugin) };
+    if setup.kind == Kind::Native {
+        // A library reads Envoy's own environment, which holds the new secret since Envoy was started.
+        setup.environment = both.map(|(name, value)| (name, value.to_owned())).into();
+    }
+    let envoy = Envoy::start(setup);
     let traffic = Traffic::default();
     std::thread::scope(|scope| {
         let _stop = Stop(&traffic);
@@ -118,7 +125,7 @@ fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refu
         );
 
         // 1. Envoy takes both keys, and no connection is left that knows the old one alone.
-        envoy.change_environment(&[("API_GUARD_SECRET", SECRET), ("API_GUARD_NEW_SECRET", NEW_SECRET)]);
+        envoy.change_environment(&both);
         assert_eq!(envoy.push(&config(&[new, old])), Pushed::Accepted);
         traffic.go_on();
         envoy.drained();

@@ -1,9 +1,10 @@
-//! What one Envoy of these tests is told: the bootstrap, with the module in it, as JSON.
+//! What one Envoy of these tests is told: the bootstrap, with the module or the library in it, as JSON.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::kind::Kind;
 use crate::token::SECRET;
 
 /// The caller as the shipped access logs show them.
@@ -22,7 +23,7 @@ pub(crate) struct Setup {
     pub(crate) allow_on_headers_stop_iteration: bool,
     /// Envoy's own path options, all of them.
     pub(crate) normalize_paths: bool,
-    /// The VM's environment.
+    /// The VM's environment, or Envoy's own for a library.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// How long Envoy waits for the client to close a connection that is broken for good. Tests that break hundreds
     /// cannot spend Envoy's usual second on each.
@@ -43,8 +44,10 @@ pub(crate) struct Setup {
     pub(crate) before: Vec<Value>,
     /// The service is not the one of these tests: its port, and whether it speaks HTTP/2.
     pub(crate) service: Option<(u16, bool)>,
-    /// The module under test.
-    pub(crate) module: PathBuf,
+    /// What is loaded.
+    pub(crate) kind: Kind,
+    /// The module or library under test.
+    pub(crate) artefact: PathBuf,
 }
 
 impl Setup {
@@ -65,7 +68,8 @@ impl Setup {
             manager: json!({}),
             before: Vec::new(),
             service: None,
-            module: module(),
+            kind: Kind::under_test(),
+            artefact: Kind::under_test().artefact(),
         }
     }
 
@@ -89,6 +93,10 @@ impl Setup {
             "admin": { "address": loopback(0) },
             "static_resources": { "clusters": [cluster] },
         });
+        if self.kind == Kind::Native {
+            let layer = json!({ "name": "static", "static_layer": self.kind.runtime() });
+            bootstrap["layered_runtime"] = json!({ "layers": [layer] });
+        }
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
             bootstrap["dynamic_resources"] = json!({ "lds_config": {
@@ -158,10 +166,7 @@ impl Setup {
                 "routes": [route],
             }] },
             "http_filters": [
-                { "name": "api_guard", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                    "config": self.plugin_config(),
-                } },
+                { "name": "api_guard", "typed_config": self.filter() },
                 { "name": "envoy.filters.http.router", "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
                 } },
@@ -177,6 +182,42 @@ impl Setup {
         }
         lay_over(&mut manager, self.manager.clone());
         manager
+    }
+
+    fn filter(&self) -> Value {
+        match self.kind {
+            Kind::Module => json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": self.plugin_config(),
+            }),
+            Kind::Native => json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+                "dynamic_module_config": { "name": self.library_name(), "do_not_close": true },
+                "filter_name": "api_guard",
+                "filter_config": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": self.plugin,
+                },
+            }),
+        }
+    }
+
+    /// What Envoy finds the library by: its file is `lib`NAME`.so`.
+    fn library_name(&self) -> &str {
+        let name = self.artefact.file_stem().unwrap().to_str().unwrap();
+        name.strip_prefix("lib").expect("a library's file begins with lib")
+    }
+
+    /// Envoy's own environment.
+    pub(crate) fn process_environment(&self) -> Vec<(&'static str, String)> {
+        match self.kind {
+            Kind::Module => Vec::new(),
+            Kind::Native => {
+                let directory = self.artefact.parent().unwrap().to_str().unwrap().to_owned();
+                let search = ("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", directory);
+                self.environment.iter().cloned().chain([search]).collect()
+            }
+        }
     }
 
     fn plugin_config(&self) -> Value {
@@ -195,7 +236,7 @@ impl Setup {
             "vm_config": {
                 "vm_id": "api_guard",
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": { "local": { "filename": self.module } },
+                "code": { "local": { "filename": self.artefact } },
                 "environment_variables": { "key_values": environment },
             },
         })
@@ -229,7 +270,8 @@ pub(crate) fn shipped_stats_config() -> String {
     let shipped = include_str!("../../envoy.yaml");
     let section = shipped.lines().skip_while(|line| !line.starts_with("stats_config:"));
     let indented = |line: &&str| line.starts_with("stats_config:") || line.starts_with(' ');
-    section.take_while(indented).collect::<Vec<_>>().join("\n")
+    let section = section.take_while(indented).collect::<Vec<_>>().join("\n");
+    section.replace(Kind::Module.metrics_prefix(), Kind::under_test().metrics_prefix())
 }
 
 fn loopback(port: u16) -> Value {
@@ -246,12 +288,4 @@ fn cluster(port: u16) -> Value {
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": loopback(port) } }] }],
         },
     })
-}
-
-/// The module that was built.
-pub(crate) fn module() -> PathBuf {
-    let path = std::env::var_os("API_GUARD_WASM")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/api_guard.wasm"), PathBuf::from);
-    assert!(path.is_file(), "no module at {}: run `make build` first", path.display());
-    path
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body};
+use crate::kind;
 use crate::process::Envoy;
 use crate::setup::{Setup, policy};
 use crate::token::token;
@@ -21,12 +22,15 @@ fn unpacked_module() -> PathBuf {
 
 #[test]
 fn a_module_that_was_not_packed_judges_headers_bodies_and_revocations() {
+    if !kind::runs(kind::PACKING) {
+        return;
+    }
     let plugin = policy(json!({
         "routes": [{ "path": "/orders/{id}", "required_permissions": ["orders:read"] }],
         "request": { "max_request_size_bytes": 1000 },
         "revocation": { "endpoint": { "path": "/auth/revoke", "required_permissions": ["tokens:revoke"] } },
     }));
-    let envoy = Envoy::start(Setup { module: unpacked_module(), ..Setup::new(&plugin) });
+    let envoy = Envoy::start(Setup { artefact: unpacked_module(), ..Setup::new(&plugin) });
     for protocol in BOTH {
         let reader =
             token(json!({ "sub": "reader", "jti": format!("{protocol:?}"), "permissions": ["orders:read"] }));

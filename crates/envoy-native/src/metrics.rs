@@ -1,0 +1,89 @@
+//! The counters and gauges of one configuration, as Envoy knows them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use api_guard_core::telemetry::counters::{CounterIndex, Counters};
+use api_guard_core::telemetry::gauges::Gauge;
+
+use crate::abi::{Filter, FilterConfig};
+
+/// Through what Envoy is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Handle<'e> {
+    /// A stream, on its worker.
+    Stream(&'e Filter),
+    /// The configuration, on the main thread.
+    Config(&'e FilterConfig),
+}
+
+/// What is to be told of one metric.
+#[derive(Clone, Copy)]
+enum News {
+    Count(usize),
+    Value(usize, u64),
+}
+
+/// The metrics of one configuration.
+pub(crate) struct Metrics {
+    /// Envoy's number of each counter, by [`CounterIndex`]; `None`: Envoy accepted no more counters.
+    counters: Vec<Option<usize>>,
+    gauges: Vec<(Gauge, Option<usize>)>,
+    /// What an Envoy before 1.39 cannot be told through a configuration. The next stream tells it.
+    pending: Mutex<Vec<News>>,
+    has_pending: AtomicBool,
+}
+
+impl Metrics {
+    /// Defines the metrics of a configuration that is being made.
+    pub(crate) fn define(envoy: &FilterConfig, counters: &Counters) -> Self {
+        Self {
+            counters: counters.names().iter().map(|name| envoy.define_counter(name)).collect(),
+            gauges: Gauge::ALL.iter().map(|gauge| (*gauge, envoy.define_gauge(gauge.name()))).collect(),
+            pending: Mutex::default(),
+            has_pending: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds one to a counter.
+    pub(crate) fn add(&self, counter: CounterIndex, handle: Handle<'_>) {
+        if let Some(Some(id)) = self.counters.get(counter.get()) {
+            self.tell(News::Count(*id), handle);
+        }
+    }
+
+    /// Sets a gauge.
+    pub(crate) fn show(&self, gauge: Gauge, value: u64, handle: Handle<'_>) {
+        if let Some((_, Some(id))) = self.gauges.iter().find(|(known, _)| *known == gauge) {
+            self.tell(News::Value(*id, value), handle);
+        }
+    }
+
+    /// Tells what could not be told before.
+    pub(crate) fn settle(&self, filter: &Filter) {
+        if self.has_pending.load(Ordering::Relaxed) && self.has_pending.swap(false, Ordering::AcqRel) {
+            let pending = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+            pending.into_iter().for_each(|news| self.tell(news, Handle::Stream(filter)));
+        }
+    }
+
+    fn tell(&self, news: News, handle: Handle<'_>) {
+        match (handle, news) {
+            (Handle::Stream(filter), News::Count(id)) => filter.increment(id),
+            (Handle::Stream(filter), News::Value(id, value)) => filter.set_gauge(id, value),
+            (Handle::Config(config), News::Count(id)) if config.increment(id) => {}
+            (Handle::Config(config), News::Value(id, value)) if config.set_gauge(id, value) => {}
+            (Handle::Config(_), news) => self.put_off(news),
+        }
+    }
+
+    fn put_off(&self, news: News) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a gauge only the last value counts, and there are few gauges, so this does not grow while nobody asks.
+        if let News::Value(gauge, _) = news {
+            pending.retain(|old| !matches!(old, News::Value(id, _) if *id == gauge));
+        }
+        pending.push(news);
+        self.has_pending.store(true, Ordering::Release);
+    }
+}

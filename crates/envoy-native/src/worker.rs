@@ -1,0 +1,66 @@
+//! What does each worker keep for itself? An engine for every configuration that it has streams of.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use api_guard_core::engine::Engine;
+
+use crate::abi::FilterConfig;
+use crate::clock;
+use crate::config::{self, Config};
+use crate::host::Envoy;
+use crate::metrics::Handle;
+
+/// A configuration on one worker.
+pub(crate) struct Worker {
+    pub(crate) engine: Engine,
+    pub(crate) config: Arc<Config>,
+}
+
+#[derive(Default)]
+struct Workers {
+    all: Vec<Rc<Worker>>,
+    /// How many configurations had been destroyed when this thread looked last.
+    retired: u64,
+}
+
+thread_local! {
+    static WORKERS: RefCell<Workers> = RefCell::default();
+}
+
+/// What this thread keeps for a configuration. Made when it is first asked for.
+pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>> {
+    WORKERS.with(|workers| {
+        let mut workers = workers.try_borrow_mut().ok()?;
+        workers.forget_retired();
+        let known = workers.all.iter().find(|worker| worker.config.number() == config.number());
+        if let Some(worker) = known {
+            return Some(Rc::clone(worker));
+        }
+        let engine = Engine::on_worker(Arc::clone(&config.policy), &config.shared.held).on_host_that_holds();
+        // Each request tries again, and is refused if that fails too.
+        let _ = engine.open(&Envoy::new(handle, config, false));
+        let worker = Rc::new(Worker { engine, config: Arc::clone(config) });
+        workers.all.push(Rc::clone(&worker));
+        Some(worker)
+    })
+}
+
+/// Looks after what all streams of a configuration share, on the main thread, which counts as a worker here.
+pub(crate) fn tick(config: &Arc<Config>, envoy: &FilterConfig) {
+    let handle = Handle::Config(envoy);
+    if let Some(worker) = of(config, handle) {
+        worker.engine.on_tick(&mut Envoy::new(handle, config, false), clock::now());
+    }
+}
+
+impl Workers {
+    fn forget_retired(&mut self) {
+        let retired = config::retired();
+        if self.retired != retired {
+            self.retired = retired;
+            self.all.retain(|worker| !worker.config.is_retired());
+        }
+    }
+}
