@@ -30,8 +30,12 @@ pub(crate) const UNDELIVERED_BODIES: Only =
     module("Envoy always delivers a held body to a library, so there is no such option");
 /// `unpacked`: the module as cargo leaves it.
 pub(crate) const PACKING: Only = module("a library is not packed");
-/// `native`: panics, library files and shared tables.
-pub(crate) const LIBRARY: Only = Only { kind: Kind::Native, reason: "a module has no library file" };
+/// `native`: panics, library files and tables that outlive them.
+pub(crate) const LIBRARY: Only =
+    Only { kind: Kind::Native, reason: "a module has no library file, and its panics end its VM" };
+
+/// The metrics of Envoy's VMs, which pages, dashboard and alerts ask for, and which a library has not.
+pub(crate) const OF_VMS: &str = "envoy_wasm_";
 
 impl Kind {
     /// The kind under test.

@@ -57,6 +57,7 @@ mod limits_spared;
 mod limits_table;
 mod limits_windows;
 mod metrics;
+mod native;
 mod observed;
 mod paths;
 mod report;

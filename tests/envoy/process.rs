@@ -121,6 +121,11 @@ impl Envoy {
         self.setup.lock().unwrap().environment = environment;
     }
 
+    /// Changes what is loaded from the next push on.
+    pub(crate) fn change_setup(&self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup.lock().unwrap());
+    }
+
     /// Waits until no connection is served by a configuration that a push has replaced.
     pub(crate) fn drained(&self) {
         eventually("what was pushed away is not drained", || {

@@ -44,6 +44,10 @@ pub(crate) struct Setup {
     pub(crate) before: Vec<Value>,
     /// The service is not the one of these tests: its port, and whether it speaks HTTP/2.
     pub(crate) service: Option<(u16, bool)>,
+    /// The plugin's configuration is a `Struct` in place of text.
+    pub(crate) as_struct: bool,
+    /// Plugins with this name share their tables: the `vm_id`, or a library's `filter_name`.
+    pub(crate) shared_name: &'static str,
     /// What is loaded.
     pub(crate) kind: Kind,
     /// The module or library under test.
@@ -68,6 +72,8 @@ impl Setup {
             manager: json!({}),
             before: Vec::new(),
             service: None,
+            as_struct: false,
+            shared_name: "api_guard",
             kind: Kind::under_test(),
             artefact: Kind::under_test().artefact(),
         }
@@ -193,12 +199,18 @@ impl Setup {
             Kind::Native => json!({
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
                 "dynamic_module_config": { "name": self.library_name(), "do_not_close": true },
-                "filter_name": "api_guard",
-                "filter_config": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": self.plugin,
-                },
+                "filter_name": self.shared_name,
+                "filter_config": self.plugin_text(),
             }),
+        }
+    }
+
+    fn plugin_text(&self) -> Value {
+        if self.as_struct {
+            let value: Value = serde_json::from_str(&self.plugin).unwrap();
+            json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": value })
+        } else {
+            json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": self.plugin })
         }
     }
 
@@ -229,12 +241,9 @@ impl Setup {
             "failure_policy": "FAIL_RELOAD",
             "reload_config": { "backoff": { "base_interval": "0.1s" } },
             "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
-            "configuration": {
-                "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": self.plugin,
-            },
+            "configuration": self.plugin_text(),
             "vm_config": {
-                "vm_id": "api_guard",
+                "vm_id": self.shared_name,
                 "runtime": "envoy.wasm.runtime.v8",
                 "code": { "local": { "filename": self.artefact } },
                 "environment_variables": { "key_values": environment },

@@ -1,5 +1,6 @@
 //! The counters and gauges of one configuration, as Envoy knows them.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -37,8 +38,11 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Defines the metrics of a configuration that is being made.
     pub(crate) fn define(envoy: &FilterConfig, counters: &Counters) -> Self {
+        let defined: Vec<Option<usize>> =
+            counters.names().iter().map(|name| envoy.define_counter(name)).collect();
+        keep_earlier(envoy, counters.names());
         Self {
-            counters: counters.names().iter().map(|name| envoy.define_counter(name)).collect(),
+            counters: defined,
             gauges: Gauge::ALL.iter().map(|gauge| (*gauge, envoy.define_gauge(gauge.name()))).collect(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
@@ -86,4 +90,15 @@ impl Metrics {
         pending.push(news);
         self.has_pending.store(true, Ordering::Release);
     }
+}
+
+/// Defines the counters of earlier configurations once more. Envoy drops a counter with the last configuration that has
+/// defined it, but what was counted by a key or a limit that is gone still happened.
+fn keep_earlier(envoy: &FilterConfig, names: &[String]) {
+    static EARLIER: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut earlier = EARLIER.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in earlier.iter().filter(|name| !names.contains(name)) {
+        let _ = envoy.define_counter(name);
+    }
+    earlier.extend(names.iter().cloned());
 }

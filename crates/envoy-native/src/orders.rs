@@ -61,6 +61,14 @@ impl Orders {
         Self { reply: Some((reply, false)), ..Self::default() }
     }
 
+    /// The same orders, with an answer in gRPC if `is_grpc`.
+    pub(crate) fn in_grpc(mut self, is_grpc: bool) -> Self {
+        if let Some((_, answers_in_grpc)) = &mut self.reply {
+            *answers_in_grpc |= is_grpc;
+        }
+        self
+    }
+
     pub(crate) fn edit(&mut self, map: HeaderMap, change: Change, name: &[u8], value: &[u8]) {
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);

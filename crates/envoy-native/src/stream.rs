@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use api_guard_core::exchange::{Exchange, Flow};
 use api_guard_core::fault::Fault;
+use api_guard_core::request::Request;
+use api_guard_core::request::plan::HeaderPlan;
 use api_guard_core::time::UnixNanos;
 
 use crate::abi::{Filter, HeaderMap};
@@ -172,15 +174,15 @@ impl Stream {
         let mut envoy = Envoy::new(Handle::Stream(filter), &worker.config, self.is_held.get());
         let run = AssertUnwindSafe(|| exchange.on_fault(&worker.engine, fault, &mut envoy, now));
         match catch_unwind(run) {
-            Ok(flow) => (flow, envoy.into_orders()),
-            Err(_) => (Flow::Pause, Orders::bare_refusal()),
+            Ok(flow) => (flow, envoy.into_orders().in_grpc(speaks_grpc(filter))),
+            Err(_) => (Flow::Pause, Orders::bare_refusal().in_grpc(speaks_grpc(filter))),
         }
     }
 
     /// Refuses the request without judging anything.
     pub(crate) fn refuse_unjudged(&self, filter: &mut Filter) {
         if !self.is_answered.replace(true) {
-            Orders::bare_refusal().finish(filter);
+            Orders::bare_refusal().in_grpc(speaks_grpc(filter)).finish(filter);
         }
     }
 
@@ -193,6 +195,12 @@ impl Stream {
             *ticks = None;
         }
     }
+}
+
+/// Whether Envoy will answer the request in gRPC. Asked where the core does not know the request.
+fn speaks_grpc(filter: &Filter) -> bool {
+    let headers = filter.headers(HeaderMap::RequestHeaders);
+    headers.is_some_and(|headers| Request::read(&HeaderPlan::default(), headers.pairs(), false).is_grpc())
 }
 
 #[cfg(feature = "panic-on-demand")]
