@@ -136,15 +136,3 @@ fn a_bad_push_is_refused_and_a_good_one_follows() {
         envoy.assert_healthy();
     }
 }
-
-#[test]
-fn a_configuration_may_be_a_struct() {
-    let plugin: Value = policy(json!({
-        "rate_limits": [{ "name": "one", "max_requests": 1, "window_seconds": 600, "key": ["subject"] }],
-    }));
-    let envoy = Envoy::start(Setup { as_struct: true, ..Setup::new(&plugin) });
-    let ask = Ask::get("/x").token(&token(json!({})));
-    ask.send(&envoy, Protocol::Http1).forwarded(&envoy);
-    ask.send(&envoy, Protocol::Http1).refused(&envoy, 429, "rate_limited");
-    envoy.assert_healthy();
-}

@@ -119,3 +119,19 @@ fn a_new_library_file_goes_on_with_what_was_spent_and_revoked() {
     assert_eq!((ask(&mine).status, ask(&gone).status), (429, 401));
     envoy.assert_healthy();
 }
+
+#[test]
+fn a_configuration_may_be_a_struct() {
+    // A Struct reaches a module as protobuf.
+    if !kind::runs(kind::LIBRARY) {
+        return;
+    }
+    let plugin = policy(json!({
+        "rate_limits": [{ "name": "one", "max_requests": 1, "window_seconds": 600, "key": ["subject"] }],
+    }));
+    let envoy = Envoy::start(Setup { as_struct: true, ..Setup::new(&plugin) });
+    let ask = Ask::get("/x").token(&token(json!({})));
+    ask.send(&envoy, Protocol::Http1).forwarded(&envoy);
+    ask.send(&envoy, Protocol::Http1).refused(&envoy, 429, "rate_limited");
+    envoy.assert_healthy();
+}

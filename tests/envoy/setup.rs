@@ -198,7 +198,10 @@ impl Setup {
             }),
             Kind::Native => json!({
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
-                "dynamic_module_config": { "name": self.library_name(), "do_not_close": true },
+                "dynamic_module_config": {
+                    "do_not_close": true,
+                    "module": { "local": { "filename": self.artefact } },
+                },
                 "filter_name": self.shared_name,
                 "filter_config": self.plugin_text(),
             }),
@@ -214,21 +217,11 @@ impl Setup {
         }
     }
 
-    /// What Envoy finds the library by: its file is `lib`NAME`.so`.
-    fn library_name(&self) -> &str {
-        let name = self.artefact.file_stem().unwrap().to_str().unwrap();
-        name.strip_prefix("lib").expect("a library's file begins with lib")
-    }
-
     /// Envoy's own environment.
     pub(crate) fn process_environment(&self) -> Vec<(&'static str, String)> {
         match self.kind {
             Kind::Module => Vec::new(),
-            Kind::Native => {
-                let directory = self.artefact.parent().unwrap().to_str().unwrap().to_owned();
-                let search = ("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", directory);
-                self.environment.iter().cloned().chain([search]).collect()
-            }
+            Kind::Native => self.environment.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ mod envoy;
 mod finding;
 mod issuers;
 mod kubernetes;
+mod library;
 mod limits;
 mod lint;
 mod manager;
@@ -153,10 +154,13 @@ impl<'f> Guard<'f> {
         let Self { site, plugin, raw } = self;
         let variables = match site.host {
             Host::Envoy => envoy::variables(site),
+            // A library reads Envoy's own environment.
+            Host::Library => Variables::default(),
             Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
         };
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
+            Host::Library => library::check(site, raw.as_ref(), findings),
             Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
         }
         if let (Some(plugin), Some((below, _))) = (plugin, site.configuration()) {

@@ -1,5 +1,6 @@
 //! `api-guard emit`: manifests that load the module with a configuration.
 
+mod native;
 mod text;
 
 use std::net::IpAddr;
@@ -13,13 +14,14 @@ use crate::{check, source};
 
 /// Print a ready manifest that loads the module with a configuration.
 ///
-/// envoy is a complete bootstrap, with a demo API unless --upstream names yours; istio is a WasmPlugin, envoy-gateway
-/// an EnvoyExtensionPolicy. Secrets are not copied: the manifest only names their variables.
+/// envoy is a complete bootstrap, with a demo API unless --upstream names yours; with --native it loads the library in
+/// place of the module. istio is a WasmPlugin, envoy-gateway an EnvoyExtensionPolicy. Secrets are not copied: the manifest only names their variables.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   api-guard emit envoy --config api-guard.json > bootstrap.yaml
   api-guard emit envoy --config api-guard.json --upstream orders.internal:8080 --module /etc/envoy/api_guard.wasm
+  api-guard emit envoy --config api-guard.json --native > bootstrap.yaml
   api-guard emit istio --config api-guard.json --image registry.example.com/api-guard:0.1.0
   api-guard emit envoy-gateway --config api-guard.json --image registry.example.com/api-guard:0.1.0")]
 pub(crate) struct Emit {
@@ -29,9 +31,13 @@ pub(crate) struct Emit {
     /// The configuration: plugin JSON, or a manifest that contains it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// envoy: the module's file
-    #[arg(long, value_name = "PATH", default_value = "dist/api_guard.wasm")]
-    module: String,
+    /// envoy: the file of the module, or of the library with --native [default: dist/api_guard.wasm, or
+    /// dist/libapi_guard.so]
+    #[arg(long, value_name = "PATH")]
+    module: Option<String>,
+    /// envoy: load the native library, which runs in Envoy's process without a sandbox, in place of the module
+    #[arg(long)]
+    native: bool,
     /// envoy: the port for clients
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     port: u16,
@@ -59,6 +65,8 @@ const DEMO: &str = include_str!("emit/demo.yaml");
 const ISTIO: &str = include_str!("emit/istio.yaml");
 const ENVOY_GATEWAY: &str = include_str!("emit/envoy-gateway.yaml");
 
+const MODULE: &str = "dist/api_guard.wasm";
+const LIBRARY: &str = "dist/libapi_guard.so";
 const IMAGE: &str = concat!("registry.example.com/api-guard:", env!("CARGO_PKG_VERSION"));
 /// Where the demo API listens.
 const DEMO_ADDRESS: (&str, u16) = ("127.0.0.1", 10001);
@@ -66,7 +74,17 @@ const DEMO_ADDRESS: (&str, u16) = ("127.0.0.1", 10001);
 impl Emit {
     /// Prints the manifest.
     pub(crate) fn run(&self) -> outcome::Result {
-        for (option, value) in [("--module", &self.module), ("--image", &self.image)] {
+        if self.native {
+            let instead = match self.host {
+                Target::Envoy => None,
+                Target::Istio => Some("a WasmPlugin loads modules only; leave --native out, or write an EnvoyFilter"),
+                Target::EnvoyGateway => Some("this policy loads modules only; leave --native out"),
+            };
+            if let Some(instead) = instead {
+                return Err(Failure::usage(format!("--native: {instead}")));
+            }
+        }
+        for (option, value) in [("--module", self.module()), ("--image", &self.image)] {
             if value.is_empty() || !value.chars().all(|letter| letter.is_ascii_graphic()) {
                 return Err(Failure::usage(format!(
                     "{option} {value:?}: write it in visible ASCII characters"
@@ -86,6 +104,11 @@ impl Emit {
         Ok(Outcome::Done)
     }
 
+    /// The file that Envoy loads.
+    fn module(&self) -> &str {
+        self.module.as_deref().unwrap_or(if self.native { LIBRARY } else { MODULE })
+    }
+
     fn envoy(&self, configuration: &str, raw: &RawConfig) -> String {
         let (demo, host, port) = match &self.upstream {
             Some((host, port)) => ("", host.as_str(), *port),
@@ -95,9 +118,11 @@ impl Emit {
         let [port_text, admin, upstream] = [self.port, self.admin_port, port].map(|port| port.to_string());
         let demo = text::fill(demo, &[("upstream_port", &upstream)]);
         let demo = if demo.is_empty() { demo } else { format!("\n{demo}") };
-        let module = text::quoted(&self.module);
+        let module = text::quoted(self.module());
+        let (template, indent) =
+            if self.native { (native::template(ENVOY), 26) } else { (ENVOY.to_owned(), 28) };
         text::fill(
-            ENVOY,
+            &template,
             &[
                 ("demo\n", &demo),
                 ("port", &port_text),
@@ -108,7 +133,7 @@ impl Emit {
                 ("upstream_host", &text::quoted(host)),
                 ("upstream_port", &upstream),
                 ("subject", &logged_subject(raw)),
-                ("configuration", &text::block(configuration, 28)),
+                ("configuration", &text::block(configuration, indent)),
             ],
         )
     }

@@ -27,6 +27,8 @@ pub(crate) enum Source {
 pub(crate) enum Host {
     /// Envoy, by its own configuration.
     Envoy,
+    /// Envoy, by its own configuration, the native library in place of the module.
+    Library,
     /// Istio, by a `WasmPlugin`.
     Istio,
     /// Envoy Gateway, by an `EnvoyExtensionPolicy`.
@@ -38,7 +40,7 @@ pub(crate) struct Site<'f> {
     pub(crate) host: Host,
     /// The JSON pointer to `settings`.
     pub(crate) pointer: String,
-    /// Envoy's `PluginConfig`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
+    /// Envoy's `PluginConfig` or `DynamicModuleFilter`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
     pub(crate) settings: &'f Node,
     /// The HTTP connection manager around the filter.
     pub(crate) manager: Option<(String, &'f Node)>,
@@ -49,6 +51,7 @@ pub(crate) struct Site<'f> {
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const LIBRARY: &str = "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
 /// Fields of a bootstrap, or of a file of discovered resources.
 const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin", "resources", "node"];
 
@@ -150,13 +153,16 @@ impl Site<'_> {
             let text = text.to_ascii_lowercase();
             ["api_guard", "api-guard", "apiguard"].iter().any(|name| text.contains(name))
         };
-        let names: [&[&str]; 6] = [
+        let names: [&[&str]; 9] = [
             &["name"],
             &["root_id"],
             &["url"],
             &["vm_config", "vm_id"],
             &["vm_config", "code", "local", "filename"],
             &["code", "image", "url"],
+            &["filter_name"],
+            &["dynamic_module_config", "name"],
+            &["dynamic_module_config", "module", "local", "filename"],
         ];
         let by_name =
             names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(named));
@@ -166,12 +172,9 @@ impl Site<'_> {
     /// The plugin configuration and its pointer relative to the settings.
     pub(crate) fn configuration(&self) -> Option<(&'static str, &Node)> {
         let (pointer, field) = match self.host {
-            Host::Envoy => {
-                let node = self.settings.field("configuration")?;
-                return Some(match node.field("value") {
-                    Some(value) => ("/configuration/value", value),
-                    None => ("/configuration", node),
-                });
+            Host::Envoy => return any(self.settings, "configuration", ["/configuration", "/configuration/value"]),
+            Host::Library => {
+                return any(self.settings, "filter_config", ["/filter_config", "/filter_config/value"]);
             }
             Host::Istio => ("/pluginConfig", "pluginConfig"),
             Host::EnvoyGateway => ("/config", "config"),
@@ -180,11 +183,21 @@ impl Site<'_> {
     }
 }
 
+/// The value of a `google.protobuf.Any`, and its pointer; the whole of it if it has none.
+fn any<'n>(
+    settings: &'n Node,
+    field: &str,
+    [whole, value]: [&'static str; 2],
+) -> Option<(&'static str, &'n Node)> {
+    let node = settings.field(field)?;
+    Some(node.field("value").map_or((whole, node), |node| (value, node)))
+}
+
 fn mentions_tokens(node: &Node) -> bool {
     node.field("tokens").is_some() || node.text().is_some_and(|text| text.contains("\"tokens\""))
 }
 
-/// All HTTP filters that run a module, at any depth.
+/// All HTTP filters that run a module or a library, at any depth.
 fn wasm_filters(document: &Node) -> Vec<Site<'_>> {
     let mut found = Vec::new();
     descend(document, document, String::new(), None, "", &mut found);
@@ -206,12 +219,17 @@ fn descend<'f>(
     name: &str,
     found: &mut Vec<Site<'f>>,
 ) {
-    if let Some(settings) = node.field("config")
-        && node.field("@type").and_then(Node::text) == Some(WASM)
-    {
+    let loaded = match node.field("@type").and_then(Node::text) {
+        Some(WASM) => {
+            node.field("config").map(|settings| (Host::Envoy, format!("{pointer}/config"), settings))
+        }
+        Some(LIBRARY) => Some((Host::Library, pointer.clone(), node)),
+        Some(_) | None => None,
+    };
+    if let Some((host, pointer, settings)) = loaded {
         found.push(Site {
-            host: Host::Envoy,
-            pointer: format!("{pointer}/config"),
+            host,
+            pointer,
             settings,
             manager: manager.map(|(at, node)| (at.to_owned(), node)),
             name: name.to_owned(),

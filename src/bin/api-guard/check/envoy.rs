@@ -82,11 +82,21 @@ pub(super) fn check(
         );
         findings.warn("headers-stop", &part, "/allow_on_headers_stop_iteration", text);
     }
+    surroundings(&part, site, raw, findings);
+}
+
+/// Checks the HTTP connection manager around the filter, if it is in the file.
+pub(super) fn surroundings(
+    part: &Part<'_>,
+    site: &Site<'_>,
+    raw: Option<&RawConfig>,
+    findings: &mut Findings,
+) {
     match &site.manager {
         Some((pointer, node)) => manager::check(&Part { node, pointer }, site, raw, findings),
         None => findings.warn(
             "no-manager",
-            &part,
+            part,
             "",
             "the HTTP connection manager is not in this file: its settings for addresses and paths are not checked",
         ),
