@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -10,11 +10,23 @@ MODULE := dist/api_guard.wasm
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
 
-run: build ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
-	@scripts/run.sh
+run: $(if $(NATIVE),native,build) ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIVE=1: by the library)
+	@NATIVE="$(NATIVE)" scripts/run.sh
 
 test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
+
+# Without the variable that names another library, a test finds the one that panics beside itself.
+test-native: native panicking envoy ## every end-to-end test on the native library, and the tests of its border to Envoy
+	@cargo test --package api-guard-envoy-native
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test envoy
+
+.PHONY: panicking
+panicking: tools
+	@cargo build --quiet --package api-guard-envoy-native --features panic-on-demand --target-dir $(TARGET_DIR)/panicking
+
+test-versions: build native ## one test of everything on each Envoy that the module and the library are made for
+	@scripts/versions.sh
 
 unit: ## the tests that need no Envoy
 	@cargo test --workspace --lib
@@ -28,6 +40,14 @@ build: tools ## the module to ship, at dist/api_guard.wasm
 	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+LIBRARY := dist/libapi_guard.so
+native: tools ## the native library to ship, at dist/libapi_guard.so
+	@RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=" \
+		cargo build --quiet --profile native --package api-guard-envoy-native --target-dir $(TARGET_DIR)/library
+	@mkdir -p dist
+	@cp $(TARGET_DIR)/library/native/libapi_guard_native.so $(LIBRARY).new && mv $(LIBRARY).new $(LIBRARY)
+	@echo "$(LIBRARY): $$(wc -c <$(LIBRARY)) bytes"
 
 .PHONY: unpacked
 unpacked: tools ## the module as cargo leaves it, which a test runs
@@ -81,6 +101,9 @@ soak-memory: build envoy
 
 compose-test: build unpacked envoy ## starts the shipped docker-compose.yaml and tries it
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/run.py
+
+compose-test-native: native envoy ## the same with the native library
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native python3 tests/compose/run.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
 	@apt-get -qq update

@@ -75,3 +75,4 @@ mod tokens;
 mod transport;
 mod unpacked;
 mod vectors;
+mod versions;
