@@ -64,7 +64,7 @@ bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick
 .NOTPARALLEL: bench
 bench: CORE_ARGS = $(filter --quick,$(ARGS))
 
-bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 25 minutes (ARGS=--quick: 4; BENCH_KIND=module: only that kind)
+bench-envoy: build native envoy ## api-guard beside Envoy's own filters, about 25 minutes (ARGS=--quick: 4; BENCH_KIND=module or library: only that kind)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 bench/envoy/bench.py $(ARGS)
 
 # A target directory of its own: bench/core has its own Cargo.lock and profiles.

@@ -75,6 +75,17 @@ def wasm(module: Path, vm_id: str, configuration: str | None = None) -> list[dic
     return [{"name": f"{FILTER}.wasm", "typed_config": {"@type": f"{HTTP}.wasm.v3.Wasm", "config": plugin}}]
 
 
+def library(file: Path, filter_name: str, configuration: str) -> list[dict]:
+    """The chain of one native library, which reads the secret from Envoy's own environment."""
+    config = {
+        "@type": f"{HTTP}.dynamic_modules.v3.DynamicModuleFilter",
+        "dynamic_module_config": {"do_not_close": True, "module": {"local": {"filename": str(file)}}},
+        "filter_name": filter_name,
+        "filter_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
+    }
+    return [{"name": f"{FILTER}.dynamic_modules", "typed_config": config}]
+
+
 def native(cache: bool, requests=PLENTY, window=60) -> list[dict]:
     """Envoy's own filters doing what `guard_policy` asks for: the subject goes upstream, and answers tell the limit."""
     provider = {
