@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test test-native test-versions unit build native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build native sanitize compose-test-native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -18,7 +18,7 @@ test: build unpacked envoy ## every test: unit, property, configuration, command
 
 # Without the variable that names another library, a test finds the one that panics beside itself.
 test-native: native panicking envoy ## every end-to-end test on the native library, and the tests of its border to Envoy
-	@cargo test --package api-guard-envoy-native
+	@cargo test --package api-guard-envoy-native --features panic-on-demand
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test envoy
 
 .PHONY: panicking
@@ -76,6 +76,11 @@ bench-core: tools ## the core's steps one by one, natively, 2 minutes (ARGS='adm
 fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
 	@scripts/fuzz.sh "$(or $(SECONDS),60)"
 
+# Miri is no part of the pinned toolchain. The target is named so that build scripts are built without the sanitizer.
+sanitize: tools ## the tests of the library's border to Envoy, with AddressSanitizer
+	@RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" cargo test --package api-guard-envoy-native --features panic-on-demand \
+		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET_DIR)/sanitized
+
 deny: tools ## licences, sources and advisories of everything that is built in
 	@scripts/deny.sh
 
@@ -91,11 +96,13 @@ soak: soak-model soak-memory soak-load ## ten million decisions and streams, ten
 soak-model: tools
 	@API_GUARD_DECISIONS="$(DECISIONS)" API_GUARD_STREAMS="$(STREAMS)" cargo test --test model -- --ignored --nocapture
 
-soak-load: build envoy
+# KIND=native: the library.
+soak-load soak-memory: export API_GUARD_KIND = $(or $(KIND),module)
+soak-load: $(if $(filter native,$(KIND)),native,build) envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \
 		cargo test --test envoy -- --include-ignored --test-threads 1 --nocapture soak:: faults::pushes
 
-soak-memory: build envoy
+soak-memory: $(if $(filter native,$(KIND)),native,build) envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 

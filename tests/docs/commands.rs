@@ -7,10 +7,11 @@ use crate::operations::{mint, verdict};
 use crate::server::{Server, VARIABLES};
 
 /// What is not run here, and what runs it.
-const RUN_ELSEWHERE: [(&str, &str); 3] = [
+const RUN_ELSEWHERE: [(&str, &str); 4] = [
     ("make ", "make run by `demo`, make build before these tests; that a target exists is tested for all"),
     ("cargo install --path .", "cargo has built this package's command for these tests"),
     ("docker compose up", "make compose-test"),
+    ("docker compose -f docker-compose.yaml -f docker-compose.native.yaml up", "make compose-test-native"),
 ];
 
 /// Runs a line of the shell; `server` is what stands behind the ports that it names.

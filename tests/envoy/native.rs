@@ -48,9 +48,13 @@ fn a_panic_refuses_its_request_and_nothing_else() {
             assert_eq!(reply.verdict(), "500 internal_fault");
             assert!(envoy.upstream.heard(&reply.test).is_empty());
             let access = envoy.access(&reply.test);
-            assert_eq!((&access["code"], &access["details"]), (&json!("internal_fault"), &json!("api_guard_internal_fault")));
+            assert_eq!(
+                (&access["code"], &access["details"]),
+                (&json!("internal_fault"), &json!("api_guard_internal_fault"))
+            );
         }
-        let grpc = Ask::new("POST", "/a.B/c").header("content-type", "application/grpc").header("te", "trailers");
+        let grpc =
+            Ask::new("POST", "/a.B/c").header("content-type", "application/grpc").header("te", "trailers");
         let reply = deadly(grpc).send(&envoy, protocol);
         assert_eq!(reply.one("grpc-status"), "13", "{reply:?}");
         counts_to(&envoy, "refused", "internal_fault", round * 3);
@@ -68,8 +72,10 @@ fn a_function_that_envoy_lacks_fails_the_load_and_is_named() {
     if !kind::runs(kind::LIBRARY) {
         return;
     }
-    let (known, unknown) =
-        ("envoy_dynamic_module_callback_is_validation_mode", "envoy_dynamic_module_callback_is_validation_door");
+    let (known, unknown) = (
+        "envoy_dynamic_module_callback_is_validation_mode",
+        "envoy_dynamic_module_callback_is_validation_door",
+    );
     let artefact = copy("lacking", |library| {
         let at = library.windows(known.len()).position(|name| name == known.as_bytes()).unwrap();
         library[at..at + known.len()].copy_from_slice(unknown.as_bytes());
@@ -92,7 +98,8 @@ fn a_new_library_file_goes_on_with_what_was_spent_and_revoked() {
             "revocation": { "endpoint": { "path": "/auth/revoke" } },
         }))
     };
-    let setup = Setup { artefact: copy("old", |_| ()), replaceable: true, concurrency: 2, ..Setup::new(&plugin(0)) };
+    let setup =
+        Setup { artefact: copy("old", |_| ()), replaceable: true, concurrency: 2, ..Setup::new(&plugin(0)) };
     let envoy = Envoy::start(setup);
     let (mine, gone) = (token(json!({ "sub": "mine" })), token(json!({ "sub": "gone" })));
     let ask = |token: &str| Ask::get("/x").token(token).send(&envoy, Protocol::Http1);

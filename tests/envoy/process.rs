@@ -232,7 +232,8 @@ impl Envoy {
         // Envoy counts a reload only when the next request asks for it; the request that died is in the access log.
         let signs = ["panicked", "wasm_fail_stream", "a panic at"];
         assert!(!signs.iter().any(|sign| written.contains(sign)), "{written}");
-        let is_active = |(name, value): &(String, u64)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0;
+        let is_active =
+            |(name, value): &(String, u64)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0;
         assert!(Kind::under_test() == Kind::Native || stats.iter().any(is_active));
     }
 }

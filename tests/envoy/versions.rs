@@ -33,7 +33,12 @@ fn everything_once() {
         let subjects = heard.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-auth-subject"));
         assert_eq!(subjects.map(|(_, value)| value.clone()).collect::<Vec<_>>(), [sub.clone().into_bytes()]);
         refused(Ask::get("/orders/1"), protocol, 401, "token_missing");
-        refused(Ask::get("/orders/1").token(&token(json!({ "permissions": [] }))), protocol, 403, "permission_missing");
+        refused(
+            Ask::get("/orders/1").token(&token(json!({ "permissions": [] }))),
+            protocol,
+            403,
+            "permission_missing",
+        );
         // Bodies: held and passed on, declared and streamed past the limit.
         let post = |body: Body| Ask::post("/x").token(&mine).body(body);
         let whole = post(Body::Streamed(vec![vec![b'x'; 400], vec![b'y'; 400]])).send(&envoy, protocol);
@@ -47,7 +52,8 @@ fn everything_once() {
         }
         refused(Ask::get("/few").token(&mine), protocol, 429, "rate_limited");
         // gRPC.
-        let call = Ask::new("POST", "/a.B/C").header("content-type", "application/grpc").header("te", "trailers");
+        let call =
+            Ask::new("POST", "/a.B/C").header("content-type", "application/grpc").header("te", "trailers");
         let reply = call.send(&envoy, protocol);
         assert_eq!(reply.one("grpc-status"), "16", "{reply:?}");
         // Revocation, with a body that is read.
@@ -59,13 +65,16 @@ fn everything_once() {
         counts_to(&envoy, "refused", "token_revoked", round);
     }
     // What others see: access log, log line with the client's address, metrics by their names in Prometheus.
-    let reply = Ask::get("/orders/1").token(&token(json!({ "permissions": [] }))).send(&envoy, Protocol::Http1);
+    let reply =
+        Ask::get("/orders/1").token(&token(json!({ "permissions": [] }))).send(&envoy, Protocol::Http1);
     let access = envoy.access(&reply.test);
     assert_eq!(
         [&access["code"], &access["route"], &access["subject"], &access["details"]],
         ["permission_missing", "orders", "user-7", "api_guard_permission_missing"]
     );
-    eventually("no line is logged", || envoy.events().into_iter().find(|line| line["client_ip"] == "127.0.0.1"));
+    eventually("no line is logged", || {
+        envoy.events().into_iter().find(|line| line["client_ip"] == "127.0.0.1")
+    });
     let named = "api_guard_requests_total{decision=\"refused\",code=\"token_revoked\"} 2";
     eventually("no metric of that name", || envoy.prometheus().contains(named).then_some(()));
     // A push that is wrong changes nothing, and one that is right serves.

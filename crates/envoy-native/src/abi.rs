@@ -97,11 +97,23 @@ type Pointer = *mut c_void;
 
 unsafe extern "C" {
     fn envoy_dynamic_module_callback_http_get_headers_size(filter: Pointer, map: HeaderMap) -> usize;
-    fn envoy_dynamic_module_callback_http_get_headers(filter: Pointer, map: HeaderMap, headers: *mut Header) -> bool;
-    fn envoy_dynamic_module_callback_http_add_header(filter: Pointer, map: HeaderMap, name: Buffer, value: Buffer)
-    -> bool;
-    fn envoy_dynamic_module_callback_http_set_header(filter: Pointer, map: HeaderMap, name: Buffer, value: Buffer)
-    -> bool;
+    fn envoy_dynamic_module_callback_http_get_headers(
+        filter: Pointer,
+        map: HeaderMap,
+        headers: *mut Header,
+    ) -> bool;
+    fn envoy_dynamic_module_callback_http_add_header(
+        filter: Pointer,
+        map: HeaderMap,
+        name: Buffer,
+        value: Buffer,
+    ) -> bool;
+    fn envoy_dynamic_module_callback_http_set_header(
+        filter: Pointer,
+        map: HeaderMap,
+        name: Buffer,
+        value: Buffer,
+    ) -> bool;
     fn envoy_dynamic_module_callback_http_send_response(
         filter: Pointer,
         status: u32,
@@ -115,10 +127,18 @@ unsafe extern "C" {
         attribute: u32,
         value: *mut Buffer,
     ) -> bool;
-    fn envoy_dynamic_module_callback_http_set_filter_state_bytes(filter: Pointer, name: Buffer, value: Buffer) -> bool;
+    fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
+        filter: Pointer,
+        name: Buffer,
+        value: Buffer,
+    ) -> bool;
     fn envoy_dynamic_module_callback_http_get_body_size(filter: Pointer, body: u32) -> usize;
     fn envoy_dynamic_module_callback_http_get_body_chunks_size(filter: Pointer, body: u32) -> usize;
-    fn envoy_dynamic_module_callback_http_get_body_chunks(filter: Pointer, body: u32, chunks: *mut Buffer) -> bool;
+    fn envoy_dynamic_module_callback_http_get_body_chunks(
+        filter: Pointer,
+        body: u32,
+        chunks: *mut Buffer,
+    ) -> bool;
     fn envoy_dynamic_module_callback_http_received_buffered_request_body(filter: Pointer) -> bool;
     fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: Pointer);
     fn envoy_dynamic_module_callback_http_filter_increment_counter(
@@ -277,9 +297,14 @@ impl Filter {
     /// Which parts of the body Envoy has at hand. `holds`: whether it holds what has come.
     fn parts(&self, holds: bool) -> &'static [u32] {
         // SAFETY: the filter is alive while its hook runs.
-        let is_buffer = unsafe { envoy_dynamic_module_callback_http_received_buffered_request_body(self.pointer()) };
+        let is_buffer =
+            unsafe { envoy_dynamic_module_callback_http_received_buffered_request_body(self.pointer()) };
         // What another filter holds is not ours to count, and what has come may be the buffer itself.
-        if holds && !is_buffer { &[BUFFERED_REQUEST_BODY, RECEIVED_REQUEST_BODY] } else { &[RECEIVED_REQUEST_BODY] }
+        if holds && !is_buffer {
+            &[BUFFERED_REQUEST_BODY, RECEIVED_REQUEST_BODY]
+        } else {
+            &[RECEIVED_REQUEST_BODY]
+        }
     }
 
     /// The size of the present piece of the request's body, bytes; of all that has come if Envoy holds it.
@@ -294,7 +319,8 @@ impl Filter {
         let (mut skip, mut body) = (start, Vec::new());
         for part in self.parts(holds) {
             // SAFETY: the filter is alive while its hook runs.
-            let size = unsafe { envoy_dynamic_module_callback_http_get_body_chunks_size(self.pointer(), *part) };
+            let size =
+                unsafe { envoy_dynamic_module_callback_http_get_body_chunks_size(self.pointer(), *part) };
             if size == 0 {
                 continue;
             }
@@ -454,7 +480,8 @@ impl FilterConfig {
             return None;
         }
         // SAFETY: the configuration is alive while its hook runs.
-        let pointer = unsafe { envoy_dynamic_module_callback_http_filter_config_scheduler_new(self.pointer()) };
+        let pointer =
+            unsafe { envoy_dynamic_module_callback_http_filter_config_scheduler_new(self.pointer()) };
         Some(Scheduler { kind: Scheduled::Config, pointer })
     }
 }
@@ -566,7 +593,13 @@ struct Interface {
         visitor: Pointer,
         version: *mut u32,
     ) -> u32,
-    store: unsafe extern "C" fn(table: *const c_void, key: Buffer, bytes: Buffer, expected: u32, version: u32) -> u32,
+    store: unsafe extern "C" fn(
+        table: *const c_void,
+        key: Buffer,
+        bytes: Buffer,
+        expected: u32,
+        version: u32,
+    ) -> u32,
 }
 
 /// A table that is registered with Envoy.
@@ -585,7 +618,8 @@ impl Table {
         key.extend_from_slice(filter_name);
         let mut data = std::ptr::null_mut();
         // SAFETY: the key lives during the call, and the pointer is valid for writing.
-        let is_there = unsafe { envoy_dynamic_module_callback_get_shared_data(Buffer::of(&key), &raw mut data) };
+        let is_there =
+            unsafe { envoy_dynamic_module_callback_get_shared_data(Buffer::of(&key), &raw mut data) };
         if is_there && !data.is_null() {
             // SAFETY: under this key, which has the version in it, only libraries of ours register, and only interfaces of
             // that version, which stay. Such a library is never unloaded (`build.rs`).
@@ -610,9 +644,8 @@ impl Table {
         let visitor: *mut Vec<u8> = &raw mut bytes;
         // SAFETY: this is the interface's own table; the key, the visitor and the version live during the call, and the
         // visitor is what `keep` expects.
-        let outcome = unsafe {
-            (self.0.load)(self.0.table, Buffer::of(key), keep, visitor.cast(), &raw mut version)
-        };
+        let outcome =
+            unsafe { (self.0.load)(self.0.table, Buffer::of(key), keep, visitor.cast(), &raw mut version) };
         match outcome {
             FOUND => Ok(Some(Loaded { bytes, version: Version(version) })),
             ABSENT => Ok(None),
@@ -675,7 +708,13 @@ unsafe extern "C" fn load(
 /// # Safety
 ///
 /// `table` must be the one of the interface, and everything pointed to must live during the call.
-unsafe extern "C" fn store(table: *const c_void, key: Buffer, bytes: Buffer, expected: u32, version: u32) -> u32 {
+unsafe extern "C" fn store(
+    table: *const c_void,
+    key: Buffer,
+    bytes: Buffer,
+    expected: u32,
+    version: u32,
+) -> u32 {
     let expected = match expected {
         EXPECT_ABSENT => Expected::Absent,
         EXPECT_VERSION => Expected::Version(Version(version)),
@@ -774,9 +813,14 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
 
 /// A stream begins, on its worker.
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_new(config: *const c_void, envoy: Pointer) -> *const c_void {
+extern "C" fn envoy_dynamic_module_on_http_filter_new(
+    config: *const c_void,
+    envoy: Pointer,
+) -> *const c_void {
     let config: *const Registered = config.cast();
-    let (Some(envoy), false) = (NonNull::new(envoy).map(Filter), config.is_null()) else { return std::ptr::null() };
+    let (Some(envoy), false) = (NonNull::new(envoy).map(Filter), config.is_null()) else {
+        return std::ptr::null();
+    };
     // SAFETY: `config_new` gave it to Envoy, which has not destroyed it yet.
     let registered = unsafe { &*config };
     let worker = catch_unwind(AssertUnwindSafe(|| worker::of(registered.config(), Handle::Stream(&envoy))));

@@ -11,8 +11,7 @@ use crate::abi::{Filter, HeaderMap};
 const USUAL_EDITS: usize = 4;
 
 /// RFC 9457, for a request that could not be judged to its end.
-const BARE_PROBLEM: &str =
-    r#"{"type":"urn:api-guard:internal_fault","title":"Internal Server Error","status":500,"code":"internal_fault"}"#;
+const BARE_PROBLEM: &str = r#"{"type":"urn:api-guard:internal_fault","title":"Internal Server Error","status":500,"code":"internal_fault"}"#;
 
 /// The orders of one event.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::abi::{self, Scheduler, Scheduled};
+use crate::abi::{self, Scheduled, Scheduler};
 
 /// How often the thread wakes.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -37,7 +37,8 @@ pub(crate) struct Ticket(u64);
 /// Begins to remind Envoy through `scheduler`; `None` if there is no thread for it.
 pub(crate) fn register(scheduler: Scheduler) -> Option<Ticket> {
     static THREAD: OnceLock<bool> = OnceLock::new();
-    let is_running = THREAD.get_or_init(|| thread::Builder::new().name("api-guard".to_owned()).spawn(run).is_ok());
+    let is_running =
+        THREAD.get_or_init(|| thread::Builder::new().name("api-guard".to_owned()).spawn(run).is_ok());
     if !is_running {
         return None;
     }

@@ -77,7 +77,9 @@ impl Emit {
         if self.native {
             let instead = match self.host {
                 Target::Envoy => None,
-                Target::Istio => Some("a WasmPlugin loads modules only; leave --native out, or write an EnvoyFilter"),
+                Target::Istio => {
+                    Some("a WasmPlugin loads modules only; leave --native out, or write an EnvoyFilter")
+                }
                 Target::EnvoyGateway => Some("this policy loads modules only; leave --native out"),
             };
             if let Some(instead) = instead {

@@ -51,7 +51,8 @@ pub(crate) struct Site<'f> {
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-const LIBRARY: &str = "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
+const LIBRARY: &str =
+    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
 /// Fields of a bootstrap, or of a file of discovered resources.
 const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin", "resources", "node"];
 
@@ -172,7 +173,9 @@ impl Site<'_> {
     /// The plugin configuration and its pointer relative to the settings.
     pub(crate) fn configuration(&self) -> Option<(&'static str, &Node)> {
         let (pointer, field) = match self.host {
-            Host::Envoy => return any(self.settings, "configuration", ["/configuration", "/configuration/value"]),
+            Host::Envoy => {
+                return any(self.settings, "configuration", ["/configuration", "/configuration/value"]);
+            }
             Host::Library => {
                 return any(self.settings, "filter_config", ["/filter_config", "/filter_config/value"]);
             }

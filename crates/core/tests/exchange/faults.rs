@@ -58,7 +58,13 @@ fn a_fault_that_the_adapter_found_refuses_in_every_phase() {
     for (path, end) in [(None, true), (Some("/x"), false), (Some("/stream"), false), (Some("/x"), true)] {
         let mut stream = world.stream();
         if let Some(path) = path {
-            send(&mut stream, if end { "GET" } else { "POST" }, path, &[("content-type", "application/json")], end);
+            send(
+                &mut stream,
+                if end { "GET" } else { "POST" },
+                path,
+                &[("content-type", "application/json")],
+                end,
+            );
         }
         let before = stream.host.done.len();
         let flow = stream.exchange.on_fault(&world.engine, Fault::Panic, &mut stream.host, at(1));

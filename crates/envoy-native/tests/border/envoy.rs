@@ -33,7 +33,11 @@ impl Buffer {
 
     /// SAFETY: for the duration of a call only.
     unsafe fn read(self) -> Vec<u8> {
-        if self.data.is_null() { Vec::new() } else { unsafe { std::slice::from_raw_parts(self.data, self.length) }.to_vec() }
+        if self.data.is_null() {
+            Vec::new()
+        } else {
+            unsafe { std::slice::from_raw_parts(self.data, self.length) }.to_vec()
+        }
     }
 }
 
@@ -46,15 +50,28 @@ pub struct Header {
 
 unsafe extern "C" {
     fn envoy_dynamic_module_on_program_init() -> *const c_char;
-    fn envoy_dynamic_module_on_http_filter_config_new(envoy: Pointer, name: Buffer, text: Buffer) -> *const c_void;
+    fn envoy_dynamic_module_on_http_filter_config_new(
+        envoy: Pointer,
+        name: Buffer,
+        text: Buffer,
+    ) -> *const c_void;
     fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const c_void);
-    fn envoy_dynamic_module_on_http_filter_config_scheduled(envoy: Pointer, config: *const c_void, event: u64);
+    fn envoy_dynamic_module_on_http_filter_config_scheduled(
+        envoy: Pointer,
+        config: *const c_void,
+        event: u64,
+    );
     fn envoy_dynamic_module_on_http_filter_new(config: *const c_void, envoy: Pointer) -> *const c_void;
     fn envoy_dynamic_module_on_http_filter_destroy(stream: *const c_void);
-    fn envoy_dynamic_module_on_http_filter_request_headers(envoy: Pointer, stream: Pointer, end: bool) -> u32;
+    fn envoy_dynamic_module_on_http_filter_request_headers(envoy: Pointer, stream: Pointer, end: bool)
+    -> u32;
     fn envoy_dynamic_module_on_http_filter_request_body(envoy: Pointer, stream: Pointer, end: bool) -> u32;
     fn envoy_dynamic_module_on_http_filter_request_trailers(envoy: Pointer, stream: Pointer) -> u32;
-    fn envoy_dynamic_module_on_http_filter_response_headers(envoy: Pointer, stream: Pointer, end: bool) -> u32;
+    fn envoy_dynamic_module_on_http_filter_response_headers(
+        envoy: Pointer,
+        stream: Pointer,
+        end: bool,
+    ) -> u32;
     fn envoy_dynamic_module_on_http_filter_scheduled(envoy: Pointer, stream: Pointer, event: u64);
 }
 
@@ -123,10 +140,14 @@ impl Config {
         }));
         // SAFETY: it is freed in `drop`, after the library has destroyed its own.
         unsafe {
-            (*configured).reminded =
-                Arc::new(Reminded { object: configured as usize, is_config: true, is_gone: AtomicBool::new(false) });
+            (*configured).reminded = Arc::new(Reminded {
+                object: configured as usize,
+                is_config: true,
+                is_gone: AtomicBool::new(false),
+            });
             let (name, text) = (Buffer::of(filter_name.as_bytes()), Buffer::of(text.as_bytes()));
-            (*configured).module = envoy_dynamic_module_on_http_filter_config_new(configured.cast(), name, text);
+            (*configured).module =
+                envoy_dynamic_module_on_http_filter_config_new(configured.cast(), name, text);
             if (*configured).module.is_null() {
                 drop(Box::from_raw(configured));
                 return None;
@@ -170,9 +191,13 @@ impl Config {
         }));
         // SAFETY: it is freed in `drop`, after the library has destroyed its own.
         unsafe {
-            (*inner).reminded =
-                Arc::new(Reminded { object: inner as usize, is_config: false, is_gone: AtomicBool::new(false) });
-            (*inner).module = envoy_dynamic_module_on_http_filter_new((*self.0).module, inner.cast()).cast_mut();
+            (*inner).reminded = Arc::new(Reminded {
+                object: inner as usize,
+                is_config: false,
+                is_gone: AtomicBool::new(false),
+            });
+            (*inner).module =
+                envoy_dynamic_module_on_http_filter_new((*self.0).module, inner.cast()).cast_mut();
         }
         Stream(inner)
     }
@@ -182,7 +207,8 @@ impl Drop for Config {
     fn drop(&mut self) {
         // SAFETY: made in `load`, dropped once; no stream is left, as with Envoy's reference count.
         unsafe {
-            (&(*self.0).reminded).is_gone.store(true, Ordering::SeqCst);
+            let reminded = &(*self.0).reminded;
+            reminded.is_gone.store(true, Ordering::SeqCst);
             envoy_dynamic_module_on_http_filter_config_destroy((*self.0).module);
             drop(Box::from_raw(self.0));
         }
@@ -301,7 +327,8 @@ impl Stream {
             inner.buffered.extend(last);
         }
         // SAFETY: both objects are alive.
-        let status = unsafe { envoy_dynamic_module_on_http_filter_request_body(self.0.cast(), self.module(), end) };
+        let status =
+            unsafe { envoy_dynamic_module_on_http_filter_request_body(self.0.cast(), self.module(), end) };
         let inner = self.inner();
         let received = std::mem::take(&mut inner.received);
         match status {
@@ -367,7 +394,8 @@ fn end(inner: *mut Inner) {
     unsafe {
         let module = std::mem::replace(&mut (*inner).module, std::ptr::null_mut());
         if !module.is_null() {
-            (&(*inner).reminded).is_gone.store(true, Ordering::SeqCst);
+            let reminded = &(*inner).reminded;
+            reminded.is_gone.store(true, Ordering::SeqCst);
             envoy_dynamic_module_on_http_filter_destroy(module);
         }
     }
@@ -381,7 +409,6 @@ impl Drop for Stream {
     }
 }
 
-
 // SAFETY of all functions below: the library passes what it was given, and buffers that live during the call.
 
 #[unsafe(no_mangle)]
@@ -391,7 +418,11 @@ extern "C" fn envoy_dynamic_module_callback_http_get_headers_size(filter: Pointe
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_get_headers(filter: Pointer, map: u32, out: *mut Header) -> bool {
+extern "C" fn envoy_dynamic_module_callback_http_get_headers(
+    filter: Pointer,
+    map: u32,
+    out: *mut Header,
+) -> bool {
     let inner = unsafe { &mut *filter.cast::<Inner>() };
     let Some(pairs) = inner.map(map) else { return false };
     for (index, (name, value)) in pairs.iter().enumerate() {
@@ -414,13 +445,23 @@ fn edit(filter: Pointer, map: u32, change: impl FnOnce(&mut Pairs)) -> bool {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_add_header(filter: Pointer, map: u32, name: Buffer, value: Buffer) -> bool {
+extern "C" fn envoy_dynamic_module_callback_http_add_header(
+    filter: Pointer,
+    map: u32,
+    name: Buffer,
+    value: Buffer,
+) -> bool {
     let (name, value) = unsafe { (name.read(), value.read()) };
     edit(filter, map, |pairs| pairs.push((name, value)))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_set_header(filter: Pointer, map: u32, name: Buffer, value: Buffer) -> bool {
+extern "C" fn envoy_dynamic_module_callback_http_set_header(
+    filter: Pointer,
+    map: u32,
+    name: Buffer,
+    value: Buffer,
+) -> bool {
     let removes = value.data.is_null();
     let (name, value) = unsafe { (name.read(), value.read()) };
     edit(filter, map, |pairs| {
@@ -441,7 +482,8 @@ extern "C" fn envoy_dynamic_module_callback_http_send_response(
     details: Buffer,
 ) {
     let headers = if size == 0 { &[] } else { unsafe { std::slice::from_raw_parts(headers, size) } };
-    let headers: Pairs = headers.iter().map(|header| unsafe { (header.name.read(), header.value.read()) }).collect();
+    let headers: Pairs =
+        headers.iter().map(|header| unsafe { (header.name.read(), header.value.read()) }).collect();
     let (body, details) = unsafe { (body.read(), details.read()) };
     let inner = filter.cast::<Inner>();
     let (reenters, ends, module) = unsafe {
@@ -478,7 +520,11 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_get_attribute_string(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_set_filter_state_bytes(filter: Pointer, name: Buffer, value: Buffer) -> bool {
+extern "C" fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
+    filter: Pointer,
+    name: Buffer,
+    value: Buffer,
+) -> bool {
     let inner = unsafe { &mut *filter.cast::<Inner>() };
     inner.filter_state.push(unsafe { (name.read(), value.read()) });
     true
@@ -497,7 +543,11 @@ extern "C" fn envoy_dynamic_module_callback_http_get_body_chunks_size(filter: Po
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_get_body_chunks(filter: Pointer, part: u32, chunks: *mut Buffer) -> bool {
+extern "C" fn envoy_dynamic_module_callback_http_get_body_chunks(
+    filter: Pointer,
+    part: u32,
+    chunks: *mut Buffer,
+) -> bool {
     let inner = unsafe { &*filter.cast::<Inner>() };
     if inner.refuses_body {
         return false;
@@ -620,7 +670,10 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(con
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(scheduler: Pointer, _event: u64) {
+extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
+    scheduler: Pointer,
+    _event: u64,
+) {
     commit(scheduler);
 }
 

@@ -44,7 +44,8 @@ fn pushes_leave_nothing_behind() {
     let bearer = bearer("somebody");
     let mut current: Option<Config> = None;
     let mut push = |number: usize| {
-        let routes: Vec<_> = (0..200).map(|route| json!({ "path": format!("/{}/{route}", number % 2) })).collect();
+        let routes: Vec<_> =
+            (0..200).map(|route| json!({ "path": format!("/{}/{route}", number % 2) })).collect();
         let config = Config::load("pushes", &policy(json!({ "routes": routes }))).unwrap();
         // A stream of the old configuration lives on for a while.
         let old = current.as_ref().map(|old| {
@@ -78,7 +79,9 @@ fn streams_leave_nothing_behind() {
     let config = Config::load("streams", &policy(json!({}))).unwrap();
     let bearer = bearer("somebody");
     let round = || {
-        for (path, end) in [("/x", true), ("/x", false), ("/stream", false), ("/auth/revoke", false), ("/a/../b", true)] {
+        for (path, end) in
+            [("/x", true), ("/x", false), ("/stream", false), ("/auth/revoke", false), ("/a/../b", true)]
+        {
             let stream = config.stream();
             stream.when_answered(true, true);
             let more = [("authorization", bearer.as_str()), ("content-type", "application/json")];

@@ -33,7 +33,8 @@ fn run(config: &Config, workers: usize, each: usize) -> (u32, f64) {
                 barrier.wait();
                 for _ in 0..each {
                     let stream = config.stream();
-                    let flow = stream.headers(Some(request("GET", "/x", &[("authorization", &bearer)])), true);
+                    let flow =
+                        stream.headers(Some(request("GET", "/x", &[("authorization", &bearer)])), true);
                     passed.fetch_add(u32::from(flow == CONTINUE), Ordering::Relaxed);
                 }
             });
@@ -44,21 +45,27 @@ fn run(config: &Config, workers: usize, each: usize) -> (u32, f64) {
 
 #[test]
 fn a_limit_is_kept_by_all_workers_together() {
-    let config = load("limit", json!({ "rate_limits": [
+    let config = load(
+        "limit",
+        json!({ "rate_limits": [
         { "name": "all", "max_requests": 500, "window_seconds": 3600, "key": ["subject"] },
-    ] }));
+    ] }),
+    );
     let (passed, _) = run(&config, 4, 400);
     // What a worker has set aside for itself may be left over; nothing is handed out twice.
-    assert!(passed <= 500 && passed >= 450, "{passed}");
+    assert!((450..=500).contains(&passed), "{passed}");
 }
 
 #[test]
 #[ignore = "a measurement: cargo test --profile native -- --ignored --nocapture contention"]
 fn contention() {
     for workers in [1, 2, 1, 2, 1, 2] {
-        let config = load("contention", json!({ "rate_limits": [
+        let config = load(
+            "contention",
+            json!({ "rate_limits": [
             { "name": "all", "max_requests": 4_000_000_000_u64, "window_seconds": 60, "key": ["subject"] },
-        ] }));
+        ] }),
+        );
         let (_, nanos) = run(&config, workers, 200_000);
         eprintln!("{workers} workers: {nanos:.0} ns for a request of each");
     }

@@ -14,7 +14,8 @@ pub(super) fn check(site: &Site<'_>, raw: Option<&RawConfig>, findings: &mut Fin
     let part = Part { node: site.settings, pointer: &site.pointer };
     configuration(&part, findings);
     if !part.node.path(&["dynamic_module_config", "do_not_close"]).is_some_and(Node::is_true) {
-        let text = "Envoy may unload the library while something of it is still needed; write do_not_close: true";
+        let text =
+            "Envoy may unload the library while something of it is still needed; write do_not_close: true";
         findings.warn("unloaded", &part, "/dynamic_module_config/do_not_close", text);
     }
     if part.node.field("filter_name").and_then(Node::text).unwrap_or_default().is_empty() {

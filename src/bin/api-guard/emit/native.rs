@@ -38,7 +38,8 @@ mod tests {
         let (_, filter) = module.split_once(MODULE_FILTER).unwrap();
         let (filter, _) = filter.split_once(NEXT_FILTER).unwrap();
         for line in module.lines().filter(|line| !library.lines().any(|kept| kept == *line)) {
-            let differs = line.contains("wasmcustom") || filter.contains(line) || line == MODULE_FILTER.trim_end();
+            let differs =
+                line.contains("wasmcustom") || filter.contains(line) || line == MODULE_FILTER.trim_end();
             assert!(differs, "{line}");
         }
         for part in [RUNTIME, FILTER] {
