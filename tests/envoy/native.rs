@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::http1;
 use crate::kind::{self, Kind};
 use crate::observed::counts_to;
 use crate::process::{Envoy, Pushed, eventually};
@@ -125,6 +126,26 @@ fn a_new_library_file_goes_on_with_what_was_spent_and_revoked() {
     push(3, &|setup| setup.shared_name = "api_guard");
     assert_eq!((ask(&mine).status, ask(&gone).status), (429, 401));
     envoy.assert_healthy();
+}
+
+#[test]
+fn an_envoy_that_holds_requests_ends_as_it_should() {
+    if !kind::runs(kind::LIBRARY) {
+        return;
+    }
+    let envoy = Envoy::start(Setup { concurrency: 2, ..Setup::new(&policy(json!({}))) });
+    let ask = Ask::post("/x").token(&token(json!({}))).body(Body::Unfinished(b"{".to_vec()));
+    let held: Vec<http1::Connection> = (0..40)
+        .map(|_| {
+            let mut connection = http1::Connection::open(envoy.address()).unwrap();
+            connection.write(&ask.http1());
+            connection
+        })
+        .collect();
+    eventually("the bodies are not held", || (envoy.counter("api_guard_held_bytes") > 0).then_some(()));
+    let status = envoy.quit();
+    assert!(status.success(), "{status}");
+    drop(held);
 }
 
 #[test]

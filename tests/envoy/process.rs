@@ -43,7 +43,7 @@ type Lines = Arc<Mutex<Vec<String>>>;
 
 /// A running Envoy and the service behind it.
 pub(crate) struct Envoy {
-    _process: Guarded,
+    process: Guarded,
     directory: PathBuf,
     setup: Mutex<Setup>,
     log: Lines,
@@ -74,7 +74,7 @@ impl Envoy {
         });
         let address = eventually("Envoy does not listen", || listener(admin));
         let Started { process, directory, log, access, upstream } = started;
-        Self { _process: process, directory, setup: Mutex::new(setup), log, access, admin, address, upstream }
+        Self { process, directory, setup: Mutex::new(setup), log, access, admin, address, upstream }
     }
 
     /// The Envoy that all callers with the same cell share. It lives as long as the test binary.
@@ -91,6 +91,13 @@ impl Envoy {
         });
         assert!(!status.success());
         started.log.lock().unwrap().join("\n")
+    }
+
+    /// Asks Envoy to end, and says how it did.
+    pub(crate) fn quit(mut self) -> std::process::ExitStatus {
+        let request = b"POST /quitquitquit HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\n\r\n";
+        drop(http1::Connection::open(self.admin).unwrap().exchange(request, false));
+        eventually("Envoy does not end", || self.process.0.try_wait().unwrap())
     }
 
     /// Where the guarded service listens.
