@@ -42,12 +42,8 @@ build: tools ## the module to ship, at dist/api_guard.wasm
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
 
 LIBRARY := dist/libapi_guard.so
-native: tools ## the native library to ship, at dist/libapi_guard.so
-	@RUSTFLAGS="--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=" \
-		cargo build --quiet --profile native --package api-guard-envoy-native --target-dir $(TARGET_DIR)/library
-	@mkdir -p dist
-	@cp $(TARGET_DIR)/library/native/libapi_guard_native.so $(LIBRARY).new && mv $(LIBRARY).new $(LIBRARY)
-	@echo "$(LIBRARY): $$(wc -c <$(LIBRARY)) bytes"
+native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
+	@GLIBC="$(GLIBC)" ARCH="$(ARCH)" scripts/library.sh $(LIBRARY)
 
 .PHONY: unpacked
 unpacked: tools ## the module as cargo leaves it, which a test runs

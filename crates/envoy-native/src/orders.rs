@@ -13,6 +13,9 @@ const USUAL_EDITS: usize = 4;
 /// RFC 9457, for a request that could not be judged to its end.
 const BARE_PROBLEM: &str = r#"{"type":"urn:api-guard:internal_fault","title":"Internal Server Error","status":500,"code":"internal_fault"}"#;
 
+/// Bytes of the usual edits' names and values.
+const USUAL_BYTES: usize = 256;
+
 /// The orders of one event.
 #[derive(Default)]
 pub(crate) struct Orders {
@@ -69,6 +72,9 @@ impl Orders {
     }
 
     pub(crate) fn edit(&mut self, map: HeaderMap, change: Change, name: &[u8], value: &[u8]) {
+        if self.text.capacity() == 0 {
+            self.text.reserve(USUAL_BYTES);
+        }
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);
         self.edits.push(Ordered { map, change, name_bytes: name.len(), value_bytes: value.len() });

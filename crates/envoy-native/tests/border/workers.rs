@@ -59,6 +59,7 @@ fn a_limit_is_kept_by_all_workers_together() {
 #[test]
 #[ignore = "a measurement: cargo test --profile native -- --ignored --nocapture contention"]
 fn contention() {
+    let each = std::env::var("API_GUARD_REQUESTS").map_or(200_000, |text| text.parse().unwrap());
     for workers in [1, 2, 1, 2, 1, 2] {
         let config = load(
             "contention",
@@ -66,7 +67,7 @@ fn contention() {
             { "name": "all", "max_requests": 4_000_000_000_u64, "window_seconds": 60, "key": ["subject"] },
         ] }),
         );
-        let (_, nanos) = run(&config, workers, 200_000);
+        let (_, nanos) = run(&config, workers, each);
         eprintln!("{workers} workers: {nanos:.0} ns for a request of each");
     }
 }
