@@ -1,10 +1,10 @@
 //! How many bytes of request bodies does this process hold back, and is there room for more?
 //!
 //! Every worker has an account ([`HeldBytes`]) of what its streams hold, whatever configuration they began with; workers
-//! that share memory may share one. It
-//! reserves its part of the process's bound in one shared cell (`shares.rs`), some steps at a time, so that not every
-//! piece of a body costs a swap; `HeldBytes::settle` renews the part, and gives back what is no longer needed. The sum
-//! of all parts stays within the bound. The part of a worker that died lapses after ten seconds.
+//! that share memory may share one. It reserves its part of the process's bound in one shared cell (`shares.rs`), some
+//! steps at a time, so that not every piece of a body costs a swap; `HeldBytes::settle` renews the part, and gives back
+//! what is no longer needed. The sum of all parts stays within the bound. The part of a worker that died lapses after ten
+//! seconds.
 //!
 //! A stream's own part is a `HeldBody`, which gives its bytes back when it is dropped, however the stream ends.
 
