@@ -12,6 +12,7 @@ mod keygen;
 mod limits;
 mod mint;
 mod outcome;
+mod private_key;
 mod schema;
 mod source;
 mod style;
