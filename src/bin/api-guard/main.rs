@@ -8,6 +8,7 @@ mod clock;
 mod emit;
 mod explain;
 mod inspect;
+mod jwks;
 mod keygen;
 mod limits;
 mod mint;
