@@ -308,6 +308,11 @@ impl KeyRing {
         }
     }
 
+    /// Every key's algorithm, in the order of the ring.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.keys.iter().map(|key| key.algorithm)
+    }
+
     /// Every key's kid, in the order of the ring.
     pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
         self.keys.iter().map(|key| key.kid.as_deref())
