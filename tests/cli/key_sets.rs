@@ -3,7 +3,7 @@
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 
-use crate::command::{Run, api_guard};
+use crate::command::{Run, api_guard, command, run};
 use crate::files::{File, project};
 
 const ISSUER: &str = "https://login.example.com/";
@@ -75,6 +75,19 @@ fn what_every_algorithm_signs_is_verified_with_the_key_set() {
             }
         }
     }
+}
+
+#[test]
+fn keys_and_sets_may_come_from_standard_input() {
+    let piped = |arguments: &[&str], input: &str| {
+        let file = std::fs::File::open(key_file(input)).expect("a key");
+        run(command().args(arguments).stdin(file))
+    };
+    let claim = format!("iss={ISSUER}");
+    let token = piped(&["mint", "--sub", "user-7", "--claim", &claim, "--key", "-"], "rsa.jwk.json");
+    let config = File::new(config(all()).to_string());
+    let verified = piped(&["inspect", token.line(), "--config", config.path(), "--jwks", "-"], "jwks.json");
+    assert_eq!(verified.code, 0, "{verified:?}");
 }
 
 #[test]
@@ -269,5 +282,15 @@ fn of_several_sets_the_tokens_issuer_chooses_and_each_may_have_a_file_of_its_own
         let more: Vec<&str> = files.iter().flat_map(|file| ["--jwks", file]).collect();
         let run = inspect(token.line(), &config, &more);
         assert_eq!(run.json()["code"], json!(code), "{files:?}: {run:?}");
+    }
+    for files in [[named("login", &rsa), named("login", &ec)], [rsa.path().to_owned(), ec.path().to_owned()]]
+    {
+        let more: Vec<&str> = files.iter().flat_map(|file| ["--jwks", file]).collect();
+        let run = inspect(token.line(), &config, &more);
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(
+            run.err.contains("a second file; write NAME=FILE, once for each of login, partner"),
+            "{run:?}"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod clock;
 mod emit;
 mod explain;
+mod input;
 mod inspect;
 mod jwks;
 mod keygen;

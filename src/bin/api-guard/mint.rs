@@ -32,7 +32,7 @@ pub(crate) struct Mint {
     /// How the variable's text stands for the secret, as in the configuration: text or base64
     #[arg(long, value_name = "ENCODING", default_value = "text", value_parser = secret_encoding)]
     secret_encoding: SecretEncoding,
-    /// A private key to sign with instead of a secret: PEM (PKCS#8, PKCS#1, SEC 1) or a JSON Web Key
+    /// A private key to sign with instead of a secret: PEM (PKCS#8, PKCS#1, SEC 1) or a JSON Web Key; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_env", "secret_encoding"])]
     key: Option<PathBuf>,
     /// The algorithm: HS256, HS384 or HS512 with a secret [default: HS256]; with a key RS256, RS384, RS512, PS256, PS384,

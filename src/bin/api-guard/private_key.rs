@@ -19,6 +19,7 @@ use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Signer as _}
 use rsa::traits::PublicKeyParts as _;
 use rsa::{pkcs1v15, pss};
 
+use crate::input;
 use crate::outcome::Failure;
 
 /// A private key in a file.
@@ -47,7 +48,7 @@ impl PrivateKey {
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let file = path.display();
         let text =
-            std::fs::read(path).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+            input::read(path).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
         let text = String::from_utf8(text).map_err(|_| {
             Failure::failed(format!("{file}: not text; write the key in PEM (openssl pkey -inform DER)"))
         })?;
