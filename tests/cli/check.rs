@@ -2,6 +2,7 @@
 
 mod configuration;
 mod envoy;
+mod key_sets;
 mod kubernetes;
 mod neighbours;
 mod requests;

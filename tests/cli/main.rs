@@ -18,6 +18,7 @@ mod explain;
 mod files;
 mod help;
 mod inspect;
+mod key_sets;
 mod keygen;
 mod mint;
 mod schema;

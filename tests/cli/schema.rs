@@ -98,7 +98,7 @@ fn documents() -> Vec<(Value, bool)> {
         key(json!({ "public_key": { "pem": PEM }, "secret": env })),
         key(json!({ "public_key": { "pem": PEM, "env": "A" } })),
         key(json!({ "public_key": { "x5c": "A" } })),
-        key(json!({ "public_key": { "pem": PEM }, "algorithm": "PS256" })),
+        key(json!({ "public_key": { "pem": PEM }, "algorithm": "ES512" })),
         key_set(json!({ "issuers": [] })),
         key_set(json!({ "algorithms": ["HS256"] })),
         key_set(json!({ "algorithms": [] })),

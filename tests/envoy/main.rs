@@ -57,6 +57,7 @@ mod limits_windows;
 mod metrics;
 mod observed;
 mod paths;
+mod rarely_sent;
 mod report;
 mod revocation;
 mod revocation_endpoint;

@@ -1,7 +1,7 @@
 //! A running Envoy: started on ports that the system chose, watched through its admin interface, killed at the end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -364,5 +364,5 @@ fn listener(admin: SocketAddr) -> Option<SocketAddr> {
     let listeners: Value = serde_json::from_slice(&admin_get(admin, "/listeners?format=json").body).ok()?;
     let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
     let port = u16::try_from(address.get("port_value")?.as_u64()?).ok()?;
-    Some(([127, 0, 0, 1], port).into())
+    Some((address.get("address")?.as_str()?.parse::<IpAddr>().ok()?, port).into())
 }

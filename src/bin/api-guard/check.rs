@@ -3,11 +3,13 @@
 mod envoy;
 mod finding;
 mod issuers;
+mod key_sets;
 mod kubernetes;
 mod limits;
 mod lint;
 mod manager;
 mod neighbours;
+mod pss;
 mod routes;
 mod secrets;
 
@@ -18,8 +20,10 @@ use api_guard_core::config::raw::RawConfig;
 use api_guard_core::config::{Environment, Policy};
 use serde_json::{Value, json};
 
-use finding::{Finding, Severity};
+use finding::{Finding, InPlugin, Severity};
 pub(crate) use finding::{Findings, Part};
+pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
+pub(crate) use pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 
 use crate::outcome::{self, Outcome, print};
 use crate::source::plugin::Plugin;
@@ -73,8 +77,16 @@ impl Findings {
         };
         let text = plugin.text.as_bytes();
         let mut has_several_issuers = false;
+        let raw = Policy::parse_shape(text).ok();
         match Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
-            Ok(policy) => has_several_issuers = policy.tokens().has_several_issuers(),
+            Ok(policy) => {
+                has_several_issuers = policy.tokens().has_several_issuers();
+                for (pointer, name) in raw.iter().flat_map(|raw| pss::pointers(raw, &policy)) {
+                    let mark = plugin.locate(&pointer);
+                    let told = format!("{name:?}: {}", pss::WHY);
+                    add(Severity::Error, "configuration", pointer, mark, told);
+                }
+            }
             Err(errors) => {
                 for error in errors.0 {
                     let pointer = error.at.to_string();
@@ -85,7 +97,7 @@ impl Findings {
                 }
             }
         }
-        if let Ok(raw) = Policy::parse_shape(text) {
+        if let Some(raw) = raw {
             // Only variables in the file count, so that the answer does not depend on who runs the command.
             let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
             let warnings = lint::warnings(&raw, &written, domains, has_several_issuers);
@@ -155,6 +167,11 @@ impl<'f> Guard<'f> {
             Host::Envoy => envoy::variables(site),
             Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
         };
+        if let (Some(raw), Host::Envoy) = (raw, site.host) {
+            let within = site.configuration().map(|(below, _)| format!("{}{below}", site.pointer));
+            let plugin = plugin.as_ref().zip(within).map(|(plugin, within)| InPlugin { plugin, within });
+            key_sets::check(site, raw, plugin.as_ref(), findings);
+        }
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
             Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),

@@ -1,5 +1,6 @@
 //! `api-guard emit`: manifests that load the module with a configuration.
 
+mod key_sets;
 mod text;
 
 use std::net::IpAddr;
@@ -14,7 +15,8 @@ use crate::{check, source};
 /// Print a ready manifest that loads the module with a configuration.
 ///
 /// envoy is a complete bootstrap, with a demo API unless --upstream names yours; istio is a WasmPlugin, envoy-gateway
-/// an EnvoyExtensionPolicy. Secrets are not copied: the manifest only names their variables.
+/// an EnvoyExtensionPolicy. Secrets are not copied: the manifest only names their variables. The bootstrap has a cluster
+/// for each key set that is fetched, by TLS unless it is on the loopback address.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -73,7 +75,11 @@ impl Emit {
                 )));
             }
         }
-        let Configuration { text, raw, .. } = source::configuration(&self.config, false)?;
+        let Configuration { text, raw, policy } = source::configuration(&self.config, false)?;
+        if let Some((pointer, name)) = check::pss_pointers(&raw, &policy).first() {
+            let why = check::WHY_NOT_PSS;
+            return Err(Failure::failed(format!("{}: {pointer}: {name:?}: {why}", self.config.display())));
+        }
         let manifest = match self.host {
             Target::Envoy => self.envoy(&text, &raw),
             Target::Istio => self.istio(&text, &raw),
@@ -108,6 +114,7 @@ impl Emit {
                 ("upstream_host", &text::quoted(host)),
                 ("upstream_port", &upstream),
                 ("subject", &logged_subject(raw)),
+                ("key_sets", &key_sets::of_bootstrap(raw)),
                 ("configuration", &text::block(configuration, 28)),
             ],
         )
@@ -125,6 +132,7 @@ impl Emit {
                 ("variables", &names.join(", ")),
                 (" env", if env.is_empty() { " []" } else { &env }),
                 ("url", &text::quoted(&url)),
+                ("key_sets\n", &key_sets::comment(raw)),
                 ("configuration", &text::values(configuration, 4)),
             ],
         )
@@ -135,6 +143,7 @@ impl Emit {
             ENVOY_GATEWAY,
             &[
                 ("variables", &variables(raw).join(", ")),
+                ("key_sets\n", &key_sets::comment(raw)),
                 ("image", &text::quoted(self.image.trim_start_matches("oci://"))),
                 ("configuration", &text::values(configuration, 8)),
             ],

@@ -24,6 +24,7 @@ use api_guard_core::token::native::NativeSignatures;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 use api_guard_core::verdict::{Destination, Grant, Trail, Verdict};
 
+use crate::jwks::Jwks;
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
 use crate::{clock, keygen, source};
@@ -32,7 +33,7 @@ use request::Sent;
 /// Explain what Envoy would do with a request: each step, and the rule that decides.
 ///
 /// The code that runs in Envoy judges it, with counters and revocations as they are after a start. Secrets come from
-/// the environment, as the configuration says. Exit code 0: allowed, 1: refused.
+/// the environment, as the configuration says, and the keys of a set that Envoy would fetch from the file of --jwks. Exit code 0: allowed, 1: refused.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,6 +44,8 @@ pub(crate) struct Explain {
     /// The configuration: plugin JSON, or a manifest that contains it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    jwks: Jwks,
     /// The method, in capitals
     #[arg(long, value_name = "M", default_value = "GET")]
     method: String,
@@ -109,6 +112,8 @@ struct Explained<'e, 'r> {
     reply: Option<Reply>,
     /// The refusal that is carried out.
     denial: Option<&'e Denial>,
+    /// What to say of the key sets that are not known here.
+    unknown_sets: &'e [String],
 }
 
 impl Explain {
@@ -121,6 +126,10 @@ impl Explain {
         let fault = |_| Failure::failed("the shared cells cannot be opened");
         let mut memory =
             Memory::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
+        let fetched = self.jwks.read(guard.policy(), &raw)?;
+        for (index, set) in fetched.given {
+            memory.put_key_set(index, set);
+        }
         let request = Request::read(guard.policy().header_plan(), sent.pairs(), self.body.is_some());
         let now = clock::now();
         let mut verdict = guard.admit(&mut memory, &request, &machine, now);
@@ -151,6 +160,7 @@ impl Explain {
             reported: verdict.reported.as_ref(),
             reply,
             denial,
+            unknown_sets: &fetched.unknown,
         };
         if self.json {
             print(&report::json(&explained)?);

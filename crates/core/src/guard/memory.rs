@@ -4,6 +4,7 @@
 use super::Caller;
 use crate::cells::{CellFault, Cells};
 use crate::host::Host;
+use crate::index::KeySetIndex;
 use crate::keys::KeySets;
 use crate::limit::{Identities, Leases, Limiter};
 use crate::policy::{AUTH_FAILURES, Policy};
@@ -12,6 +13,9 @@ use crate::route::LastHost;
 use crate::seed::Seed;
 use crate::token::Means;
 use crate::token::cache::TokenCache;
+use crate::token::key_set::KeySet;
+
+use std::sync::Arc;
 
 /// The tokens, leases, revocations and key sets that one worker holds.
 #[derive(Debug)]
@@ -56,6 +60,11 @@ impl Memory {
             hosts: LastHost::default(),
             keys,
         })
+    }
+
+    /// Puts a key set in force for good, as if it had been fetched: for whoever has it at hand.
+    pub fn put_key_set(&mut self, index: KeySetIndex, set: Arc<KeySet>) {
+        self.keys.put(index, set);
     }
 
     /// What tokens are verified with at present, beside the configuration.
