@@ -24,8 +24,8 @@ struct Sent {
     set: KeySetIndex,
     /// Envoy's number of it.
     token: u32,
-    /// When Envoy gives up.
-    until: UnixNanos,
+    /// When Envoy gives up, or a little before: its timers run by another clock.
+    late: UnixNanos,
 }
 
 /// The requests of one root context that have not ended; at most one for each set.
@@ -51,11 +51,12 @@ impl Fetches {
             abi::enter(current);
         }
         let token = begun?;
-        let nanos = u64::from(fetch.timeout_milliseconds).saturating_mul(1_000_000);
-        let until = UnixNanos::from_nanos(abi::now().nanos().saturating_add(nanos));
+        // Nine tenths of it, in nanoseconds.
+        let nanos = u64::from(fetch.timeout_milliseconds).saturating_mul(900_000);
+        let late = UnixNanos::from_nanos(abi::now().nanos().saturating_add(nanos));
         // One that has not ended although the next one begins never will.
         sent.retain(|other| other.set != fetch.set);
-        sent.push(Sent { set: fetch.set, token, until });
+        sent.push(Sent { set: fetch.set, token, late });
         Ok(())
     }
 
@@ -70,8 +71,8 @@ impl Fetches {
     ) -> Option<(KeySetIndex, Ended)> {
         let mut sent = self.sent.try_borrow_mut().ok()?;
         let position = sent.iter().position(|known| known.token == token)?;
-        let Sent { set, until, .. } = sent.swap_remove(position);
-        Some((set, Ended::read(headers, body_size, until <= now)))
+        let Sent { set, late, .. } = sent.swap_remove(position);
+        Some((set, Ended::read(headers, body_size, late <= now)))
     }
 }
 
@@ -86,7 +87,7 @@ pub(crate) enum Ended {
 impl Ended {
     fn read(headers: u32, body_size: usize, is_late: bool) -> Self {
         let failed = if is_late { Self::TimedOut } else { Self::Reset };
-        // The connection broke before the response was whole.
+        // There is no map of headers where a response has begun and does not end.
         if headers == 0 {
             return failed;
         }
@@ -94,10 +95,12 @@ impl Ended {
         let Some(block) = bytes.as_deref().and_then(Block::read) else { return failed };
         let value = |wanted: &[u8]| block.pairs().find(|(name, _)| *name == wanted).map(|(_, value)| value);
         let status = value(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+        // Envoy itself answers in place of a server that does not, and then knows no time that the server has taken.
+        let is_made_up = value(b"x-envoy-upstream-service-time").is_none();
         match status {
             None => failed,
-            // Envoy itself answers in place of a server that does not.
-            Some(503 | 504) if value(b"x-envoy-upstream-service-time").is_none() => failed,
+            Some(504) if is_made_up => Self::TimedOut,
+            Some(502 | 503) if is_made_up => failed,
             Some(status) => {
                 let most = body_size.min(Response::MOST_BYTES);
                 abi::response_body(most).map_or(failed, |body| Self::Complete { status, body })
