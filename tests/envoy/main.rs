@@ -50,6 +50,7 @@ mod held_bodies;
 mod hostile;
 mod key_set_failures;
 mod key_set_kids;
+mod key_set_metrics;
 mod key_sets;
 mod key_sets_kept;
 mod keys;
