@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use api_guard_testkit::{IssuerKey, key_set};
 use serde_json::{Value, json};
 
-use crate::ask::{Ask, Protocol};
+use crate::ask::{Ask, BOTH, Body, Protocol};
 use crate::http1::Connection;
 use crate::issuer::{HOST, ISSUER, KeyServer, Says, other_authority, remote_set, signed, signed_for};
 use crate::process::{Envoy, eventually};
@@ -122,6 +122,48 @@ fn a_new_key_is_accepted_by_all_workers_after_one_fetch_and_no_request_is_refuse
         assert!(rotated.is_some(), "a request with a new key is always refused");
         envoy.assert_healthy();
     }
+}
+
+#[test]
+fn a_request_with_a_body_waits_and_goes_on_whole() {
+    let server = KeyServer::up(Says::keys(&[1]));
+    let changes = json!({ "min_refetch_seconds": 1, "timeout_milliseconds": 60_000 });
+    let envoy = Envoy::start(setup(&server, changes, 2));
+    await_pass(&envoy, &signed(1));
+    let bodies = [Body::Sized(vec![b' '; 5000]), Body::Streamed(vec![vec![b' '; 3000], vec![b' '; 2000]])];
+    let requests = BOTH.into_iter().flat_map(|protocol| bodies.iter().map(move |body| (protocol, body)));
+    for (key, (protocol, body)) in (2..).zip(requests) {
+        // A machine that is busy for longer than a request waits has no say in this: the next try has.
+        let passed = (0..5).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(1100));
+            server.say(Says::Later);
+            let fetches = server.fetches();
+            let token = signed(key);
+            let reply = std::thread::scope(|scope| {
+                let ask = Ask::post("/x").token(&token).body(body.clone());
+                let envoy = &envoy;
+                let asked = scope.spawn(move || ask.send(envoy, protocol));
+                server.await_fetches(fetches + 1);
+                // Its body has long come, and other requests pass meanwhile.
+                Ask::get("/x").token(&signed(1)).send(envoy, Protocol::Http1).forwarded(envoy);
+                server.say(Says::keys(&[1, key]));
+                asked.join().unwrap()
+            });
+            eventually("the fetch does not end", || {
+                let own = Ask::get("/x").token(&token).send(&envoy, Protocol::Http1);
+                (own.status == 200).then_some(())
+            });
+            server.say(Says::keys(&[1]));
+            if reply.status != 200 {
+                reply.refused(&envoy, 401, "token_key_unknown");
+                return None;
+            }
+            Some(reply)
+        });
+        let heard = passed.expect("a request with a new key is always refused").forwarded(&envoy);
+        assert!(heard.complete && heard.body.len() == 5000, "{heard:?}");
+    }
+    envoy.assert_healthy();
 }
 
 #[test]
