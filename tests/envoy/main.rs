@@ -3,7 +3,8 @@
 //!
 //! `setup` writes Envoy's bootstrap, `process` runs it, `upstream` is the service behind it, `ask` is one request over
 //! either protocol (`http1` and `http2` put its exact bytes on the wire), `load` is a hundred thousand of them, `reply` is
-//! what came back, `issuer` publishes keys, `table` judges many at once, `token` mints, `trap` makes a module whose VM dies on demand.
+//! what came back, `table` judges many at once, `token` mints, `issuer` publishes keys, `trap` makes a module whose VM dies
+//! on demand.
 //! The other modules are the rules, one file for each part of the contract.
 //!
 //! Needs an Envoy 1.40 (`ENVOY_BIN`, `envoy` on PATH, or `make envoy`) and `dist/api_guard.wasm` (`make build`, or
