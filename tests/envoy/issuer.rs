@@ -161,6 +161,11 @@ impl KeyServer {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Changes what it says.
     pub(crate) fn say(&self, says: Says) {
         *self.shared.says.lock().unwrap() = says;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use api_guard_testkit::IssuerKey;
 use serde_json::json;
 
 use crate::ask::{Ask, Protocol};
@@ -71,6 +72,41 @@ fn ten_thousand_unknown_kids_cause_at_most_one_fetch_in_the_time_that_lies_betwe
         assert!(passes(), "a good token");
         envoy.assert_healthy();
     }
+}
+
+#[test]
+fn nothing_that_a_token_says_makes_the_guard_fetch_from_elsewhere() {
+    let server = KeyServer::up(Says::keys(&[1]));
+    let other = KeyServer::up(Says::keys(&[2]));
+    let changes = json!({ "min_refetch_seconds": 1, "refresh_seconds": 1 });
+    let plugin = policy(json!({ "tokens": { "key_sets": [remote_set("login", ISSUER, changes)] } }));
+    // Envoy could reach the other one.
+    let clusters = vec![server.cluster("login"), other.cluster("other")];
+    let envoy = Envoy::start(Setup { clusters, ..Setup::new(&plugin) });
+    let claims = payload(json!({ "iss": ISSUER }));
+    let token = |kid: &str, number: u8| {
+        let url = format!("http://{}/keys", other.address());
+        let key = IssuerKey::es256(number);
+        let header = json!({
+            "alg": "ES256", "kid": kid, "jku": url, "x5u": url, "jwk": key.jwk(None), "x5c": ["AQAB"],
+        });
+        key.token_with(&header, &claims)
+    };
+    eventually("a good token does not pass", || {
+        (Ask::get("/x").token(&token("1", 1)).send(&envoy, Protocol::Http1).status == 200).then_some(())
+    });
+    let fetches = server.fetches();
+    while server.fetches() < fetches + 3 {
+        for (token, code) in [
+            (token("2", 2), "token_key_unknown"),
+            (token("other", 2), "token_key_unknown"),
+            (token("1", 2), "token_signature_invalid"),
+        ] {
+            Ask::get("/x").token(&token).send(&envoy, Protocol::Http1).refused(&envoy, 401, code);
+        }
+    }
+    assert_eq!(other.fetches(), 0);
+    envoy.assert_healthy();
 }
 
 #[test]

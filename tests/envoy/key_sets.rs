@@ -115,7 +115,12 @@ fn a_new_key_is_accepted_by_all_workers_after_one_fetch_and_no_request_is_refuse
             let before = server.fetches();
             server.say(Says::keys(&[1, *key]));
             let passed = all_pass(&envoy, &mut connections, &signed(*key));
+            server.await_fetches(before + 1);
             assert_eq!(server.fetches(), before + 1);
+            eventually("the fetch does not end", || {
+                let own = Ask::get("/x").token(&signed(*key)).send(&envoy, Protocol::Http1);
+                (own.status == 200).then_some(())
+            });
             assert!(all_pass(&envoy, &mut connections, &signed(1)));
             passed
         });
