@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 each=${1:-60}
-targets=(request token config cells revoke_body exchange)
+targets=(request token config cells revoke_body exchange key_set)
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
 	echo "cargo-fuzz is missing: installing it (a minute)"

@@ -12,6 +12,8 @@ use api_guard_core::host::NotDone;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 
+#[cfg(not(feature = "sdk"))]
+use self::imports::proxy_http_call;
 use self::imports::{
     proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric,
     proxy_get_buffer_bytes, proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs,
@@ -32,7 +34,9 @@ const CAS_MISMATCH: u32 = 8;
 const REQUEST_HEADERS: u32 = 0;
 const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
+const CALL_RESPONSE_HEADERS: u32 = 6;
 const REQUEST_BODY: u32 = 0;
+const CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST_STREAM: u32 = 0;
 const COUNTER: u32 = 0;
@@ -177,6 +181,53 @@ pub(crate) fn request_body(start: usize, length: usize) -> Result<Vec<u8>, Fault
         Ok(bytes) => Ok(bytes),
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),
+    }
+}
+
+/// Sends a GET to a cluster from the current context, and returns the number by which its end is told.
+#[cfg(not(feature = "sdk"))]
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices and a local")]
+pub(crate) fn get(
+    cluster: &str,
+    authority: &str,
+    path: &str,
+    timeout_milliseconds: u32,
+) -> Result<u32, NotDone> {
+    let headers = [(":method", "GET"), (":path", path), (":authority", authority)];
+    let headers = block::encode(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    let none: &[u8] = &[];
+    let mut token = 0;
+    // SAFETY: pointers and lengths are those of live slices, which the host copies; `token` is valid for writing.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            none.as_ptr(),
+            none.len(),
+            none.as_ptr(),
+            none.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    };
+    if status == OK { Ok(token) } else { Err(NotDone) }
+}
+
+/// The headers of the response whose arrival is being told, in the form that [`block::Block`] reads.
+pub(crate) fn response_headers() -> Option<Received> {
+    pairs(CALL_RESPONSE_HEADERS)
+}
+
+/// At most `length` bytes of the body of that response.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn response_body(length: usize) -> Option<Vec<u8>> {
+    // SAFETY: both pointers are valid for writing during the call.
+    match receive(|data, size| unsafe { proxy_get_buffer_bytes(CALL_RESPONSE_BODY, 0, length, data, size) }) {
+        Ok(bytes) => Some(bytes),
+        Err(NOT_FOUND) => Some(Vec::new()),
+        Err(_) => None,
     }
 }
 

@@ -61,6 +61,19 @@ unsafe extern "C" {
     pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
     pub(super) fn proxy_set_effective_context(id: u32) -> u32;
+    #[cfg(not(feature = "sdk"))]
+    pub(super) fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
     pub(super) fn proxy_continue_stream(stream: u32) -> u32;
     pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     pub(super) fn proxy_send_local_response(

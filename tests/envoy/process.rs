@@ -89,6 +89,8 @@ impl Envoy {
             started.process.0.try_wait().unwrap()
         });
         assert!(!status.success());
+        // Whoever collects the log lets go of it at its end.
+        eventually("the log does not end", || (Arc::strong_count(&started.log) == 1).then_some(()));
         started.log.lock().unwrap().join("\n")
     }
 

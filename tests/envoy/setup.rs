@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) trailers: bool,
     /// Laid over the connection manager.
     pub(crate) manager: Value,
+    /// Other clusters than the service's.
+    pub(crate) clusters: Vec<Value>,
     /// Other filters, before the guard.
     pub(crate) before: Vec<Value>,
     /// The address that Envoy listens on.
@@ -67,6 +69,7 @@ impl Setup {
             service_gone: false,
             trailers: false,
             manager: json!({}),
+            clusters: Vec::new(),
             before: Vec::new(),
             listen: "127.0.0.1",
             http3: false,
@@ -95,6 +98,8 @@ impl Setup {
             "admin": { "address": loopback(0) },
             "static_resources": { "clusters": [cluster] },
         });
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters.extend(self.clusters.iter().cloned());
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
             bootstrap["dynamic_resources"] = json!({ "lds_config": {
