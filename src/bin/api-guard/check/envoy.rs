@@ -211,7 +211,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/api_guard.wasm");
         // Without a module there is nothing to compare; make test builds it first.
         let Ok(module) = std::fs::read(path) else { return };
-        for name in CALLBACKS.iter().chain(&CALLS).chain(&SIGNATURE_CALLS) {
+        for name in CALLBACKS.iter().chain(&CALLS).chain(&SIGNATURE_CALLS).chain(&FETCH_CALLS) {
             assert!(module.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
         }
     }
