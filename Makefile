@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test unit build install envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -28,6 +28,10 @@ build: tools ## the module to ship, at dist/api_guard.wasm
 	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+# cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
+install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else)
+	@API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
 
 .PHONY: unpacked
 unpacked: tools ## the module as cargo leaves it, which a test runs

@@ -20,4 +20,6 @@ mod help;
 mod inspect;
 mod keygen;
 mod mint;
+#[cfg(unix)]
+mod run;
 mod schema;

@@ -2,29 +2,26 @@
 
 mod body;
 mod condition;
+pub(crate) mod judge;
 mod report;
-mod request;
+pub(crate) mod request;
 mod rule;
 mod steps;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard_core::cells::MemoryCells;
 use api_guard_core::config::raw::RawConfig;
 use api_guard_core::denial::Denial;
-use api_guard_core::effect;
 use api_guard_core::effect::Reply;
-use api_guard_core::guard::{Guard, Memory, Revoked};
-use api_guard_core::host::Host;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
-use api_guard_core::time::UnixNanos;
-use api_guard_core::verdict::{Destination, Grant, Trail, Verdict};
+use api_guard_core::verdict::{Grant, Trail};
 
-use crate::outcome::{self, Failure, Outcome, print, say};
+use crate::outcome::{self, Outcome, print, say};
 use crate::source::Configuration;
-use crate::{clock, keygen, source};
+use crate::{clock, source};
+use judge::Bench;
 use request::Sent;
 
 /// Explain what Envoy would do with a request: each step, and the rule that decides.
@@ -67,25 +64,6 @@ pub(crate) struct Explain {
     json: bool,
 }
 
-/// The host that replaces Envoy.
-struct Machine {
-    cells: MemoryCells,
-    address: String,
-}
-
-impl Host for Machine {
-    type Cells = MemoryCells;
-    type Bytes = Vec<u8>;
-
-    fn cells(&self) -> &MemoryCells {
-        &self.cells
-    }
-
-    fn peer_address(&self) -> Option<Vec<u8>> {
-        Some(self.address.clone().into_bytes())
-    }
-}
-
 /// A request that was judged.
 struct Explained<'e, 'r> {
     raw: &'e RawConfig,
@@ -108,35 +86,19 @@ impl Explain {
     pub(crate) fn run(&self) -> outcome::Result {
         let Configuration { raw, policy, .. } = source::configuration(&self.config, self.token.is_some())?;
         let sent = Sent::new(self, &raw);
-        let guard = Guard::new(policy);
-        let machine = Machine { cells: MemoryCells::new(), address: source_address(self.client_ip) };
-        let fault = |_| Failure::failed("the shared cells cannot be opened");
-        let mut memory =
-            Memory::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
-        let request = Request::read(guard.policy().header_plan(), sent.pairs(), self.body.is_some());
+        let mut bench = Bench::new(policy, self.client_ip)?;
         let now = clock::now();
-        let mut verdict = guard.admit(&mut memory, &request, &machine, now);
+        let request = Request::read(bench.policy().header_plan(), sent.pairs(), self.body.is_some());
         for _ in 1..self.repeat {
-            verdict = guard.admit(&mut memory, &request, &machine, now);
+            bench.admit(&request, now);
         }
-        let bad_body = self.judge_body(&mut verdict);
-        let revoked = match bad_body {
-            Some(_) => None,
-            None => self.revoke(&guard, &mut memory, &verdict, &machine, now),
-        };
-        let late = revoked.as_ref().and_then(|answer| answer.as_ref().err());
-        if late.is_some() {
-            verdict.trail.revocation_refused();
-        }
-        let denial = verdict.denial().or(bad_body.as_ref()).or(late);
-        let reply = match (&revoked, denial) {
-            (_, Some(denial)) => Some(effect::refuse(guard.policy(), denial, request.request_id)),
-            (Some(Ok(done)), None) => Some(effect::revoked(*done)),
-            (Some(Err(_)) | None, None) => None,
-        };
+        let judged = bench.judge(&request, self.body.as_deref(), now);
+        let denial = judged.denial();
+        let reply = judged.reply(bench.policy(), &request);
+        let verdict = &judged.verdict;
         let explained = Explained {
             raw: &raw,
-            policy: guard.policy(),
+            policy: bench.policy(),
             request: &request,
             trail: &verdict.trail,
             grant: verdict.grant().filter(|_| reply.is_none()),
@@ -154,39 +116,4 @@ impl Explain {
         }
         Ok(if denial.is_some() { Outcome::Refused } else { Outcome::Done })
     }
-
-    /// Why the body of an admitted request is refused, if it is; in report mode that is only noted.
-    fn judge_body(&self, verdict: &mut Verdict) -> Option<Denial> {
-        let grant = verdict.grant()?;
-        let denial = grant.judge_body(self.body.as_deref()?.as_bytes()).err()?;
-        let enforces = grant.enforces();
-        verdict.trail.body_refused(enforces);
-        if enforces {
-            return Some(denial);
-        }
-        verdict.reported.get_or_insert(denial);
-        None
-    }
-
-    /// The revocation endpoint's answer, if the request is admitted to it.
-    fn revoke(
-        &self,
-        guard: &Guard,
-        memory: &mut Memory,
-        verdict: &Verdict,
-        machine: &Machine,
-        now: UnixNanos,
-    ) -> Option<Result<Revoked, Denial>> {
-        let grant = verdict.grant()?;
-        if grant.destination() != Destination::RevocationEndpoint {
-            return None;
-        }
-        let body = self.body.as_deref().unwrap_or_default();
-        Some(guard.revoke(memory, grant.identity()?, body.as_bytes(), now, machine, now))
-    }
-}
-
-/// The address as Envoy writes it, with a port.
-fn source_address(address: IpAddr) -> String {
-    std::net::SocketAddr::new(address, 0).to_string()
 }

@@ -8,13 +8,16 @@ mod clock;
 mod emit;
 mod explain;
 mod inspect;
+mod issue;
 mod keygen;
 mod limits;
 mod mint;
 mod outcome;
+mod run;
 mod schema;
 mod source;
 mod style;
+mod upstream;
 mod words;
 
 use std::process::ExitCode;
@@ -34,6 +37,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Run),
     Keygen(keygen::Keygen),
     Mint(mint::Mint),
     Inspect(inspect::Inspect),
@@ -46,6 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     // clap answers --help and --version itself with 0, wrong usage with 2.
     let result = match Cli::parse().command {
+        Command::Run(run) => run.run(),
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
         Command::Inspect(inspect) => inspect.run(),

@@ -125,7 +125,7 @@ impl Mint {
 }
 
 /// The compact form (RFC 7515 section 7.1).
-fn sign(secret: &Secret, algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
+pub(crate) fn sign(secret: &Secret, algorithm: Algorithm, kid: Option<&str>, claims: &Value) -> String {
     let mut header = json!({ "alg": algorithm.name(), "typ": "JWT" });
     if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
         header.insert("kid".to_owned(), json!(kid));

@@ -240,11 +240,28 @@ pub(crate) struct Configuration {
 /// The configuration in a file: the file itself, or the first one in a manifest. `needs_secrets`: whether an unset
 /// variable is an error.
 pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
-    let text = match read(path)? {
-        Source::Plugin(plugin) => plugin.text,
+    let text = text(path)?;
+    let lookup = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+    let parse = |must_be_set| Policy::parse(text.as_bytes(), &Environment { lookup: &lookup, must_be_set });
+    let policy = match parse(true) {
+        Ok(policy) => policy,
+        Err(errors) => match parse(false) {
+            Ok(policy) if !needs_secrets => policy,
+            Ok(_) | Err(_) => return Err(Failure::failed(format!("{}: {errors}", path.display()))),
+        },
+    };
+    let raw = Policy::parse_shape(text.as_bytes())
+        .map_err(|errors| Failure::failed(format!("{}: {errors}", path.display())))?;
+    Ok(Configuration { text, raw, policy })
+}
+
+/// The text of the configuration in a file, as the module gets it.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    match read(path)? {
+        Source::Plugin(plugin) => Ok(plugin.text),
         Source::Malformed(Malformed { mark, problem }) => {
             let position = format!("{}:{}:{}", path.display(), mark.line, mark.column);
-            return Err(Failure::failed(format!("{position}: {problem}")));
+            Err(Failure::failed(format!("{position}: {problem}")))
         }
         Source::Manifest(documents, file) => {
             let sites = sites(&documents);
@@ -262,21 +279,9 @@ pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configur
                     sites.len()
                 ));
             }
-            Plugin::of_node(node, &file).text
+            Ok(Plugin::of_node(node, &file).text)
         }
-    };
-    let lookup = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
-    let parse = |must_be_set| Policy::parse(text.as_bytes(), &Environment { lookup: &lookup, must_be_set });
-    let policy = match parse(true) {
-        Ok(policy) => policy,
-        Err(errors) => match parse(false) {
-            Ok(policy) if !needs_secrets => policy,
-            Ok(_) | Err(_) => return Err(Failure::failed(format!("{}: {errors}", path.display()))),
-        },
-    };
-    let raw = Policy::parse_shape(text.as_bytes())
-        .map_err(|errors| Failure::failed(format!("{}: {errors}", path.display())))?;
-    Ok(Configuration { text, raw, policy })
+    }
 }
 
 /// The file's first character, if no better position is known.

@@ -16,6 +16,12 @@ impl Style {
         Self { coloured: std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb }
     }
 
+    /// No colour.
+    #[cfg(test)]
+    pub(crate) const fn plain() -> Self {
+        Self { coloured: false }
+    }
+
     /// Marks what is right.
     pub(crate) fn good(self, text: &str) -> String {
         self.paint("32", text)

@@ -12,23 +12,7 @@ impl Sent {
         let mut path = explain.path.clone();
         let mut headers = explain.headers.clone();
         if let (Some(token), Some(source)) = (&explain.token, raw.tokens.sources.first()) {
-            match source {
-                RawSource { header: Some(name), scheme, .. } => {
-                    let scheme = scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
-                    headers.push((name.to_ascii_lowercase(), format!("{scheme}{token}")));
-                }
-                RawSource { cookie: Some(name), .. } => {
-                    headers.push(("cookie".to_owned(), format!("{name}={token}")));
-                }
-                RawSource { query: Some(name), .. } => {
-                    let mark = if path.contains('?') { '&' } else { '?' };
-                    path = format!("{path}{mark}{name}={token}");
-                }
-                RawSource { websocket_protocol: Some(name), .. } => {
-                    headers.push(("sec-websocket-protocol".to_owned(), format!("{name}, {token}")));
-                }
-                RawSource { header: None, cookie: None, query: None, websocket_protocol: None, .. } => {}
-            }
+            carry(token, source, &mut path, &mut headers);
         }
         let mut pairs = vec![(":method".to_owned(), explain.method.clone()), (":path".to_owned(), path)];
         let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
@@ -46,6 +30,27 @@ impl Sent {
     /// The headers as bytes.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+    }
+}
+
+/// Adds a token where a source has it: to the headers, or to the path.
+pub(crate) fn carry(token: &str, source: &RawSource, path: &mut String, headers: &mut Vec<(String, String)>) {
+    match source {
+        RawSource { header: Some(name), scheme, .. } => {
+            let scheme = scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
+            headers.push((name.to_ascii_lowercase(), format!("{scheme}{token}")));
+        }
+        RawSource { cookie: Some(name), .. } => {
+            headers.push(("cookie".to_owned(), format!("{name}={token}")));
+        }
+        RawSource { query: Some(name), .. } => {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            path.push_str(&format!("{mark}{name}={token}"));
+        }
+        RawSource { websocket_protocol: Some(name), .. } => {
+            headers.push(("sec-websocket-protocol".to_owned(), format!("{name}, {token}")));
+        }
+        RawSource { header: None, cookie: None, query: None, websocket_protocol: None, .. } => {}
     }
 }
 
