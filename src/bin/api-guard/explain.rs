@@ -41,10 +41,10 @@ pub(crate) struct Explain {
     /// The method, in capitals
     #[arg(long, value_name = "M", default_value = "GET")]
     method: String,
-    /// The path, with its query if it has one
+    /// The path, with its query if it has one; or a whole URL, which is taken apart
     #[arg(long, value_name = "P")]
     path: String,
-    /// A token, sent in the configuration's first source
+    /// A token, sent in the configuration's first source; - reads it from standard input
     #[arg(long, value_name = "T")]
     token: Option<String>,
     /// A header; may be repeated. The default of host is localhost
@@ -85,7 +85,7 @@ impl Explain {
     /// Prints the decision.
     pub(crate) fn run(&self) -> outcome::Result {
         let Configuration { raw, policy, .. } = source::configuration(&self.config, self.token.is_some())?;
-        let sent = Sent::new(self, &raw);
+        let sent = Sent::new(self, &raw)?;
         let mut bench = Bench::new(policy, self.client_ip)?;
         let now = clock::now();
         let request = Request::read(bench.policy().header_plan(), sent.pairs(), self.body.is_some());

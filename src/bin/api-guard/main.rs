@@ -6,6 +6,7 @@
 mod check;
 mod clock;
 mod emit;
+mod excerpt;
 mod explain;
 mod inspect;
 mod issue;
@@ -18,6 +19,7 @@ mod schema;
 mod source;
 mod style;
 mod upstream;
+mod wording;
 mod words;
 
 use std::process::ExitCode;
@@ -31,6 +33,9 @@ use outcome::Outcome;
 #[command(name = "api-guard", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 done or allowed, 1 refused or failed, 2 wrong usage.")]
 struct Cli {
+    /// Colour: on a terminal (unless NO_COLOR is set), always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: clap::ColorChoice,
     #[command(subcommand)]
     command: Command,
 }
@@ -49,7 +54,9 @@ enum Command {
 
 fn main() -> ExitCode {
     // clap answers --help and --version itself with 0, wrong usage with 2.
-    let result = match Cli::parse().command {
+    let Cli { color, command } = Cli::parse();
+    style::choose(color);
+    let result = match command {
         Command::Run(run) => run.run(),
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),

@@ -128,7 +128,7 @@ impl Run {
         trust: &'b str,
     ) -> Bootstrap<'b> {
         Bootstrap {
-            configuration: &configuration.text,
+            configuration: configuration.text(),
             raw: &configuration.raw,
             module,
             port: self.port,
@@ -206,8 +206,7 @@ impl Guarded<'_> {
         let Run { port, admin_port, config, .. } = self.run;
         let origin = format!("http://localhost:{port}");
         let lookup = |name: &str| self.secrets.lookup(name);
-        let policies =
-            || configuration.policy(&self.secrets).map_err(|errors| Failure::failed(errors.to_string()));
+        let policies = || configuration.policy(&self.secrets);
         let mut text = format!(
             "{} is guarded at {origin} (admin http://127.0.0.1:{admin_port})\n",
             self.run.upstream_name()

@@ -34,7 +34,11 @@ impl<'t> Document<'t> {
         let mut repeated = Vec::new();
         let tree = json::read(text, &mut repeated);
         let tree = match tree {
-            Ok(tree) => tree,
+            Ok(mut tree) => {
+                // Editors find the schema of a file by this name. It says nothing to the guard.
+                tree.as_object_mut().map(|members| members.remove("$schema"));
+                tree
+            }
             Err(error) => {
                 let error = ConfigError {
                     at: Pointer::root(),

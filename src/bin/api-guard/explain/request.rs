@@ -2,16 +2,34 @@
 
 use api_guard_core::config::raw::{RawConfig, RawSource};
 
+use std::path::Path;
+
 use super::Explain;
+use crate::outcome::Failure;
+use crate::source;
 
 /// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case.
 pub(super) struct Sent(Vec<(String, String)>);
 
 impl Sent {
-    pub(super) fn new(explain: &Explain, raw: &RawConfig) -> Self {
-        let mut path = explain.path.clone();
+    pub(super) fn new(explain: &Explain, raw: &RawConfig) -> Result<Self, Failure> {
+        let (mut path, authority) = match taken_apart(&explain.path) {
+            Some((authority, path)) => (path, Some(authority)),
+            None => (explain.path.clone(), None),
+        };
         let mut headers = explain.headers.clone();
-        if let (Some(token), Some(source)) = (&explain.token, raw.tokens.sources.first()) {
+        if let Some(authority) = authority {
+            // A header of one's own says more.
+            headers.push(("host".to_owned(), authority));
+        }
+        let token = explain.token.as_deref().map(|token| match token {
+            "-" => {
+                let bytes = source::bytes(Path::new("-"))?;
+                Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+            }
+            token => Ok(token.to_owned()),
+        });
+        if let (Some(token), Some(source)) = (&token.transpose()?, raw.tokens.sources.first()) {
             carry(token, source, &mut path, &mut headers);
         }
         let mut pairs = vec![(":method".to_owned(), explain.method.clone()), (":path".to_owned(), path)];
@@ -24,13 +42,26 @@ impl Sent {
             headers.push(("content-length".to_owned(), body.len().to_string()));
         }
         pairs.extend(headers);
-        Self(pairs)
+        Ok(Self(pairs))
     }
 
     /// The headers as bytes.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
+}
+
+/// The authority and the path of a URL; `None` for a path alone. What follows `#` never reaches a server.
+fn taken_apart(text: &str) -> Option<(String, String)> {
+    let (scheme, rest) = text.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let rest = rest.split('#').next().unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end)?;
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Some((authority.to_owned(), path))
 }
 
 /// Adds a token where a source has it: to the headers, or to the path.
@@ -71,6 +102,19 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let parts = |text: &str| taken_apart(text).unwrap();
+        let own = |host: &str, path: &str| (host.to_owned(), path.to_owned());
+        assert_eq!(
+            parts("https://api.example.com/orders/42?x=1#y"),
+            own("api.example.com", "/orders/42?x=1")
+        );
+        assert_eq!(parts("HTTP://[::1]:80"), own("[::1]:80", "/"));
+        assert_eq!(parts("http://a?x=/"), own("a", "/?x=/"));
+        assert_eq!(taken_apart("/a?u=http://b"), None);
+    }
 
     #[test]
     fn a_header_is_a_name_and_a_value() {

@@ -2,45 +2,41 @@
 
 use std::path::{Path, PathBuf};
 
+use api_guard_core::config::Policy;
 use api_guard_core::config::raw::RawConfig;
-use api_guard_core::config::{Environment, Policy};
 
 use super::secrets::Secrets;
 use crate::outcome::Failure;
-use crate::source;
+use crate::source::Written;
 
 /// Without a configuration, every path asks for a token.
 const DEFAULT: &str = r#"{ "tokens": { "keys": [ { "secret": { "env": "API_GUARD_SECRET" } } ] } }"#;
 
 /// A configuration that the module accepts.
 pub(super) struct Configuration {
-    /// The text that the module gets.
-    pub(super) text: String,
+    written: Written,
     pub(super) raw: RawConfig,
 }
 
 impl Configuration {
     /// Reads the file, or takes the default, and makes the secrets that it needs.
     pub(super) fn read(file: Option<&Path>, secrets: &mut Secrets) -> Result<Self, Failure> {
-        let text = file.map_or_else(|| Ok(DEFAULT.to_owned()), source::text)?;
-        let told = |errors| {
-            let file = file.map(|file| file.display().to_string()).unwrap_or_default();
-            Failure::failed(format!("{file}: {errors}"))
-        };
-        let raw = Policy::parse_shape(text.as_bytes()).map_err(told)?;
+        let written = file.map_or_else(|| Ok(Written::of_text(DEFAULT)), Written::read)?;
+        let raw = written.raw()?;
         secrets.provide(&raw)?;
-        let configuration = Self { text, raw };
-        configuration.policy(secrets).map_err(told)?;
+        let configuration = Self { written, raw };
+        configuration.policy(secrets)?;
         Ok(configuration)
     }
 
+    /// The text that the module gets.
+    pub(super) fn text(&self) -> &str {
+        self.written.text()
+    }
+
     /// The policy that it means.
-    pub(super) fn policy(
-        &self,
-        secrets: &Secrets,
-    ) -> Result<Policy, api_guard_core::config::error::ConfigErrors> {
-        let lookup = |name: &str| secrets.lookup(name);
-        Policy::parse(self.text.as_bytes(), &Environment { lookup: &lookup, must_be_set: true })
+    pub(super) fn policy(&self, secrets: &Secrets) -> Result<Policy, Failure> {
+        self.written.policy(&|name| secrets.lookup(name), true)
     }
 }
 
