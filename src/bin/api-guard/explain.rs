@@ -16,13 +16,15 @@ use api_guard_core::denial::Denial;
 use api_guard_core::effect::Reply;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
+use api_guard_core::time::UnixNanos;
 use api_guard_core::verdict::{Grant, Trail};
 
+use crate::cases::moment;
 use crate::outcome::{self, Outcome, print, say};
 use crate::source::Configuration;
 use crate::{clock, source};
 use judge::Bench;
-use request::Sent;
+use request::{Parts, pairs};
 
 /// Explain what Envoy would do with a request: each step, and the rule that decides.
 ///
@@ -56,6 +58,9 @@ pub(crate) struct Explain {
     /// A body, whose length is declared unless there is a header transfer-encoding
     #[arg(long, value_name = "TEXT")]
     body: Option<String>,
+    /// The time of the request (RFC 3339); now if it is left out
+    #[arg(long, value_name = "T", value_parser = moment)]
+    time: Option<UnixNanos>,
     /// Send the request this many times and explain the last one, to see limits at work
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     repeat: u32,
@@ -85,10 +90,19 @@ impl Explain {
     /// Prints the decision.
     pub(crate) fn run(&self) -> outcome::Result {
         let Configuration { raw, policy, .. } = source::configuration(&self.config, self.token.is_some())?;
-        let sent = Sent::new(self, &raw)?;
+        let token = self.token.as_deref().map(request::token).transpose()?;
+        let parts = Parts {
+            method: &self.method,
+            path: &self.path,
+            headers: &self.headers,
+            token: token.as_deref(),
+            body: self.body.as_deref(),
+        };
+        let sent = pairs(parts, raw.tokens.sources.first());
         let mut bench = Bench::new(policy, self.client_ip)?;
-        let now = clock::now();
-        let request = Request::read(bench.policy().header_plan(), sent.pairs(), self.body.is_some());
+        let now = self.time.unwrap_or_else(clock::now);
+        let bytes = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let request = Request::read(bench.policy().header_plan(), bytes, self.body.is_some());
         for _ in 1..self.repeat {
             bench.admit(&request, now);
         }

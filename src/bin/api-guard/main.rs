@@ -3,11 +3,14 @@
 //! Each subcommand has a file. All of them judge with the core that runs in Envoy and repeat none of its rules.
 //! Exit codes: 0 done or allowed, 1 refused or failed, 2 wrong usage.
 
+mod cases;
 mod check;
 mod clock;
+mod diff;
 mod emit;
 mod excerpt;
 mod explain;
+mod import;
 mod inspect;
 mod issue;
 mod keygen;
@@ -16,15 +19,17 @@ mod mint;
 mod outcome;
 mod run;
 mod schema;
+mod shells;
 mod source;
 mod style;
+mod test;
 mod upstream;
 mod wording;
 mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use outcome::Outcome;
 
@@ -48,8 +53,13 @@ enum Command {
     Inspect(inspect::Inspect),
     Check(check::Check),
     Explain(explain::Explain),
+    Test(test::Test),
+    Diff(diff::Diff),
+    Import(import::Import),
     Schema(schema::Schema),
     Emit(emit::Emit),
+    Completions(shells::Completions),
+    Man(shells::Man),
 }
 
 fn main() -> ExitCode {
@@ -63,8 +73,13 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Test(test) => test.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Import(import) => import.run(),
         Command::Schema(schema) => schema.run(),
         Command::Emit(emit) => emit.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
+        Command::Man(man) => man.run(Cli::command()),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

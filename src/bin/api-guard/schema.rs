@@ -16,19 +16,25 @@ pub(crate) struct Schema {}
 impl Schema {
     /// Prints the schema.
     pub(crate) fn run(&self) -> outcome::Result {
-        let mut schema = Value::from(schemars::schema_for!(RawConfig));
-        without_null_defaults(&mut schema);
-        with_named_defaults(&mut schema);
-        without_markup(&mut schema);
-        if let Some(fields) = schema.pointer_mut("/properties").and_then(Value::as_object_mut) {
-            let description = "Where editors find this schema. It says nothing to the guard.";
-            fields.insert("$schema".to_owned(), json!({ "description": description }));
-        }
+        let schema = schema();
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|error| Failure::failed(format!("the schema cannot be printed: {error}")))?;
         print(&text);
         Ok(Outcome::Done)
     }
+}
+
+/// The schema, with defaults, and descriptions without the sources' markup.
+pub(crate) fn schema() -> Value {
+    let mut schema = Value::from(schemars::schema_for!(RawConfig));
+    without_null_defaults(&mut schema);
+    with_named_defaults(&mut schema);
+    without_markup(&mut schema);
+    if let Some(fields) = schema.pointer_mut("/properties").and_then(Value::as_object_mut) {
+        let description = "Where editors find this schema. It says nothing to the guard.";
+        fields.insert("$schema".to_owned(), json!({ "description": description }));
+    }
+    schema
 }
 
 /// Removes null defaults: schemars writes them for fields that have no default.

@@ -110,6 +110,28 @@ pub(crate) fn of_text(text: String) -> Source {
     }
 }
 
+/// A file of JSON or YAML that is no configuration.
+pub(crate) struct Document {
+    pub(crate) root: Node,
+}
+
+/// Reads a file that has one document.
+pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
+    let file = path.display();
+    let text = String::from_utf8(bytes(path)?)
+        .map_err(|_| Failure::failed(format!("{file}: not UTF-8; save it as UTF-8")))?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    let readable = if jsonc::is_meant(&text) { jsonc::plain(&text) } else { text };
+    let read = tree::read(&readable).or_else(|_| tree::read(&plugin::without_surrogates(&readable)));
+    let mut documents = read.map_err(|Malformed { mark, problem }| {
+        Failure::failed(format!("{file}:{}:{}: neither JSON nor YAML: {problem}", mark.line, mark.column))
+    })?;
+    if documents.len() != 1 {
+        return Err(Failure::failed(format!("{file}: {} documents; write one", documents.len())));
+    }
+    Ok(Document { root: documents.remove(0) })
+}
+
 /// Excerpts of a file without the secrets that are in it.
 pub(crate) fn excerpts(source: &Source, text: &str) -> Excerpts {
     match source {
@@ -301,6 +323,11 @@ pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configur
     };
     let raw = written.raw()?;
     Ok(Configuration { text: written.text().to_owned(), raw, policy })
+}
+
+/// Whether the module accepts a configuration, whatever its secrets are.
+pub(crate) fn errors(text: &str) -> Result<(), ConfigErrors> {
+    Policy::parse(text.as_bytes(), &Environment { lookup: &|_| None, must_be_set: false }).map(drop)
 }
 
 /// A configuration as it is written in a file.

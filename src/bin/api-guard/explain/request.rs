@@ -1,54 +1,55 @@
 //! The request as it reaches the filter.
 
-use api_guard_core::config::raw::{RawConfig, RawSource};
+use api_guard_core::config::raw::RawSource;
 
 use std::path::Path;
 
-use super::Explain;
 use crate::outcome::Failure;
 use crate::source;
 
-/// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case.
-pub(super) struct Sent(Vec<(String, String)>);
+/// What a request consists of.
+pub(crate) struct Parts<'p> {
+    pub(crate) method: &'p str,
+    /// A path with its query, or a whole URL.
+    pub(crate) path: &'p str,
+    /// Names in lower case.
+    pub(crate) headers: &'p [(String, String)],
+    pub(crate) token: Option<&'p str>,
+    pub(crate) body: Option<&'p str>,
+}
 
-impl Sent {
-    pub(super) fn new(explain: &Explain, raw: &RawConfig) -> Result<Self, Failure> {
-        let (mut path, authority) = match taken_apart(&explain.path) {
-            Some((authority, path)) => (path, Some(authority)),
-            None => (explain.path.clone(), None),
-        };
-        let mut headers = explain.headers.clone();
-        if let Some(authority) = authority {
-            // A header of one's own says more.
-            headers.push(("host".to_owned(), authority));
-        }
-        let token = explain.token.as_deref().map(|token| match token {
-            "-" => {
-                let bytes = source::bytes(Path::new("-"))?;
-                Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
-            }
-            token => Ok(token.to_owned()),
-        });
-        if let (Some(token), Some(source)) = (&token.transpose()?, raw.tokens.sources.first()) {
-            carry(token, source, &mut path, &mut headers);
-        }
-        let mut pairs = vec![(":method".to_owned(), explain.method.clone()), (":path".to_owned(), path)];
-        let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
-        pairs.push((":authority".to_owned(), host.unwrap_or("localhost").to_owned()));
-        headers.retain(|(name, _)| name != "host");
-        if let Some(body) = &explain.body
-            && !headers.iter().any(|(name, _)| name == "content-length" || name == "transfer-encoding")
-        {
-            headers.push(("content-length".to_owned(), body.len().to_string()));
-        }
-        pairs.extend(headers);
-        Ok(Self(pairs))
+/// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case. The token is where `source` has it.
+pub(crate) fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String, String)> {
+    let Parts { method, path, headers, token, body } = parts;
+    let (authority, mut path) = match taken_apart(path) {
+        Some((authority, path)) => (authority, path),
+        None => ("localhost".to_owned(), path.to_owned()),
+    };
+    let mut headers = headers.to_vec();
+    if let (Some(token), Some(source)) = (token, source) {
+        carry(token, source, &mut path, &mut headers);
     }
+    // A header of one's own says more than a URL.
+    let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.clone());
+    headers.retain(|(name, _)| name != "host");
+    let pseudo = [(":method", method.to_owned()), (":path", path), (":authority", host.unwrap_or(authority))];
+    let mut pairs: Vec<(String, String)> = pseudo.map(|(name, value)| (name.to_owned(), value)).into();
+    if let Some(body) = body
+        && !headers.iter().any(|(name, _)| name == "content-length" || name == "transfer-encoding")
+    {
+        headers.push(("content-length".to_owned(), body.len().to_string()));
+    }
+    pairs.extend(headers);
+    pairs
+}
 
-    /// The headers as bytes.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+/// A token as it was given, or from standard input where `-` was.
+pub(super) fn token(given: &str) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given.to_owned());
     }
+    let bytes = source::bytes(Path::new("-"))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 /// The authority and the path of a URL; `None` for a path alone. What follows `#` never reaches a server.
