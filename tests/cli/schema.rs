@@ -76,6 +76,7 @@ fn documents() -> Vec<(Value, bool)> {
     ];
     let bad = [
         json!({ "mod": "report" }),
+        json!({ "request": { "$schema": "https://example.com/api-guard.schema.json" } }),
         json!({ "mode": "off" }),
         json!({ "mode": null }),
         json!({ "mode": ["report"] }),

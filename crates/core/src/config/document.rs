@@ -34,11 +34,7 @@ impl<'t> Document<'t> {
         let mut repeated = Vec::new();
         let tree = json::read(text, &mut repeated);
         let tree = match tree {
-            Ok(mut tree) => {
-                // Editors find the schema of a file by this name. It says nothing to the guard.
-                tree.as_object_mut().map(|members| members.remove("$schema"));
-                tree
-            }
+            Ok(tree) => tree,
             Err(error) => {
                 let error = ConfigError {
                     at: Pointer::root(),
@@ -69,6 +65,10 @@ impl<'t> Document<'t> {
         let raw = RawConfig::read(&source.tree, Path::Root, &mut misfits).unwrap_or_default();
         let mut unread: Vec<Pointer> = Vec::new();
         for Misfit { at, reason } in misfits.0 {
+            // Editors find the schema of a file by this name. It says nothing to the guard.
+            if matches!(at.steps(), [Step::Field(name)] if name == "$schema") {
+                continue;
+            }
             if unread.len() == MOST_ERRORS {
                 // The rest is not listed, so nothing may be reported about the defaults that replace it.
                 unread.push(Pointer::root());
