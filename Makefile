@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test unit build install envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -10,8 +10,14 @@ MODULE := dist/api_guard.wasm
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
 
-run: build ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
-	@scripts/run.sh
+# What cargo says while it builds: nothing, unless a person waits for it.
+QUIET := --quiet
+
+run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
+	@echo "Building the module and the command, which takes some minutes the first time."
+	@scripts/ports.sh
+	@$(MAKE) --no-print-directory build QUIET=
+	@QUIET= scripts/run.sh
 
 test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
@@ -25,9 +31,20 @@ MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehin
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
 build: tools ## the module to ship, at dist/api_guard.wasm
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
+	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build $(QUIET) --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+# cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
+install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else)
+	@API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
+
+.PHONY: dist reproducible
+dist: build ## everything of a release under dist/, with checksums and a bill of materials
+	@scripts/dist.sh
+
+reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
+	@scripts/reproducible.sh $(ARGS)
 
 .PHONY: unpacked
 unpacked: tools ## the module as cargo leaves it, which a test runs

@@ -1,13 +1,10 @@
 //! `api-guard emit`.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod started;
 
 use serde_json::json;
 
-use crate::command::{Run, SECRET, api_guard};
+use crate::command::{Run, api_guard};
 use crate::files::{File, config, project};
 
 fn emit(host: &str, config: &str, more: &[&str]) -> Run {
@@ -42,8 +39,10 @@ fn a_bootstrap_says_what_the_shipped_one_says() {
     let shipped = project("envoy.yaml");
     let run = emit("envoy", shipped.to_str().expect("a path"), &[]);
     let shipped = std::fs::read_to_string(shipped).expect("the file");
-    assert_eq!(only_in(&run.out, &shipped), ["type: STATIC"]);
-    assert_eq!(only_in(&shipped, &run.out), [""; 0]);
+    // Where Envoy is started from does not matter for what is emitted.
+    let module = format!("code: {{ local: {{ filename: {} }} }}", project("dist/api_guard.wasm").display());
+    assert_eq!(only_in(&run.out, &shipped), [module.as_str(), "type: STATIC"]);
+    assert_eq!(only_in(&shipped, &run.out), ["code: { local: { filename: dist/api_guard.wasm } }"]);
 }
 
 #[test]
@@ -75,11 +74,25 @@ fn options_choose_module_ports_upstream_and_image() {
         "port_value: 8443",
         "port_value: 9000",
         "address: orders.internal, port_value: 81",
-        "type: STRICT_DNS",
+        "type: LOGICAL_DNS",
+        "dns_lookup_family: ALL",
     ] {
         assert!(run.out.contains(part), "{part}: {}", run.out);
     }
     assert!(!run.out.contains("demo_upstream"));
+    let options =
+        ["--admin-address", "::", "--upstream", "https://orders.example.com", "--upstream-ca", "/ca.pem"];
+    let run = emit("envoy", file.path(), &options);
+    for part in [
+        "address: \"::\", port_value: 9901",
+        "address: orders.example.com, port_value: 443",
+        "sni: orders.example.com",
+        "trusted_ca: { filename: /ca.pem }",
+        "{ san_type: DNS, matcher: { exact: orders.example.com } }",
+        "host_rewrite_literal: orders.example.com",
+    ] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
     for host in ["istio", "envoy-gateway"] {
         let run = emit(host, file.path(), &["--image", "registry.example.org/guard:7"]);
         assert!(run.out.contains("registry.example.org/guard:7"), "{}", run.out);
@@ -115,6 +128,8 @@ fn a_wrong_configuration_gives_no_manifest() {
         &["emit", "envoy", "--config", good.path(), "--upstream", "nowhere"],
         &["emit", "envoy", "--config", good.path(), "--module", "a b"],
         &["emit", "envoy", "--config", good.path(), "--port", "70000"],
+        &["emit", "envoy", "--config", good.path(), "--upstream", "http://a:1/path"],
+        &["emit", "envoy", "--config", good.path(), "--admin-address", "localhost"],
     ] {
         assert_eq!(api_guard(arguments).code, 2, "{arguments:?}");
     }

@@ -119,7 +119,7 @@ pub(crate) fn free_ports() -> [u16; 3] {
     [0, 1, 2].map(|index: usize| listeners[index].local_addr().unwrap().port())
 }
 
-fn binary() -> String {
+pub(crate) fn binary() -> String {
     let output = Command::new("scripts/envoy.sh").current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

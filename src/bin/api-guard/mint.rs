@@ -170,22 +170,32 @@ enum Signer {
 impl Signer {
     /// The compact form (RFC 7515 section 7.1). `kid`: the one that is asked for.
     fn sign(&self, kid: Option<&str>, claims: &Value) -> Result<String, Failure> {
-        let (algorithm, kid) = match self {
-            Self::Secret(algorithm, _) => (algorithm.name(), kid),
-            Self::Private(algorithm, key) => (algorithm.name(), kid.or(key.kid.as_deref())),
-        };
-        let mut header = json!({ "alg": algorithm, "typ": "JWT" });
-        if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
-            header.insert("kid".to_owned(), json!(kid));
+        match self {
+            Self::Secret(algorithm, secret) => Ok(sign(secret, *algorithm, kid, claims)),
+            Self::Private(algorithm, key) => {
+                let input = signing_input(algorithm.name(), kid.or(key.kid.as_deref()), claims);
+                let signature = key.sign(*algorithm, input.as_bytes())?;
+                Ok(format!("{input}.{}", base64url(&signature)))
+            }
         }
-        let part = |value: &Value| base64url(value.to_string().as_bytes());
-        let signing_input = format!("{}.{}", part(&header), part(claims));
-        let signature = match self {
-            Self::Secret(_, secret) => secret.mac(signing_input.as_bytes()).to_vec(),
-            Self::Private(algorithm, key) => key.sign(*algorithm, signing_input.as_bytes())?,
-        };
-        Ok(format!("{signing_input}.{}", base64url(&signature)))
     }
+}
+
+/// A token that is signed with a secret, in its compact form.
+pub(crate) fn sign(secret: &Secret, algorithm: MacAlgorithm, kid: Option<&str>, claims: &Value) -> String {
+    let input = signing_input(algorithm.name(), kid, claims);
+    let mac = base64url(&secret.mac(input.as_bytes()));
+    format!("{input}.{mac}")
+}
+
+/// Header and claims, as they are signed.
+fn signing_input(algorithm: &str, kid: Option<&str>, claims: &Value) -> String {
+    let mut header = json!({ "alg": algorithm, "typ": "JWT" });
+    if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
+        header.insert("kid".to_owned(), json!(kid));
+    }
+    let part = |value: &Value| base64url(value.to_string().as_bytes());
+    format!("{}.{}", part(&header), part(claims))
 }
 
 /// `90s`, `15m`, `24h`, `7d`.

@@ -41,6 +41,16 @@ impl InPlugin<'_> {
     }
 }
 
+impl Finding {
+    /// What to write instead: what follows the semicolon, as every rule words it.
+    pub(crate) fn instead(&self) -> Option<&str> {
+        // An error that proposes a field says so first.
+        let meant = self.text.find("; did you mean").map(|at| self.text.split_at(at).1);
+        let rest = meant.map(|rest| rest.trim_start_matches("; "));
+        rest.or_else(|| self.text.rsplit_once("; ").map(|(_, instead)| instead))
+    }
+}
+
 /// The findings, in one part of a file after the other.
 #[derive(Default)]
 pub(crate) struct Findings(pub(crate) Vec<Finding>);

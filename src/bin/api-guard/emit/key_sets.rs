@@ -37,7 +37,8 @@ fn clusters(raw: &RawConfig) -> Vec<Cluster<'_>> {
 /// The clusters for a bootstrap: by TLS with the system's trust, and in the clear on the machine itself.
 pub(super) fn of_bootstrap(raw: &RawConfig) -> String {
     let all = clusters(raw);
-    all.iter().filter(|cluster| cluster.name != UPSTREAM).map(Cluster::yaml).collect()
+    let needed = all.iter().filter(|cluster| cluster.name != UPSTREAM);
+    needed.map(|cluster| cluster.yaml() + "\n").collect()
 }
 
 /// What a manifest has to say of clusters that are another resource's.
