@@ -104,8 +104,9 @@ fn all_pass(envoy: &Envoy, connections: &mut [Connection], token: &str) -> bool 
 
 #[test]
 fn a_new_key_is_accepted_by_all_workers_after_one_fetch_and_no_request_is_refused() {
-    for number in WORKERS {
-        let server = KeyServer::up(Says::keys(&[1]));
+    for (number, with_tls) in WORKERS.into_iter().flat_map(|number| [(number, false), (number, true)]) {
+        let server = if with_tls { KeyServer::down_with_tls() } else { KeyServer::down() };
+        server.go_up(Says::keys(&[1]));
         let envoy = Envoy::start(setup(&server, json!({ "min_refetch_seconds": 1 }), number));
         await_pass(&envoy, &signed(1));
         let mut connections = workers(&envoy);

@@ -20,6 +20,16 @@ fn await_pass(envoy: &Envoy, token: &str) {
     });
 }
 
+/// Each is a connection of its own, so all workers are met.
+fn await_pass_by_all(envoy: &Envoy, token: &str) {
+    let mut in_a_row = 0;
+    eventually("not all workers let a good token pass", || {
+        let (_, outcome) = Ask::get("/x").token(token).try_send(envoy, Protocol::Http1);
+        in_a_row = if outcome.is_ok_and(|reply| reply.status == 200) { in_a_row + 1 } else { 0 };
+        (in_a_row == 40).then_some(())
+    });
+}
+
 #[test]
 fn a_vm_that_is_made_anew_starts_with_the_last_set_though_the_issuer_is_down() {
     for workers in [1, 4] {
@@ -99,6 +109,36 @@ fn a_pushed_configuration_starts_with_the_last_set_though_the_issuer_is_down() {
         server.go_up(Says::keys(&[1, 2]));
         await_pass(&envoy, &signed(2));
         envoy.assert_healthy();
+    }
+}
+
+#[test]
+fn a_fetch_that_was_on_its_way_when_its_vm_died_or_its_configuration_went_is_made_anew() {
+    for workers in [1, 4] {
+        let server = KeyServer::up(Says::Later);
+        let plugin = |capacity: u32| {
+            policy(json!({
+                "tokens": { "key_sets": [remote_set("login", ISSUER, json!({ "timeout_milliseconds": 1000 }))] },
+                "limiter_capacity": capacity,
+            }))
+        };
+        let envoy = Envoy::start(Setup {
+            clusters: vec![server.cluster("login")],
+            concurrency: workers,
+            module: mortal_module(),
+            replaceable: true,
+            ..Setup::new(&plugin(1024))
+        });
+        server.await_fetches(1);
+        drop(deadly().try_send(&envoy, Protocol::Http1));
+        assert_eq!(envoy.push(&plugin(2048).to_string()), Pushed::Accepted);
+        envoy.drained();
+        server.say(Says::keys(&[1]));
+        await_pass(&envoy, &signed(1));
+        let fetches = server.fetches();
+        server.say(Says::keys(&[2]));
+        await_pass_by_all(&envoy, &signed(1));
+        assert_eq!(server.fetches(), fetches, "what one has fetched all have");
     }
 }
 
