@@ -71,7 +71,8 @@ impl Run {
         ports::check(self.port, self.admin_port)?;
         let mut secrets = Secrets::default();
         let configuration = Configuration::read(self.config.as_deref(), &mut secrets)?;
-        let watched = self.config.as_deref().filter(|path| *path != "-").map(Watched::new);
+        // A pipe gives its content once.
+        let watched = self.config.as_deref().filter(|path| path.is_file()).map(Watched::new);
         let (stop, sender, events) = events::listen()?;
         let folder = private_folder()?;
         let module = module::place(self.module.as_deref(), folder.path())?.display().to_string();

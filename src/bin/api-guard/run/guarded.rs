@@ -84,8 +84,8 @@ impl Guarded<'_> {
             self.run.upstream_name()
         );
         text.push_str(&match config {
-            Some(file) if *file == *"-" => "configuration: standard input\n".to_owned(),
-            Some(file) => format!("configuration: {}, which is watched\n", file.display()),
+            Some(file) if file.is_file() => format!("configuration: {}, which is watched\n", file.display()),
+            Some(file) => format!("configuration: {}\n", file.display()),
             None => {
                 "configuration: a token on every path; write your own and name it with --config\n".to_owned()
             }
