@@ -79,6 +79,7 @@ fn a_configuration_is_shown_by_requests_that_get_what_is_said() {
                 { "path": "/users/{id}", "bind": { "id": "sub" } },
             ],
             "unmatched_routes": "deny",
+            "$schema": "https://example.com/api-guard.schema.json",
         }))
         .to_string(),
         ".json",
@@ -186,4 +187,17 @@ fn a_secret_that_is_set_is_taken_and_not_kept() {
     assert_eq!(run.get("/", Some(token.line())), Some(200));
     assert_eq!(run.end(Signal::TERM).0, Some(0));
     assert!(!home.path(".local").exists());
+}
+
+#[test]
+fn a_configuration_from_a_pipe_is_read_once() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    std::fs::write(home.path("api-guard.yaml"), "tokens:\n  keys: [{ secret: { env: API_GUARD_SECRET } }] # ours\nroutes: [{ path: /open, access: public }]\n").unwrap();
+    let file = std::fs::File::open(home.path("api-guard.yaml")).unwrap();
+    let mut run = Running::start_piped(&home, &ready, &["--config", "-"], file);
+    assert_eq!(run.get("/open", None), Some(200));
+    assert_eq!(run.get("/other", None), Some(401));
+    let (code, errors) = run.end(Signal::TERM);
+    assert_eq!((code, errors.contains("error")), (Some(0), false), "{errors}");
 }

@@ -7,12 +7,20 @@ const NEAR: f64 = 0.8;
 
 /// What is wrong, with the value that is.
 pub(crate) fn problem(error: &ConfigError) -> String {
+    if let Some((unset, _)) = error.problem.split_once(" in the VM's environment") {
+        return unset.to_owned();
+    }
     let value = error.value.as_ref().map(|value| format!("{value}: ")).unwrap_or_default();
     format!("{value}{}", error.problem)
 }
 
 /// What to write instead.
 pub(crate) fn instead(error: &ConfigError) -> String {
+    // Whoever runs the command has a shell; the module's words are for whoever starts Envoy.
+    let unset = error.problem.strip_prefix("the variable ").and_then(|rest| rest.split_once(" is not set"));
+    if let Some((name, _)) = unset {
+        return format!("export {name}=\"...\" here, or make one: export {name}=\"$(api-guard keygen)\"");
+    }
     let written = error.at.to_string();
     let written = written.rsplit('/').next().unwrap_or_default();
     match nearest(written, error) {

@@ -89,11 +89,25 @@ impl Running {
     }
 
     pub(super) fn start_with(home: &Home, ready: &Ready, more: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start_fully(home, ready, more, variables, Stdio::null())
+    }
+
+    pub(super) fn start_piped(home: &Home, ready: &Ready, more: &[&str], input: std::fs::File) -> Self {
+        Self::start_fully(home, ready, more, &[], Stdio::from(input))
+    }
+
+    fn start_fully(
+        home: &Home,
+        ready: &Ready,
+        more: &[&str],
+        variables: &[(&str, &str)],
+        input: Stdio,
+    ) -> Self {
         let [port, admin] = free_ports();
         let ports = [port.to_string(), admin.to_string()];
         let own = ["run", "--port", &ports[0], "--admin-port", &ports[1], "--module", &ready.module];
         let mut command = home.command(&[&own, more].concat());
-        command.env("ENVOY_BIN", &ready.envoy).envs(variables.iter().copied());
+        command.env("ENVOY_BIN", &ready.envoy).envs(variables.iter().copied()).stdin(input);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command");
         let (out, errors) = (lines(process.stdout.take()), lines(process.stderr.take()));
         let mut run = Self { process, out, errors, said: Vec::new(), port, admin };
