@@ -41,7 +41,7 @@ fn status(reply: &str) -> Option<u16> {
 }
 
 /// The Envoy that the tests use; `None`, which is said, where there is no module.
-fn envoy() -> Option<String> {
+pub(super) fn envoy() -> Option<String> {
     if !project("dist/api_guard.wasm").is_file() {
         api_guard_testkit::skip("no module: make build");
         return None;
