@@ -92,10 +92,16 @@ pub(super) fn keys(configuration: &Value) -> Named {
         };
         let mut settings = fields(key);
         settings.remove("kid");
-        if let Some(secret) = settings.get_mut("secret") {
-            let is_named = secret.get("env").is_some();
-            if !is_named {
-                *secret = json!(format!("<secret {}>", mark(secret)));
+        settings.retain(|_, value| !value.is_null());
+        if settings.contains_key("secret") {
+            settings.entry("algorithm".to_owned()).or_insert_with(|| json!("HS256"));
+        }
+        // Somebody may have written a private key where the public one belongs.
+        for (field, what) in [("secret", "secret"), ("public_key", "key")] {
+            if let Some(value) = settings.get_mut(field)
+                && value.get("env").is_none()
+            {
+                *value = json!(format!("<{what} {}>", mark(value)));
             }
         }
         named.insert(name, settings);
