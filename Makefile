@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test test-native test-versions unit build native sanitize compose-test-native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -10,8 +10,14 @@ MODULE := dist/api_guard.wasm
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
 
-run: $(if $(NATIVE),native,build) ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIVE=1: by the library)
-	@NATIVE="$(NATIVE)" scripts/run.sh
+# What cargo says while it builds: nothing, unless a person waits for it.
+QUIET := --quiet
+
+run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIVE=1: by the library)
+	@echo "Building the $(if $(NATIVE),library,module) and the command, which takes some minutes the first time."
+	@scripts/ports.sh
+	@$(MAKE) --no-print-directory $(if $(NATIVE),native,build) QUIET=
+	@QUIET= NATIVE="$(NATIVE)" scripts/run.sh
 
 test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
@@ -37,13 +43,23 @@ MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehin
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
 build: tools ## the module to ship, at dist/api_guard.wasm
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
+	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build $(QUIET) --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
 
 LIBRARY := dist/libapi_guard.so
 native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
 	@GLIBC="$(GLIBC)" ARCH="$(ARCH)" scripts/library.sh $(LIBRARY)
+# cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
+install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else)
+	@API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
+
+.PHONY: dist reproducible
+dist: build ## everything of a release under dist/, with checksums and a bill of materials
+	@scripts/dist.sh
+
+reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
+	@scripts/reproducible.sh $(ARGS)
 
 .PHONY: unpacked
 unpacked: tools ## the module as cargo leaves it, which a test runs
@@ -52,7 +68,7 @@ unpacked: tools ## the module as cargo leaves it, which a test runs
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-clients: ## gets grpcio, websockets and (as root) Node, whose tests are skipped without them
+clients: ## gets grpcio, websockets, aioquic and (as root) Node, whose tests are skipped without them
 	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)

@@ -4,8 +4,9 @@ set -eu
 cd "$(dirname "$0")/.."
 PORT=${PORT:-10000} ADMIN_PORT=${ADMIN_PORT:-9901} UPSTREAM_PORT=${UPSTREAM_PORT:-10001}
 
+scripts/ports.sh
 envoy=$(scripts/envoy.sh)
-cargo build --quiet --bin api-guard
+cargo build ${QUIET---quiet} --bin api-guard
 command=${CARGO_TARGET_DIR:-target}/debug/api-guard
 : "${API_GUARD_SECRET:=$("$command" keygen)}"
 export API_GUARD_SECRET

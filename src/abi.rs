@@ -10,13 +10,17 @@ use api_guard_core::effect::Reply;
 use api_guard_core::fault::Fault;
 use api_guard_core::host::NotDone;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 
+#[cfg(not(feature = "sdk"))]
+use self::imports::proxy_http_call;
 use self::imports::{
-    proxy_add_header_map_value, proxy_continue_stream, proxy_define_metric, proxy_get_buffer_bytes,
-    proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs, proxy_get_property,
-    proxy_get_shared_data, proxy_increment_metric, proxy_record_metric, proxy_remove_header_map_value,
-    proxy_replace_header_map_value, proxy_send_local_response, proxy_set_effective_context,
-    proxy_set_property, proxy_set_shared_data, proxy_set_tick_period_milliseconds,
+    proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric,
+    proxy_get_buffer_bytes, proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs,
+    proxy_get_property, proxy_get_shared_data, proxy_increment_metric, proxy_log, proxy_record_metric,
+    proxy_remove_header_map_value, proxy_replace_header_map_value, proxy_send_local_response,
+    proxy_set_effective_context, proxy_set_property, proxy_set_shared_data,
+    proxy_set_tick_period_milliseconds,
 };
 use crate::block;
 use crate::memory::{Received, receive};
@@ -30,11 +34,20 @@ const CAS_MISMATCH: u32 = 8;
 const REQUEST_HEADERS: u32 = 0;
 const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
+const CALL_RESPONSE_HEADERS: u32 = 6;
 const REQUEST_BODY: u32 = 0;
+const CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST_STREAM: u32 = 0;
 const COUNTER: u32 = 0;
 const GAUGE: u32 = 1;
+
+/// Writes a line to Envoy's log, at a `proxy_log_level_t`.
+#[expect(unsafe_code, reason = "a call of the ABI with a pointer to a slice")]
+pub(crate) fn log(level: u32, line: &str) {
+    // SAFETY: pointer and length are those of a live slice; the host copies it. There is nobody to tell of a failure.
+    unsafe { proxy_log(level, line.as_ptr(), line.len()) };
+}
 
 /// The request's headers, in the form that [`block::Block`] reads.
 pub(crate) fn request_headers() -> Option<Received> {
@@ -169,6 +182,66 @@ pub(crate) fn request_body(start: usize, length: usize) -> Result<Vec<u8>, Fault
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),
     }
+}
+
+/// Sends a GET to a cluster from the current context, and returns the number by which its end is told.
+#[cfg(not(feature = "sdk"))]
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices and a local")]
+pub(crate) fn get(
+    cluster: &str,
+    authority: &str,
+    path: &str,
+    timeout_milliseconds: u32,
+) -> Result<u32, NotDone> {
+    let headers = [(":method", "GET"), (":path", path), (":authority", authority)];
+    let headers = block::encode(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    let none: &[u8] = &[];
+    let mut token = 0;
+    // SAFETY: pointers and lengths are those of live slices, which the host copies; `token` is valid for writing.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            none.as_ptr(),
+            none.len(),
+            none.as_ptr(),
+            none.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    };
+    if status == OK { Ok(token) } else { Err(NotDone) }
+}
+
+/// The headers of the response whose arrival is being told, in the form that [`block::Block`] reads.
+pub(crate) fn response_headers() -> Option<Received> {
+    pairs(CALL_RESPONSE_HEADERS)
+}
+
+/// At most `length` bytes of the body of that response.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn response_body(length: usize) -> Option<Vec<u8>> {
+    // SAFETY: both pointers are valid for writing during the call.
+    match receive(|data, size| unsafe { proxy_get_buffer_bytes(CALL_RESPONSE_BODY, 0, length, data, size) }) {
+        Ok(bytes) => Some(bytes),
+        Err(NOT_FOUND) => Some(Vec::new()),
+        Err(_) => None,
+    }
+}
+
+/// Whether a signature is right, by Envoy's foreign function. Builds of Envoy without it answer with another status.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn verify_signature(check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+    const NAME: &[u8] = b"verify_signature";
+    let arguments = check.to_protobuf();
+    // SAFETY: `NAME` and `arguments` are valid for reading, and both pointers for writing, during the call.
+    let answer = receive(|data, size| unsafe {
+        let (name, name_size) = (NAME.as_ptr(), NAME.len());
+        proxy_call_foreign_function(name, name_size, arguments.as_ptr(), arguments.len(), data, size)
+    });
+    answer.map(|answer: Vec<u8>| SignatureCheck::is_right(&answer)).map_err(|_| SignatureFault)
 }
 
 /// The plugin's configuration.

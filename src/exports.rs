@@ -1,6 +1,6 @@
 //! Exports that bypass the SDK. The SDK keeps an object for every stream in a map with a keyed hash, looks it up in
 //! each callback, and exports every callback of the ABI; each of these costs a request 0.3 to 0.5 us. Its objects, with
-//! a method for everything that a plugin may do, are also 18 KB of the module.
+//! a method for everything that a plugin may do, are also 30 KB of the module.
 //!
 //! The exports here have names of their own. In the module that ships, `tools/xtask` gives them the ABI's names instead
 //! of the SDK's exports, and drops the exports that api-guard does not need. A module that was not packed works as
@@ -8,7 +8,7 @@
 
 use api_guard_core::exchange::Flow;
 
-use crate::{root, streams};
+use crate::{log, root, streams};
 
 /// Runs the C library's constructors, and sends what is logged to Envoy.
 #[expect(unsafe_code, reason = "the C library's constructors, which nothing else runs")]
@@ -18,7 +18,7 @@ fn initialize() {
     }
     // SAFETY: they must run once, before anything else, and Envoy calls `_initialize` so.
     unsafe { __wasm_call_ctors() };
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    log::start();
 }
 
 /// Envoy calls this once for each VM, before anything else.
@@ -41,6 +41,17 @@ fn number(flow: Flow) -> u32 {
 #[expect(unsafe_code, reason = "the exports that the ABI demands")]
 mod named {
     use super::{initialize, number, root, streams};
+    use crate::memory;
+
+    /// Tells Envoy the version of the ABI.
+    #[unsafe(export_name = "api_guard_abi_version_0_2_1")]
+    extern "C" fn abi_version() {}
+
+    /// Envoy takes memory for what it hands over.
+    #[unsafe(export_name = "api_guard_on_memory_allocate")]
+    extern "C" fn on_memory_allocate(size: usize) -> *mut u8 {
+        memory::allocate(size)
+    }
 
     /// Envoy calls this once for each VM, before anything else.
     #[unsafe(export_name = "api_guard_initialize")]
@@ -72,6 +83,18 @@ mod named {
     #[unsafe(export_name = "api_guard_on_tick")]
     extern "C" fn on_tick(context: u32) {
         root::tick(context);
+    }
+
+    /// A request of a root context for a key set has ended.
+    #[unsafe(export_name = "api_guard_on_http_call_response")]
+    extern "C" fn on_http_call_response(
+        context: u32,
+        token: u32,
+        headers: u32,
+        body_size: usize,
+        _trailers: u32,
+    ) {
+        root::on_fetched(context, token, headers, body_size);
     }
 
     /// A root context or a stream ends.

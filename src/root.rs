@@ -11,7 +11,8 @@ use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::tally::Tally;
 use api_guard_core::time::UnixNanos;
 
-use crate::host::Envoy;
+use crate::fetches::Fetches;
+use crate::host::{Envoy, Signatures};
 use crate::{abi, streams};
 
 /// How often Envoy calls [`tick`], milliseconds.
@@ -22,6 +23,7 @@ const TICK_MILLISECONDS: u32 = 100;
 pub(crate) struct Plugin {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
+    pub(crate) fetches: Fetches,
 }
 
 /// The metrics of one configuration as Envoy knows them.
@@ -35,9 +37,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    fn new(counters: &Counters) -> Self {
+    fn new(counters: &Counters, policy: &Policy) -> Self {
         let ids: Vec<Option<u32>> = counters.names().iter().map(|name| abi::define_counter(name)).collect();
-        let gauges = Gauge::ALL.iter().map(|gauge| (*gauge, abi::define_gauge(gauge.name()))).collect();
+        let gauges = Gauge::all(policy).into_iter();
+        let gauges = gauges.map(|(gauge, name)| (gauge, abi::define_gauge(&name))).collect();
         let tally = RefCell::new(Tally::new(ids.len()));
         Self { ids, gauges, tally }
     }
@@ -76,12 +79,13 @@ impl Metrics {
 }
 
 impl Plugin {
-    fn new(policy: Policy) -> Self {
+    fn new(policy: Policy, root: u32) -> Self {
         let engine = Engine::on_worker(policy, &streams::held_bytes());
-        let metrics = Metrics::new(engine.counters());
+        let metrics = Metrics::new(engine.counters(), engine.guard().policy());
+        let plugin = Self { engine, metrics, fetches: Fetches::new(root) };
         // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
-        let _ = engine.open(&Envoy::new(&metrics));
-        Self { engine, metrics }
+        let _ = plugin.engine.open(&Envoy::new(&plugin, root));
+        plugin
     }
 }
 
@@ -91,8 +95,12 @@ pub(crate) fn configure(context: u32, size: usize) -> bool {
     let text = abi::plugin_configuration(size);
     let environment = Environment { lookup: &abi::variable, must_be_set: true };
     match Policy::parse(&text, &environment) {
+        Ok(policy) if !policy.suits_host(&Signatures) => {
+            log::error!("api-guard: {}", Policy::UNSUITABLE_HOST);
+            false
+        }
         Ok(policy) => {
-            streams::configure(context, &Rc::new(Plugin::new(policy)));
+            streams::configure(context, &Rc::new(Plugin::new(policy, context)));
             abi::set_tick_period(TICK_MILLISECONDS);
             true
         }
@@ -109,7 +117,18 @@ pub(crate) fn tick(context: u32) {
     streams::tick(now);
     abi::enter(context);
     if let Some(plugin) = streams::plugin(context) {
-        plugin.engine.on_tick(&mut Envoy::new(&plugin.metrics), now);
+        plugin.engine.on_tick(&mut Envoy::new(&plugin, context), now);
         plugin.metrics.hand_over();
     }
+}
+
+/// Handles the end of a request for a key set, and looks after the streams that wait for it. `headers`: the number of
+/// headers of its response, which is 0 if none has come.
+pub(crate) fn on_fetched(context: u32, token: u32, headers: u32, body_size: usize) {
+    abi::enter(context);
+    let Some(plugin) = streams::plugin(context) else { return };
+    let now = abi::now();
+    let Some((set, ended)) = plugin.fetches.end(token, headers, body_size, now) else { return };
+    plugin.engine.on_fetched(set, ended.response(), &mut Envoy::new(&plugin, context), now);
+    streams::tick(now);
 }

@@ -153,7 +153,7 @@ impl Streams {
                 if !abi::enter(*context) {
                     return false;
                 }
-                exchange.on_tick(&plugin.engine, &mut Envoy::new(&plugin.metrics), now);
+                exchange.on_tick(&plugin.engine, &mut Envoy::new(plugin, *context), now);
             }
             *is_waiting = exchange.wants_ticks();
             *is_waiting
@@ -183,7 +183,7 @@ pub(crate) fn on_request_headers(context: u32, end_of_stream: bool) -> Flow {
         &plugin.engine,
         block.map(Block::pairs),
         end_of_stream,
-        &mut Envoy::new(&plugin.metrics),
+        &mut Envoy::new(&plugin, context),
         now,
     );
     plugin.metrics.settle(now);
@@ -200,7 +200,7 @@ pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) ->
     let size = u64::try_from(size).unwrap_or(u64::MAX);
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
-            let mut envoy = Envoy::new(&plugin.metrics);
+            let mut envoy = Envoy::new(plugin, context);
             exchange.on_request_body(&plugin.engine, size, end_of_stream, &mut envoy, abi::now())
         };
         streams.go_on(context, Flow::Pause, step, Exchange::is_over)
@@ -213,7 +213,7 @@ pub(crate) fn on_request_trailers(context: u32) -> Flow {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
             let bytes = abi::request_trailers();
             let trailers = bytes.as_deref().and_then(Block::read).map(Block::pairs);
-            let mut envoy = Envoy::new(&plugin.metrics);
+            let mut envoy = Envoy::new(plugin, context);
             exchange.on_request_trailers(&plugin.engine, trailers, &mut envoy, abi::now())
         };
         streams.go_on(context, Flow::Pause, step, Exchange::is_over)
@@ -224,7 +224,7 @@ pub(crate) fn on_request_trailers(context: u32) -> Flow {
 pub(crate) fn on_response_headers(context: u32) -> Flow {
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
-            exchange.on_response_headers(&plugin.engine, &mut Envoy::new(&plugin.metrics))
+            exchange.on_response_headers(&plugin.engine, &mut Envoy::new(plugin, context))
         };
         // An unknown stream was settled, and its response gets no headers.
         streams.go_on(context, Flow::Continue, step, Exchange::is_settled)

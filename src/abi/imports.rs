@@ -3,7 +3,16 @@
 #[expect(unsafe_code, reason = "the proxy-wasm ABI")]
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    pub(super) fn proxy_log(level: u32, message: *const u8, message_size: usize) -> u32;
     pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    pub(super) fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        arguments_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     pub(super) fn proxy_add_header_map_value(
         map: u32,
         name: *const u8,
@@ -52,6 +61,19 @@ unsafe extern "C" {
     pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
     pub(super) fn proxy_set_effective_context(id: u32) -> u32;
+    #[cfg(not(feature = "sdk"))]
+    pub(super) fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
     pub(super) fn proxy_continue_stream(stream: u32) -> u32;
     pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     pub(super) fn proxy_send_local_response(

@@ -135,7 +135,11 @@ fn the_default_of_every_field_is_that_of_the_schema() {
 fn one_of_everything() -> Value {
     let limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
     json!({
-        "tokens": { "keys": [{ "secret": { "env": "A" } }], "sources": [{ "header": "a", "scheme": "b" }] },
+        "tokens": {
+            "keys": [{ "secret": { "env": "A" } }],
+            "key_sets": [{ "name": "a", "issuers": ["b"], "jwks": { "cluster": "c" } }],
+            "sources": [{ "header": "a", "scheme": "b" }],
+        },
         "request": {},
         "routes": [{ "path": "/a", "require": [{ "claim": "a", "is": [1] }] }],
         "roles": {},

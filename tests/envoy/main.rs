@@ -3,8 +3,8 @@
 //!
 //! `setup` writes Envoy's bootstrap, `process` runs it, `upstream` is the service behind it, `ask` is one request over
 //! either protocol (`http1` and `http2` put its exact bytes on the wire), `load` is a hundred thousand of them, `reply` is
-//! what came back, `table` judges many at once, `token` mints, `trap` makes a module whose VM dies on demand, `kind` says
-//! which of both is under test, and which tests are for one alone.
+//! what came back, `table` judges many at once, `token` mints, `issuer` publishes keys, `trap` makes a module whose VM dies
+//! on demand, `kind` says which of both is under test, and which tests are for one alone.
 //! The other modules are the rules, one file for each part of the contract.
 //!
 //! Needs an Envoy 1.40 (`ENVOY_BIN`, `envoy` on PATH, or `make envoy`) and `dist/api_guard.wasm` (`make build`, or
@@ -26,6 +26,7 @@
 mod ask;
 mod http1;
 mod http2;
+mod issuer;
 mod kind;
 mod load;
 mod process;
@@ -49,6 +50,11 @@ mod forwarding;
 mod grpc;
 mod held_bodies;
 mod hostile;
+mod key_set_failures;
+mod key_set_kids;
+mod key_set_metrics;
+mod key_sets;
+mod key_sets_kept;
 mod keys;
 mod limits;
 mod limits_kept;
@@ -60,6 +66,8 @@ mod metrics;
 mod native;
 mod observed;
 mod paths;
+mod public_keys;
+mod rarely_sent;
 mod report;
 mod revocation;
 mod revocation_endpoint;

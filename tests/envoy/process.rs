@@ -1,7 +1,7 @@
 //! A running Envoy: started on ports that the system chose, watched through its admin interface, killed at the end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,6 +90,8 @@ impl Envoy {
             started.process.0.try_wait().unwrap()
         });
         assert!(!status.success());
+        // Whoever collects the log lets go of it at its end.
+        eventually("the log does not end", || (Arc::strong_count(&started.log) == 1).then_some(()));
         started.log.lock().unwrap().join("\n")
     }
 
@@ -381,5 +383,5 @@ fn listener(admin: SocketAddr) -> Option<SocketAddr> {
     let listeners: Value = serde_json::from_slice(&admin_get(admin, "/listeners?format=json").body).ok()?;
     let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
     let port = u16::try_from(address.get("port_value")?.as_u64()?).ok()?;
-    Some(([127, 0, 0, 1], port).into())
+    Some((address.get("address")?.as_str()?.parse::<IpAddr>().ok()?, port).into())
 }

@@ -16,7 +16,7 @@ const NEW_SECRET: &str = "the-secret-that-comes-next-is-as-long-as-the-old";
 
 /// Clients that never pause: what they send, and what went wrong.
 #[derive(Default)]
-struct Traffic {
+pub(crate) struct Traffic {
     tokens: Mutex<Vec<String>>,
     failures: Mutex<Vec<String>>,
     /// Rounds of each client: so many times it has sent every token.
@@ -36,20 +36,35 @@ impl Drop for Stop<'_> {
 impl Traffic {
     /// Changes what is sent, and waits until nothing else is under way.
     #[track_caller]
-    fn send(&self, tokens: &[&String]) {
+    pub(crate) fn send(&self, tokens: &[&String]) {
         *self.tokens.lock().unwrap() = tokens.iter().map(|token| (*token).clone()).collect();
         self.go_on();
     }
 
     /// Waits until every client has sent everything twice: once at least from beginning to end.
     #[track_caller]
-    fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         let before: Vec<_> = self.rounds.iter().map(|rounds| rounds.load(Ordering::Relaxed)).collect();
         eventually("a client does not go on", || {
             let mut both = self.rounds.iter().zip(&before);
             both.all(|(rounds, before)| rounds.load(Ordering::Relaxed) >= before + 2).then_some(())
         });
         let failures = self.failures.lock().unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    /// Runs the clients while `call` does what it does, none of whose requests may fail.
+    pub(crate) fn during(envoy: &Envoy, call: impl FnOnce(&Self)) {
+        let traffic = Self::default();
+        std::thread::scope(|scope| {
+            let _stop = Stop(&traffic);
+            for number in 0..traffic.rounds.len() {
+                let traffic = &traffic;
+                scope.spawn(move || traffic.client(number, envoy));
+            }
+            call(&traffic);
+        });
+        let failures = traffic.failures.into_inner().unwrap();
         assert!(failures.is_empty(), "{failures:?}");
     }
 
@@ -110,13 +125,7 @@ fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refu
         setup.environment = both.map(|(name, value)| (name, value.to_owned())).into();
     }
     let envoy = Envoy::start(setup);
-    let traffic = Traffic::default();
-    std::thread::scope(|scope| {
-        let _stop = Stop(&traffic);
-        for number in 0..traffic.rounds.len() {
-            let (traffic, envoy) = (&traffic, &envoy);
-            scope.spawn(move || traffic.client(number, envoy));
-        }
+    Traffic::during(&envoy, |traffic| {
         traffic.send(&[old_token]);
         Ask::get("/x").token(new_token).send(&envoy, Protocol::Http1).refused(
             &envoy,
@@ -140,8 +149,6 @@ fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refu
         envoy.drained();
         traffic.go_on();
     });
-    let failures = traffic.failures.lock().unwrap();
-    assert!(failures.is_empty(), "{failures:?}");
     Ask::get("/x").token(old_token).send(&envoy, Protocol::Http1).refused(&envoy, 401, refusal);
     let used = |kid: &Value| {
         let kid = kid["kid"].as_str().unwrap_or("none");

@@ -40,8 +40,14 @@ pub(crate) struct Setup {
     pub(crate) trailers: bool,
     /// Laid over the connection manager.
     pub(crate) manager: Value,
+    /// Other clusters than the service's.
+    pub(crate) clusters: Vec<Value>,
     /// Other filters, before the guard.
     pub(crate) before: Vec<Value>,
+    /// The address that Envoy listens on.
+    pub(crate) listen: &'static str,
+    /// Clients speak HTTP/3, over UDP.
+    pub(crate) http3: bool,
     /// The service is not the one of these tests: its port, and whether it speaks HTTP/2.
     pub(crate) service: Option<(u16, bool)>,
     /// The plugin's configuration is a `Struct` in place of text.
@@ -70,7 +76,10 @@ impl Setup {
             service_gone: false,
             trailers: false,
             manager: json!({}),
+            clusters: Vec::new(),
             before: Vec::new(),
+            listen: "127.0.0.1",
+            http3: false,
             service: None,
             as_struct: false,
             shared_name: "api_guard",
@@ -103,6 +112,8 @@ impl Setup {
             let layer = json!({ "name": "static", "static_layer": self.kind.runtime() });
             bootstrap["layered_runtime"] = json!({ "layers": [layer] });
         }
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters.extend(self.clusters.iter().cloned());
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
             bootstrap["dynamic_resources"] = json!({ "lds_config": {
@@ -123,14 +134,30 @@ impl Setup {
     }
 
     fn listener(&self) -> Value {
-        json!({
+        let mut listener = json!({
             "name": "main",
-            "address": loopback(0),
+            "address": { "socket_address": { "address": self.listen, "port_value": 0 } },
             "filter_chains": [{ "filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": self.connection_manager(),
             }] }],
-        })
+        });
+        if self.http3 {
+            listener["address"]["socket_address"]["protocol"] = json!("UDP");
+            listener["udp_listener_config"] = json!({ "quic_options": {} });
+            let certificate = json!({
+                "certificate_chain": { "inline_string": include_str!("clients/localhost.pem") },
+                "private_key": { "inline_string": include_str!("clients/localhost-key.pem") },
+            });
+            listener["filter_chains"][0]["transport_socket"] = json!({
+                "name": "envoy.transport_sockets.quic",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
+                    "downstream_tls_context": { "common_tls_context": { "tls_certificates": [certificate] } },
+                },
+            });
+        }
+        listener
     }
 
     fn connection_manager(&self) -> Value {
@@ -143,7 +170,7 @@ impl Setup {
         let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "ingress",
-            "codec_type": "AUTO",
+            "codec_type": if self.http3 { "HTTP3" } else { "AUTO" },
             "use_remote_address": self.use_remote_address,
             "xff_num_trusted_hops": self.trusted_hops,
             "delayed_close_timeout": format!("{}s", self.delayed_close_seconds),

@@ -21,7 +21,9 @@ use api_guard_core::revocation::{Aging, Authority, Lifetime, Revocable, Revocati
 use api_guard_core::route::template::Template;
 use api_guard_core::route::{Found, PathCase, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
-use api_guard_core::token;
+use api_guard_core::token::current::CurrentSets;
+use api_guard_core::token::signature::NoSignatures;
+use api_guard_core::token::{self, Means};
 use api_guard_core::token::cache::TokenCache;
 use api_guard_core::token::claim_path::ClaimPath;
 use api_guard_core::token::claims::{Claims, ClaimsReader};
@@ -83,7 +85,9 @@ fn tokens(criterion: &mut Criterion) {
     let tokens: Vec<String> =
         (0..MANY_TOKENS).map(|serial| Token { serial, ..Token::default() }.mint()).collect();
     let seed = Seed::from_bytes(RANDOM);
-    let verify = |token: &str| policy.verify(token.as_bytes(), &seed, NOW).expect("a good token");
+    let sets = CurrentSets::configured(policy.tokens().keys());
+    let means = Means { sets: &sets, signatures: &NoSignatures, seed: &seed };
+    let verify = |token: &str| policy.verify(token.as_bytes(), &means, NOW).expect("a good token");
     let first = tokens.first().expect("a token");
 
     let mut cache = TokenCache::default();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_core::token::secret::Secret;
 use api_guard_core::verdict::Verdict;
 use api_guard_testkit::{Guarded, SECRET, sign_with};
@@ -81,7 +81,7 @@ pub fn parse(text: &str) -> Policy {
 
 /// The key of all configurations.
 pub fn secret() -> Secret {
-    Secret::from_bytes(Algorithm::Hs256, SECRET.as_bytes()).expect("a long secret")
+    Secret::from_bytes(MacAlgorithm::Hs256, SECRET.as_bytes()).expect("a long secret")
 }
 
 /// A token to be minted. Each `serial` makes another one of the same size.

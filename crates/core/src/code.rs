@@ -100,11 +100,11 @@ codes! {
     TokenMissing = "token_missing", Unauthorized;
     /// Not a compact JWS of the accepted kind.
     TokenMalformed = "token_malformed", Unauthorized;
-    /// `alg` is not HS256.
+    /// `alg` is not that of the key, or of any key.
     TokenAlgorithmRefused = "token_algorithm_refused", Unauthorized;
     /// No key for this token.
     TokenKeyUnknown = "token_key_unknown", Unauthorized;
-    /// The MAC does not verify.
+    /// The signature does not verify.
     TokenSignatureInvalid = "token_signature_invalid", Unauthorized;
     /// The time in `exp` has been reached.
     TokenExpired = "token_expired", Unauthorized;
@@ -156,4 +156,6 @@ codes! {
     RevocationFull = "revocation_full", ServiceUnavailable;
     /// There is no room to hold back another body.
     Busy = "busy", ServiceUnavailable;
+    /// The keys of the token's issuer are not available.
+    KeysUnavailable = "keys_unavailable", ServiceUnavailable;
 }

@@ -67,6 +67,11 @@ pub enum Denial {
     /// The revocation endpoint could not read the request, or the token to revoke does not verify. The text contains
     /// nothing that the client sent.
     CannotRevoke(String),
+    /// The keys of the token's issuer are not available at present.
+    KeysUnavailable {
+        /// When it may be worth trying again, seconds; at least 1.
+        retry_after_seconds: u32,
+    },
     /// The revocation table is full.
     RevocationFull,
     /// A body that was waited for did not come in time.
@@ -108,6 +113,7 @@ impl Denial {
             Self::RateLimited(_) => Code::RateLimited,
             Self::AuthFailuresLimited(_) => Code::AuthFailuresLimited,
             Self::CannotRevoke(_) => Code::RequestMalformed,
+            Self::KeysUnavailable { .. } => Code::KeysUnavailable,
             Self::RevocationFull => Code::RevocationFull,
             Self::BodyTimeout => Code::BodyTimeout,
             Self::Busy(_) => Code::Busy,

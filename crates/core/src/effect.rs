@@ -133,6 +133,9 @@ fn add_headers(headers: &mut Vec<Header>, replies: &Replies, denial: &Denial) {
     if let Denial::Busy(_) = denial {
         headers.push(("retry-after", BUSY_RETRY_AFTER_SECONDS.into()));
     }
+    if let Denial::KeysUnavailable { retry_after_seconds } = denial {
+        headers.push(("retry-after", retry_after_seconds.to_string().into()));
+    }
     if let Denial::RevocationFull = denial {
         headers.push(("retry-after", FULL_RETRY_AFTER_SECONDS.into()));
     }

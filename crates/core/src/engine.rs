@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use crate::exchange::hold::HostHolds;
 use crate::fault::Fault;
-use crate::guard::{Guard, Memory};
+use crate::guard::{Answer, Guard, Memory, Question};
 use crate::held::HeldBytes;
 use crate::host::{Action, StreamHost};
+use crate::index::KeySetIndex;
+use crate::keys::Response;
 use crate::policy::Policy;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::gauges::Gauge;
+use crate::telemetry::line;
 use crate::telemetry::sampler::Sampler;
 use crate::time::UnixNanos;
 
@@ -28,7 +31,12 @@ pub struct Engine {
     pub(crate) holds: Cell<HostHolds>,
     /// What the streams of this worker hold back, those of other configurations included.
     pub(crate) held: Arc<HeldBytes>,
+    /// When the key sets were last shown in metrics.
+    keys_shown: Cell<UnixNanos>,
 }
+
+/// How often key sets are shown in metrics, seconds.
+const SHOW_SECONDS: u64 = 5;
 
 impl Engine {
     /// An engine for `policy` on a worker that has no other. It joins the shared tables in [`Self::open`], or at the first
@@ -48,6 +56,7 @@ impl Engine {
             sampler: RefCell::default(),
             holds: Cell::default(),
             held: Arc::clone(held),
+            keys_shown: Cell::default(),
         }
     }
 
@@ -59,11 +68,81 @@ impl Engine {
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
-    /// and says what the process holds. Call it in each tick.
+    /// says what the process holds, and fetches key sets. Call it in each tick.
     pub fn on_tick(&self, host: &mut impl StreamHost, now: UnixNanos) {
         if let Some(value) = self.held.settle(self.max_held_bytes(), host.cells(), now) {
             let _ = host.act(Action::Gauge { gauge: Gauge::HeldBytes, value });
         }
+        self.fetch_keys(host, now);
+        self.show_keys(host, now);
+    }
+
+    /// Shows how many keys the sets have that are fetched, and how old they are, every few seconds.
+    fn show_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let ring = &self.guard.policy().tokens.keys;
+        let shown = self.keys_shown.get();
+        let is_new = shown <= now && now < shown.plus_seconds(SHOW_SECONDS);
+        if is_new || !ring.fetches() {
+            return;
+        }
+        self.keys_shown.set(now);
+        for (set, _) in ring.fetched_sets() {
+            let Ok(memory) = self.memory(host) else { return };
+            let keys = memory.keys.current().set(set, now).map_or(0, |set| set.keys().len());
+            let age = memory.keys.age_seconds(set, now);
+            drop(memory);
+            let value = u64::try_from(keys).unwrap_or(u64::MAX);
+            let _ = host.act(Action::Gauge { gauge: Gauge::KeySetKeys(set), value });
+            if let Some(value) = age {
+                let _ = host.act(Action::Gauge { gauge: Gauge::KeySetAge(set), value });
+            }
+        }
+    }
+
+    /// Begins the fetches of key sets that are due, as far as no other worker has begun them.
+    pub(crate) fn fetch_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        let ring = &self.guard.policy().tokens.keys;
+        if !ring.fetches() {
+            return;
+        }
+        // Whatever fails here is tried again in the next tick.
+        let Ok(mut memory) = self.memory(host) else { return };
+        if memory.keys.refresh(ring, host.cells()).is_err() {
+            return;
+        }
+        let fetches = memory.keys.begin(ring, host.cells(), now);
+        drop(memory);
+        for fetch in fetches {
+            if host.act(Action::Fetch(fetch)).is_err() {
+                self.on_fetched(fetch.set, Response::Reset, host, now);
+            }
+        }
+    }
+
+    /// Handles the end of an [`Action::Fetch`]. Requests that wait for it go on in their next tick.
+    pub fn on_fetched(
+        &self,
+        set: KeySetIndex,
+        response: Response<'_>,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
+        let ring = &self.guard.policy().tokens.keys;
+        let Ok(mut memory) = self.memory(host) else { return };
+        let Some(ended) = memory.keys.end(ring, set, response, host.cells(), now) else { return };
+        drop(memory);
+        let _ = host.act(Action::Count(self.counters.fetched(set, ended.outcome)));
+        if let Some(rule) = ring.set(set).filter(|_| ended.is_news) {
+            let _ = host.act(Action::Log(&line::key_set(rule.name(), &ended)));
+        }
+    }
+
+    /// The answer to a question, if it is known by now.
+    pub(crate) fn answer(&self, question: Question, host: &impl StreamHost) -> Option<Answer> {
+        let Question::KeySet { set, ended } = question else { return None };
+        let mut memory = self.memory(host).ok()?;
+        memory.keys.refresh(&self.guard.policy().tokens.keys, host.cells()).ok()?;
+        memory.keys.has_ended_since(set, ended).then_some(Answer::Ready)
     }
 
     /// The largest sum of all bodies that the process holds back, bytes.

@@ -151,8 +151,8 @@ impl Exchange {
                 Found::Overdue => self.give_up_body(engine, host, now),
             },
             State::Awaiting(awaiting) => {
-                if awaiting.is_over(now) {
-                    self.stop_waiting(engine, host, now);
+                if let Some(answer) = awaiting.answer(engine, host, now) {
+                    self.stop_waiting(engine, answer, host, now);
                 }
             }
             State::New
@@ -167,7 +167,7 @@ impl Exchange {
     pub fn is_due(&mut self, now: UnixNanos) -> bool {
         match &mut self.state {
             State::Holding { hold, .. } => hold.is_due(now),
-            State::Awaiting(awaiting) => awaiting.is_over(now),
+            State::Awaiting(awaiting) => awaiting.is_due(now),
             State::New
             | State::Stopped
             | State::Passing

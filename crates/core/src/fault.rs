@@ -15,14 +15,23 @@ pub enum Fault {
     Body,
     /// The proxy did not accept a change of the request.
     Edit,
+    /// The proxy could not verify a signature.
+    Signature,
     /// Code of ours panicked. Only an adapter that can catch a panic reports it; elsewhere it ends the VM.
     Panic,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Headers, Self::SharedData, Self::Contended, Self::Body, Self::Edit, Self::Panic];
+    pub const ALL: &[Self] = &[
+        Self::Headers,
+        Self::SharedData,
+        Self::Contended,
+        Self::Body,
+        Self::Edit,
+        Self::Signature,
+        Self::Panic,
+    ];
 
     /// The kind as metrics show it.
     pub const fn kind(self) -> &'static str {
@@ -33,6 +42,7 @@ impl Fault {
             Self::Body => "body",
             Self::Edit => "edit",
             Self::Panic => "panic",
+            Self::Signature => "signature",
         }
     }
 }

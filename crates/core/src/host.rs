@@ -10,12 +10,14 @@ use crate::effect::Reply;
 use crate::effect::forward::Edit;
 use crate::fault::Fault;
 use crate::guard::Question;
+use crate::keys::Fetch;
 use crate::telemetry::counters::CounterIndex;
 use crate::telemetry::gauges::Gauge;
 use crate::telemetry::line::Line;
+use crate::token::signature::SignatureHost;
 
 /// What the guard asks of the host, and only when a step needs it.
-pub trait Host {
+pub trait Host: SignatureHost {
     /// The shared cells of the process.
     type Cells: Cells;
     /// Bytes that the host hands over.
@@ -51,7 +53,8 @@ pub trait StreamHost: Host {
     ///
     /// # Errors
     ///
-    /// [`NotDone`] if an [`Action::Edit`], an [`Action::RemoveTrailer`] or an [`Action::Ask`] could not be carried out.
+    /// [`NotDone`] if an [`Action::Edit`], an [`Action::RemoveTrailer`], an [`Action::Ask`] or an
+    /// [`Action::Fetch`] could not be carried out.
     /// The result of other actions is ignored: a log line that cannot be written is no reason to refuse.
     fn act(&mut self, action: Action<'_>) -> Result<(), NotDone>;
 }
@@ -108,4 +111,7 @@ pub enum Action<'a> {
     },
     /// Let the paused request continue.
     Resume,
+    /// Send a request for a key set, which belongs to no stream: the stream may end before the response comes. How it ended
+    /// is told to [`Engine::on_fetched`](crate::engine::Engine::on_fetched).
+    Fetch(Fetch<'a>),
 }

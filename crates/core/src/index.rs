@@ -45,3 +45,7 @@ index! {
     /// A condition on claims that the configuration names: its index among all of them.
     ConditionIndex
 }
+index! {
+    /// A key set: its position in the configuration's `tokens.key_sets`.
+    KeySetIndex
+}

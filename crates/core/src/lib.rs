@@ -23,6 +23,7 @@
 //! | What does the operator demand? | [`policy`], which [`config`] compiles from text |
 //! | What did the client send? | [`request`]; [`route`] finds its route |
 //! | Is the token genuine, and what may its owner do? | [`token`], [`permission`] |
+//! | Which keys does an issuer have at present? | [`keys`] |
 //! | Has this caller asked too often? | [`limit`] |
 //! | Was this token revoked? | [`revocation`] |
 //! | Is there room to hold back another body? | [`held`] |
@@ -62,6 +63,7 @@ pub mod held;
 pub mod host;
 pub mod index;
 pub mod json;
+pub mod keys;
 pub mod limit;
 pub mod lookup;
 pub mod permission;

@@ -12,11 +12,12 @@ use crate::index::PermissionIndex;
 use crate::lookup::Lookup;
 
 /// The form of a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum PermissionFormat {
     /// Lower-case letters and _ on both sides of one colon: `^[a-z_]+:[a-z_]+$`.
+    #[default]
     ResourceAction,
     /// A scope-token of RFC 6749 section 3.3.
     ScopeToken,

@@ -21,10 +21,10 @@ use crate::request::credential::Source;
 use crate::request::plan::HeaderPlan;
 use crate::revocation::denied::Denied;
 use crate::route::RouteTable;
-use crate::seed::Seed;
 use crate::time::UnixNanos;
-use crate::token::keys::KeyId;
-use crate::token::{TokenPolicy, TokenRefusal, Verified};
+use crate::token::keys::SigningKey;
+use crate::token::signature::{self, SignatureHost};
+use crate::token::{Means, NotVerified, TokenPolicy, Verified};
 
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
@@ -94,6 +94,16 @@ impl Policy {
         Self { asks_for_keys: true, ..self }
     }
 
+    /// Whether `host` verifies what this policy needs it for. It is tried with a published signature.
+    pub fn suits_host(&self, host: &dyn SignatureHost) -> bool {
+        !self.tokens.keys.needs_signature_host() || signature::verifies_published(host)
+    }
+
+    /// What is wrong where a host does not suit, and what to do about it.
+    pub const UNSUITABLE_HOST: &str = "/tokens: this Envoy does not verify RSA and ECDSA signatures (it has no foreign \
+                                       function verify_signature, or one that does not work); use a newer Envoy, or \
+                                       keys for HS256, HS384, HS512 or EdDSA";
+
     /// Whether `revocation.denied` refuses a token that verified.
     pub fn denies(&self, token: &Verified) -> bool {
         let kid = self.tokens.keys.kid(token.key());
@@ -101,17 +111,17 @@ impl Policy {
             && self.denied.refuses(token.jti(), token.issuer(), token.subject(), kid, token.issued_at())
     }
 
-    /// Verifies a token and judges its times. `token`: the bytes after the scheme. `seed`: the process's seed.
+    /// Verifies a token and judges its times. `token`: the bytes after the scheme.
     ///
     /// # Errors
     ///
-    /// The first rule of the configuration that the token breaks.
-    pub fn verify(&self, token: &[u8], seed: &Seed, now: UnixNanos) -> Result<Verified, TokenRefusal> {
-        self.tokens.verify(token, &self.book, seed, now)
+    /// The first rule of the configuration that the token breaks, or why it could not be verified.
+    pub fn verify(&self, token: &[u8], means: &Means<'_>, now: UnixNanos) -> Result<Verified, NotVerified> {
+        self.tokens.verify(token, &self.book, means, now)
     }
 
     /// The kid of a key.
-    pub fn kid(&self, key: KeyId) -> Option<&str> {
+    pub fn kid<'k>(&'k self, key: &'k SigningKey) -> Option<&'k str> {
         self.tokens.keys.kid(key)
     }
 

@@ -12,14 +12,20 @@ pub mod claim_path;
 pub mod claims;
 pub mod compact;
 pub(crate) mod condition;
+pub mod current;
 pub mod date;
 mod fault;
 pub mod identity;
 #[cfg(feature = "sha-instructions")]
 mod instructions;
+pub mod key_set;
 pub mod keys;
+#[cfg(feature = "native-signatures")]
+pub mod native;
 mod permissions;
+pub mod public_key;
 pub mod secret;
+pub mod signature;
 pub mod subject;
 mod verify;
 
@@ -31,10 +37,12 @@ use crate::seed::Seed;
 use crate::time::UnixNanos;
 use claims::{ClaimText, ClaimsReader, Slot, TextSlot};
 use condition::{Condition, Scalar};
-pub use fault::{ListOf, TokenFault, TokenRefusal};
+use current::CurrentSets;
+pub use fault::{ListOf, NotVerified, TokenFault, TokenRefusal};
 use identity::SigningDigest;
 pub use identity::TokenIdentity;
-use keys::{KeyId, KeyRing};
+use keys::{KeyRing, SigningKey};
+use signature::SignatureHost;
 
 /// What a token must be like. Compiled from the configuration; always valid.
 #[derive(Debug)]
@@ -92,7 +100,7 @@ pub(crate) struct Roles {
 /// times are judged again on every use, by [`TokenPolicy::judge_times`].
 #[derive(Debug)]
 pub struct Verified {
-    key: KeyId,
+    key: SigningKey,
     issuer: Option<Box<str>>,
     subject: Option<Box<str>>,
     jti: Option<Box<str>>,
@@ -138,9 +146,9 @@ impl Verified {
         }
     }
 
-    /// The key that verified it, in the ring that it was verified with.
-    pub fn key(&self) -> KeyId {
-        self.key
+    /// The key that verified it.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
     }
 
     /// `iss`.
@@ -203,6 +211,23 @@ impl Verified {
     }
 }
 
+/// What a token is verified with, beside the configuration.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// The key sets in force.
+    pub sets: &'a CurrentSets,
+    /// Whoever verifies signatures.
+    pub signatures: &'a dyn SignatureHost,
+    /// The process's seed. A token without a `jti` costs a keyed digest of its bytes.
+    pub seed: &'a Seed,
+}
+
+impl std::fmt::Debug for Means<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("sets", self.sets).finish_non_exhaustive()
+    }
+}
+
 /// The age of a token that verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Age {
@@ -214,16 +239,20 @@ pub enum Age {
 }
 
 impl TokenPolicy {
-    /// Verifies `token`, the bytes after the scheme, and judges its times. A token without a `jti` also costs a keyed
-    /// digest of its bytes, for which `seed` is the process's seed.
+    /// Verifies `token`, the bytes after the scheme, and judges its times.
     pub(crate) fn verify(
         &self,
         token: &[u8],
         book: &PermissionBook,
-        seed: &Seed,
+        means: &Means<'_>,
         now: UnixNanos,
-    ) -> Result<Verified, TokenRefusal> {
-        verify::verify(self, token, book, seed, now)
+    ) -> Result<Verified, NotVerified> {
+        verify::verify(self, token, book, means, now)
+    }
+
+    /// The keys and key sets.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
     }
 
     /// Whether every token that verifies has an `iat`.
@@ -242,7 +271,7 @@ impl TokenPolicy {
     ///
     /// The first check that fails.
     pub fn judge_times(&self, token: &Verified, now: UnixNanos) -> Result<Age, TokenFault> {
-        if !self.keys.valid(token.key, now) {
+        if !self.keys.valid(&token.key, now) {
             return Err(TokenFault::KeyUnknown);
         }
         let skew = self.clock_skew_seconds;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use api_guard_core::config::Environment;
 use api_guard_core::policy::Policy;
-use api_guard_core::telemetry::counters::Counters;
 
 use crate::abi::{self, FilterConfig};
 use crate::cells::{self, Shared};
@@ -61,7 +60,7 @@ impl Registered {
         };
         static LAST: AtomicU64 = AtomicU64::new(0);
         let config = Config {
-            metrics: Metrics::define(envoy, &Counters::new(&policy)),
+            metrics: Metrics::define(envoy, &policy),
             policy: Arc::new(policy),
             shared,
             number: LAST.fetch_add(1, Ordering::Relaxed),

@@ -2,7 +2,10 @@
 
 use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
+use api_guard_core::guard::Question;
 use api_guard_core::host::{Action, Host, NotDone, StreamHost};
+use api_guard_core::token::native::NativeSignatures;
+use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 
 use crate::abi::{self, HeaderMap};
 use crate::cells::SharedCells;
@@ -38,6 +41,12 @@ impl<'e> Envoy<'e> {
             }
             Handle::Stream(_) | Handle::Config(_) => Err(NotDone),
         }
+    }
+}
+
+impl SignatureHost for Envoy<'_> {
+    fn verify_signature(&self, check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+        NativeSignatures.verify_signature(check)
     }
 }
 
@@ -105,8 +114,11 @@ impl StreamHost for Envoy<'_> {
             Action::Gauge { gauge, value } => self.config.metrics.show(gauge, value, self.handle),
             Action::Log(line) => abi::log(line.level, &line.text),
             Action::Reply { reply, is_grpc } => self.orders.reply(reply, is_grpc),
-            // No configuration asks questions yet.
-            Action::Ask { .. } => return Err(NotDone),
+            // No configuration asks this.
+            Action::Ask { question: Question::Keys, .. } => return Err(NotDone),
+            // The stream finds the answer in the shared cells.
+            Action::Ask { question: Question::KeySet { .. }, .. } => {}
+            Action::Fetch(_) => return Err(NotDone),
             Action::Resume => self.orders.resume(),
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use api_guard_core::policy::Policy;
 use api_guard_core::telemetry::counters::{CounterIndex, Counters};
 use api_guard_core::telemetry::gauges::Gauge;
 
@@ -37,13 +38,15 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Defines the metrics of a configuration that is being made.
-    pub(crate) fn define(envoy: &FilterConfig, counters: &Counters) -> Self {
+    pub(crate) fn define(envoy: &FilterConfig, policy: &Policy) -> Self {
+        let counters = Counters::new(policy);
+        let gauges = Gauge::all(policy).into_iter();
         let defined: Vec<Option<usize>> =
             counters.names().iter().map(|name| envoy.define_counter(name)).collect();
         keep_earlier(envoy, counters.names());
         Self {
             counters: defined,
-            gauges: Gauge::ALL.iter().map(|gauge| (*gauge, envoy.define_gauge(gauge.name()))).collect(),
+            gauges: gauges.map(|(gauge, name)| (gauge, envoy.define_gauge(&name))).collect(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
         }

@@ -8,8 +8,11 @@ use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
 use api_guard_core::guard::Question;
 use api_guard_core::host::{Action, Host, NotDone, StreamHost};
+use api_guard_core::index::KeySetIndex;
 use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::line::Line;
+use api_guard_core::token::native::NativeSignatures;
+use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 
 /// A process whose every client has one address.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Process {
     pub broken: Cell<bool>,
     /// Whether the process has no random bytes to give.
     pub has_no_random: Cell<bool>,
+    /// Whether the process cannot verify signatures.
+    pub has_no_signatures: Cell<bool>,
     /// The peer's address with its port, in place of an address of IPv4.
     pub address: Option<&'static str>,
 }
@@ -33,6 +38,16 @@ impl Cells for Process {
 
     fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
         if self.contended.get() { Ok(Stored::Conflict) } else { self.cells.store(id, bytes, expected) }
+    }
+}
+
+impl SignatureHost for Process {
+    fn verify_signature(&self, check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+        if self.has_no_signatures.get() {
+            Err(SignatureFault)
+        } else {
+            NativeSignatures.verify_signature(check)
+        }
     }
 }
 
@@ -76,6 +91,8 @@ pub enum Done {
     Asked(u32, Question),
     /// [`Action::Resume`].
     Resumed,
+    /// [`Action::Fetch`].
+    Fetched(KeySetIndex),
 }
 
 /// One stream of a process: what it holds of the body, and what was done.
@@ -134,6 +151,12 @@ impl<'p> Stream<'p> {
     }
 }
 
+impl SignatureHost for Stream<'_> {
+    fn verify_signature(&self, check: &SignatureCheck<'_>) -> Result<bool, SignatureFault> {
+        self.process.verify_signature(check)
+    }
+}
+
 impl Host for Stream<'_> {
     type Cells = Process;
     type Bytes = Vec<u8>;
@@ -183,6 +206,8 @@ impl StreamHost for Stream<'_> {
             Action::Reply { reply, is_grpc } => Done::Replied(reply.clone(), is_grpc),
             Action::Ask { number, question } => Done::Asked(number, question),
             Action::Resume => Done::Resumed,
+            Action::Fetch(_) if self.cannot_ask => return Err(NotDone),
+            Action::Fetch(fetch) => Done::Fetched(fetch.set),
         };
         self.done.push(done);
         Ok(())

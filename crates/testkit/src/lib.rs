@@ -5,6 +5,7 @@
 
 mod guarded;
 mod host;
+mod issuer;
 mod token;
 pub mod vectors;
 mod watched;
@@ -14,10 +15,16 @@ use std::io::Write;
 use api_guard_core::config::Environment;
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::policy::Policy;
+use api_guard_core::seed::Seed;
+use api_guard_core::time::UnixNanos;
+use api_guard_core::token::current::CurrentSets;
+use api_guard_core::token::native::NativeSignatures;
+use api_guard_core::token::{Means, NotVerified, Verified};
 use serde_json::Value;
 
 pub use guarded::{Guarded, code};
 pub use host::{Done, Process, Stream};
+pub use issuer::{IssuerKey, key_set, sha256};
 pub use token::{sign, sign_as, sign_with, token};
 pub use watched::{Decided, Watched};
 
@@ -53,6 +60,18 @@ pub fn parse_with(
 ) -> Result<Policy, ConfigErrors> {
     let lookup = |name: &str| lookup(name).map(|value| value.as_bytes().to_vec());
     Policy::parse(text, &Environment { lookup: &lookup, must_be_set: true })
+}
+
+/// Verifies a token at a Unix second by the keys of a configuration itself.
+///
+/// # Errors
+///
+/// Why it is not verified.
+pub fn verify(policy: &Policy, token: &[u8], now: u64) -> Result<Verified, NotVerified> {
+    let seed = Seed::from_bytes([7; 16]);
+    let sets = CurrentSets::configured(policy.tokens().keys());
+    let means = Means { sets: &sets, signatures: &NativeSignatures, seed: &seed };
+    policy.verify(token, &means, UnixNanos::from_seconds(now))
 }
 
 /// Headers as bytes.

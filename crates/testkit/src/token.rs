@@ -1,6 +1,6 @@
 //! Tokens, signed by the core's own MAC. That it is the right one is held by published vectors elsewhere.
 
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_core::token::secret::Secret;
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub fn sign(header: &[u8], payload: &[u8]) -> String {
 ///
 /// If the secret is too short.
 pub fn sign_with(secret: &[u8], header: &[u8], payload: &[u8]) -> String {
-    sign_as(Algorithm::Hs256, secret, header, payload)
+    sign_as(MacAlgorithm::Hs256, secret, header, payload)
 }
 
 /// A token of exactly these bytes, with a true MAC of this algorithm by `secret`, whatever its header says.
@@ -30,7 +30,7 @@ pub fn sign_with(secret: &[u8], header: &[u8], payload: &[u8]) -> String {
 /// # Panics
 ///
 /// If the secret is too short.
-pub fn sign_as(algorithm: Algorithm, secret: &[u8], header: &[u8], payload: &[u8]) -> String {
+pub fn sign_as(algorithm: MacAlgorithm, secret: &[u8], header: &[u8], payload: &[u8]) -> String {
     let encode = |part: &[u8]| Base64UrlSafeNoPadding::encode_to_string(part).expect("memory");
     let input = format!("{}.{}", encode(header), encode(payload));
     let mac = Secret::from_bytes(algorithm, secret).expect("a long secret").mac(input.as_bytes());

@@ -4,6 +4,7 @@
 mod json;
 mod mac;
 mod path;
+mod public;
 mod rfc;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub use json::{Reading, Text, texts};
 pub use mac::{Forgery, forgeries};
 pub use path::{PATHS, PathVector};
+pub use public::{PUBLIC_EXAMPLES, PublicExample};
 pub use rfc::{EXAMPLES, Example, MACS, Mac};
 
 /// A file or folder among the vectors of other projects: in `API_GUARD_VECTORS`, else in `../shared/vectors` beside the

@@ -8,9 +8,11 @@ use api_guard_core::code::Code;
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::{Exchange, Flow};
 use api_guard_core::guard::Answer;
+use api_guard_core::keys::KeySets;
 use api_guard_core::revocation::Revocations;
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::token::Means;
 
 use crate::{Process, Stream, bytes};
 
@@ -182,7 +184,13 @@ impl<'e> Watched<'e> {
             let policy = self.engine.guard().policy();
             let process = self.host.process;
             let Ok(seed) = Seed::open(process, [7; 16]) else { return false };
-            let Ok(token) = policy.verify(bearer, &seed, now) else { return false };
+            let ring = policy.tokens().keys();
+            let mut sets = KeySets::open(ring, seed, [7; 16]);
+            if sets.refresh(ring, process).is_err() {
+                return false;
+            }
+            let means = Means { sets: sets.current(), signatures: process, seed: &seed };
+            let Ok(token) = policy.verify(bearer, &means, now) else { return false };
             let Ok(mut revocations) = Revocations::open(process, seed, 1) else { return false };
             let marks = revocations.marks(&token.identity(), token.issuer(), token.subject());
             revocations.refresh(process).is_ok()

@@ -1,8 +1,9 @@
-//! Times in words.
+//! Times and keys in words.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use api_guard_core::token::date::LATEST_SECOND;
+use api_guard_core::token::keys::SigningKey;
 
 /// `2026-11-25T10:00:00Z (in 2 hours)`.
 pub(crate) fn moment(second: u64, now: u64) -> String {
@@ -11,6 +12,14 @@ pub(crate) fn moment(second: u64, now: u64) -> String {
     }
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(second)).unwrap_or(UNIX_EPOCH);
     format!("{} ({})", humantime::format_rfc3339_seconds(time), distance(second, now))
+}
+
+/// The pointer to a key in the configuration, or to the set that it came from.
+pub(crate) fn key_pointer(key: &SigningKey) -> String {
+    match key {
+        SigningKey::Configured(key) => format!("/tokens/keys/{}", key.index()),
+        SigningKey::OfSet { set, .. } => format!("/tokens/key_sets/{}", set.get()),
+    }
 }
 
 /// `in 2 hours`, `3 days ago`, `now`.

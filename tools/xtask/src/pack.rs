@@ -1,7 +1,7 @@
 //! Prepares a built module for shipping: drops everything that Envoy never needs.
 //!
 //! The SDK exports every callback of the ABI. Envoy calls each export it finds, for 0.3 to 0.5 us of CPU, and an export
-//! keeps alive whatever it calls, so only the callbacks that api-guard implements are kept. Those for streams are its own
+//! keeps alive whatever it calls, so only the callbacks that api-guard implements are kept. They are its own
 //! (`src/exports.rs`): they have a prefix that is replaced by the ABI's here, and so replace the SDK's.
 
 use walrus::{ExportId, Module, ModuleConfig};
@@ -9,8 +9,8 @@ use walrus::{ExportId, Module, ModuleConfig};
 /// The largest size of the shipped module, bytes, as documented.
 pub(crate) const MOST_BYTES: usize = 480 * 1024;
 
-/// What Envoy needs of the exports that are not the module's own. All others are the SDK's callbacks.
-const EXPORTS: [&str; 3] = ["memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
+/// The one export that Envoy needs and that is not the module's own. All others are the SDK's callbacks.
+const MEMORY: &str = "memory";
 
 /// The module's own export that Envoy calls first, and the name by which it looks for it.
 const INITIALIZE: (&str, &str) = ("api_guard_initialize", "_initialize");
@@ -27,16 +27,16 @@ pub(crate) fn pack(built: &[u8]) -> Result<Vec<u8>, String> {
     let mut config = ModuleConfig::new();
     config.generate_name_section(false).generate_producers_section(false);
     let mut module = config.parse(built).map_err(|error| format!("not a WebAssembly module: {error:#}"))?;
-    let needed = EXPORTS.iter().chain([&INITIALIZE.0]);
+    let needed = [MEMORY, INITIALIZE.0];
     if let Some(missing) =
-        needed.copied().find(|name| !module.exports.iter().any(|export| export.name == *name))
+        needed.into_iter().find(|name| !module.exports.iter().any(|export| export.name == *name))
     {
         return Err(format!("the module does not export {missing}"));
     }
     let dropped: Vec<ExportId> = module
         .exports
         .iter()
-        .filter(|export| !EXPORTS.contains(&export.name.as_str()) && !export.name.starts_with(OWN))
+        .filter(|export| export.name != MEMORY && !export.name.starts_with(OWN))
         .map(walrus::Export::id)
         .collect();
     for export in dropped {

@@ -25,6 +25,11 @@ pub enum CellId {
     RevocationPage(u32),
     /// What each worker may hold back of request bodies.
     HeldBytes,
+    /// Empty; its version tells whether any key set has changed.
+    KeySetStamp,
+    /// A key set that is fetched, by a digest of where it comes from. There is one for each source that a configuration of
+    /// this process has named.
+    KeySet(u32),
 }
 
 /// The key of a cell for hosts that name cells by text: ASCII, at most [`CellKey::MAX_BYTES`] long.
@@ -59,6 +64,11 @@ impl CellId {
                 key.push_hex(index, 1);
             }
             Self::HeldBytes => key.push_all("ag1/held"),
+            Self::KeySetStamp => key.push_all("ag1/kstamp"),
+            Self::KeySet(digest) => {
+                key.push_all("ag1/k/");
+                key.push_hex(digest, 8);
+            }
         }
         key
     }
@@ -123,6 +133,8 @@ mod tests {
             (CellId::RevocationPage(0x10), "ag2/r/10"),
             (CellId::RevocationPage(65_535), "ag2/r/ffff"),
             (CellId::HeldBytes, "ag1/held"),
+            (CellId::KeySetStamp, "ag1/kstamp"),
+            (CellId::KeySet(0x1a2), "ag1/k/000001a2"),
         ];
         for (id, key) in keys {
             assert_eq!(id.key().as_str(), key);

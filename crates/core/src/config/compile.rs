@@ -10,6 +10,7 @@ mod grammar;
 mod keys;
 mod limits;
 mod problems;
+mod public_keys;
 mod replies;
 mod routes;
 mod sources;
@@ -18,9 +19,9 @@ mod tokens;
 use std::num::NonZeroU32;
 
 use super::Environment;
-use super::raw::RawConfig;
+use super::raw::{RawConfig, RawTokens};
 use crate::cells::MAX_TABLE_CAPACITY;
-use crate::json::Pointer;
+use crate::json::Path;
 use crate::permission::{PermissionBook, PermissionFormat};
 use crate::policy::{AddressFrom, Policy};
 use crate::request::plan::HeaderPlan;
@@ -38,7 +39,7 @@ struct Parts<'e> {
     plan: HeaderPlan,
     book: PermissionBook,
     environment: &'e Environment<'e>,
-    /// The form of every permission.
+    /// The form of every permission that the configuration names.
     format: PermissionFormat,
     /// The conditions of all routes.
     conditions: Vec<Condition>,
@@ -46,36 +47,36 @@ struct Parts<'e> {
 
 /// The policy that `raw` describes, and its problems. The policy may be used only if there are none.
 pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Option<Policy>, Vec<Problem>) {
-    let root = Pointer::root();
+    let root = Path::Root;
     let mut parts = Parts {
         problems: Problems::default(),
         reader: ClaimsReader::default(),
         plan: HeaderPlan::default(),
         book: PermissionBook::default(),
         environment,
-        format: raw.tokens.permission_format,
+        format: widest_format(&raw.tokens),
         conditions: Vec::new(),
     };
-    let at = root.field("tokens").field("sources");
-    let sources = sources::compile(&mut parts, std::mem::take(&mut raw.tokens.sources), &at);
+    let raw_sources = std::mem::take(&mut raw.tokens.sources);
+    let sources = sources::compile(&mut parts, raw_sources, &root.field("tokens").field("sources"));
     let form = form::compile(&mut parts, raw.request, &root.field("request"));
 
     let mut limits = Limits::default();
     let limits_for_all = limits.add_for_all(&mut parts, raw.rate_limits);
-    let at = root.field("auth_failure_limit");
+    let at = &root.field("auth_failure_limit");
     let auth_failures =
-        raw.auth_failure_limit.and_then(|raw| limits::auth_failures(&mut parts.problems, raw, &at));
+        raw.auth_failure_limit.and_then(|raw| limits::auth_failures(&mut parts.problems, raw, at));
     let client_ip = limits::client_ip(&mut parts.problems, raw.client_ip, &root.field("client_ip"));
     if client_ip.from == AddressFrom::ExternalAddress {
         parts.plan.external_address();
     }
 
     let mut routes = Routes::new(&form, raw.mode);
-    let at = root.field("routes");
+    let at = &root.field("routes");
     for (index, route) in raw.routes.into_iter().enumerate() {
         routes.add(&mut parts, &mut limits, route, &at.index(index));
     }
-    let at = root.field("revocation");
+    let at = &root.field("revocation");
     let endpoint = raw
         .revocation
         .endpoint
@@ -84,12 +85,12 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
 
     let denied = denied::compile(&mut parts.problems, raw.revocation.denied, &at.field("denied"));
     let revocation_capacity =
-        capacity(&mut parts.problems, raw.revocation.capacity, MAX_TABLE_CAPACITY, at.field("capacity"));
+        capacity(&mut parts.problems, raw.revocation.capacity, MAX_TABLE_CAPACITY, &at.field("capacity"));
     let limiter_capacity = capacity(
         &mut parts.problems,
         raw.limiter_capacity,
         MAX_TABLE_CAPACITY,
-        root.field("limiter_capacity"),
+        &root.field("limiter_capacity"),
     );
     let forward = forward::compile(&mut parts, raw.forward, &sources, &root.field("forward"));
     let replies = replies::compile(&mut parts.problems, raw.replies, &root.field("replies"));
@@ -122,7 +123,18 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
     (policy, problems.0)
 }
 
+/// The form that permissions of all tokens have: a permission of the one form is one of the other.
+fn widest_format(tokens: &RawTokens) -> PermissionFormat {
+    let of_sets = tokens.key_sets.iter().filter_map(|set| set.permission_format);
+    let mut all = of_sets.chain([tokens.permission_format]);
+    if all.any(|format| format == PermissionFormat::ScopeToken) {
+        PermissionFormat::ScopeToken
+    } else {
+        PermissionFormat::ResourceAction
+    }
+}
+
 /// The capacity of a shared table, in entries.
-fn capacity(problems: &mut Problems, value: u64, most: u32, at: Pointer) -> u32 {
+fn capacity(problems: &mut Problems, value: u64, most: u32, at: &Path<'_>) -> u32 {
     problems.positive(at, Some(value), most, "entries").map_or(1, NonZeroU32::get)
 }

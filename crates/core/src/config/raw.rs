@@ -7,16 +7,15 @@ mod conditions;
 mod forward;
 mod keys;
 mod limits;
+mod public_keys;
 mod replies;
 mod request;
 mod revocation;
 mod routes;
 mod tokens;
 
-use serde_json::Value;
-
 use super::shape::{self, Misfits, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::{Mode, Unmatched};
 
 #[cfg(feature = "schema")]
@@ -26,6 +25,7 @@ pub use conditions::{RawCondition, RawScalar};
 pub use forward::RawForward;
 pub use keys::{RawKey, RawSecret};
 pub use limits::{RawAuthFailureLimit, RawClientIp, RawLimit, RawMaxRequests, RawTiers};
+pub use public_keys::{RawInline, RawJwks, RawKeySet, RawPublicKey};
 pub use replies::RawReplies;
 pub use request::{MethodOverride, RawRequest, RewriteHeaders};
 pub use revocation::{RawDenied, RawEndpoint, RawRevocation, RawSubject, RawSubjectOfIssuer};

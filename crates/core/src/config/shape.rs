@@ -1,22 +1,21 @@
-//! Does a JSON tree have the shape that a type demands, and if not, where does it differ?
+//! Does a JSON document have the shape that a type demands, and if not, where does it differ?
 //!
-//! One walk reads the tree into the types of [`super::raw`] and never stops at an error: a value that does not fit is
+//! One walk reads the document into the types of [`super::raw`] and never stops at an error: a value that does not fit is
 //! noted with its pointer and replaced by the default. Unlike a derived `Deserialize`, this accepts no list for an
 //! object and no object for a name. Errors contain pointers into the document, never its text.
 //!
-//! serde is not used because its generated readers made up a quarter of the module.
+//! serde is not used because its generated readers made up a quarter of the module. For the same reason the names of a
+//! type's fields are a table, and only what reads one field is generated.
 
-use serde_json::{Map, Value};
-
-use crate::json::{Path, Pointer};
+use crate::json::{Json, Path, Pointer};
 
 /// A type that can be read from the configuration.
-pub(super) trait Shape: Sized {
-    /// Reads `value`; `None`, and a noted misfit, if it has another form.
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self>;
+pub(super) trait Shape: Default {
+    /// Reads `value` into this. If it has another form, notes a misfit and returns false. Values are read where they stay, because moving them would be a tenth of the module.
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool;
 }
 
-/// The members of an object whose names are free, sorted by name; no name occurs twice.
+/// The members of an object whose names are free, in their order.
 pub(super) type Named<T> = Vec<(String, T)>;
 
 /// A value that does not fit.
@@ -40,53 +39,56 @@ pub(super) enum Reason {
 pub(super) struct Misfits(pub(super) Vec<Misfit>);
 
 impl Misfits {
-    /// Notes that the value here should be `expected`.
-    pub(super) fn wrong<T>(&mut self, at: Path<'_>, expected: &str) -> Option<T> {
+    /// Notes that the value here should be `expected`. Returns false.
+    #[inline(never)]
+    pub(super) fn wrong(&mut self, at: &Path<'_>, expected: &str) -> bool {
         self.0.push(Misfit { at: at.pointer(), reason: Reason::Wrong(expected.to_owned()) });
-        None
-    }
-
-    /// Notes that the text here should be one of `names`.
-    pub(super) fn no_name<T>(&mut self, at: Path<'_>, names: &[&str]) -> Option<T> {
-        self.wrong(at, &one_of(names))
+        false
     }
 
     /// Notes an unknown field; `known`: the fields that exist.
-    pub(super) fn unknown(&mut self, at: Path<'_>, known: &[&str]) {
+    pub(super) fn unknown(&mut self, at: &Path<'_>, known: &[&str]) {
         self.0.push(Misfit { at: at.pointer(), reason: Reason::UnknownField(one_of(known)) });
-    }
-
-    /// The members of the object here.
-    pub(super) fn object<'v>(&mut self, value: &'v Value, at: Path<'_>) -> Option<&'v Map<String, Value>> {
-        value.as_object().or_else(|| self.wrong(at, "an object"))
     }
 }
 
-/// Reads a member into its field, which keeps its default if the member does not fit.
-pub(super) fn fill<T: Shape>(field: &mut T, value: &Value, at: Path<'_>, misfits: &mut Misfits) {
-    if let Some(read) = T::read(value, at, misfits) {
-        *field = read;
+/// Reads the members of the object here. `read` is given each member's index in `names`, its value and its path.
+#[inline(never)]
+pub(super) fn members(
+    value: &Json<'_>,
+    at: &Path<'_>,
+    misfits: &mut Misfits,
+    names: &[&str],
+    read: &mut dyn FnMut(usize, &Json<'_>, &Path<'_>, &mut Misfits),
+) -> bool {
+    let Json::Object(object) = value else { return misfits.wrong(at, "an object") };
+    for (name, value) in object.members() {
+        let at = at.field(&name);
+        match names.iter().position(|known| *known == name) {
+            Some(index) => read(index, &value, &at, misfits),
+            None => misfits.unknown(&at, names),
+        }
     }
+    true
 }
 
 /// Implements [`Shape`] for a struct with a default: an object with these fields. Every field must be listed. `then`: a
-/// method that is given the members and completes defaults that depend on other fields.
+/// method that is given the object and completes defaults that depend on other fields.
 macro_rules! fields {
     ($type:ident { $($field:ident),* } $(then $complete:ident)?) => {
         impl Shape for $type {
-            fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-                let members = misfits.object(value, at)?;
-                let mut read = Self::default();
-                for (name, value) in members {
-                    let at = Path::Field(&at, name);
-                    match name.as_str() {
-                        $(stringify!($field) => shape::fill(&mut read.$field, value, at, misfits),)*
-                        _ => misfits.unknown(at, &[$(stringify!($field)),*]),
+            fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+                const NAMES: &[&str] = &[$(stringify!($field)),*];
+                const READ: &[fn(&mut $type, &Json<'_>, &Path<'_>, &mut Misfits) -> bool] =
+                    &[$(|read, value, at, misfits| read.$field.read(value, at, misfits)),*];
+                let is_read = shape::members(value, at, misfits, NAMES, &mut |index, value, at, misfits| {
+                    if let Some(read) = READ.get(index) {
+                        read(self, value, at, misfits);
                     }
-                }
-                let Self { $($field: _),* } = &read;
-                $(read.$complete(members);)?
-                Some(read)
+                });
+                let Self { $($field: _),* } = self;
+                $(self.$complete(value);)?
+                is_read
             }
         }
     };
@@ -97,62 +99,99 @@ pub(super) use fields;
 macro_rules! names {
     ($type:ident { $($name:literal => $variant:ident),* }) => {
         impl Shape for $type {
-            fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-                match value.as_str() {
-                    $(Some($name) => Some(Self::$variant),)*
-                    Some(_) | None => misfits.no_name(at, &[$($name),*]),
+            fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+                const VALUES: &[$type] = &[$($type::$variant),*];
+                let value = shape::name(value, at, misfits, &[$($name),*]).and_then(|index| VALUES.get(index));
+                if let Some(value) = value {
+                    *self = *value;
                 }
+                value.is_some()
             }
         }
     };
 }
 pub(super) use names;
 
+/// The index in `names` of the text here.
+#[inline(never)]
+pub(super) fn name(value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits, names: &[&str]) -> Option<usize> {
+    let index = value.as_text().and_then(|text| names.iter().position(|name| *name == text));
+    if index.is_none() {
+        misfits.wrong(at, &one_of(names));
+    }
+    index
+}
+
 impl Shape for bool {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_bool().or_else(|| misfits.wrong(at, "true or false"))
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let Json::Bool(value) = value else { return misfits.wrong(at, "true or false") };
+        *self = *value;
+        true
     }
 }
 
 impl Shape for u64 {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_u64().or_else(|| misfits.wrong(at, "a whole number"))
+    #[inline(never)]
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let number = if let Json::Number(number) = value { number.as_u64() } else { None };
+        let Some(number) = number else { return misfits.wrong(at, "a whole number") };
+        *self = number;
+        true
     }
 }
 
 impl Shape for String {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        value.as_str().map(str::to_owned).or_else(|| misfits.wrong(at, "a string"))
+    #[inline(never)]
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let Json::Text(text) = value else { return misfits.wrong(at, "a string") };
+        text.as_ref().clone_into(self);
+        true
     }
 }
 
 impl<T: Shape> Shape for Option<T> {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        if value.is_null() { Some(None) } else { T::read(value, at, misfits).map(Some) }
+    #[inline(never)]
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        if *value == Json::Null {
+            *self = None;
+            return true;
+        }
+        let is_read = self.insert(T::default()).read(value, at, misfits);
+        if !is_read {
+            *self = None;
+        }
+        is_read
     }
 }
 
 /// An element that does not fit is replaced by the default, so that later elements keep their indexes.
-impl<T: Shape + Default> Shape for Vec<T> {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let Some(elements) = value.as_array() else { return misfits.wrong(at, "a list") };
-        let mut read = Self::with_capacity(elements.len());
-        for (index, value) in elements.iter().enumerate() {
-            read.push(T::read(value, Path::Index(&at, index), misfits).unwrap_or_default());
+impl<T: Shape> Shape for Vec<T> {
+    #[inline(never)]
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let Json::List(list) = value else { return misfits.wrong(at, "a list") };
+        self.clear();
+        for (index, value) in list.elements().enumerate() {
+            self.push(T::default());
+            if let Some(element) = self.last_mut() {
+                element.read(&value, &at.index(index), misfits);
+            }
         }
-        Some(read)
+        true
     }
 }
 
 impl<T: Shape> Shape for Named<T> {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let mut read = Self::new();
-        for (name, value) in misfits.object(value, at)? {
-            if let Some(value) = T::read(value, Path::Field(&at, name), misfits) {
-                read.push((name.clone(), value));
+    #[inline(never)]
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let Json::Object(object) = value else { return misfits.wrong(at, "an object") };
+        self.clear();
+        for (name, value) in object.members() {
+            let mut read = T::default();
+            if read.read(&value, &at.field(&name), misfits) {
+                self.push((name.into_owned(), read));
             }
         }
-        Some(read)
+        true
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) fn errors(denial: &Denial) -> Errors {
         Denial::RateLimited(over) => figures("Rate limit exceeded: ", over, " requests in "),
         Denial::AuthFailuresLimited(over) => figures("Too many failed authentications: ", over, " in "),
         Denial::CannotRevoke(text) => text.clone().into(),
+        Denial::KeysUnavailable { .. } => {
+            "The keys of the token's issuer are not available at present".into()
+        }
         Denial::RevocationFull => "No place for another revocation".into(),
         Denial::BodyTimeout => "Request body did not arrive in time".into(),
         Denial::Busy(_) => "No room for another request body at present".into(),
@@ -108,6 +111,7 @@ pub(super) fn message(denial: &Denial, errors: Errors) -> Cow<'static, str> {
         | Denial::RateLimited(_)
         | Denial::AuthFailuresLimited(_)
         | Denial::CannotRevoke(_)
+        | Denial::KeysUnavailable { .. }
         | Denial::RevocationFull
         | Denial::BodyTimeout
         | Denial::Busy(_)
@@ -203,7 +207,8 @@ pub(super) fn challenge_description(code: Code) -> Option<&'static str> {
         | Code::AuthFailuresLimited
         | Code::InternalFault
         | Code::RevocationFull
-        | Code::Busy => None,
+        | Code::Busy
+        | Code::KeysUnavailable => None,
     }
 }
 

@@ -18,6 +18,7 @@ const PATIENCE_NANOS: u64 = 500_000_000;
 #[derive(Debug)]
 pub(super) struct Awaiting {
     number: u32,
+    question: Question,
     suspended: Suspended,
     patience: Patience,
     arrived: Arrived,
@@ -25,6 +26,26 @@ pub(super) struct Awaiting {
 }
 
 impl Awaiting {
+    /// Whether anything may have come of it.
+    pub(super) fn is_due(&mut self, now: UnixNanos) -> bool {
+        match self.question {
+            Question::Keys => self.is_over(now),
+            // What another worker has fetched shows only when it is looked for.
+            Question::KeySet { .. } => true,
+        }
+    }
+
+    /// The answer, if it can be known by now.
+    pub(super) fn answer(
+        &mut self,
+        engine: &Engine,
+        host: &impl StreamHost,
+        now: UnixNanos,
+    ) -> Option<Answer> {
+        let answer = engine.answer(self.question, host);
+        answer.or_else(|| self.is_over(now).then_some(Answer::Unavailable))
+    }
+
     /// Whether the deadline has been reached.
     pub(super) fn is_over(&mut self, now: UnixNanos) -> bool {
         self.patience.is_over(now)
@@ -102,10 +123,16 @@ impl Exchange {
         }
     }
 
-    /// Continues without an answer.
-    pub(super) fn stop_waiting(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
+    /// Continues with an answer that nobody has brought.
+    pub(super) fn stop_waiting(
+        &mut self,
+        engine: &Engine,
+        answer: Answer,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) {
         if let State::Awaiting(awaiting) = std::mem::replace(&mut self.state, State::Stopped) {
-            self.resume(engine, *awaiting, Answer::Unavailable, host, now);
+            self.resume(engine, *awaiting, answer, host, now);
         }
     }
 
@@ -125,10 +152,12 @@ impl Exchange {
         // Should the request be held after the answer, its body may have come by then.
         let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
         let body = HeldBody::new(&engine.held);
-        let awaiting = Awaiting { number, suspended, patience, arrived, body };
+        let awaiting = Awaiting { number, question, suspended, patience, arrived, body };
         match host.act(Action::Ask { number, question }) {
             Ok(()) => {
                 self.state = State::Awaiting(Box::new(awaiting));
+                // What is asked for is fetched at once, if nobody fetches it yet.
+                engine.fetch_keys(host, now);
                 Flow::Pause
             }
             Err(_) => self.judge_again(engine, awaiting, Answer::Unavailable, host, now),

@@ -7,12 +7,15 @@ use super::form::Form;
 use super::{Guard, Memory, Visit};
 use crate::cells::Cells;
 use crate::denial::Denial;
+use crate::fault::Fault;
 use crate::host::Host;
+use crate::index::KeySetIndex;
 use crate::policy::Policy;
 use crate::request::credential::{self, Presented};
 use crate::revocation::{Lifetime, Marks, Revision, Revocations};
 use crate::time::UnixNanos;
-use crate::token::{TokenRefusal, Verified};
+use crate::token::keys::SigningKey;
+use crate::token::{NotVerified, TokenFault, TokenRefusal, Verified};
 use crate::verdict::{Stage, TokenFacts};
 
 /// A caller whose token verified.
@@ -66,6 +69,12 @@ impl Guard {
         now: UnixNanos,
     ) -> Result<(), Denial> {
         self.policy.tokens.judge_times(&caller.token, now)?;
+        memory.keys.refresh(&self.policy.tokens.keys, host.cells())?;
+        match (memory.keys.current().has(caller.token.key(), now), caller.token.key()) {
+            (Some(true), _) => {}
+            (None, SigningKey::OfSet { set, .. }) => return Err(memory.keys_unavailable(*set, now)),
+            (Some(false) | None, _) => return Err(TokenFault::KeyUnknown.into()),
+        }
         check_revocation(&self.policy, memory, caller, host.cells(), now)
     }
 }
@@ -92,6 +101,22 @@ fn check_revocation(
     Ok(())
 }
 
+impl Memory {
+    /// Why a request is refused whose token could not be verified.
+    pub(super) fn denial(&self, not_verified: NotVerified, now: UnixNanos) -> Denial {
+        match not_verified {
+            NotVerified::Refused(refusal) => refusal.fault.into(),
+            NotVerified::UnknownTo(_) => TokenFault::KeyUnknown.into(),
+            NotVerified::KeysUnavailable(set) => self.keys_unavailable(set, now),
+            NotVerified::Fault(_) => Denial::Fault(Fault::Signature),
+        }
+    }
+
+    fn keys_unavailable(&self, set: KeySetIndex, now: UnixNanos) -> Denial {
+        Denial::KeysUnavailable { retry_after_seconds: self.keys.retry_after_seconds(set, now) }
+    }
+}
+
 impl<H: Host> Visit<'_, '_, H> {
     /// The one credential of the request; `None` if it has none.
     pub(super) fn credential<'a>(&'a self, form: &'a Form<'_>) -> Result<Option<&'a [u8]>, Denial> {
@@ -110,6 +135,9 @@ impl<H: Host> Visit<'_, '_, H> {
         token: &[u8],
     ) -> (TokenFacts, Option<(Stage, Denial)>) {
         let mut facts = TokenFacts::default();
+        if let Err(fault) = memory.keys.refresh(&self.policy.tokens.keys, self.host.cells()) {
+            return (facts, Some((Stage::Token, fault.into())));
+        }
         let caller = match self.remembered(memory, token) {
             Some(caller) => {
                 facts.remembered = true;
@@ -117,9 +145,14 @@ impl<H: Host> Visit<'_, '_, H> {
             }
             None => match self.verify(memory, token) {
                 Ok(caller) => caller,
-                Err(TokenRefusal { fault, is_signed }) => {
-                    facts.is_signed = is_signed;
-                    return (facts, Some((Stage::Token, fault.into())));
+                Err(not_verified) => {
+                    if let NotVerified::Refused(TokenRefusal { is_signed, .. }) = not_verified {
+                        facts.is_signed = is_signed;
+                    }
+                    if let NotVerified::UnknownTo(set) = not_verified {
+                        facts.unknown_to = Some(set);
+                    }
+                    return (facts, Some((Stage::Token, memory.denial(not_verified, self.now))));
                 }
             },
         };
@@ -135,18 +168,21 @@ impl<H: Host> Visit<'_, '_, H> {
     }
 
     /// Verifies a token that the cache does not hold.
-    fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, TokenRefusal> {
-        let verified = self.policy.verify(token, &memory.seed, self.now)?;
+    fn verify(&self, memory: &mut Memory, token: &[u8]) -> Result<Rc<Caller>, NotVerified> {
+        let verified = self.policy.verify(token, &memory.means(self.host), self.now)?;
         let caller = Rc::new(Caller { token: verified, checked: Cell::default() });
-        memory.cache.remember(token, self.policy.tokens.keys.revision(), &caller);
+        memory.cache.remember(token, memory.keys.current().revision(), &caller);
         Ok(caller)
     }
 
     /// The caller who sent exactly this token before. An expired key may have a successor with the same secret, so
-    /// tokens of expired keys are verified again.
+    /// tokens of expired keys are verified again, and so are those of key sets that are out of date.
     fn remembered(&self, memory: &mut Memory, token: &[u8]) -> Option<Rc<Caller>> {
-        let keys = &self.policy.tokens.keys;
-        let caller = memory.cache.find(token, keys.revision())?;
-        keys.valid(caller.token.key(), self.now).then_some(caller)
+        let current = memory.keys.current();
+        let caller = memory.cache.find(token, current.revision())?;
+        let key = caller.token.key();
+        let is_good =
+            self.policy.tokens.keys.valid(key, self.now) && current.has(key, self.now) == Some(true);
+        is_good.then_some(caller)
     }
 }

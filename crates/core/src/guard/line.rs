@@ -8,6 +8,7 @@ use super::limits::{Chosen, Which};
 use super::{Answer, Caller, Memory, Question, Visit};
 use crate::denial::Denial;
 use crate::host::Host;
+use crate::index::KeySetIndex;
 use crate::policy::{Access, Mode};
 use crate::token::TokenFault;
 use crate::verdict::{Stage, State, TokenFacts, Trail};
@@ -178,7 +179,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
         let refuse = |denial| Stop::Refuse(Stage::Token, denial);
         let token = self.visit.credential(self.form).map_err(refuse)?.ok_or(refuse(Denial::TokenMissing))?;
         let (facts, refusal) = self.visit.judge_token(self.memory, token);
-        let (caller, is_signed) = (facts.caller.clone(), facts.is_signed);
+        let (caller, is_signed, unknown_to) = (facts.caller.clone(), facts.is_signed, facts.unknown_to);
         self.note_token(facts);
         match refusal {
             None => caller.ok_or(refuse(Denial::TokenMissing)),
@@ -188,6 +189,11 @@ impl<H: Host> Line<'_, '_, '_, H> {
                 Err(Stop::Ask(Question::Keys))
             }
             Some((stage, denial)) => {
+                if let Some(set) = unknown_to.filter(|_| may_ask)
+                    && let Some(ended) = self.ask_for_keys(set)?
+                {
+                    return Err(Stop::Ask(Question::KeySet { set, ended }));
+                }
                 if let Denial::Token(_) = denial
                     && !is_signed
                 {
@@ -198,6 +204,13 @@ impl<H: Host> Line<'_, '_, '_, H> {
                 Err(Stop::Refuse(stage, denial))
             }
         }
+    }
+
+    /// The number of fetches of a key set that have ended, if another one is on its way.
+    fn ask_for_keys(&mut self, set: KeySetIndex) -> Result<Option<u32>, Stop> {
+        let (keys, visit) = (&mut self.memory.keys, self.visit);
+        let asked = keys.ask(&visit.policy.tokens.keys, set, visit.host.cells(), visit.now);
+        asked.map_err(|fault| Stop::Refuse(Stage::Token, fault.into()))
     }
 
     /// Identifies the caller of a request that passes in any case, unless its token has been judged already.

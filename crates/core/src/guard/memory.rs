@@ -3,14 +3,21 @@
 
 use super::Caller;
 use crate::cells::{CellFault, Cells};
+use crate::host::Host;
+use crate::index::KeySetIndex;
+use crate::keys::KeySets;
 use crate::limit::{Identities, Leases, Limiter};
 use crate::policy::{AUTH_FAILURES, Policy};
 use crate::revocation::Revocations;
 use crate::route::LastHost;
 use crate::seed::Seed;
+use crate::token::Means;
 use crate::token::cache::TokenCache;
+use crate::token::key_set::KeySet;
 
-/// The tokens, leases and revocations that one worker holds.
+use std::sync::Arc;
+
+/// The tokens, leases, revocations and key sets that one worker holds.
 #[derive(Debug)]
 pub struct Memory {
     pub(super) cache: TokenCache<Caller>,
@@ -23,10 +30,12 @@ pub struct Memory {
     pub(super) failures: Identities,
     pub(super) revocations: Revocations,
     pub(super) hosts: LastHost,
+    pub(crate) keys: KeySets,
 }
 
 impl Memory {
-    /// Joins the process's shared tables. `random` becomes the process's hash key if there is none yet.
+    /// Joins the process's shared tables. `random`: bytes that no other worker has, which
+    /// become the process's hash key if there is none yet.
     ///
     /// # Errors
     ///
@@ -35,6 +44,8 @@ impl Memory {
         let seed = Seed::open(cells, random)?;
         let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
         revocations.refresh(cells)?;
+        let mut keys = KeySets::open(&policy.tokens.keys, seed, random);
+        keys.refresh(&policy.tokens.keys, cells)?;
         let limiter = Limiter::open(cells, seed, policy.limiter_capacity, policy.limits.len())?;
         let failure_limiter = Limiter::open_failures(cells, seed, policy.limiter_capacity)?;
         Ok(Self {
@@ -47,6 +58,17 @@ impl Memory {
             failure_limiter,
             revocations,
             hosts: LastHost::default(),
+            keys,
         })
+    }
+
+    /// Puts a key set in force for good, as if it had been fetched: for whoever has it at hand.
+    pub fn put_key_set(&mut self, index: KeySetIndex, set: Arc<KeySet>) {
+        self.keys.put(index, set);
+    }
+
+    /// What tokens are verified with at present, beside the configuration.
+    pub(super) fn means<'m>(&'m self, host: &'m impl Host) -> Means<'m> {
+        Means { sets: self.keys.current(), signatures: host, seed: &self.seed }
     }
 }

@@ -11,7 +11,7 @@ use crate::policy::TooOld;
 use crate::revocation::request::RevocationRequest;
 use crate::revocation::{Aging, Authority, Lifetime, Revocable, RevokeError};
 use crate::time::UnixNanos;
-use crate::token::Verified;
+use crate::token::{NotVerified, Verified};
 
 /// A revocation that is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +57,16 @@ impl Guard {
         let lifetime = match request {
             RevocationRequest::Own => self.revoke_token(memory, cells, &caller.token, authority, now)?,
             RevocationRequest::Token(token) => {
-                let verified = self
-                    .policy
-                    .verify(token.as_bytes(), &memory.seed, now)
-                    .map_err(|_| Denial::CannotRevoke(INVALID_TOKEN.to_owned()))?;
+                memory.keys.refresh(&tokens.keys, cells)?;
+                let verified = self.policy.verify(token.as_bytes(), &memory.means(host), now);
+                let verified = verified.map_err(|not_verified| match not_verified {
+                    NotVerified::Refused(_) | NotVerified::UnknownTo(_) => {
+                        Denial::CannotRevoke(INVALID_TOKEN.to_owned())
+                    }
+                    NotVerified::KeysUnavailable(_) | NotVerified::Fault(_) => {
+                        memory.denial(not_verified, now)
+                    }
+                })?;
                 if !verified.has_subject_of(&caller.token) {
                     self.may_revoke_others(caller)?;
                 }

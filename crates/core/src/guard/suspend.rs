@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::denial::Denial;
+use crate::index::KeySetIndex;
 use crate::request::owned::OwnedRequest;
 use crate::verdict::{BodyRules, Trail};
 
@@ -12,6 +13,13 @@ use crate::verdict::{BodyRules, Trail};
 pub enum Question {
     /// The token names an unknown key: are there newer keys?
     Keys,
+    /// The token names a key that a key set does not have, of which a fetch is on its way: has it ended?
+    KeySet {
+        /// The set.
+        set: KeySetIndex,
+        /// The number of its fetches that had ended when this was asked.
+        ended: u32,
+    },
 }
 
 /// The answer to a question.

@@ -3,12 +3,11 @@
 //! serde_json would add tables of 18 KB to print fractions, which hardly any token contains. Here a number is its text.
 //! Everything else is written as serde_json would write it.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Json;
 use super::scan::special;
+use super::value::{Member, sort_by_name};
 use crate::decimal::Decimal;
 
 /// Most objects are shorter.
@@ -114,7 +113,9 @@ fn write_value(out: &mut String, value: &Json<'_>) {
             out.push(']');
         }
         Json::Object(object) => {
-            let members: BTreeMap<Cow<'_, str>, Json<'_>> = object.members().collect();
+            let mut members: Vec<Member<'_>> = object.members().collect();
+            // No name is there twice.
+            sort_by_name(&mut members);
             out.push('{');
             for (index, (name, value)) in members.iter().enumerate() {
                 separate(out, index);

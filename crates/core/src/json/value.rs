@@ -6,9 +6,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::number::Number;
+use super::pointer::{Path, Pointer, Step};
 use super::scan::{DEEPEST, NotJson, Scanner};
 
 /// A JSON value.
@@ -51,6 +50,17 @@ impl<'t> Json<'t> {
         scanner.end().map(|()| value)
     }
 
+    /// The line and the column, both from 1, at which `text`, which is not one JSON value, cannot be read on. Columns are
+    /// characters.
+    pub fn fault(text: &str) -> (usize, usize) {
+        let mut scanner = Scanner::new(text);
+        let _ = scanner.value(DEEPEST).and_then(|_| scanner.end());
+        let before = text.get(..scanner.offset()).unwrap_or(text);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        (line.saturating_add(1), column.saturating_add(1))
+    }
+
     /// The text of a string.
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -72,31 +82,50 @@ impl<'t> Json<'t> {
         further.iter().try_fold(self.member(first)?, |value, name| value.member(name))
     }
 
-    /// Whether any object in this value repeats a name.
-    pub fn repeats_a_name(&self) -> bool {
-        match self {
-            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => false,
-            // Most lists hold no objects.
-            Self::List(List(text)) if !text.contains('{') => false,
-            // The text was checked before, so it has no fault; a fault would count as a repetition.
-            Self::List(List(text)) | Self::Object(Object(text)) => {
-                Scanner::new(text).repeats_a_name(DEEPEST) != Ok(false)
+    /// The value that `pointer` leads to; of equal names the last one.
+    pub fn point(self, pointer: &Pointer) -> Option<Self> {
+        pointer.steps().iter().try_fold(self, |value, step| match (step, value) {
+            (Step::Field(name), Self::Object(object)) => {
+                object.members().filter(|(known, _)| known == name).last().map(|(_, value)| value)
             }
-        }
+            (Step::Index(index), Self::List(list)) => list.elements().nth(*index),
+            (Step::Field(_) | Step::Index(_), _) => None,
+        })
     }
 
-    /// The value as a serde_json tree, in which the last of equal names counts.
-    pub fn to_value(&self) -> Value {
+    /// Whether any object in this value repeats a name.
+    pub fn repeats_a_name(&self) -> bool {
+        let mut repeats = false;
+        self.find_repeated(&mut |_| repeats = true);
+        repeats
+    }
+
+    /// The names that objects in this value repeat.
+    pub fn repeated_names(&self) -> Vec<Pointer> {
+        let mut repeated = Vec::new();
+        self.find_repeated(&mut |at| repeated.push(at.pointer()));
+        repeated
+    }
+
+    fn find_repeated(&self, found: &mut dyn FnMut(Path<'_>)) {
         match self {
-            Self::Null => Value::Null,
-            Self::Bool(value) => Value::Bool(*value),
-            Self::Number(number) => number.to_value(),
-            Self::Text(text) => Value::String(text.clone().into_owned()),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) => {}
+            // Most lists hold no objects.
+            Self::List(List(text)) if !text.contains('{') => {}
+            // The text was checked before, so it has no fault; a fault would count as a repetition.
             Self::List(List(text)) | Self::Object(Object(text)) => {
-                super::read(text.as_bytes(), &mut Vec::new()).unwrap_or_default()
+                if Scanner::new(text).repeated_names(DEEPEST, Path::Root, found).is_err() {
+                    found(Path::Root);
+                }
             }
         }
     }
+}
+
+/// Sorts members by name.
+#[inline(never)]
+pub(super) fn sort_by_name(members: &mut [Member<'_>]) {
+    members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
 }
 
 impl<'t> List<'t> {
@@ -181,8 +210,7 @@ impl<'t> Iterator for Members<'t> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
+    use super::super::text::text_of;
     use super::*;
 
     #[test]
@@ -194,7 +222,7 @@ mod tests {
         assert_eq!(names, ["b", "a", "b"]);
         assert!(matches!(members[0].1, Json::Text(Cow::Borrowed("x"))));
         let Json::List(list) = members[2].1 else { panic!("no list") };
-        assert_eq!(list.elements().map(|value| value.to_value()).collect::<Vec<_>>(), [json!(1), json!([])]);
+        assert_eq!(list.elements().map(|value| text_of(&value)).collect::<Vec<_>>(), ["1", "[]"]);
         assert_eq!(json.member("a").as_ref().and_then(Json::as_text), Some("x"));
         assert_eq!((json.member("c"), Json::Null.member("a"), Json::Null.as_text()), (None, None, None));
     }
@@ -231,6 +259,36 @@ mod tests {
             let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
             assert_eq!(Members::of(&text).all(|member| member.is_ok()), is_read, "{depth}");
             assert_eq!(Json::read(&text).is_ok(), is_read, "{depth}");
+        }
+    }
+
+    #[test]
+    fn repeated_names_are_told_with_their_pointers() {
+        let json = Json::read(r#"{"a":[{"b":1,"\u0062":2}],"c":1,"c":2}"#).unwrap();
+        let pointers: Vec<String> = json.repeated_names().iter().map(Pointer::to_string).collect();
+        assert_eq!(pointers, ["/a/0/b", "/c"]);
+    }
+
+    #[test]
+    fn a_pointer_leads_to_a_value_and_a_fault_has_a_line_and_a_column() {
+        let json = Json::read(r#"{"a":1,"b":[true,{"c":null}],"a":"x"}"#).unwrap();
+        let root = Pointer::root();
+        let at = |pointer: &Pointer| json.clone().point(pointer);
+        assert_eq!(at(&root), Some(json.clone()));
+        assert_eq!(at(&root.field("a")), Some(Json::Text("x".into())));
+        assert_eq!(at(&root.field("b").index(1).field("c")), Some(Json::Null));
+        for none in [root.field("c"), root.index(0), root.field("b").index(2), root.field("a").field("x")] {
+            assert_eq!(at(&none), None, "{none}");
+        }
+        for (text, fault) in [
+            ("", (1, 1)),
+            ("{} x", (1, 4)),
+            ("{\n  \"é\": tru\n}", (2, 8)),
+            ("{\"a\": 1,}", (1, 9)),
+            ("[1,\n2", (2, 2)),
+        ] {
+            assert!(Json::read(text).is_err());
+            assert_eq!(Json::fault(text), fault, "{text}");
         }
     }
 

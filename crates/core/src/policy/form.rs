@@ -23,11 +23,12 @@ pub(crate) struct FormPolicy {
 }
 
 /// Whether a CORS preflight (Fetch standard, section 3.2.2) passes without a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum CorsPreflight {
     /// OPTIONS is a method like any other.
+    #[default]
     Reject,
     /// OPTIONS with Origin and Access-Control-Request-Method passes without a token.
     Forward,

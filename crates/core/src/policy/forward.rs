@@ -27,22 +27,24 @@ impl Forward {
 }
 
 /// Whether the token is passed on to the upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum ForwardToken {
     /// The token stays in the request.
+    #[default]
     Keep,
     /// The token is removed from the request.
     Strip,
 }
 
 /// On which requests the filter state `wasm.api_guard.subject` is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum SubjectState {
     /// On refused requests. Admitted ones name the subject in their header.
+    #[default]
     Refusals,
     /// On admitted requests too, for later filters.
     All,

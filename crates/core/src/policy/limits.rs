@@ -88,11 +88,12 @@ pub(crate) struct ClientIp {
 }
 
 /// Where the client's address is read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 pub enum AddressFrom {
     /// Envoy's source.address.
     #[cfg_attr(feature = "schema", schemars(rename = "source_address"))]
+    #[default]
     SourceAddress,
     /// The header that Envoy sets with use_remote_address. It is absent or not trusted (x-envoy-internal) on requests of
     /// internal clients: source.address there.

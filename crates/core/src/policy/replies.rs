@@ -15,22 +15,24 @@ pub(crate) struct Replies {
 }
 
 /// How much the body of a refusal explains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum Detail {
     /// The body has the members detail and errors.
+    #[default]
     Full,
     /// The body has the code but no text.
     Code,
 }
 
 /// Which header families tell clients about limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum RateLimitHeaders {
     /// RateLimit and RateLimit-Policy.
+    #[default]
     Draft,
     /// X-RateLimit-*.
     Legacy,

@@ -6,6 +6,8 @@
 use crate::code::Code;
 use crate::denial::Denial;
 use crate::fault::Fault;
+use crate::index::KeySetIndex;
+use crate::keys::FetchOutcome;
 use crate::limit::Standing;
 use crate::policy::{AUTH_FAILURES, Policy};
 use crate::verdict::Trail;
@@ -93,6 +95,7 @@ pub struct Counters {
     auth_failures: CounterIndex,
     cache: CounterIndex,
     keys: CounterIndex,
+    key_set_fetches: CounterIndex,
     revocations: CounterIndex,
     faults: CounterIndex,
     names: Vec<String>,
@@ -128,6 +131,12 @@ impl Counters {
         let cache =
             |outcome: &CacheOutcome| format!("api_guard_token_cache_total.outcome.{}", outcome.as_str());
         let key = |kid: Option<&str>| format!("api_guard_key_used_total.kid.{}", kid.unwrap_or("none"));
+        let fetch = |set: &str| -> Vec<String> {
+            let name = |outcome: &FetchOutcome| {
+                format!("api_guard_key_set_fetches_total.set.{set}.outcome.{}", outcome.as_str())
+            };
+            FetchOutcome::ALL.iter().map(name).collect()
+        };
         let revocation =
             |outcome: &RevocationOutcome| format!("api_guard_revocations_total.outcome.{}", outcome.as_str());
         let fault = |fault: &Fault| format!("api_guard_faults_total.kind.{}", fault.kind());
@@ -138,6 +147,7 @@ impl Counters {
             auth_failures: names.family(limit(AUTH_FAILURES)),
             cache: names.family(CacheOutcome::ALL.iter().map(cache)),
             keys: names.family(policy.kids().map(key)),
+            key_set_fetches: names.family(policy.tokens.keys.sets().iter().flat_map(|set| fetch(set.name()))),
             revocations: names.family(RevocationOutcome::ALL.iter().map(revocation)),
             faults: names.family(Fault::ALL.iter().map(fault)),
             names: names.0,
@@ -188,8 +198,17 @@ impl Counters {
         let outcome = if token.remembered { CacheOutcome::Hit } else { CacheOutcome::Miss };
         add(self.cache.plus(outcome.position()));
         if let Some(caller) = &token.caller {
-            add(self.keys.plus(caller.token.key().index()));
+            // The kids of a key set come and go, and a metric would keep each of them.
+            if let Some(key) = caller.token.key().configured() {
+                add(self.keys.plus(key.index()));
+            }
         }
+    }
+
+    /// The counter for how the fetch of a key set ended.
+    pub(crate) fn fetched(&self, set: KeySetIndex, outcome: FetchOutcome) -> CounterIndex {
+        let outcomes = self.key_set_fetches.plus(set.get().saturating_mul(FetchOutcome::ALL.len()));
+        outcomes.plus(FetchOutcome::ALL.iter().position(|known| *known == outcome).unwrap_or(0))
     }
 
     /// The counter for the outcome of a revocation.

@@ -8,7 +8,10 @@ use std::net::IpAddr;
 use crate::code::Code;
 use crate::denial::Denial;
 use crate::json::text::Object;
+use crate::keys::{Ended, FetchOutcome};
 use crate::policy::Policy;
+use crate::token::key_set::Skipped;
+use crate::token::public_key::KeyFault;
 use crate::verdict::{Judged, Trail};
 
 /// What a log line says about the request.
@@ -118,6 +121,31 @@ pub fn refused(
 pub fn old_token(policy: &Policy, trail: &Trail, request: &LoggedRequest) -> Line {
     let common = fields("warned", policy, trail, request);
     line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld), ..common })
+}
+
+/// The line about a fetch of a key set that has brought something new. A set with a secret in it is an error, because
+/// whoever publishes it has published the secret.
+pub fn key_set(set: &str, ended: &Ended) -> Line {
+    let mut line = Object::ascii();
+    line.text("event", "key_set");
+    line.text("set", set);
+    line.text("outcome", ended.outcome.as_str());
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    line.number("keys", count(ended.keys));
+    line.number("skipped", count(ended.skipped.len()));
+    if let Some(skipped) = ended.skipped.first() {
+        line.number("first_skipped", count(skipped.index));
+        line.text("why", skipped.fault.why());
+    }
+    let is_secret = |skipped: &Skipped| matches!(skipped.fault, KeyFault::Symmetric | KeyFault::Private);
+    let level = if ended.skipped.iter().any(is_secret) {
+        log::Level::Error
+    } else if ended.outcome == FetchOutcome::Ok {
+        log::Level::Info
+    } else {
+        log::Level::Warn
+    };
+    Line { level, text: line.end() }
 }
 
 /// The line about a caller who has nearly used up a limit.

@@ -181,9 +181,8 @@ pub struct ClaimText<'t> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::json::text::text_of;
 
     fn reader(names: &[&str]) -> (ClaimsReader, Vec<Slot>) {
         let mut reader = ClaimsReader::default();
@@ -199,7 +198,7 @@ mod tests {
     fn dots_go_into_objects() {
         let (reader, slots) = reader(&["realm_access.roles", "realm_access", "sub"]);
         let claims = read(&reader, br#"{"sub":"a","realm_access":{"roles":["x"],"y":1}}"#).unwrap();
-        assert_eq!(claims.value(slots[0]).map(Json::to_value), Some(json!(["x"])));
+        assert_eq!(claims.value(slots[0]).map(text_of).as_deref(), Some(r#"["x"]"#));
         assert!(matches!(claims.value(slots[1]), Some(Json::Object(_))));
         assert_eq!(slots[2], SUB);
         assert!(read(&reader, br#"{"realm_access":"x"}"#).unwrap().value(slots[0]).is_none());
@@ -210,8 +209,8 @@ mod tests {
         let (reader, slots) = reader(&[r"https://a\.b/c.d", r"x.com\.example", "x.com.example"]);
         let payload = br#"{"https://a.b/c":{"d":1},"x":{"com.example":2,"com":{"example":3}}}"#;
         let claims = read(&reader, payload).unwrap();
-        let values: Vec<_> = slots.iter().map(|slot| claims.value(*slot).map(Json::to_value)).collect();
-        assert_eq!(values, [1, 2, 3].map(|number| Some(json!(number))));
+        let values: Vec<_> = slots.iter().filter_map(|slot| claims.value(*slot).map(text_of)).collect();
+        assert_eq!(values, ["1", "2", "3"]);
     }
 
     #[test]

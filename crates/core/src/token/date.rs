@@ -7,11 +7,12 @@ use crate::time::UnixNanos;
 pub const LATEST_SECOND: u64 = 253_402_300_799;
 
 /// A date from 1970 to the year 9999.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumericDate {
     seconds: u64,
-    /// The fraction of a second, from 0 to below 1.
-    fraction: f64,
+    nanos: u32,
+    /// Whether it is less than a nanosecond later.
+    is_later: bool,
 }
 
 /// Why a JSON value is not a date.
@@ -33,34 +34,28 @@ impl NumericDate {
     /// [`DateFault`] says what is wrong with the value.
     pub fn read(value: &Json<'_>) -> Result<Self, DateFault> {
         let Json::Number(number) = value else { return Err(DateFault::NotANumber) };
-        let (seconds, fraction) = match number.as_u64() {
-            Some(seconds) => (seconds, 0.0),
-            None => {
-                let number = number.as_f64().ok_or(DateFault::NotANumber)?;
-                if number < 0.0 {
-                    return Err(DateFault::BelowZero);
-                }
-                #[expect(clippy::as_conversions, reason = "not negative; the cast truncates and saturates")]
-                let seconds = number.trunc() as u64;
-                (seconds, number.fract())
-            }
+        if number.is_negative() {
+            return Err(DateFault::BelowZero);
+        }
+        let (seconds, nanos, is_later) = match number.as_u64() {
+            Some(seconds) => (seconds, 0, false),
+            None => number.parts(),
         };
         if seconds > LATEST_SECOND {
             return Err(DateFault::TooLate);
         }
-        Ok(Self { seconds, fraction })
+        Ok(Self { seconds, nanos, is_later })
     }
 
     /// The moment, to the nanosecond; saturates in the year 2554.
     pub fn moment(self) -> UnixNanos {
-        #[expect(clippy::as_conversions, reason = "from 0 to below 1e9")]
-        let nanos = (self.fraction * 1e9) as u64;
-        UnixNanos::from_nanos(UnixNanos::from_seconds(self.seconds).nanos().saturating_add(nanos))
+        let seconds = UnixNanos::from_seconds(self.seconds).nanos();
+        UnixNanos::from_nanos(seconds.saturating_add(u64::from(self.nanos)))
     }
 
     /// Unix seconds, rounded up.
     pub fn seconds_rounded_up(self) -> u64 {
-        self.seconds.saturating_add(u64::from(self.fraction > 0.0))
+        self.seconds.saturating_add(u64::from(self.nanos > 0 || self.is_later))
     }
 }
 

@@ -1,7 +1,10 @@
 //! Why is a token refused?
 
+use super::authenticate::NotAuthentic;
 use super::claims::ClaimsProblem;
-use super::keys::KeyId;
+use super::keys::{KeyId, SigningKey};
+use super::signature::SignatureFault;
+use crate::index::KeySetIndex;
 
 /// Why a token is refused. Each variant has its own code; [`crate::effect`] words them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +51,20 @@ pub enum ListOf {
     Policy,
     /// The own list of the only key that the token can be of.
     Key(KeyId),
+    /// The own list of the key set that the token's key is of.
+    Set(KeySetIndex),
     /// Those of all keys: each has one, and none has the issuer.
     EveryKey,
+}
+
+impl ListOf {
+    /// The own list of a key, or of its set.
+    pub(crate) const fn of(key: &SigningKey) -> Self {
+        match key {
+            SigningKey::Configured(key) => Self::Key(*key),
+            SigningKey::OfSet { set, .. } => Self::Set(*set),
+        }
+    }
 }
 
 /// A token that is refused.
@@ -61,10 +76,35 @@ pub struct TokenRefusal {
     pub is_signed: bool,
 }
 
-impl TokenRefusal {
+/// Why a token could not be verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotVerified {
+    /// It is refused.
+    Refused(TokenRefusal),
+    /// Its kid is unknown to this set, which may have changed. Unless a newer one has it, the token is refused for
+    /// [`TokenFault::KeyUnknown`].
+    UnknownTo(KeySetIndex),
+    /// The keys of this set are not available, which is not the token's fault.
+    KeysUnavailable(KeySetIndex),
+    /// The host could not verify its signature.
+    Fault(SignatureFault),
+}
+
+impl NotVerified {
     /// The refusal of a token whose signature has not been verified.
     pub(super) fn unsigned(fault: impl Into<TokenFault>) -> Self {
-        Self { fault: fault.into(), is_signed: false }
+        Self::Refused(TokenRefusal { fault: fault.into(), is_signed: false })
+    }
+}
+
+impl From<NotAuthentic> for NotVerified {
+    fn from(why: NotAuthentic) -> Self {
+        match why {
+            NotAuthentic::Refused(fault) => Self::unsigned(fault),
+            NotAuthentic::UnknownTo(set) => Self::UnknownTo(set),
+            NotAuthentic::Unavailable(set) => Self::KeysUnavailable(set),
+            NotAuthentic::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 

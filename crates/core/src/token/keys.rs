@@ -1,7 +1,14 @@
 //! Which key may verify which token, and when?
 
-use super::algorithm::Algorithm;
+use std::sync::Arc;
+
+use super::algorithm::{Algorithm, PublicAlgorithm};
+use super::key_set::rule::{KeySetRule, KeySource};
+use super::public_key::PublicKey;
+use super::public_key::jwk::Jwk;
 use super::secret::Secret;
+use super::signature::{SignatureFault, SignatureHost};
+use crate::index::KeySetIndex;
 use crate::time::UnixNanos;
 
 /// A key of a ring, by its index.
@@ -17,6 +24,30 @@ impl KeyId {
     /// The index of the key in its ring.
     pub const fn index(self) -> usize {
         self.0
+    }
+}
+
+/// The key that verified a token.
+#[derive(Debug, Clone)]
+pub enum SigningKey {
+    /// One of the configuration.
+    Configured(KeyId),
+    /// One of a key set, which may have left it since.
+    OfSet {
+        /// The set.
+        set: KeySetIndex,
+        /// The key.
+        key: Arc<Jwk>,
+    },
+}
+
+impl SigningKey {
+    /// The key, if it is one of the configuration.
+    pub fn configured(&self) -> Option<KeyId> {
+        match self {
+            Self::Configured(key) => Some(*key),
+            Self::OfSet { .. } => None,
+        }
     }
 }
 
@@ -41,7 +72,7 @@ pub struct Key {
     /// The algorithm of its tokens, and of no others.
     pub(crate) algorithm: Algorithm,
     /// `None` only if a configuration is checked without its environment. The key then verifies nothing.
-    pub(crate) secret: Option<Secret>,
+    pub(crate) material: Option<KeyMaterial>,
     /// The issuers that it vouches for; empty: those that no key names.
     pub(crate) issuers: Vec<String>,
     /// The audiences that it vouches for; empty: those of the policy.
@@ -50,10 +81,34 @@ pub struct Key {
     pub(crate) not_after: UnixNanos,
 }
 
+/// What a key verifies with.
+#[derive(Debug)]
+pub enum KeyMaterial {
+    /// A shared secret.
+    Secret(Secret),
+    /// A public key, and its one algorithm.
+    Public(PublicAlgorithm, PublicKey),
+}
+
 impl Key {
     /// Whether `signature` over `signing_input` was made with this key.
-    pub fn verifies(&self, signing_input: &[u8], signature: &[u8]) -> bool {
-        self.secret.as_ref().is_some_and(|secret| secret.verifies(signing_input, signature))
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureFault`] if the host cannot tell.
+    pub fn verifies(
+        &self,
+        signing_input: &[u8],
+        signature: &[u8],
+        host: &dyn SignatureHost,
+    ) -> Result<bool, SignatureFault> {
+        match &self.material {
+            None => Ok(false),
+            Some(KeyMaterial::Secret(secret)) => Ok(secret.verifies(signing_input, signature)),
+            Some(KeyMaterial::Public(algorithm, key)) => {
+                key.verifies(*algorithm, signing_input, signature, host)
+            }
+        }
     }
 
     fn valid(&self, now: UnixNanos) -> bool {
@@ -85,29 +140,85 @@ impl Vouching<'_> {
             Self::NamingNone => key.issuers.is_empty(),
         }
     }
+
+    /// Whether this set is one of them. A set always names issuers, and a token that names none can mean none.
+    pub fn includes_set(self, rule: &KeySetRule) -> bool {
+        match self {
+            Self::Naming(issuer) => rule.names(issuer),
+            Self::All | Self::NamingNone => false,
+        }
+    }
 }
 
-/// All keys of one revision of a key set.
+/// All keys and key sets of a configuration.
 #[derive(Debug)]
 pub struct KeyRing {
-    revision: KeySetRevision,
     keys: Vec<Key>,
+    /// By [`KeySetIndex`].
+    sets: Vec<KeySetRule>,
     names_issuers: bool,
 }
 
 impl KeyRing {
-    /// The ring of these keys.
-    pub(crate) fn new(revision: KeySetRevision, keys: Vec<Key>) -> Self {
-        let names_issuers = keys.iter().any(|key| !key.issuers.is_empty());
-        Self { revision, keys, names_issuers }
+    /// The ring of these keys and key sets.
+    pub(crate) fn new(keys: Vec<Key>, sets: Vec<KeySetRule>) -> Self {
+        let names_issuers = !sets.is_empty() || keys.iter().any(|key| !key.issuers.is_empty());
+        Self { keys, sets, names_issuers }
     }
 
-    /// The revision of the key set.
-    pub const fn revision(&self) -> KeySetRevision {
-        self.revision
+    /// The key sets, by [`KeySetIndex`].
+    pub fn sets(&self) -> &[KeySetRule] {
+        &self.sets
     }
 
-    /// Whether any key names issuers, so that a token's issuer chooses its keys.
+    /// Whether any key set is fetched.
+    pub(crate) fn fetches(&self) -> bool {
+        self.fetched_sets().next().is_some()
+    }
+
+    /// The key sets that are fetched.
+    pub fn fetched_sets(&self) -> impl Iterator<Item = (KeySetIndex, &KeySetRule)> {
+        let fetched = |(_, rule): &(usize, &KeySetRule)| matches!(rule.source(), KeySource::Remote(_));
+        let all = self.sets.iter().enumerate().filter(fetched);
+        all.map(|(index, rule)| (KeySetIndex::new(index), rule))
+    }
+
+    /// Whether the host must verify signatures: RSA and ECDSA are its to verify.
+    pub(crate) fn needs_signature_host(&self) -> bool {
+        let of_key = |key: &Key| match key.algorithm {
+            Algorithm::Mac(_) => false,
+            Algorithm::Public(algorithm) => algorithm.is_hosts(),
+        };
+        let of_set = |rule: &KeySetRule| {
+            let mut all = PublicAlgorithm::ALL.into_iter();
+            all.any(|algorithm| algorithm.is_hosts() && rule.algorithms.contains(algorithm))
+        };
+        self.keys.iter().any(of_key) || self.sets.iter().any(of_set)
+    }
+
+    /// What the set of this key demands, if it is one of a set.
+    pub(crate) fn rule(&self, key: &SigningKey) -> Option<&KeySetRule> {
+        match key {
+            SigningKey::Configured(_) => None,
+            SigningKey::OfSet { set, .. } => self.set(*set),
+        }
+    }
+
+    /// What a key set demands.
+    pub(crate) fn set(&self, index: KeySetIndex) -> Option<&KeySetRule> {
+        self.sets.get(index.get())
+    }
+
+    /// The key sets that vouch.
+    pub(crate) fn vouching_sets(
+        &self,
+        vouching: Vouching<'_>,
+    ) -> impl Iterator<Item = (KeySetIndex, &KeySetRule)> {
+        let all = self.sets.iter().enumerate().filter(move |(_, rule)| vouching.includes_set(rule));
+        all.map(|(index, rule)| (KeySetIndex::new(index), rule))
+    }
+
+    /// Whether any key or key set names issuers, so that a token's issuer chooses its keys.
     pub const fn names_issuers(&self) -> bool {
         self.names_issuers
     }
@@ -115,32 +226,42 @@ impl KeyRing {
     /// Which keys vouch for tokens of this issuer: those that name it, or else those that name none.
     pub fn vouching<'t>(&self, issuer: Option<&'t str>) -> Vouching<'t> {
         match issuer {
-            Some(issuer) if self.keys.iter().any(|key| key.names(issuer)) => Vouching::Naming(issuer),
+            Some(issuer)
+                if self.keys.iter().any(|key| key.names(issuer))
+                    || self.sets.iter().any(|rule| rule.names(issuer)) =>
+            {
+                Vouching::Naming(issuer)
+            }
             Some(_) | None => Vouching::NamingNone,
         }
     }
 
-    /// Whether there is such a key.
+    /// Whether there is such a key or key set.
     pub fn any_vouches(&self, vouching: Vouching<'_>) -> bool {
         self.keys.iter().any(|key| vouching.includes(key))
+            || self.sets.iter().any(|rule| vouching.includes_set(rule))
     }
 
     /// Whether tokens of more than one issuer may be accepted, so far as the configuration names issuers. `others`: those
     /// of keys that name none; empty: any.
     pub(crate) fn vouches_for_several(&self, others: &[String]) -> bool {
-        let mut all = self.keys.iter().flat_map(|key| &key.issuers).chain(others);
+        let of_keys = self.keys.iter().map(|key| &key.issuers);
+        let of_sets = self.sets.iter().map(|rule| &rule.issuers);
+        let mut all = of_keys.chain(of_sets).flatten().chain(others);
         let first = all.next();
         let any = others.is_empty() && self.keys.iter().any(|key| key.issuers.is_empty());
         first.is_some_and(|first| any || all.any(|other| other != first))
     }
 
-    /// Whether any key has the algorithm of this name.
+    /// Whether any key or key set has the algorithm of this name.
     pub fn has_algorithm(&self, name: &str) -> bool {
+        let of_sets = |algorithm| self.sets.iter().any(|rule| rule.algorithms.contains(algorithm));
         self.keys.iter().any(|key| key.algorithm.name() == name)
+            || (!self.sets.is_empty() && PublicAlgorithm::named(name).is_some_and(of_sets))
     }
 
     /// The keys that a token may mean by its kid. A token with a kid means that key only. A token without one means every
-    /// key without a kid, or every key if all that vouch for it have one. Keys without a secret and keys outside their
+    /// key without a kid, or every key if all that vouch for it have one. Keys without material and keys outside their
     /// validity are left out.
     pub fn named<'r>(
         &'r self,
@@ -154,23 +275,42 @@ impl KeyRing {
             .iter()
             .enumerate()
             .filter(move |(_, key)| any || key.kid.as_deref() == kid)
-            .filter(move |(_, key)| key.secret.is_some() && key.valid(now))
+            .filter(move |(_, key)| key.material.is_some() && key.valid(now))
             .map(|(index, key)| (KeyId(index), key))
     }
 
-    /// This key.
-    pub fn key(&self, key: KeyId) -> Option<&Key> {
-        self.keys.get(key.0)
-    }
-
-    /// Whether this key is within its validity.
-    pub fn valid(&self, key: KeyId, now: UnixNanos) -> bool {
-        self.keys.get(key.0).is_some_and(|key| key.valid(now))
+    /// Whether this key is within its validity. One of a set has none.
+    pub fn valid(&self, key: &SigningKey, now: UnixNanos) -> bool {
+        match key {
+            SigningKey::Configured(key) => self.keys.get(key.0).is_some_and(|key| key.valid(now)),
+            SigningKey::OfSet { .. } => true,
+        }
     }
 
     /// The kid of this key.
-    pub fn kid(&self, key: KeyId) -> Option<&str> {
-        self.keys.get(key.0).and_then(|key| key.kid.as_deref())
+    pub fn kid<'k>(&'k self, key: &'k SigningKey) -> Option<&'k str> {
+        match key {
+            SigningKey::Configured(key) => self.keys.get(key.0).and_then(|key| key.kid.as_deref()),
+            SigningKey::OfSet { key, .. } => key.kid.as_deref(),
+        }
+    }
+
+    /// The issuers and the audiences that this key vouches for, each empty where those of the policy count.
+    pub(crate) fn vouched(&self, key: &SigningKey) -> (&[String], &[String]) {
+        match key {
+            SigningKey::Configured(key) => self
+                .keys
+                .get(key.0)
+                .map_or((&[], &[]), |key| (key.issuers.as_slice(), key.audiences.as_slice())),
+            SigningKey::OfSet { set, .. } => {
+                self.set(*set).map_or((&[], &[]), |rule| (rule.issuers.as_slice(), rule.audiences.as_slice()))
+            }
+        }
+    }
+
+    /// Every key's algorithm, in the order of the ring.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.keys.iter().map(|key| key.algorithm)
     }
 
     /// Every key's kid, in the order of the ring.
@@ -182,18 +322,19 @@ impl KeyRing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::algorithm::MacAlgorithm;
 
     fn ring(kids: &[Option<&str>]) -> KeyRing {
         let key = |kid: &Option<&str>| Key {
             kid: kid.map(str::to_owned),
-            algorithm: Algorithm::Hs256,
-            secret: Secret::from_bytes(Algorithm::Hs256, &[1; 32]),
+            algorithm: Algorithm::Mac(MacAlgorithm::Hs256),
+            material: Secret::from_bytes(MacAlgorithm::Hs256, &[1; 32]).map(KeyMaterial::Secret),
             issuers: Vec::new(),
             audiences: Vec::new(),
             not_before: UnixNanos::from_seconds(100),
             not_after: UnixNanos::from_seconds(200),
         };
-        KeyRing::new(KeySetRevision::CONFIGURED, kids.iter().map(key).collect())
+        KeyRing::new(kids.iter().map(key).collect(), Vec::new())
     }
 
     fn chosen(ring: &KeyRing, kid: Option<&str>, second: u64) -> Vec<usize> {

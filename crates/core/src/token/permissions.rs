@@ -3,6 +3,7 @@
 
 use super::claims::Claims;
 use super::fault::invalid;
+use super::keys::SigningKey;
 use super::{TokenFault, TokenPolicy};
 use crate::json::Json;
 use crate::json::text::text_of;
@@ -51,13 +52,17 @@ pub(super) fn read(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
+    key: &SigningKey,
 ) -> Result<(PermissionSet, Box<str>), TokenFault> {
+    let rule = policy.keys.rule(key);
+    let slots = rule.and_then(|rule| rule.permissions.as_ref()).unwrap_or(&policy.permissions);
+    let format = rule.and_then(|rule| rule.permission_format).unwrap_or(policy.permission_format);
     let mut grants = Grants { book, set: PermissionSet::default(), text: String::with_capacity(USUAL_BYTES) };
-    for (index, slot) in policy.permissions.iter().enumerate() {
+    for (index, slot) in slots.iter().enumerate() {
         let Some(value) = claims.value(*slot) else { continue };
         let wrong = |other: &Json<'_>| TokenFault::PermissionsMalformed(text_of(other));
         each_text_or_word(value, wrong, |entry| {
-            if !policy.permission_format.accepts(entry) {
+            if !format.accepts(entry) {
                 return Err(TokenFault::PermissionsMalformed(entry.to_owned()));
             }
             // What one claim holds is passed on as it is; a further claim adds what is new.

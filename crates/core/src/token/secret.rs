@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 #[cfg(not(feature = "sha-instructions"))]
 use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
 
-use super::algorithm::Algorithm;
+use super::algorithm::MacAlgorithm;
 use super::compact;
 #[cfg(feature = "sha-instructions")]
 use super::instructions::{HS256Key, HS384Key, HS512Key};
@@ -32,15 +32,15 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// A secret of these bytes; `None` if there are fewer than [`Algorithm::least_secret_bytes`].
-    pub fn from_bytes(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
+    /// A secret of these bytes; `None` if there are fewer than [`MacAlgorithm::least_secret_bytes`].
+    pub fn from_bytes(algorithm: MacAlgorithm, bytes: &[u8]) -> Option<Self> {
         if bytes.len() < algorithm.least_secret_bytes() {
             return None;
         }
         Some(Self(match algorithm {
-            Algorithm::Hs256 => Mac::Hs256(HS256Key::from_bytes(bytes)),
-            Algorithm::Hs384 => Mac::Hs384(HS384Key::from_bytes(bytes)),
-            Algorithm::Hs512 => Mac::Hs512(HS512Key::from_bytes(bytes)),
+            MacAlgorithm::Hs256 => Mac::Hs256(HS256Key::from_bytes(bytes)),
+            MacAlgorithm::Hs384 => Mac::Hs384(HS384Key::from_bytes(bytes)),
+            MacAlgorithm::Hs512 => Mac::Hs512(HS512Key::from_bytes(bytes)),
         }))
     }
 
@@ -56,14 +56,14 @@ impl Secret {
     /// Whether `mac` is the whole MAC over `signing_input`; compared in constant time.
     pub fn verifies(&self, signing_input: &[u8], mac: &[u8]) -> bool {
         // The length is public, so a MAC of another length may be refused before anything is computed.
-        mac.len() == self.algorithm().signature_bytes() && ct_codecs::verify(&self.mac(signing_input), mac)
+        mac.len() == self.algorithm().mac_bytes() && ct_codecs::verify(&self.mac(signing_input), mac)
     }
 
-    const fn algorithm(&self) -> Algorithm {
+    const fn algorithm(&self) -> MacAlgorithm {
         match self.0 {
-            Mac::Hs256(_) => Algorithm::Hs256,
-            Mac::Hs384(_) => Algorithm::Hs384,
-            Mac::Hs512(_) => Algorithm::Hs512,
+            Mac::Hs256(_) => MacAlgorithm::Hs256,
+            Mac::Hs384(_) => MacAlgorithm::Hs384,
+            Mac::Hs512(_) => MacAlgorithm::Hs512,
         }
     }
 }
@@ -91,7 +91,8 @@ impl SecretEncoding {
     }
 }
 
-fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+/// The bytes of a base64 text (RFC 4648 sections 4 and 5) in either alphabet, but not both, whose padding is optional.
+pub(super) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let is_whole = text.len().is_multiple_of(4);
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     if padding > 2 || padding > 0 && !is_whole {
@@ -116,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_secret_shorter_than_its_hash_is_none_and_a_secret_is_never_printed() {
-        for (algorithm, least) in [(Algorithm::Hs256, 32), (Algorithm::Hs384, 48), (Algorithm::Hs512, 64)] {
+        for (algorithm, least) in
+            [(MacAlgorithm::Hs256, 32), (MacAlgorithm::Hs384, 48), (MacAlgorithm::Hs512, 64)]
+        {
             assert!(Secret::from_bytes(algorithm, &vec![1; least - 1]).is_none(), "{algorithm:?}");
             let secret = Secret::from_bytes(algorithm, &vec![1; least]).unwrap();
             assert_eq!(format!("{secret:?}"), "<secret>");
@@ -125,10 +128,10 @@ mod tests {
 
     #[test]
     fn a_mac_is_that_of_its_algorithm_and_whole() {
-        let secrets = Algorithm::ALL.map(|algorithm| Secret::from_bytes(algorithm, &[1; 64]).unwrap());
+        let secrets = MacAlgorithm::ALL.map(|algorithm| Secret::from_bytes(algorithm, &[1; 64]).unwrap());
         for (index, secret) in secrets.iter().enumerate() {
             let mac = secret.mac(b"a.b");
-            assert_eq!(mac.len(), Algorithm::ALL[index].signature_bytes());
+            assert_eq!(mac.len(), MacAlgorithm::ALL[index].mac_bytes());
             for (other, judge) in secrets.iter().enumerate() {
                 assert_eq!(judge.verifies(b"a.b", &mac), index == other);
             }
@@ -144,11 +147,11 @@ mod tests {
         let message = b"Test Using Larger Than Block-Size Key - Hash Key First";
         for (algorithm, published) in [
             (
-                Algorithm::Hs384,
+                MacAlgorithm::Hs384,
                 "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe8296248df163f44952",
             ),
             (
-                Algorithm::Hs512,
+                MacAlgorithm::Hs512,
                 "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
             ),
         ] {

@@ -6,10 +6,10 @@ use super::compact::{Compact, Decoded, JoseHeader, decode};
 use super::date::{DateFault, NumericDate};
 use super::fault::invalid;
 use super::identity::SigningDigest;
-use super::keys::{Key, KeyId, Vouching};
+use super::keys::{SigningKey, Vouching};
 use super::permissions;
 use super::subject::{self, SubjectFault};
-use super::{KeptClaim, ListOf, TokenFault, TokenPolicy, TokenRefusal, Verified};
+use super::{KeptClaim, ListOf, Means, NotVerified, TokenFault, TokenPolicy, TokenRefusal, Verified};
 use crate::json::Json;
 use crate::json::text::text_of;
 use crate::permission::PermissionBook;
@@ -20,19 +20,18 @@ pub(super) fn verify(
     policy: &TokenPolicy,
     token: &[u8],
     book: &PermissionBook,
-    seed: &Seed,
+    means: &Means<'_>,
     now: UnixNanos,
-) -> Result<Verified, TokenRefusal> {
-    let compact = Compact::read(token, policy.max_token_bytes).map_err(TokenRefusal::unsigned)?;
-    let Decoded { payload, signature } = compact.decode().map_err(TokenRefusal::unsigned)?;
-    let header = decode(compact.header).map_err(TokenRefusal::unsigned)?;
-    let header = JoseHeader::read(&header).map_err(TokenRefusal::unsigned)?;
+) -> Result<Verified, NotVerified> {
+    let compact = Compact::read(token, policy.max_token_bytes).map_err(NotVerified::unsigned)?;
+    let Decoded { payload, signature } = compact.decode().map_err(NotVerified::unsigned)?;
+    let header = decode(compact.header).map_err(NotVerified::unsigned)?;
+    let header = JoseHeader::read(&header).map_err(NotVerified::unsigned)?;
     let read = |payload| Claims::read(&policy.reader, payload);
     // The issuer chooses the keys before it is verified, and nothing else.
     let unverified = payload.as_deref().ok().filter(|_| policy.keys.names_issuers()).map(read);
     let vouching = vouching(policy, unverified.as_ref());
-    let key = authenticate(&policy.keys, vouching, &compact, &header, signature, now)
-        .map_err(TokenRefusal::unsigned)?;
+    let key = authenticate(&policy.keys, means, vouching, &compact, &header, signature, now)?;
     let claims = match (unverified, &payload) {
         (Some(claims), _) => claims.map_err(TokenFault::from),
         (None, Ok(payload)) => read(payload).map_err(TokenFault::from),
@@ -40,8 +39,8 @@ pub(super) fn verify(
     };
     // The issuer wrote this text, but it may still be wrong.
     claims
-        .and_then(|claims| judge_claims(policy, &compact, &claims, key, book, seed, now))
-        .map_err(|fault| TokenRefusal { fault, is_signed: true })
+        .and_then(|claims| judge_claims(policy, &compact, &claims, key, book, means.seed, now))
+        .map_err(|fault| NotVerified::Refused(TokenRefusal { fault, is_signed: true }))
 }
 
 /// Which keys vouch for a token. `claims`: what it says, where its issuer chooses the keys. Claims that cannot be read choose
@@ -58,7 +57,7 @@ fn judge_claims(
     policy: &TokenPolicy,
     compact: &Compact<'_>,
     claims: &Claims<'_>,
-    key: KeyId,
+    key: SigningKey,
     book: &PermissionBook,
     seed: &Seed,
     now: UnixNanos,
@@ -66,18 +65,17 @@ fn judge_claims(
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, claims, book, key, digest)?;
     policy.judge_times(&verified, now)?;
-    let list_of = |own: fn(&Key) -> &[String], policy_s| {
-        let own = policy.keys.key(key).map(own).filter(|list| !list.is_empty());
-        own.map_or((policy_s, ListOf::Policy), |own| (own, ListOf::Key(key)))
-    };
-    let (issuers, list) = list_of(|key| &key.issuers, policy.issuers.as_slice());
+    let (of_key, of_all) =
+        (policy.keys.vouched(&verified.key), (policy.issuers.as_slice(), policy.audiences.as_slice()));
+    let own = ListOf::of(&verified.key);
+    let (issuers, list) = if of_key.0.is_empty() { (of_all.0, ListOf::Policy) } else { (of_key.0, own) };
     if !issuers.is_empty() {
         let named = verified.issuer();
         if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
             return Err(TokenFault::IssuerRefused(list));
         }
     }
-    let (audiences, list) = list_of(|key| &key.audiences, policy.audiences.as_slice());
+    let (audiences, list) = if of_key.1.is_empty() { (of_all.1, ListOf::Policy) } else { (of_key.1, own) };
     if !audiences.is_empty() && !audience_known(audiences, claims) {
         return Err(TokenFault::AudienceRefused(list));
     }
@@ -88,7 +86,7 @@ fn read_claims(
     policy: &TokenPolicy,
     claims: &Claims<'_>,
     book: &PermissionBook,
-    key: KeyId,
+    key: SigningKey,
     digest: impl FnOnce() -> SigningDigest,
 ) -> Result<Verified, TokenFault> {
     if policy.required.iter().any(|claim| claims.value(claim.slot).is_none()) {
@@ -102,7 +100,7 @@ fn read_claims(
     judge_audience(claims)?;
     let jti = string(claims, JTI, "jti")?;
     judge_values(policy, claims)?;
-    let (permissions, permissions_text) = permissions::read(policy, claims, book)?;
+    let (permissions, permissions_text) = permissions::read(policy, claims, book, &key)?;
     let conditions = policy.conditions.iter().map(|condition| condition.holds(claims)).collect();
     let claims = policy.reader.texts().iter().map(|&slot| keep(claims.value(slot)?)).collect();
     Ok(Verified {

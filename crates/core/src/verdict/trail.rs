@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::BodyPlan;
 use crate::guard::Caller;
-use crate::index::{LimitIndex, RouteIndex};
+use crate::index::{KeySetIndex, LimitIndex, RouteIndex};
 use crate::limit::{Outcome, Quota};
 use crate::policy::{Access, Mode};
 use crate::token::Age;
@@ -135,6 +135,8 @@ pub struct TokenFacts {
     pub age: Age,
     /// Whether the token was checked for revocation and is not revoked.
     pub is_alive: bool,
+    /// The key set that does not have the key which the token names, and may have it when it is fetched anew.
+    pub unknown_to: Option<KeySetIndex>,
 }
 
 impl Stage {

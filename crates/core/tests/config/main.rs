@@ -9,6 +9,7 @@
 
 mod document;
 mod faults;
+mod public_keys;
 mod routes;
 mod words;
 

@@ -18,6 +18,7 @@ mod faults;
 mod forward;
 mod grpc;
 mod hold;
+mod key_sets;
 mod order;
 mod pause;
 mod pause_body;

@@ -1,7 +1,7 @@
 //! `auth_failure_limit`: which refused tokens count, against whom, and what happens when very many addresses fail.
 
 use api_guard_core::telemetry::counters::Counters;
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_core::token::secret::Secret;
 use api_guard_core::verdict::Verdict;
 use api_guard_testkit::SECRET;
@@ -97,7 +97,7 @@ fn tokens_that_are_signed_do_not_count_whatever_is_wrong_with_them() {
     // The payload's last character has spare bits that are not zero, and this text was signed.
     let cut_short = {
         let input = format!("{}.e31", BASE64_URL_SAFE_NO_PAD.encode(GOOD_HEADER));
-        let mac = Secret::from_bytes(Algorithm::Hs256, SECRET.as_bytes()).unwrap().mac(input.as_bytes());
+        let mac = Secret::from_bytes(MacAlgorithm::Hs256, SECRET.as_bytes()).unwrap().mac(input.as_bytes());
         format!("{input}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac))
     };
     for (refused, expected) in [

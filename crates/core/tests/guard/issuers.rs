@@ -1,6 +1,6 @@
 //! Several issuers: whose key vouches for which token, and who is the same caller.
 
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_testkit::sign_as;
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ fn keys_of_several_algorithms_are_kept_apart() {
         json!([key("HS256", long), key("HS512", long), key("HS512", &long.replace("a-", "b-")), named]);
     let mut guarded = Guarded::new(json!({ "keys": keys }), json!({}));
     let mac = |algorithm: &str, secret: &str, header: Value| {
-        let algorithm = Algorithm::ALL.into_iter().find(|known| known.name() == algorithm).unwrap();
+        let algorithm = MacAlgorithm::ALL.into_iter().find(|known| known.name() == algorithm).unwrap();
         let claims = json!({ "sub": "u1", "iat": START, "exp": START + HOUR }).to_string();
         sign_as(algorithm, secret.as_bytes(), header.to_string().as_bytes(), claims.as_bytes())
     };

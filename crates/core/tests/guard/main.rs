@@ -16,6 +16,7 @@ mod failures;
 mod form;
 mod identity;
 mod issuers;
+mod key_sets;
 mod limits;
 mod revoke;
 mod token;

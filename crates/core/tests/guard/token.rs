@@ -3,6 +3,7 @@
 mod keys;
 
 use api_guard_core::token::Age;
+use api_guard_core::token::keys::KeyId;
 use serde_json::{Value, json};
 
 use super::{Guarded, HOUR, SECRET, START, request, said, signed, token};
@@ -208,7 +209,10 @@ fn what_is_known_of_a_caller_is_what_the_token_says() {
     };
     let verdict = ask(&with(json!({ "jti": "j", "customer": { "number": 7 } })), "/of/7");
     let known = &verdict.trail.identity().unwrap().token;
-    assert_eq!((known.subject(), known.jti(), known.key().index()), (Some("u1"), Some("j"), 0));
+    assert_eq!(
+        (known.subject(), known.jti(), known.key().configured()),
+        (Some("u1"), Some("j"), Some(KeyId::new(0)))
+    );
     let seconds = [known.issued_at(), known.expires_at()].map(|moment| moment.unwrap().seconds());
     assert_eq!(seconds, [START, START + HOUR]);
     let verdict = ask(&token(&json!({})), "/");

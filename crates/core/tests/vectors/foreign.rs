@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_core::token::secret::Secret;
 use api_guard_testkit::vectors::foreign;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ fn the_mac_agrees_with_wycheproof() {
         let length = usize::try_from(group["tagSize"].as_u64().unwrap()).unwrap() / 8;
         for case in group["tests"].as_array().unwrap() {
             // Shorter keys are a configuration error here.
-            let Some(secret) = Secret::from_bytes(Algorithm::Hs256, &hex(&case["key"])) else { continue };
+            let Some(secret) = Secret::from_bytes(MacAlgorithm::Hs256, &hex(&case["key"])) else { continue };
             let agrees = secret.mac(&hex(&case["msg"]))[..length] == hex(&case["tag"]);
             assert_eq!(agrees, case["result"] == "valid", "{}", case["tcId"]);
             judged += 1;

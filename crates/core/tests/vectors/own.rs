@@ -1,6 +1,6 @@
 //! The examples of the RFCs, and forgeries of our own.
 
-use api_guard_core::token::algorithm::Algorithm;
+use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_core::token::secret::Secret;
 use api_guard_testkit::vectors::{EXAMPLES, MACS, forgeries};
 use api_guard_testkit::{SECRET, sign};
@@ -14,7 +14,7 @@ const BEFORE: u64 = 1_300_819_379;
 #[test]
 fn the_mac_is_that_of_the_rfcs() {
     for case in MACS {
-        let secret = Secret::from_bytes(Algorithm::Hs256, case.key).unwrap();
+        let secret = Secret::from_bytes(MacAlgorithm::Hs256, case.key).unwrap();
         assert_eq!(secret.mac(case.message), case.mac, "{}", case.source);
         assert!(secret.verifies(case.message, &case.mac), "{}", case.source);
         assert!(!secret.verifies(case.message, &case.mac[..16]), "{}: cut to 128 bits", case.source);

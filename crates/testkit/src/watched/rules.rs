@@ -56,7 +56,7 @@ impl Watched<'_> {
                 }
                 Done::Marked(..) => assert_eq!(event, Event::Response, "{done:?}"),
                 Done::Gauged(..) => panic!("a gauge is no stream's: {done:?}"),
-                Done::FilterState(..) | Done::Logged(_) => {}
+                Done::FilterState(..) | Done::Logged(_) | Done::Fetched(_) => {}
             }
         }
         self.host.done = done;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api_guard_core::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::RawConfig;
 
-use super::{Findings, Part, Variables, manager};
+use super::{Findings, Part, Variables, manager, remote};
 use crate::source::Site;
 use crate::source::tree::Node;
 
@@ -45,6 +45,11 @@ pub(super) const CALLS: [&str; 21] = [
     "environ_sizes_get",
 ];
 
+/// What it needs besides where the host verifies signatures.
+const SIGNATURE_CALLS: [&str; 1] = ["proxy_call_foreign_function"];
+/// What it needs besides where it fetches key sets.
+const FETCH_CALLS: [&str; 2] = ["proxy_on_http_call_response", "proxy_http_call"];
+
 /// Variables that the VM gets.
 pub(super) fn variables(site: &Site<'_>) -> Variables {
     let Some(listed) = site.settings.path(&["vm_config", "environment_variables"]) else {
@@ -69,7 +74,7 @@ pub(super) fn check(
     let part = Part { node: site.settings, pointer: &site.pointer };
     configuration(&part, findings);
     failure_policy(&part, findings);
-    machine(&part, variables, findings);
+    machine(&part, raw, variables, findings);
     if let Some(raw) = raw {
         secrets(&part, "/vm_config/environment_variables", raw, variables, findings);
     }
@@ -146,7 +151,7 @@ fn failure_policy(part: &Part<'_>, findings: &mut Findings) {
     }
 }
 
-fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
+fn machine(part: &Part<'_>, raw: Option<&RawConfig>, variables: &Variables, findings: &mut Findings) {
     let text_of = |path: &[&str]| part.node.path(path).and_then(Node::text).unwrap_or_default();
     if text_of(&["vm_config", "vm_id"]).is_empty() {
         let text = "counters and revocations are shared with every other plugin without a vm_id; \
@@ -170,7 +175,11 @@ fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
     let missing = |names: &[&'static str]| -> Vec<&'static str> {
         names.iter().copied().filter(|name| !allowed.contains(name)).collect()
     };
-    let missing = [missing(&CALLBACKS), missing(&CALLS)].concat();
+    let sets = raw.map(|raw| raw.tokens.key_sets.as_slice()).unwrap_or_default();
+    let of_keys = raw.is_some_and(|raw| raw.tokens.keys.iter().any(|key| key.public_key.is_some()));
+    let signatures: &[&str] = if of_keys || !sets.is_empty() { &SIGNATURE_CALLS } else { &[] };
+    let fetches: &[&str] = if sets.iter().any(|set| remote(set).is_some()) { &FETCH_CALLS } else { &[] };
+    let missing = [missing(&CALLBACKS), missing(&CALLS), missing(signatures), missing(fetches)].concat();
     if !allowed.is_empty() && !missing.is_empty() {
         let text = format!(
             "a list without {} silently switches off checks or the whole filter; add them, or remove the list",
@@ -180,7 +189,7 @@ fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
     }
 }
 
-/// Whether the module sees the variables that hold secrets.
+/// Whether the module sees the variables that hold secrets and public keys.
 pub(super) fn secrets(
     part: &Part<'_>,
     list: &str,
@@ -189,11 +198,13 @@ pub(super) fn secrets(
     findings: &mut Findings,
 ) {
     for key in &raw.tokens.keys {
-        let Some(RawSecret::Env { env: name, .. }) = &key.secret else { continue };
-        if variables.values.contains_key(name) {
+        let Some(name) = key.variable() else { continue };
+        if variables.values.contains_key(name) && key.secret.is_some() {
             let text = format!("the secret in {name} is in this file; take it from Envoy's own environment");
             findings.warn("inline-secret", part, list, text);
-        } else if !variables.from_host.contains(name) {
+        } else if !variables.values.contains_key(name)
+            && !variables.from_host.iter().any(|known| known == name)
+        {
             let text =
                 format!("the module cannot see the variable {name}, so Envoy does not start; add {name}");
             findings.error("variable-not-listed", part, list, text);
@@ -210,7 +221,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/api_guard.wasm");
         // Without a module there is nothing to compare; make test builds it first.
         let Ok(module) = std::fs::read(path) else { return };
-        for name in CALLBACKS.iter().chain(&CALLS) {
+        for name in CALLBACKS.iter().chain(&CALLS).chain(&SIGNATURE_CALLS).chain(&FETCH_CALLS) {
             assert!(module.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
         }
     }

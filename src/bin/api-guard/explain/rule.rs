@@ -40,6 +40,7 @@ impl Explained<'_, '_> {
             Denial::AddressRefused => self.pointer(),
             Denial::BindingMismatch => format!("{}/bind", self.pointer()),
             Denial::CannotRevoke(_) => "/revocation/endpoint".to_owned(),
+            Denial::KeysUnavailable { .. } => "/tokens/key_sets".to_owned(),
             Denial::RevocationFull => "/revocation/capacity".to_owned(),
             Denial::BodyTimeout => "the time that a body has to come".to_owned(),
             Denial::Busy(_) => "/request/max_held_bytes".to_owned(),
@@ -89,6 +90,7 @@ fn list_pointer(list: ListOf, field: &str) -> String {
     match list {
         ListOf::Policy => format!("/tokens/{field}"),
         ListOf::Key(key) => format!("/tokens/keys/{}/{field}", key.index()),
+        ListOf::Set(set) => format!("/tokens/key_sets/{}/{field}", set.get()),
         ListOf::EveryKey => format!("the {field} of all /tokens/keys"),
     }
 }

@@ -1,6 +1,7 @@
 //! The steps of a decision in words: the guard's trail, with the names and pointers of the configuration.
 
 use api_guard_core::config::raw::{RawLimit, RawRoute};
+use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
 use api_guard_core::policy::Access;
@@ -10,6 +11,7 @@ use api_guard_core::verdict::{Excepted, Judged, Stage, State};
 use super::Explained;
 use super::condition::condition_text;
 use crate::limits::{all, needs_token, skips};
+use crate::words;
 
 /// One step.
 pub(super) struct Step {
@@ -60,6 +62,9 @@ impl Explained<'_, '_> {
                 State::NotReached | State::Skipped | State::Passed => None,
             };
             lines.splice(0..0, refusal.map(effect::reasons).unwrap_or_default());
+            if let Some(Denial::KeysUnavailable { .. }) = refusal {
+                lines.extend(self.unknown_sets.iter().cloned());
+            }
             Step { name: stage.name(), state, lines }
         };
         self.trail.entries().map(|entry| step(entry.stage, entry.state)).collect()
@@ -190,7 +195,7 @@ impl Explained<'_, '_> {
         let token = &caller.token;
         let kid = self.policy.kid(token.key()).map(|kid| format!(", kid {kid:?}")).unwrap_or_default();
         let mut lines = vec![
-            format!("verifies with /tokens/keys/{}{kid}", token.key().index()),
+            format!("verifies with {}{kid}", words::key_pointer(token.key())),
             format!("subject {:?}", token.subject().unwrap_or_default()),
             format!("permissions {:?}", token.permissions_text()),
         ];

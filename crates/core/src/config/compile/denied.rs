@@ -2,18 +2,18 @@
 
 use super::problems::Problems;
 use crate::config::raw::{RawDenied, RawSubject, RawSubjectOfIssuer};
-use crate::json::Pointer;
+use crate::json::Path;
 use crate::revocation::denied::Denied;
 use crate::token::date::LATEST_SECOND;
 
 /// Compiles the list of tokens that the configuration itself refuses.
-pub(super) fn compile(problems: &mut Problems, raw: RawDenied, at: &Pointer) -> Denied {
+pub(super) fn compile(problems: &mut Problems, raw: RawDenied, at: &Path<'_>) -> Denied {
     for (name, list) in [("jti", &raw.jti), ("kid", &raw.kid)] {
         problems.claim_values(&at.field(name), list);
     }
+    let issued_before = &at.field("sub_issued_before");
     for (sub, second) in &raw.sub_issued_before {
-        let at = at.field("sub_issued_before").field(sub);
-        problems.within(at, *second, 0, LATEST_SECOND, "seconds since 1970");
+        problems.within(&issued_before.field(sub), *second, 0, LATEST_SECOND, "seconds since 1970");
     }
     let mut denied = Denied {
         jti: raw.jti.iter().map(String::as_str).collect(),
@@ -28,12 +28,12 @@ pub(super) fn compile(problems: &mut Problems, raw: RawDenied, at: &Pointer) -> 
     denied
 }
 
-fn add_subject(problems: &mut Problems, raw: RawSubject, at: &Pointer, denied: &mut Denied) {
+fn add_subject(problems: &mut Problems, raw: RawSubject, at: &Path<'_>, denied: &mut Denied) {
     let (iss, sub) = match raw {
-        RawSubject::OfAny(sub) => (None, filled(problems, Some(sub), at.clone())),
+        RawSubject::OfAny(sub) => (None, filled(problems, Some(sub), at)),
         RawSubject::OfIssuer(RawSubjectOfIssuer { iss, sub }) => {
-            let Some(iss) = filled(problems, iss, at.field("iss")) else { return };
-            (Some(iss), filled(problems, sub, at.field("sub")))
+            let Some(iss) = filled(problems, iss, &at.field("iss")) else { return };
+            (Some(iss), filled(problems, sub, &at.field("sub")))
         }
     };
     let Some(sub) = sub else { return };
@@ -53,12 +53,12 @@ fn add_subject(problems: &mut Problems, raw: RawSubject, at: &Pointer, denied: &
         }
     };
     if is_repeated {
-        problems.repeated(at.clone());
+        problems.repeated(at);
     }
 }
 
 /// A value that a claim is compared with, which cannot be empty.
-fn filled(problems: &mut Problems, value: Option<String>, at: Pointer) -> Option<String> {
+fn filled(problems: &mut Problems, value: Option<String>, at: &Path<'_>) -> Option<String> {
     let value = value.filter(|value| !value.is_empty());
     if value.is_none() {
         problems.empty(at);

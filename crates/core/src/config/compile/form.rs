@@ -2,7 +2,7 @@
 
 use super::grammar::{is_media_type, is_method};
 use super::problems::Problems;
-use super::{Parts, Pointer};
+use super::{Parts, Path};
 use crate::config::raw::{MethodOverride, RawRequest, RewriteHeaders};
 use crate::policy::FormPolicy;
 
@@ -16,12 +16,12 @@ const MOST_HELD_BYTES: u64 = 1 << 40;
 const REWRITES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 /// The form that every request must have.
-pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> FormPolicy {
+pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Path<'_>) -> FormPolicy {
     methods(&mut parts.problems, &raw.allowed_methods, &at.field("allowed_methods"));
     media_types(&mut parts.problems, &raw.content_types, &at.field("content_types"));
     let max_bytes = raw.max_request_size_bytes;
-    parts.problems.within(at.field("max_request_size_bytes"), max_bytes, 1, u64::MAX, "bytes");
-    let at = at.field("max_held_bytes");
+    parts.problems.within(&at.field("max_request_size_bytes"), max_bytes, 1, u64::MAX, "bytes");
+    let at = &at.field("max_held_bytes");
     parts.problems.within(at, raw.max_held_bytes, 1, MOST_HELD_BYTES, "bytes");
     match raw.method_override {
         MethodOverride::Strip => METHOD_OVERRIDES.iter().for_each(|name| parts.plan.removed(name)),
@@ -44,28 +44,28 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawRequest, at: &Pointer) -> F
 }
 
 /// Notes what is wrong with a list of methods.
-pub(super) fn methods(problems: &mut Problems, methods: &[String], at: &Pointer) {
+pub(super) fn methods(problems: &mut Problems, methods: &[String], at: &Path<'_>) {
     if methods.is_empty() {
-        problems.add(at.clone(), "empty list", r#"name at least one method, such as "GET""#);
+        problems.add(at, "empty list", r#"name at least one method, such as "GET""#);
     }
     problems.unique(at, methods);
     for (index, method) in methods.iter().enumerate() {
         if !is_method(method) {
-            problems.add(at.index(index), "not a method", r#"write it in capitals, such as "GET""#);
+            problems.add(&at.index(index), "not a method", r#"write it in capitals, such as "GET""#);
         } else if method == "CONNECT" || method == "TRACE" {
-            problems.add(at.index(index), "a method that an API must not offer", "remove it");
+            problems.add(&at.index(index), "a method that an API must not offer", "remove it");
         }
     }
 }
 
 /// Notes what is wrong with a list of media types.
-pub(super) fn media_types(problems: &mut Problems, types: &[String], at: &Pointer) {
+pub(super) fn media_types(problems: &mut Problems, types: &[String], at: &Path<'_>) {
     problems.unique(at, types);
     for (index, media_type) in types.iter().enumerate() {
         if !is_media_type(media_type) {
             let instead =
                 r#"write type/subtype in lower case without parameters, such as "application/json""#;
-            problems.add(at.index(index), "not a media type", instead);
+            problems.add(&at.index(index), "not a media type", instead);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::grammar::is_token;
 use super::tokens::claim_text;
-use super::{Parts, Pointer};
+use super::{Parts, Path};
 use crate::config::raw::RawForward;
 use crate::lookup::Lookup;
 use crate::policy::{Forward, ForwardToken};
@@ -31,7 +31,7 @@ const RESERVED: [&str; 14] = [
 const RESERVED_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 
 /// Compiles what the upstream is told. `sources`: where tokens come from.
-pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at: &Pointer) -> Forward {
+pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source], at: &Path<'_>) -> Forward {
     if raw.token == ForwardToken::Strip {
         for source in sources {
             match source {
@@ -42,13 +42,14 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: RawForward, sources: &[Source]
         }
     }
     let mut headers = Headers { sources, seen: Lookup::default() };
-    let subject_header = headers.add(parts, raw.subject_header, at.field("subject_header"));
-    let permissions_header = headers.add(parts, raw.permissions_header, at.field("permissions_header"));
-    let issuer_header = headers.add(parts, raw.issuer_header, at.field("issuer_header"));
+    let subject_header = headers.add(parts, raw.subject_header, &at.field("subject_header"));
+    let permissions_header = headers.add(parts, raw.permissions_header, &at.field("permissions_header"));
+    let issuer_header = headers.add(parts, raw.issuer_header, &at.field("issuer_header"));
     let mut claims = Vec::new();
+    let at = &at.field("claims");
     for (claim, header) in raw.claims {
-        let at = at.field("claims").field(&claim);
-        let slot = claim_text(parts, &claim, at.clone());
+        let at = &at.field(&claim);
+        let slot = claim_text(parts, &claim, at);
         if let Some(header) = headers.add(parts, header, at) {
             claims.push((slot, header));
         }
@@ -72,7 +73,7 @@ struct Headers<'s> {
 
 impl Headers<'_> {
     /// The header's name in lower case; the client's own copies of it will be removed.
-    fn add(&mut self, parts: &mut Parts<'_>, name: Option<String>, at: Pointer) -> Option<String> {
+    fn add(&mut self, parts: &mut Parts<'_>, name: Option<String>, at: &Path<'_>) -> Option<String> {
         let name = name?.to_ascii_lowercase();
         if !is_token(&name) {
             parts.problems.add(at, "not a header name", r#"write a name such as "x-auth-subject""#);

@@ -1,6 +1,6 @@
 //! Section `replies`.
 
-use super::Pointer;
+use super::Path;
 use super::problems::Problems;
 use crate::config::raw::RawReplies;
 use crate::policy::Replies;
@@ -9,15 +9,15 @@ use crate::policy::Replies;
 const LONGEST_REALM: usize = 64;
 
 /// Compiles how much replies tell.
-pub(super) fn compile(problems: &mut Problems, raw: RawReplies, at: &Pointer) -> Replies {
+pub(super) fn compile(problems: &mut Problems, raw: RawReplies, at: &Path<'_>) -> Replies {
     if !is_realm(&raw.realm) {
         let instead =
             format!("write 1 to {LONGEST_REALM} printable ASCII characters without quote and backslash");
-        problems.add(at.field("realm"), "not a realm", instead);
+        problems.add(&at.field("realm"), "not a realm", instead);
     }
     if raw.resource_metadata.as_deref().is_some_and(|url| !is_https_url(url)) {
         let instead = r#"write an https URL without fragment, such as "https://api.example.com/.well-known/oauth-protected-resource""#;
-        problems.add(at.field("resource_metadata"), "not an https URL", instead);
+        problems.add(&at.field("resource_metadata"), "not an https URL", instead);
     }
     Replies {
         detail: raw.detail,

@@ -7,7 +7,7 @@ use super::grammar::is_method;
 use super::limits::Limits;
 use super::problems::Problems;
 use super::tokens::claim_text;
-use super::{Parts, Pointer, conditions};
+use super::{Parts, Path, conditions};
 use crate::config::raw::{BodyHandling, RawEndpoint, RawRoute};
 use crate::index::{PermissionIndex, RouteIndex};
 use crate::policy::{Access, Endpoint, FormPolicy, Mode, Route};
@@ -39,12 +39,12 @@ impl<'f> Routes<'f> {
     }
 
     /// Adds one route, and its limits to `limits`.
-    pub(super) fn add(&mut self, parts: &mut Parts<'_>, limits: &mut Limits, raw: RawRoute, at: &Pointer) {
+    pub(super) fn add(&mut self, parts: &mut Parts<'_>, limits: &mut Limits, raw: RawRoute, at: &Path<'_>) {
         if raw.name.as_deref().is_some_and(|name| !is_name(name)) {
             let instead = format!(
                 "write 1 to {LONGEST_NAME} characters, none of them control characters, or remove it"
             );
-            parts.problems.add(at.field("name"), "not a route name", instead);
+            parts.problems.add(&at.field("name"), "not a route name", instead);
         }
         let template = template(&mut parts.problems, raw.path.as_deref(), &at.field("path"));
         let hosts = hosts(&mut parts.problems, raw.hosts.as_deref(), &at.field("hosts"));
@@ -68,7 +68,7 @@ impl<'f> Routes<'f> {
             media_types(&mut parts.problems, types, &at.field("content_types"));
         }
         if let Some(size) = raw.max_request_size_bytes {
-            parts.problems.within(at.field("max_request_size_bytes"), size, 1, u64::MAX, "bytes");
+            parts.problems.within(&at.field("max_request_size_bytes"), size, 1, u64::MAX, "bytes");
         }
         let skipped_limits =
             limits.skipped(&mut parts.problems, raw.skip_limits.as_deref(), &at.field("skip_limits"));
@@ -95,9 +95,14 @@ impl<'f> Routes<'f> {
     }
 
     /// Adds the revocation endpoint: an always enforced route for every host that accepts small JSON bodies.
-    pub(super) fn add_endpoint(&mut self, parts: &mut Parts<'_>, raw: RawEndpoint, at: &Pointer) -> Endpoint {
+    pub(super) fn add_endpoint(
+        &mut self,
+        parts: &mut Parts<'_>,
+        raw: RawEndpoint,
+        at: &Path<'_>,
+    ) -> Endpoint {
         if raw.required_permissions.is_empty() {
-            let at = at.field("required_permissions");
+            let at = &at.field("required_permissions");
             parts.problems.add(at, "empty list", "name at least one permission");
         }
         let required = permissions(parts, &raw.required_permissions, &at.field("required_permissions"));
@@ -105,12 +110,12 @@ impl<'f> Routes<'f> {
         let template = template(problems, Some(&raw.path), &at.field("path"));
         if template.as_ref().is_some_and(|template| template.parameters().next().is_some()) {
             let instead = r#"write literal segments, such as "/auth/revoke""#;
-            problems.add(at.field("path"), "the endpoint's path cannot have parameters", instead);
+            problems.add(&at.field("path"), "the endpoint's path cannot have parameters", instead);
         }
         if !self.form.allowed_methods.iter().any(|method| method == "POST") {
             let problem = "the endpoint needs POST, which request.allowed_methods does not list";
             let instead = r#"add "POST" to request.allowed_methods, or remove the endpoint"#;
-            problems.add(at.clone(), problem, instead);
+            problems.add(at, problem, instead);
         }
         let max_bytes = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX).min(self.form.max_bytes);
         let route = Route {
@@ -153,12 +158,11 @@ impl<'f> Routes<'f> {
     pub(super) fn finish(self, problems: &mut Problems) -> Option<(Vec<Route>, RouteTable)> {
         let Self { form, routes, specs, endpoint, .. } = self;
         let list_head = form.allowed_methods.iter().any(|method| method == "HEAD");
-        let pointer = |route: RouteIndex| {
-            if Some(route) == endpoint {
-                Pointer::root().field("revocation").field("endpoint").field("path")
-            } else {
-                Pointer::root().field("routes").index(route.get())
-            }
+        let revocation = &Path::Root.field("revocation");
+        let of_endpoint = revocation.field("endpoint");
+        let of_routes = &Path::Root.field("routes");
+        let path = |route: RouteIndex| {
+            if Some(route) == endpoint { of_endpoint.field("path") } else { of_routes.index(route.get()) }
         };
         let conflicts = match RouteTable::build(specs, list_head, form.path_case) {
             Ok(table) => return Some((routes, table)),
@@ -166,10 +170,10 @@ impl<'f> Routes<'f> {
         };
         for conflict in conflicts {
             let host = conflict.host.map_or(String::new(), |host| format!(" on {host}"));
-            let first = pointer(conflict.first);
+            let first = path(conflict.first).pointer();
             let problem = format!("{}{host} is taken by {first}, which has the same path", conflict.method);
             let instead = "give them different methods or hosts, or remove one";
-            problems.add(pointer(conflict.second), problem, instead);
+            problems.add(&path(conflict.second), problem, instead);
         }
         None
     }
@@ -183,7 +187,7 @@ fn route_methods(
     problems: &mut Problems,
     raw: Option<&[String]>,
     form: &FormPolicy,
-    at: &Pointer,
+    at: &Path<'_>,
 ) -> Vec<String> {
     let Some(raw) = raw else {
         // RouteTable lets HEAD follow GET; to name it here would conflict with a route for HEAD alone.
@@ -193,17 +197,17 @@ fn route_methods(
     for (index, method) in raw.iter().enumerate() {
         if is_method(method) && !form.allowed_methods.contains(method) {
             let instead = format!(r#"add "{method}" to request.allowed_methods, or remove it here"#);
-            problems.add(at.index(index), "a method that request.allowed_methods does not list", instead);
+            problems.add(&at.index(index), "a method that request.allowed_methods does not list", instead);
         }
     }
     raw.to_vec()
 }
 
 /// Notes what a route demands of callers although it does not ask for a token.
-fn note_contradictions(problems: &mut Problems, raw: &RawRoute, at: &Pointer) {
+fn note_contradictions(problems: &mut Problems, raw: &RawRoute, at: &Path<'_>) {
     if raw.bind_unless.is_some() && raw.bind.is_empty() {
         let instead = r#"add bind, such as {"id": "sub"}, or remove it"#;
-        problems.add(at.field("bind_unless"), "there is no bind that it could lift", instead);
+        problems.add(&at.field("bind_unless"), "there is no bind that it could lift", instead);
     }
     match raw.access {
         Access::Authenticated | Access::Optional => return,
@@ -217,25 +221,29 @@ fn note_contradictions(problems: &mut Problems, raw: &RawRoute, at: &Pointer) {
     ];
     for (field, _) in demands.iter().filter(|(_, demanded)| *demanded) {
         let problem = "contradicts access: this route does not ask for a token";
-        problems.add(at.field(field), problem, r#"remove it, or write "access": "authenticated""#);
+        problems.add(&at.field(field), problem, r#"remove it, or write "access": "authenticated""#);
     }
 }
 
-fn listed_permissions(parts: &mut Parts<'_>, names: Option<&[String]>, at: &Pointer) -> Vec<PermissionIndex> {
+fn listed_permissions(
+    parts: &mut Parts<'_>,
+    names: Option<&[String]>,
+    at: &Path<'_>,
+) -> Vec<PermissionIndex> {
     if names.is_some_and(<[String]>::is_empty) {
         let instead = "name at least one permission, or remove the field";
-        parts.problems.add(at.clone(), "empty list", instead);
+        parts.problems.add(at, "empty list", instead);
     }
     permissions(parts, names.unwrap_or_default(), at)
 }
 
 /// The indexes of these permissions.
-pub(super) fn permissions(parts: &mut Parts<'_>, names: &[String], at: &Pointer) -> Vec<PermissionIndex> {
+pub(super) fn permissions(parts: &mut Parts<'_>, names: &[String], at: &Path<'_>) -> Vec<PermissionIndex> {
     parts.problems.unique(at, names);
     for (index, name) in names.iter().enumerate() {
         if !parts.format.accepts(name) {
             let instead = format!("write {}", parts.format.example());
-            parts.problems.add(at.index(index), "does not have tokens.permission_format", instead);
+            parts.problems.add(&at.index(index), "does not have tokens.permission_format", instead);
         }
     }
     names.iter().map(|name| parts.book.enter(name)).collect()
@@ -246,14 +254,14 @@ fn bindings(
     parts: &mut Parts<'_>,
     raw: Vec<(String, String)>,
     template: Option<&Template>,
-    at: &Pointer,
+    at: &Path<'_>,
 ) -> Vec<(String, TextSlot)> {
     let mut bound = Vec::new();
     for (parameter, claim) in raw {
-        let at = at.field(&parameter);
+        let at = &at.field(&parameter);
         if template.is_some_and(|template| !template.parameters().any(|name| name == parameter)) {
             let instead = format!("write a parameter of the path, or add {{{parameter}}} to the path");
-            parts.problems.add(at.clone(), "the path has no such parameter", instead);
+            parts.problems.add(at, "the path has no such parameter", instead);
         }
         let slot = claim_text(parts, &claim, at);
         bound.push((parameter, slot));

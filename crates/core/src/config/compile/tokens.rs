@@ -1,11 +1,12 @@
 //! Sections `tokens` (without its sources and keys) and `roles`.
 
 use super::conditions::distinct;
-use super::{Parts, Pointer, keys, routes};
+use super::{Parts, Path, keys, public_keys, routes};
 use crate::config::raw::{RawClaimValue, RawClaims, RawRoles, RawTokens};
 use crate::json::text::write_text;
 use crate::token::claim_path::{ClaimPath, ClaimPathFault};
 use crate::token::claims::{SUB, Slot, TextSlot};
+use crate::token::keys::KeyRing;
 use crate::token::{Claim, RequiredValue, Roles, TokenPolicy};
 
 /// The largest `max_token_bytes`. Tokens travel in headers, of which Envoy accepts 60 KiB by default.
@@ -22,11 +23,17 @@ pub(super) fn compile(
     raw: RawTokens,
     roles: Option<RawRoles>,
     subject_is_forwarded: bool,
-    root: &Pointer,
+    root: &Path<'_>,
 ) -> TokenPolicy {
-    let at = root.field("tokens");
+    let at = &root.field("tokens");
+    if raw.keys.is_empty() && raw.key_sets.is_empty() {
+        let instead = r#"write at least one, such as {"secret": {"env": "API_GUARD_SECRET"}}, or a key set in key_sets"#;
+        parts.problems.add(&at.field("keys"), "no keys", instead);
+    }
     let keys = keys::compile(parts, raw.keys, &at.field("keys"));
-    let subject = claim(parts, raw.subject_claim, at.field("subject_claim"));
+    let key_sets = public_keys::key_sets(parts, raw.key_sets, &at.field("key_sets"));
+    let keys = KeyRing::new(keys, key_sets);
+    let subject = claim(parts, &raw.subject_claim, &at.field("subject_claim"));
     let required = required_claims(parts, raw.required_claims, &subject, &at.field("required_claims"));
     let required_values = required_values(parts, raw.required_values, &at.field("required_values"));
     let has_several_issuers = keys.vouches_for_several(&raw.issuers);
@@ -34,7 +41,7 @@ pub(super) fn compile(
         parts.problems.claim_values(&at.field(name), list);
     }
     let mut within = |field: &str, value: u64, least: u64, most: u64, unit: &str| {
-        parts.problems.within(at.field(field), value, least, most, unit).unwrap_or(least)
+        parts.problems.within(&at.field(field), value, least, most, unit).unwrap_or(least)
     };
     let clock_skew_seconds = within("clock_skew_seconds", raw.clock_skew_seconds, 0, LARGEST_SKEW, "seconds");
     let max_age_hours = within("max_token_age_hours", raw.max_token_age_hours, 1, LARGEST_AGE_HOURS, "hours");
@@ -65,13 +72,13 @@ pub(super) fn compile(
 
 /// The claims that every token must have. The default names the subject's claim, so whatever is wrong with that name is
 /// told where it was written.
-fn required_claims(parts: &mut Parts<'_>, names: Vec<String>, subject: &Claim, at: &Pointer) -> Vec<Claim> {
+fn required_claims(parts: &mut Parts<'_>, names: Vec<String>, subject: &Claim, at: &Path<'_>) -> Vec<Claim> {
     parts.problems.unique(at, &names);
     let named = names.into_iter().enumerate().map(|(index, name)| {
         if name == subject.name {
             Claim { name, slot: subject.slot }
         } else {
-            claim(parts, name, at.index(index))
+            claim(parts, &name, &at.index(index))
         }
     });
     named.collect()
@@ -80,44 +87,43 @@ fn required_claims(parts: &mut Parts<'_>, names: Vec<String>, subject: &Claim, a
 fn required_values(
     parts: &mut Parts<'_>,
     raw: Vec<(String, Vec<RawClaimValue>)>,
-    at: &Pointer,
+    at: &Path<'_>,
 ) -> Vec<RequiredValue> {
     let mut required = Vec::new();
     for (name, values) in raw {
-        let at = at.field(&name);
+        let at = &at.field(&name);
         if values.is_empty() {
             let instead = r#"name at least one accepted value, such as ["access"], or remove the claim"#;
-            parts.problems.add(at.clone(), "empty list", instead);
+            parts.problems.add(at, "empty list", instead);
         }
         let values = values.into_iter().map(|RawClaimValue(value)| value);
-        let accepted = distinct(&mut parts.problems, values, &at);
-        required.push(RequiredValue { claim: claim(parts, name, at), accepted });
+        let accepted = distinct(&mut parts.problems, values, at);
+        required.push(RequiredValue { claim: claim(parts, &name, at), accepted });
     }
     required
 }
 
 /// One claim, or all of a list that must not be empty.
-fn claims(parts: &mut Parts<'_>, raw: RawClaims, at: &Pointer) -> Vec<Claim> {
+pub(super) fn claims(parts: &mut Parts<'_>, raw: RawClaims, at: &Path<'_>) -> Vec<Claim> {
     match raw {
-        RawClaims::One(name) => vec![claim(parts, name, at.clone())],
+        RawClaims::One(name) => vec![claim(parts, &name, at)],
         RawClaims::Several(names) => {
             if names.is_empty() {
-                parts.problems.add(at.clone(), "empty list", "name at least one claim");
+                parts.problems.add(at, "empty list", "name at least one claim");
             }
             parts.problems.unique(at, &names);
-            let named = names.into_iter().enumerate();
-            named.map(|(index, name)| claim(parts, name, at.index(index))).collect()
+            let named = names.iter().enumerate();
+            named.map(|(index, name)| claim(parts, name, &at.index(index))).collect()
         }
     }
 }
 
-fn claim(parts: &mut Parts<'_>, name: String, at: Pointer) -> Claim {
-    let slot = claim_slot(parts, &name, at);
-    Claim { name, slot }
+fn claim(parts: &mut Parts<'_>, name: &str, at: &Path<'_>) -> Claim {
+    Claim { slot: claim_slot(parts, name, at), name: name.to_owned() }
 }
 
 /// The slot of a claim named in the configuration.
-pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slot {
+pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: &Path<'_>) -> Slot {
     let fault = match ClaimPath::parse(claim) {
         Ok(path) => return parts.reader.slot(&path),
         Err(fault) => fault,
@@ -146,26 +152,27 @@ pub(super) fn claim_slot(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> Slo
 }
 
 /// The slot for the text of a claim named in the configuration.
-pub(super) fn claim_text(parts: &mut Parts<'_>, claim: &str, at: Pointer) -> TextSlot {
+pub(super) fn claim_text(parts: &mut Parts<'_>, claim: &str, at: &Path<'_>) -> TextSlot {
     let slot = claim_slot(parts, claim, at);
     parts.reader.text(slot)
 }
 
-fn compile_roles(parts: &mut Parts<'_>, raw: RawRoles, at: &Pointer) -> Roles {
+fn compile_roles(parts: &mut Parts<'_>, raw: RawRoles, at: &Path<'_>) -> Roles {
     let claims = claims(parts, raw.claim, &at.field("claim"));
     if raw.grants.is_empty() {
         let instead = r#"grant something, such as {"clerk": ["orders:read"]}, or remove "roles""#;
-        parts.problems.add(at.field("grants"), "no roles", instead);
+        parts.problems.add(&at.field("grants"), "no roles", instead);
     }
+    let at = &at.field("grants");
     for (role, permissions) in &raw.grants {
-        let at = at.field("grants").field(role);
+        let at = &at.field(role);
         if role.is_empty() || role.contains(' ') {
-            parts.problems.add(at.clone(), "not a role name", "write a name without spaces");
+            parts.problems.add(at, "not a role name", "write a name without spaces");
         }
         if permissions.is_empty() {
-            parts.problems.add(at.clone(), "empty list", "grant at least one permission, or remove the role");
+            parts.problems.add(at, "empty list", "grant at least one permission, or remove the role");
         }
-        routes::permissions(parts, permissions, &at);
+        routes::permissions(parts, permissions, at);
     }
     let grants = raw.grants.iter().map(|(role, _)| role.as_str()).collect();
     let granted = raw.grants.into_iter().map(|(_, permissions)| permissions).collect();

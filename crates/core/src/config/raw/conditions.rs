@@ -1,9 +1,7 @@
 //! Conditions of a route on claims.
 
-use serde_json::Value;
-
 use crate::config::shape::{self, Misfits, Shape, fields};
-use crate::json::Path;
+use crate::json::{Json, Path};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -52,20 +50,20 @@ impl Default for RawScalar {
 }
 
 impl RawScalar {
-    pub(super) fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(Self::Text(text.clone())),
-            Value::Bool(value) => Some(Self::Bool(*value)),
-            Value::Number(number) if number.is_u64() || number.is_i64() => {
-                Some(Self::Integer(number.to_string()))
-            }
-            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
-        }
+    /// Takes `value`, if it is one. Whether it is.
+    pub(super) fn take(&mut self, value: &Json<'_>) -> bool {
+        *self = match value {
+            Json::Text(text) => Self::Text(text.as_ref().to_owned()),
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) if number.is_integer() => Self::Integer(number.text().to_owned()),
+            Json::Null | Json::Number(_) | Json::List(_) | Json::Object(_) => return false,
+        };
+        true
     }
 }
 
 impl Shape for RawScalar {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        Self::of(value).or_else(|| misfits.wrong(at, "a text, a whole number, true or false"))
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        self.take(value) || misfits.wrong(at, "a text, a whole number, true or false")
     }
 }

@@ -1,9 +1,7 @@
 //! Section `forward`.
 
-use serde_json::Value;
-
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::{ForwardToken, SubjectState};
 
 #[cfg(feature = "schema")]

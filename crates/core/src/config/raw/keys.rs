@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
+use super::RawPublicKey;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
-use crate::json::Path;
-use crate::token::algorithm::Algorithm;
+use crate::json::{Json, Path};
+use crate::token::algorithm::{Algorithm, MacAlgorithm, PublicAlgorithm};
 use crate::token::secret::SecretEncoding;
 
 #[cfg(feature = "schema")]
@@ -18,16 +17,24 @@ const SECRET_FORMS: &str = r#"{"env": "NAME"}, {"value": "..."} or {"base64url":
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
-#[cfg_attr(feature = "schema", schemars(extend("required" = ["secret"])))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(extend(
+        "if" = {"required": ["public_key"], "properties": {"public_key": {"not": {"type": "null"}}}},
+        "then" = {"properties": {"secret": {"type": "null"}}},
+        "else" = {"required": ["secret"], "properties": {"secret": {"not": {"type": "null"}}}}
+    ))
+)]
 pub struct RawKey {
     /// A token naming a kid is checked with that key only.
     pub kid: Option<String>,
-    /// The algorithm of its tokens.
-    #[cfg_attr(feature = "schema", schemars(extend("default" = "HS256")))]
-    pub algorithm: Algorithm,
+    /// The algorithm of its tokens; null = HS256 for a secret, and for a public key the one that it names or is usual for it.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<AlgorithmName>"))]
+    pub algorithm: Option<Algorithm>,
     /// The shared secret, at least as long as the hash of its algorithm.
-    #[cfg_attr(feature = "schema", schemars(required))]
     pub secret: Option<RawSecret>,
+    /// The public key, instead of a secret.
+    pub public_key: Option<RawPublicKey>,
     /// The only issuers that it vouches for; empty = whatever tokens.issuers says.
     pub issuers: Vec<String>,
     /// The only audiences that it vouches for; empty = whatever tokens.audiences says.
@@ -38,9 +45,65 @@ pub struct RawKey {
     pub not_after: Option<String>,
 }
 
-fields!(RawKey { kid, algorithm, secret, issuers, audiences, not_before, not_after });
+impl RawKey {
+    /// The variable of the VM's environment that holds the secret or the public key.
+    pub fn variable(&self) -> Option<&str> {
+        if let Some(RawSecret::Env { env, .. }) = &self.secret {
+            Some(env)
+        } else if let Some(RawPublicKey::Env { env }) = &self.public_key {
+            Some(env)
+        } else {
+            None
+        }
+    }
+}
 
-names!(Algorithm { "HS256" => Hs256, "HS384" => Hs384, "HS512" => Hs512 });
+fields!(RawKey { kid, algorithm, secret, public_key, issuers, audiences, not_before, not_after });
+
+/// The names of all algorithms, for the schema.
+#[cfg(feature = "schema")]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum AlgorithmName {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+const ALGORITHMS: &str = "one of \"HS256\", \"HS384\", \"HS512\" with a secret, \"RS256\", \"RS384\", \"RS512\", \"ES256\", \"ES384\", \"EdDSA\" with a public key";
+
+/// What is said of an algorithm that the proxy does not verify.
+pub(super) const PSS: &str = "an algorithm that Envoy verifies, which RSASSA-PSS (PS256, PS384, PS512) is not: \"RS256\" for the same key, if the issuer can sign with it";
+
+/// Whether this names RSASSA-PSS (RFC 7518 section 3.5).
+pub(super) fn is_pss(name: &str) -> bool {
+    matches!(name, "PS256" | "PS384" | "PS512")
+}
+
+impl Default for Algorithm {
+    fn default() -> Self {
+        Self::Mac(MacAlgorithm::Hs256)
+    }
+}
+
+impl Shape for Algorithm {
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let name = value.as_text().unwrap_or_default();
+        let mac = MacAlgorithm::ALL.into_iter().find(|known| known.name() == name).map(Self::Mac);
+        let Some(named) = mac.or_else(|| PublicAlgorithm::named(name).map(Self::Public)) else {
+            return misfits.wrong(at, if is_pss(name) { PSS } else { ALGORITHMS });
+        };
+        *self = named;
+        true
+    }
+}
+
 names!(SecretEncoding { "text" => Text, "base64" => Base64 });
 
 /// Where a secret comes from.
@@ -73,32 +136,39 @@ pub enum RawSecret {
 }
 
 impl Shape for RawSecret {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        let Some(members) = value.as_object() else { return misfits.wrong(at, SECRET_FORMS) };
-        let encoding = members.get("encoding");
-        let mut others = members.iter().filter(|(name, _)| *name != "encoding");
-        let (Some((name, text)), None) = (others.next(), others.next()) else {
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        let Json::Object(object) = value else { return misfits.wrong(at, SECRET_FORMS) };
+        let mut others = object.members().filter(|(name, _)| name != "encoding");
+        let Some((name, secret)) = others.next() else { return misfits.wrong(at, SECRET_FORMS) };
+        if others.any(|(other, _)| other != name) {
             return misfits.wrong(at, SECRET_FORMS);
-        };
-        let field = Path::Field(&at, "encoding");
-        match name.as_str() {
-            "base64url" if encoding.is_some() => {
-                misfits.wrong(field, "\"encoding\" beside \"env\" or \"value\" only")
-            }
-            "base64url" | "env" | "value" => {
-                let encoding = encoding.map_or(Some(SecretEncoding::Text), |encoding| {
-                    SecretEncoding::read(encoding, field, misfits)
-                });
-                let text = String::read(text, Path::Field(&at, name), misfits)?;
-                let encoding = encoding?;
-                Some(match name.as_str() {
-                    "env" => Self::Env { env: text, encoding },
-                    "value" => Self::Value { value: text, encoding },
-                    _ => Self::Base64url { base64url: text },
-                })
-            }
-            _ => misfits.wrong(at, SECRET_FORMS),
         }
+        let (mut text, mut encoding) = (String::new(), SecretEncoding::Text);
+        let mut fits = true;
+        if let Some(written) = value.member("encoding") {
+            let at = at.field("encoding");
+            fits = match name.as_ref() {
+                "base64url" => misfits.wrong(&at, "\"encoding\" beside \"env\" or \"value\" only"),
+                _ => encoding.read(&written, &at, misfits),
+            };
+        }
+        let at_name = at.field(&name);
+        *self = match name.as_ref() {
+            "env" | "value" | "base64url" if !(text.read(&secret, &at_name, misfits) && fits) => {
+                return false;
+            }
+            "env" => Self::Env { env: text, encoding },
+            "value" => Self::Value { value: text, encoding },
+            "base64url" => Self::Base64url { base64url: text },
+            _ => return misfits.wrong(at, SECRET_FORMS),
+        };
+        true
+    }
+}
+
+impl Default for RawSecret {
+    fn default() -> Self {
+        Self::Env { env: String::new(), encoding: SecretEncoding::Text }
     }
 }
 

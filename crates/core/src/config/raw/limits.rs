@@ -1,10 +1,8 @@
 //! Sections `rate_limits` (global and per route), `auth_failure_limit` and `client_ip`.
 
-use serde_json::Value;
-
 use super::texts;
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::{AddressFrom, Mode};
 
 #[cfg(feature = "schema")]
@@ -65,15 +63,27 @@ pub enum RawMaxRequests {
     ByClaim(RawTiers),
 }
 
+impl Default for RawMaxRequests {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}
+
 impl Shape for RawMaxRequests {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        if let Some(number) = value.as_u64() {
-            Some(Self::Fixed(number))
-        } else if value.is_object() {
-            RawTiers::read(value, at, misfits).map(Self::ByClaim)
-        } else {
-            misfits.wrong(at, r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#)
-        }
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        *self = match value {
+            Json::Number(number) if let Some(number) = number.as_u64() => Self::Fixed(number),
+            Json::Object(_) => {
+                let mut tiers = RawTiers::default();
+                tiers.read(value, at, misfits);
+                Self::ByClaim(tiers)
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_) => {
+                let expected = r#"a whole number or {"claim": ..., "values": {...}, "default": ...}"#;
+                return misfits.wrong(at, expected);
+            }
+        };
+        true
     }
 }
 

@@ -1,9 +1,7 @@
 //! Section `replies`.
 
-use serde_json::Value;
-
 use crate::config::shape::{self, Misfits, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::{Detail, RateLimitHeaders};
 
 #[cfg(feature = "schema")]

@@ -1,10 +1,8 @@
 //! Section `request`.
 
-use serde_json::Value;
-
 use super::texts;
 use crate::config::shape::{self, Misfits, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::CorsPreflight;
 use crate::route::PathCase;
 
@@ -68,22 +66,24 @@ impl Default for RawRequest {
 }
 
 /// What happens to headers and query parameters that override the method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum MethodOverride {
     /// The headers are removed, and a request with the parameter is refused unless it is GET or HEAD.
+    #[default]
     Strip,
     /// Both stay.
     Keep,
 }
 
 /// What happens to headers that override the path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum RewriteHeaders {
     /// The headers are removed.
+    #[default]
     Strip,
     /// Both stay.
     Keep,

@@ -1,10 +1,8 @@
 //! Section `revocation`.
 
-use serde_json::Value;
-
 use super::{CAPACITY, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields};
-use crate::json::Path;
+use crate::json::{Json, Path};
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -68,14 +66,19 @@ impl Default for RawSubject {
 }
 
 impl Shape for RawSubject {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        if value.is_object() {
-            RawSubjectOfIssuer::read(value, at, misfits).map(Self::OfIssuer)
-        } else if let Some(sub) = value.as_str() {
-            Some(Self::OfAny(sub.to_owned()))
-        } else {
-            misfits.wrong(at, r#"a subject, or {"iss": ..., "sub": ...}"#)
-        }
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        *self = match value {
+            Json::Object(_) => {
+                let mut subject = RawSubjectOfIssuer::default();
+                subject.read(value, at, misfits);
+                Self::OfIssuer(subject)
+            }
+            Json::Text(sub) => Self::OfAny(sub.as_ref().to_owned()),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) => {
+                return misfits.wrong(at, r#"a subject, or {"iss": ..., "sub": ...}"#);
+            }
+        };
+        true
     }
 }
 

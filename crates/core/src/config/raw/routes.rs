@@ -1,10 +1,8 @@
 //! Section `routes`, and who may use a path.
 
-use serde_json::Value;
-
 use super::{RawCondition, RawLimit};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::policy::{Access, Mode, Unmatched};
 
 #[cfg(feature = "schema")]

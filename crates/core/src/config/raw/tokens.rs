@@ -1,10 +1,8 @@
 //! Sections `tokens` (without its keys) and `roles`.
 
-use serde_json::{Map, Value};
-
-use super::{RawKey, RawScalar, texts};
+use super::{RawKey, RawKeySet, RawScalar, texts};
 use crate::config::shape::{self, Misfits, Named, Shape, fields, names};
-use crate::json::Path;
+use crate::json::{Json, Path};
 use crate::permission::PermissionFormat;
 use crate::policy::TooOld;
 
@@ -15,11 +13,14 @@ use schemars::JsonSchema;
 #[derive(Debug)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields))]
-#[cfg_attr(feature = "schema", schemars(extend("required" = ["keys"])))]
+#[cfg_attr(feature = "schema", schemars(extend("if" = {"required": ["key_sets"]}, "else" = {"required": ["keys"], "properties": {"keys": {"minItems": 1}}})))]
 pub struct RawTokens {
-    /// The keys that tokens are verified with: at least one, two during a rotation.
-    #[cfg_attr(feature = "schema", schemars(required, length(min = 1)))]
+    /// The keys that tokens are verified with, two during a rotation. Keys or key sets: at least one.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
     pub keys: Vec<RawKey>,
+    /// The key sets that issuers publish.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
+    pub key_sets: Vec<RawKeySet>,
     /// Where a request may carry its token.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub sources: Vec<RawSource>,
@@ -53,6 +54,7 @@ pub struct RawTokens {
 
 fields!(RawTokens {
     keys,
+    key_sets,
     sources,
     required_claims,
     required_values,
@@ -69,8 +71,8 @@ fields!(RawTokens {
 
 impl RawTokens {
     /// A token is required to have its subject, whichever claim that is.
-    fn complete(&mut self, members: &Map<String, Value>) {
-        if !members.contains_key("required_claims")
+    fn complete(&mut self, tokens: &Json<'_>) {
+        if tokens.member("required_claims").is_none()
             && let Some(subject) = self.required_claims.first_mut()
         {
             subject.clone_from(&self.subject_claim);
@@ -82,6 +84,7 @@ impl Default for RawTokens {
     fn default() -> Self {
         Self {
             keys: Vec::new(),
+            key_sets: Vec::new(),
             sources: vec![RawSource {
                 header: Some("authorization".to_owned()),
                 scheme: Some("Bearer".to_owned()),
@@ -117,15 +120,27 @@ pub enum RawClaims {
     Several(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] Vec<String>),
 }
 
+impl Default for RawClaims {
+    fn default() -> Self {
+        Self::One(String::new())
+    }
+}
+
 impl Shape for RawClaims {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        if value.is_array() {
-            Vec::read(value, at, misfits).map(Self::Several)
-        } else if let Some(claim) = value.as_str() {
-            Some(Self::One(claim.to_owned()))
-        } else {
-            misfits.wrong(at, r#"a claim's name, or a list of names such as ["scope", "permissions"]"#)
-        }
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        *self = match value {
+            Json::List(_) => {
+                let mut names = Vec::new();
+                names.read(value, at, misfits);
+                Self::Several(names)
+            }
+            Json::Text(claim) => Self::One(claim.as_ref().to_owned()),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => {
+                return misfits
+                    .wrong(at, r#"a claim's name, or a list of names such as ["scope", "permissions"]"#);
+            }
+        };
+        true
     }
 }
 
@@ -134,8 +149,8 @@ impl Shape for RawClaims {
 pub struct RawClaimValue(pub RawScalar);
 
 impl Shape for RawClaimValue {
-    fn read(value: &Value, at: Path<'_>, misfits: &mut Misfits) -> Option<Self> {
-        RawScalar::of(value).map(Self).or_else(|| misfits.wrong(at, "a text, an integer, true or false"))
+    fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
+        self.0.take(value) || misfits.wrong(at, "a text, an integer, true or false")
     }
 }
 

@@ -2,36 +2,36 @@
 
 use crate::config::compile::problems::Problems;
 use crate::config::raw::AllowedInPath;
-use crate::json::Pointer;
+use crate::json::Path;
 use crate::request::host::HostPattern;
 use crate::request::target::Lifts;
 use crate::route::template::Template;
 
-pub(super) fn template(problems: &mut Problems, path: Option<&str>, at: &Pointer) -> Option<Template> {
+pub(super) fn template(problems: &mut Problems, path: Option<&str>, at: &Path<'_>) -> Option<Template> {
     let Some(path) = path else {
-        problems.add(at.clone(), "missing", r#"write a path, such as "/orders/{id}""#);
+        problems.add(at, "missing", r#"write a path, such as "/orders/{id}""#);
         return None;
     };
     match Template::parse(path) {
         Ok(template) => Some(template),
         Err(error) => {
-            problems.add(at.clone(), "not a path template", error.text());
+            problems.add(at, "not a path template", error.text());
             None
         }
     }
 }
 
-pub(super) fn hosts(problems: &mut Problems, raw: Option<&[String]>, at: &Pointer) -> Vec<HostPattern> {
+pub(super) fn hosts(problems: &mut Problems, raw: Option<&[String]>, at: &Path<'_>) -> Vec<HostPattern> {
     let Some(raw) = raw else { return Vec::new() };
     if raw.is_empty() {
-        problems.add(at.clone(), "empty list", "name at least one host, or remove the field");
+        problems.add(at, "empty list", "name at least one host, or remove the field");
     }
     problems.unique(at, raw);
     let mut patterns = Vec::new();
     for (index, host) in raw.iter().enumerate() {
         match HostPattern::parse(host) {
             Ok(pattern) => patterns.push(pattern),
-            Err(problem) => problems.add(at.index(index), "not a host", problem.text()),
+            Err(problem) => problems.add(&at.index(index), "not a host", problem.text()),
         }
     }
     patterns
@@ -42,19 +42,15 @@ pub(super) fn lifts(
     problems: &mut Problems,
     raw: Option<&[AllowedInPath]>,
     template: Option<&Template>,
-    at: &Pointer,
+    at: &Path<'_>,
 ) -> Lifts {
     let Some(raw) = raw else { return Lifts::default() };
     if raw.is_empty() {
-        problems.add(
-            at.clone(),
-            "empty list",
-            r#"write at least one, such as "encoded_slash", or remove it"#,
-        );
+        problems.add(at, "empty list", r#"write at least one, such as "encoded_slash", or remove it"#);
     }
     if template.is_some_and(|template| template.parameters().next().is_none()) {
         let instead = "add a parameter, such as {id}, to the path, or remove it";
-        problems.add(at.clone(), "the path has no parameter that it could be for", instead);
+        problems.add(at, "the path has no parameter that it could be for", instead);
     }
     let mut lifts = Lifts::default();
     for (index, allowed) in raw.iter().enumerate() {
@@ -64,7 +60,7 @@ pub(super) fn lifts(
             AllowedInPath::EncodedUnreserved => &mut lifts.encoded_unreserved,
         };
         if std::mem::replace(lift, true) {
-            problems.repeated(at.index(index));
+            problems.repeated(&at.index(index));
         }
     }
     lifts
