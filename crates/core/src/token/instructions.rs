@@ -9,15 +9,15 @@ macro_rules! keys {
     ($($name:ident of $hash:ty;)*) => {$(
         #[doc = concat!("A key for HMAC with ", stringify!($hash), ". `None`, which no key is, would verify nothing.")]
         #[derive(Clone)]
-        pub(super) struct $name(Option<Hmac<$hash>>);
+        pub(super) struct $name(Option<Box<Hmac<$hash>>>);
 
         impl $name {
             pub(super) fn from_bytes(key: &[u8]) -> Self {
-                Self(Hmac::new_from_slice(key).ok())
+                Self(Hmac::new_from_slice(key).ok().map(Box::new))
             }
 
             pub(super) fn authentication_tag(&self, message: &[u8]) -> Vec<u8> {
-                let keyed = self.0.clone();
+                let keyed = self.0.as_deref().cloned();
                 keyed.map_or(Vec::new(), |mac| mac.chain_update(message).finalize().into_bytes().to_vec())
             }
         }
