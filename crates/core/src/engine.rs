@@ -33,6 +33,8 @@ pub struct Engine {
     pub(crate) held: Arc<HeldBytes>,
     /// When the key sets were last shown in metrics.
     keys_shown: Cell<UnixNanos>,
+    /// Whether this worker fetches key sets.
+    fetches_keys: bool,
 }
 
 /// How often key sets are shown in metrics, seconds.
@@ -57,6 +59,7 @@ impl Engine {
             holds: Cell::default(),
             held: Arc::clone(held),
             keys_shown: Cell::default(),
+            fetches_keys: true,
         }
     }
 
@@ -65,6 +68,13 @@ impl Engine {
     pub fn on_host_that_holds(self) -> Self {
         self.holds.set(HostHolds::Yes);
         self
+    }
+
+    /// Leaves the fetching of key sets to another worker of the process. An [`Action::Ask`] for one is to make that worker
+    /// tick.
+    #[must_use]
+    pub fn leaving_fetches(self) -> Self {
+        Self { fetches_keys: false, ..self }
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
@@ -102,7 +112,7 @@ impl Engine {
     /// Begins the fetches of key sets that are due, as far as no other worker has begun them.
     pub(crate) fn fetch_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
         let ring = &self.guard.policy().tokens.keys;
-        if !ring.fetches() {
+        if !self.fetches_keys || !ring.fetches() {
             return;
         }
         // Whatever fails here is tried again in the next tick.

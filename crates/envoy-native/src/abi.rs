@@ -20,9 +20,11 @@ use std::sync::OnceLock;
 use api_guard_core::cells::{CellFault, Expected, Loaded, Stored, Version};
 use api_guard_core::effect::Reply;
 use api_guard_core::exchange::Flow;
+use api_guard_core::keys::{Fetch, Response};
 use smallvec::SmallVec;
 
 use crate::config::Registered;
+use crate::fetches;
 use crate::metrics::Handle;
 use crate::stream::{Piece, Stream};
 use crate::stripes::Stripes;
@@ -88,6 +90,9 @@ const SOURCE_ADDRESS: u32 = 24;
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
 const STOP_WITHOUT_BUFFERING: u32 = 3;
+
+/// `envoy_dynamic_module_type_http_callout_init_result_Success`, and `envoy_dynamic_module_type_http_callout_result_Success`.
+const CALLOUT_DONE: u32 = 0;
 
 /// `envoy_dynamic_module_type_metrics_result_Success`.
 const METRIC_DONE: u32 = 0;
@@ -175,6 +180,15 @@ unsafe extern "C" {
     fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(config: Pointer) -> Pointer;
     fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(scheduler: Pointer, event: u64);
     fn envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler: Pointer);
+    fn envoy_dynamic_module_callback_http_filter_config_http_callout(
+        config: Pointer,
+        id: *mut u64,
+        cluster: Buffer,
+        headers: *const Header,
+        headers_size: usize,
+        body: Buffer,
+        timeout_milliseconds: u64,
+    ) -> u32;
     fn envoy_dynamic_module_callback_register_shared_data(key: Buffer, data: Pointer) -> bool;
     fn envoy_dynamic_module_callback_get_shared_data(key: Buffer, data: *mut Pointer) -> bool;
     fn envoy_dynamic_module_callback_is_validation_mode() -> bool;
@@ -471,6 +485,28 @@ impl FilterConfig {
         function.is_some_and(|function| unsafe {
             function(self.pointer(), metric, std::ptr::null(), 0, value) == METRIC_DONE
         })
+    }
+
+    /// Sends a GET request, and returns its number; `None` if Envoy cannot.
+    pub(crate) fn get(&self, fetch: &Fetch<'_>) -> Option<u64> {
+        let header =
+            |name: &[u8], value: &str| Header { name: Buffer::of(name), value: Buffer::of(value.as_bytes()) };
+        let headers =
+            [header(b":method", "GET"), header(b":path", fetch.path), header(b":authority", fetch.authority)];
+        let mut id = 0;
+        // SAFETY: everything pointed to lives during the call, and Envoy copies it; the number is valid for writing.
+        let result = unsafe {
+            envoy_dynamic_module_callback_http_filter_config_http_callout(
+                self.pointer(),
+                &raw mut id,
+                Buffer::of(fetch.cluster.as_bytes()),
+                headers.as_ptr(),
+                headers.len(),
+                Buffer::NONE,
+                u64::from(fetch.timeout_milliseconds),
+            )
+        };
+        (result == CALLOUT_DONE).then_some(id)
     }
 
     /// A scheduler for this configuration; `None` where Envoy only validates it.
@@ -809,6 +845,53 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
     // SAFETY: `config_new` gave it to Envoy, which has not destroyed it yet.
     let registered = unsafe { &*config };
     let _ = catch_unwind(AssertUnwindSafe(|| worker::tick(registered.config(), &envoy)));
+}
+
+/// A request of a configuration has ended, on the main thread.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
+    envoy: Pointer,
+    config: *const c_void,
+    id: u64,
+    result: u32,
+    headers: *const Header,
+    headers_size: usize,
+    chunks: *const Buffer,
+    chunks_size: usize,
+) {
+    let config: *const Registered = config.cast();
+    let (Some(envoy), false) = (NonNull::new(envoy).map(FilterConfig), config.is_null()) else { return };
+    // SAFETY: `config_new` gave it to Envoy, which has not destroyed it yet.
+    let registered = unsafe { &*config };
+    // SAFETY: Envoy lends as many headers and chunks as it says during the call; there are none without a pointer.
+    let (headers, chunks) = unsafe { (lent(headers, headers_size), lent(chunks, chunks_size)) };
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let headers = if result == CALLOUT_DONE { headers } else { &[] };
+        // SAFETY: Envoy lends what they point to during the call.
+        let pairs = headers.iter().map(|header| unsafe { (header.name.bytes(), header.value.bytes()) });
+        let mut body = Vec::new();
+        for chunk in chunks {
+            let room = Response::MOST_BYTES.saturating_sub(body.len());
+            // SAFETY: as above.
+            let chunk = unsafe { chunk.bytes() };
+            body.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+        }
+        let came = |is_late| fetches::response(pairs, &body, is_late);
+        worker::on_fetched(registered.config(), &envoy, id, came);
+    }));
+}
+
+/// What Envoy lends.
+///
+/// # Safety
+///
+/// Unless the pointer is null, `size` of them must be there, and must not change, for `'a`.
+unsafe fn lent<'a, T>(pointer: *const T, size: usize) -> &'a [T] {
+    if pointer.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller promises it.
+    unsafe { std::slice::from_raw_parts(pointer, size) }
 }
 
 /// A stream begins, on its worker.

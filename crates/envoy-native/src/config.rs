@@ -9,14 +9,20 @@ use api_guard_core::policy::Policy;
 
 use crate::abi::{self, FilterConfig};
 use crate::cells::{self, Shared};
+use crate::fetches::Fetches;
 use crate::metrics::Metrics;
-use crate::ticker::{self, Ticket};
+use crate::ticker::{self, Reminder, Ticket};
 
 /// What all workers share of one configuration.
 pub(crate) struct Config {
     pub(crate) policy: Arc<Policy>,
     pub(crate) metrics: Metrics,
     pub(crate) shared: Shared,
+    pub(crate) fetches: Fetches,
+    /// Reminds the main thread; `None` where Envoy only validates.
+    reminder: Option<Reminder>,
+    /// Whether the main thread has been reminded, and has not ticked since.
+    is_reminded: AtomicBool,
     number: u64,
     is_retired: AtomicBool,
 }
@@ -63,6 +69,9 @@ impl Registered {
             metrics: Metrics::define(envoy, &policy),
             policy: Arc::new(policy),
             shared,
+            fetches: Fetches::default(),
+            reminder: ticks.as_ref().map(Ticket::reminder),
+            is_reminded: AtomicBool::new(false),
             number: LAST.fetch_add(1, Ordering::Relaxed),
             is_retired: AtomicBool::new(false),
         };
@@ -85,6 +94,20 @@ impl Config {
     /// A number that no other configuration of this process has.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Makes the main thread tick soon, from any thread.
+    pub(crate) fn remind(&self) {
+        if let Some(reminder) = &self.reminder
+            && !self.is_reminded.swap(true, Ordering::AcqRel)
+        {
+            reminder.remind();
+        }
+    }
+
+    /// Notes that the main thread ticks.
+    pub(crate) fn note_tick(&self) {
+        self.is_reminded.store(false, Ordering::Release);
     }
 
     /// Whether Envoy has destroyed it: no stream of it is left.

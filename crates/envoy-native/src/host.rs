@@ -116,9 +116,14 @@ impl StreamHost for Envoy<'_> {
             Action::Reply { reply, is_grpc } => self.orders.reply(reply, is_grpc),
             // No configuration asks this.
             Action::Ask { question: Question::Keys, .. } => return Err(NotDone),
-            // The stream finds the answer in the shared cells.
-            Action::Ask { question: Question::KeySet { .. }, .. } => {}
-            Action::Fetch(_) => return Err(NotDone),
+            // The main thread fetches it, and the stream finds the answer in the shared cells.
+            Action::Ask { question: Question::KeySet { .. }, .. } => self.config.remind(),
+            Action::Fetch(fetch) => {
+                return match self.handle {
+                    Handle::Config(envoy) => self.config.fetches.send(fetch, envoy),
+                    Handle::Stream(_) => Err(NotDone),
+                };
+            }
             Action::Resume => self.orders.resume(),
         }
         Ok(())

@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 /// deadline of many seconds.
 const EARLY_PERIODS: u32 = 10;
 const LATER_EVERY: u32 = 5;
-/// A configuration is reminded every second.
+/// A configuration is reminded at once, and then every second.
 const CONFIG_EVERY: u32 = 10;
 
 #[derive(Default)]
@@ -49,6 +49,25 @@ pub(crate) fn register(scheduler: Scheduler) -> Option<Ticket> {
     Some(Ticket(number))
 }
 
+impl Ticket {
+    /// Whoever has it can remind out of turn.
+    pub(crate) fn reminder(&self) -> Reminder {
+        Reminder(self.0)
+    }
+}
+
+/// Reminds out of turn.
+pub(crate) struct Reminder(u64);
+
+impl Reminder {
+    /// Reminds now, as long as there is a ticket.
+    pub(crate) fn remind(&self) {
+        if let Some(entry) = lock().entries.get(&self.0) {
+            entry.scheduler.commit();
+        }
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         let entry = lock().entries.remove(&self.0);
@@ -70,7 +89,7 @@ fn run() {
             entry.age = entry.age.wrapping_add(1);
             let is_due = match entry.scheduler.kind() {
                 Scheduled::Stream => entry.age <= EARLY_PERIODS || entry.age.is_multiple_of(LATER_EVERY),
-                Scheduled::Config => entry.age.is_multiple_of(CONFIG_EVERY),
+                Scheduled::Config => entry.age == 1 || entry.age.is_multiple_of(CONFIG_EVERY),
             };
             if is_due {
                 entry.scheduler.commit();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use api_guard_core::engine::Engine;
+use api_guard_core::keys::Response;
 
 use crate::abi::FilterConfig;
 use crate::clock;
@@ -39,6 +40,10 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
             return Some(Rc::clone(worker));
         }
         let engine = Engine::on_worker(Arc::clone(&config.policy), &config.shared.held).on_host_that_holds();
+        let engine = match handle {
+            Handle::Config(_) => engine,
+            Handle::Stream(_) => engine.leaving_fetches(),
+        };
         // Each request tries again, and is refused if that fails too.
         let _ = engine.open(&Envoy::new(handle, config, false));
         let worker = Rc::new(Worker { engine, config: Arc::clone(config) });
@@ -49,9 +54,25 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
 
 /// Looks after what all streams of a configuration share, on the main thread, which counts as a worker here.
 pub(crate) fn tick(config: &Arc<Config>, envoy: &FilterConfig) {
+    config.note_tick();
     let handle = Handle::Config(envoy);
     if let Some(worker) = of(config, handle) {
         worker.engine.on_tick(&mut Envoy::new(handle, config, false), clock::now());
+    }
+}
+
+/// Handles the end of a request for a key set, on the main thread. `came`: what came back, by whether its time was over.
+pub(crate) fn on_fetched<'b>(
+    config: &Arc<Config>,
+    envoy: &FilterConfig,
+    id: u64,
+    came: impl FnOnce(bool) -> Response<'b>,
+) {
+    let (handle, now) = (Handle::Config(envoy), clock::now());
+    if let Some((set, is_late)) = config.fetches.end(id, now)
+        && let Some(worker) = of(config, handle)
+    {
+        worker.engine.on_fetched(set, came(is_late), &mut Envoy::new(handle, config, false), now);
     }
 }
 

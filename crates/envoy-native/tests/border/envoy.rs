@@ -61,6 +61,16 @@ unsafe extern "C" {
         config: *const c_void,
         event: u64,
     );
+    fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
+        envoy: Pointer,
+        config: *const c_void,
+        id: u64,
+        result: u32,
+        headers: *const Header,
+        headers_size: usize,
+        chunks: *const Buffer,
+        chunks_size: usize,
+    );
     fn envoy_dynamic_module_on_http_filter_new(config: *const c_void, envoy: Pointer) -> *const c_void;
     fn envoy_dynamic_module_on_http_filter_destroy(stream: *const c_void);
     fn envoy_dynamic_module_on_http_filter_request_headers(envoy: Pointer, stream: Pointer, end: bool)
@@ -122,6 +132,8 @@ struct Configured {
     module: *const c_void,
     counters: Mutex<Vec<(String, u64)>>,
     gauges: Mutex<Vec<(String, u64)>>,
+    /// Requests that the library has sent: clusters, and headers.
+    fetches: Mutex<Vec<(Vec<u8>, Pairs)>>,
     reminded: Arc<Reminded>,
 }
 
@@ -136,6 +148,7 @@ impl Config {
             module: std::ptr::null(),
             counters: Mutex::default(),
             gauges: Mutex::default(),
+            fetches: Mutex::default(),
             reminded,
         }));
         // SAFETY: it is freed in `drop`, after the library has destroyed its own.
@@ -165,6 +178,34 @@ impl Config {
     pub fn gauge(&self, name: &str) -> u64 {
         let gauges = unsafe { &*self.0 }.gauges.lock().unwrap();
         gauges.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no gauge {name}")).1
+    }
+
+    /// The requests that the library has sent so far; the number of each is its index.
+    pub fn fetches(&self) -> Vec<(Vec<u8>, Pairs)> {
+        unsafe { &*self.0 }.fetches.lock().unwrap().clone()
+    }
+
+    /// Ends a request of the library's. `result`: 0 if an answer came.
+    pub fn end_fetch(&self, id: u64, result: u32, headers: &[(&[u8], &[u8])], body: &[&[u8]]) {
+        let headers: Vec<Header> = headers
+            .iter()
+            .map(|(name, value)| Header { name: Buffer::of(name), value: Buffer::of(value) })
+            .collect();
+        let chunks: Vec<Buffer> = body.iter().map(|chunk| Buffer::of(chunk)).collect();
+        let first = |is_empty: bool| if is_empty { std::ptr::null() } else { headers.as_ptr() };
+        // SAFETY: everything lives during the call.
+        unsafe {
+            envoy_dynamic_module_on_http_filter_config_http_callout_done(
+                self.0.cast(),
+                (*self.0).module,
+                id,
+                result,
+                first(headers.is_empty()),
+                headers.len(),
+                if chunks.is_empty() { std::ptr::null() } else { chunks.as_ptr() },
+                chunks.len(),
+            );
+        }
     }
 
     /// Begins a stream.
@@ -680,6 +721,32 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler: Pointer) {
     delete(scheduler);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_filter_config_http_callout(
+    config: Pointer,
+    id: *mut u64,
+    cluster: Buffer,
+    headers: *const Header,
+    headers_size: usize,
+    _body: Buffer,
+    _timeout_milliseconds: u64,
+) -> u32 {
+    let config = unsafe { &*config.cast::<Configured>() };
+    let mut fetches = config.fetches.lock().unwrap();
+    // SAFETY: the library lends them during the call.
+    unsafe {
+        let cluster = cluster.read();
+        if cluster == b"missing" {
+            return 2;
+        }
+        let headers = std::slice::from_raw_parts(headers, headers_size);
+        let headers = headers.iter().map(|header| (header.name.read(), header.value.read())).collect();
+        id.write(fetches.len() as u64);
+        fetches.push((cluster, headers));
+    }
+    0
 }
 
 #[unsafe(no_mangle)]
