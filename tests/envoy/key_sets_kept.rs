@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{Ask, Protocol};
 use crate::issuer::{ISSUER, KeyServer, Says, remote_set, signed};
+use crate::kind;
 use crate::process::{Envoy, Pushed, eventually};
 use crate::rotation::Traffic;
 use crate::setup::{Setup, policy};
@@ -35,6 +36,9 @@ fn await_pass_by_all(envoy: &Envoy, token: &str) {
 
 #[test]
 fn a_vm_that_is_made_anew_starts_with_the_last_set_though_the_issuer_is_down() {
+    if !kind::runs(kind::VM_DEATH) {
+        return;
+    }
     for workers in [1, 4] {
         let server = KeyServer::up(Says::keys(&[1]));
         let changes = json!({ "refresh_seconds": 1 });
@@ -117,6 +121,9 @@ fn a_pushed_configuration_starts_with_the_last_set_though_the_issuer_is_down() {
 
 #[test]
 fn a_fetch_that_was_on_its_way_when_its_vm_died_or_its_configuration_went_is_made_anew() {
+    if !kind::runs(kind::VM_DEATH) {
+        return;
+    }
     for workers in [1, 4] {
         let server = KeyServer::up(Says::Later);
         let plugin = |capacity: u32| {

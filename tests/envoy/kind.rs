@@ -23,13 +23,15 @@ const fn module(reason: &'static str) -> Only {
     Only { kind: Kind::Module, reason }
 }
 
-/// `limits_kept`, `faults`, and a part of `revocation_workers`: what a VM that died leaves behind.
+/// `limits_kept`, `faults`, `key_sets_kept`, and a part of `revocation_workers`: what a VM that died leaves behind.
 pub(crate) const VM_DEATH: Only = module("a library has no VM: `native` tests what becomes of a panic");
 /// `held_bodies` and `revocation_endpoint`: Envoys that do not deliver the bodies of held requests.
 pub(crate) const UNDELIVERED_BODIES: Only =
     module("Envoy always delivers a held body to a library, so there is no such option");
 /// `unpacked`: the module as cargo leaves it.
 pub(crate) const PACKING: Only = module("a library is not packed");
+/// `configuration`: algorithms that Envoy does not verify.
+pub(crate) const PSS: Only = module("a library verifies RSASSA-PSS itself");
 /// `native`: panics, library files and tables that outlive them.
 pub(crate) const LIBRARY: Only =
     Only { kind: Kind::Native, reason: "a module has no library file, and its panics end its VM" };

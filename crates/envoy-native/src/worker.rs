@@ -17,6 +17,8 @@ use crate::metrics::Handle;
 pub(crate) struct Worker {
     pub(crate) engine: Engine,
     pub(crate) config: Arc<Config>,
+    /// Whether it is the configuration's own, which fetches key sets, and has no streams.
+    is_of_config: bool,
 }
 
 #[derive(Default)]
@@ -35,18 +37,19 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
     WORKERS.with(|workers| {
         let mut workers = workers.try_borrow_mut().ok()?;
         workers.forget_retired();
-        let known = workers.all.iter().find(|worker| worker.config.number() == config.number());
+        let is_of_config = matches!(handle, Handle::Config(_));
+        let known = workers
+            .all
+            .iter()
+            .find(|worker| worker.config.number() == config.number() && worker.is_of_config == is_of_config);
         if let Some(worker) = known {
             return Some(Rc::clone(worker));
         }
         let engine = Engine::on_worker(Arc::clone(&config.policy), &config.shared.held).on_host_that_holds();
-        let engine = match handle {
-            Handle::Config(_) => engine,
-            Handle::Stream(_) => engine.leaving_fetches(),
-        };
+        let engine = if is_of_config { engine } else { engine.leaving_fetches() };
         // Each request tries again, and is refused if that fails too.
         let _ = engine.open(&Envoy::new(handle, config, false));
-        let worker = Rc::new(Worker { engine, config: Arc::clone(config) });
+        let worker = Rc::new(Worker { engine, config: Arc::clone(config), is_of_config });
         workers.all.push(Rc::clone(&worker));
         Some(worker)
     })

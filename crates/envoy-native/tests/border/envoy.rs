@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::{self, ThreadId};
 
 // The library under test.
 use api_guard_native as _;
@@ -108,11 +109,15 @@ struct Reminded {
     object: usize,
     is_config: bool,
     is_gone: AtomicBool,
+    /// The one that it belongs to.
+    thread: ThreadId,
 }
 
-/// Runs what was scheduled, on this thread.
+/// Runs what was scheduled for objects of this thread.
 pub fn run_scheduled() {
-    let due = std::mem::take(&mut *SCHEDULED.lock().unwrap());
+    let here = thread::current().id();
+    let is_ours = |reminded: &mut Arc<Reminded>| reminded.thread == here;
+    let due: Vec<Arc<Reminded>> = SCHEDULED.lock().unwrap().extract_if(.., is_ours).collect();
     for reminded in due.into_iter().filter(|one| !one.is_gone.load(Ordering::SeqCst)) {
         let object = reminded.object as Pointer;
         // SAFETY: neither a stream nor a configuration is freed before it is marked as gone, on this thread.
@@ -143,7 +148,12 @@ pub struct Config(*mut Configured);
 impl Config {
     /// Loads a configuration; `None` if the library refuses it.
     pub fn load(filter_name: &str, text: &str) -> Option<Self> {
-        let reminded = Arc::new(Reminded { object: 0, is_config: true, is_gone: AtomicBool::new(false) });
+        let reminded = Arc::new(Reminded {
+            object: 0,
+            is_config: true,
+            is_gone: AtomicBool::new(false),
+            thread: thread::current().id(),
+        });
         let configured = Box::into_raw(Box::new(Configured {
             module: std::ptr::null(),
             counters: Mutex::default(),
@@ -157,6 +167,7 @@ impl Config {
                 object: configured as usize,
                 is_config: true,
                 is_gone: AtomicBool::new(false),
+                thread: thread::current().id(),
             });
             let (name, text) = (Buffer::of(filter_name.as_bytes()), Buffer::of(text.as_bytes()));
             (*configured).module =
@@ -192,7 +203,6 @@ impl Config {
             .map(|(name, value)| Header { name: Buffer::of(name), value: Buffer::of(value) })
             .collect();
         let chunks: Vec<Buffer> = body.iter().map(|chunk| Buffer::of(chunk)).collect();
-        let first = |is_empty: bool| if is_empty { std::ptr::null() } else { headers.as_ptr() };
         // SAFETY: everything lives during the call.
         unsafe {
             envoy_dynamic_module_on_http_filter_config_http_callout_done(
@@ -200,7 +210,7 @@ impl Config {
                 (*self.0).module,
                 id,
                 result,
-                first(headers.is_empty()),
+                if headers.is_empty() { std::ptr::null() } else { headers.as_ptr() },
                 headers.len(),
                 if chunks.is_empty() { std::ptr::null() } else { chunks.as_ptr() },
                 chunks.len(),
@@ -228,7 +238,12 @@ impl Config {
             continued: 0,
             reenters: false,
             ends_when_answered: false,
-            reminded: Arc::new(Reminded { object: 0, is_config: false, is_gone: AtomicBool::new(false) }),
+            reminded: Arc::new(Reminded {
+                object: 0,
+                is_config: false,
+                is_gone: AtomicBool::new(false),
+                thread: thread::current().id(),
+            }),
         }));
         // SAFETY: it is freed in `drop`, after the library has destroyed its own.
         unsafe {
@@ -236,6 +251,7 @@ impl Config {
                 object: inner as usize,
                 is_config: false,
                 is_gone: AtomicBool::new(false),
+                thread: thread::current().id(),
             });
             (*inner).module =
                 envoy_dynamic_module_on_http_filter_new((*self.0).module, inner.cast()).cast_mut();

@@ -10,13 +10,13 @@ use crate::envoy::{CONTINUE, Config};
 use crate::{bearer, load, request};
 
 /// Envoy uses a configuration from all its threads.
-struct Shared<'c>(&'c Config);
+pub struct Shared<'c>(pub &'c Config);
 
 // SAFETY: what a configuration does for other threads, the library says it may.
 unsafe impl Sync for Shared<'_> {}
 
 impl Shared<'_> {
-    fn config(&self) -> &Config {
+    pub fn config(&self) -> &Config {
         self.0
     }
 }
