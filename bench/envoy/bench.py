@@ -19,7 +19,7 @@ import plan
 import report
 import smoke
 from envoy import Envoy, Failed, find_envoy, slug
-from kinds import BEFORE, CACHED, EMPTY, LIMITED, NONE, REVOKED_60_000, Kind, chosen, kind_of
+from kinds import BEFORE, CACHED, EMPTY, KEYS_100, LIMITED, NONE, REVOKED_60_000, RS256, Kind, chosen, kind_of
 from load import Run, in_turns
 from upstream import Silent, Slow, raise_file_limit
 
@@ -107,7 +107,8 @@ class Bench:
             if LIMITED in chain:
                 smoke.exhaust(envoy)
             elif chain not in (NONE, EMPTY, *built.CALLS) and load.name != "routes":
-                smoke.check(envoy, permissions=kind_of(chain) is not None)
+                public = chain.endswith((RS256, KEYS_100))
+                smoke.check(envoy, permissions=kind_of(chain) is not None, public=public)
             if REVOKED_60_000 in chain:
                 smoke.revoke(envoy, plan.REVOCATIONS)
         return self.envoys[key]
@@ -183,7 +184,7 @@ class Bench:
         report.progress(load, number, self.options.rounds, {name: of_chain[-1] for name, of_chain in runs.items()})
 
     def write_requests(self, load: plan.Load, chain: str, seconds: float, shared: Path | None) -> Path:
-        if shared and load.name != "routes":
+        if shared and load.name not in ("routes", "key-sets"):
             return shared
         path = self.work / f"{load.name}-{slug(chain)}.txt"
         path.write_text("\n".join(load.requests(chain, seconds)) + "\n")

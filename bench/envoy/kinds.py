@@ -15,6 +15,8 @@ TRUSTED = ", address from x-envoy-external-address"
 LIMITED = " over the limit"
 ROUTES_10, ROUTES_10_000 = ", 10 routes", ", 10,000 routes"
 REVOKED_0, REVOKED_60_000 = ", 0 revocations", ", 60,000 revocations"
+# An issuer with public keys; the first with the tokens of the secret beside it.
+HS256, RS256, KEYS_100 = ", HS256 beside a key set", ", RS256", ", RS256 of 100 keys"
 BEFORE = ", before"  # another build, to see what a change brought
 
 POLICIES: dict[str, dict] = {
@@ -23,6 +25,9 @@ POLICIES: dict[str, dict] = {
     LIMITED: {"requests": chains.FEW, "window": chains.LONG_WINDOW_SECONDS},
     ROUTES_10: {"routes": chains.numbered_routes(10)},
     ROUTES_10_000: {"routes": chains.numbered_routes(10_000)},
+    HS256: {"public_keys": 1},
+    RS256: {"public_keys": 1},
+    KEYS_100: {"public_keys": 100},
     REVOKED_0: {"revocation": True},
     REVOKED_60_000: {"revocation": True},
 }
@@ -60,6 +65,7 @@ PROMISES: list[tuple[str, str, str, dict[str, float]]] = [
     ("expired", "", NATIVE, {"library": 0.55, "module": 1.20}),
     ("waiting", "", NONE, {"library": 0.10, "module": 0.50}),
     ("routes", ROUTES_10_000, ROUTES_10, {"library": 1.15, "module": 1.15}),
+    ("key-sets", KEYS_100, RS256, {"library": 1.05, "module": 1.05}),
     ("revocations", REVOKED_60_000, REVOKED_0, {"library": 1.10, "module": 1.10}),
 ]
 

@@ -5,10 +5,10 @@ pub(crate) mod plugin;
 pub(crate) mod tree;
 mod written;
 
-use std::io::Read;
 use std::path::Path;
 
 use crate::excerpt::{Excerpts, secrets_of_manifest};
+use crate::input;
 use crate::outcome::Failure;
 use plugin::Plugin;
 use tree::{Malformed, Mark, Node};
@@ -60,13 +60,7 @@ const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin
 
 /// The contents of a file; `-` is standard input. A file that cannot be read counts as wrong usage.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        std::fs::read(path)
-    };
-    read.map_err(|error| {
+    input::read(path).map_err(|error| {
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
         let reason = if is_missing { "there is no such file".to_owned() } else { error.to_string() };
         Failure::usage(format!("{} cannot be read: {reason}", path.display()))
