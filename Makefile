@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test unit build envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -10,11 +10,29 @@ MODULE := dist/api_guard.wasm
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
 
-run: build ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT)
-	@scripts/run.sh
+# What cargo says while it builds: nothing, unless a person waits for it.
+QUIET := --quiet
+
+run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIVE=1: by the library)
+	@echo "Building the $(if $(NATIVE),library,module) and the command, which takes some minutes the first time."
+	@scripts/ports.sh
+	@$(MAKE) --no-print-directory $(if $(NATIVE),native,build) QUIET=
+	@QUIET= NATIVE="$(NATIVE)" scripts/run.sh
 
 test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
+
+# Without the variable that names another library, a test finds the one that panics beside itself.
+test-native: native panicking envoy ## every end-to-end test on the native library, and the tests of its border to Envoy
+	@cargo test --package api-guard-envoy-native --features panic-on-demand
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test envoy
+
+.PHONY: panicking
+panicking: tools
+	@cargo build --quiet --package api-guard-envoy-native --features panic-on-demand --target-dir $(TARGET_DIR)/panicking
+
+test-versions: build native ## one test of everything on each Envoy that the module and the library are made for
+	@scripts/versions.sh
 
 unit: ## the tests that need no Envoy
 	@cargo test --workspace --lib
@@ -25,9 +43,23 @@ MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehin
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
 build: tools ## the module to ship, at dist/api_guard.wasm
-	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build --quiet --profile module --no-default-features --target $(WASM_TARGET) --lib
+	@CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build $(QUIET) --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+LIBRARY := dist/libapi_guard.so
+native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
+	@GLIBC="$(GLIBC)" ARCH="$(ARCH)" scripts/library.sh $(LIBRARY)
+# cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
+install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else)
+	@API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
+
+.PHONY: dist reproducible
+dist: build ## everything of a release under dist/, with checksums and a bill of materials
+	@scripts/dist.sh
+
+reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
+	@scripts/reproducible.sh $(ARGS)
 
 .PHONY: unpacked
 unpacked: tools ## the module as cargo leaves it, which a test runs
@@ -36,7 +68,7 @@ unpacked: tools ## the module as cargo leaves it, which a test runs
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-clients: ## gets grpcio, websockets and (as root) Node, whose tests are skipped without them
+clients: ## gets grpcio, websockets, aioquic and (as root) Node, whose tests are skipped without them
 	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)
@@ -44,7 +76,7 @@ bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick
 .NOTPARALLEL: bench
 bench: CORE_ARGS = $(filter --quick,$(ARGS))
 
-bench-envoy: build envoy ## api-guard beside Envoy's own filters, about 25 minutes (ARGS=--quick: 4; BENCH_KIND=module: only that kind)
+bench-envoy: build native envoy ## api-guard beside Envoy's own filters, about 25 minutes (ARGS=--quick: 4; BENCH_KIND=module or library: only that kind)
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 bench/envoy/bench.py $(ARGS)
 
 # A target directory of its own: bench/core has its own Cargo.lock and profiles.
@@ -55,6 +87,11 @@ bench-core: tools ## the core's steps one by one, natively, 2 minutes (ARGS='adm
 
 fuzz: tools ## each fuzz target for a minute (SECONDS=600: for longer)
 	@scripts/fuzz.sh "$(or $(SECONDS),60)"
+
+# Miri is no part of the pinned toolchain. The target is named so that build scripts are built without the sanitizer.
+sanitize: tools ## the tests of the library's border to Envoy, with AddressSanitizer
+	@RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" cargo test --package api-guard-envoy-native --features panic-on-demand \
+		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir $(TARGET_DIR)/sanitized
 
 deny: tools ## licences, sources and advisories of everything that is built in
 	@scripts/deny.sh
@@ -71,16 +108,21 @@ soak: soak-model soak-memory soak-load ## ten million decisions and streams, ten
 soak-model: tools
 	@API_GUARD_DECISIONS="$(DECISIONS)" API_GUARD_STREAMS="$(STREAMS)" cargo test --test model -- --ignored --nocapture
 
-soak-load: build envoy
+# KIND=native: the library.
+soak-load soak-memory: export API_GUARD_KIND = $(or $(KIND),module)
+soak-load: $(if $(filter native,$(KIND)),native,build) envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK_SECONDS="$(SECONDS)" API_GUARD_PUSHES=200 \
 		cargo test --test envoy -- --include-ignored --test-threads 1 --nocapture soak:: faults::pushes
 
-soak-memory: build envoy
+soak-memory: $(if $(filter native,$(KIND)),native,build) envoy
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_SOAK="$(CALLERS)" \
 		cargo test --test envoy -- --ignored --exact --nocapture limits_table::ten_million_callers_cost_at_most_64_mib
 
 compose-test: build unpacked envoy ## starts the shipped docker-compose.yaml and tries it
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/run.py
+
+compose-test-native: native envoy ## the same with the native library
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native python3 tests/compose/run.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
 	@apt-get -qq update

@@ -1,17 +1,18 @@
 #!/bin/sh
-# Gets the clients that tests/envoy/clients.rs runs: grpcio and websockets into .venv, and as root Debian's Node. Gets
+# Gets the clients that tests/envoy/clients.rs runs: grpcio, websockets and aioquic into .venv, and as root Debian's Node. Gets
 # what it can, and fails where something is missing in the end: the tests of it then say that they are skipped.
 set -eu
 cd "$(dirname "$0")/.."
 GRPCIO=1.76.0
 WEBSOCKETS=15.0.1
+AIOQUIC=1.7.2
 missing=0
 
-if ! .venv/bin/python -c "import grpc, websockets" 2>/dev/null; then
+if ! .venv/bin/python -c "import grpc, websockets, aioquic" 2>/dev/null; then
     [ -x .venv/bin/python ] || python3 -m venv .venv >&2 || true
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --timeout 30 --retries 2 \
-        "grpcio==$GRPCIO" "websockets==$WEBSOCKETS" >&2 ||
-        { echo "clients: grpcio and websockets could not be installed into .venv" >&2; missing=1; }
+        "grpcio==$GRPCIO" "websockets==$WEBSOCKETS" "aioquic==$AIOQUIC" >&2 ||
+        { echo "clients: grpcio, websockets and aioquic could not be installed into .venv" >&2; missing=1; }
 fi
 if ! command -v node >/dev/null; then
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then

@@ -4,8 +4,9 @@ set -eu
 cd "$(dirname "$0")/.."
 PORT=${PORT:-10000} ADMIN_PORT=${ADMIN_PORT:-9901} UPSTREAM_PORT=${UPSTREAM_PORT:-10001}
 
+scripts/ports.sh
 envoy=$(scripts/envoy.sh)
-cargo build --quiet --bin api-guard
+cargo build ${QUIET---quiet} --bin api-guard
 command=${CARGO_TARGET_DIR:-target}/debug/api-guard
 : "${API_GUARD_SECRET:=$("$command" keygen)}"
 export API_GUARD_SECRET
@@ -19,15 +20,20 @@ stop() {
     trap - EXIT
     trap '' INT TERM
     [ -z "$envoy_pid" ] || { kill "$envoy_pid" 2>/dev/null || true; wait "$envoy_pid" 2>/dev/null || true; }
-    rm -f "$config"
+    rm -f "$config" "$config.native"
 }
 trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+source=envoy.yaml
+if [ -n "${NATIVE:-}" ]; then
+    source=$config.native
+    "$command" emit envoy --config envoy.yaml --native >"$source"
+fi
 sed -e "s/port_value: 10000/port_value: $PORT/" -e "s/port_value: 9901/port_value: $ADMIN_PORT/" \
-    -e "s/port_value: 10001/port_value: $UPSTREAM_PORT/" envoy.yaml >"$config"
+    -e "s/port_value: 10001/port_value: $UPSTREAM_PORT/" "$source" >"$config"
 
-"$envoy" -c "$config" --use-dynamic-base-id --log-level warning --component-log-level wasm:info &
+"$envoy" -c "$config" --use-dynamic-base-id --log-level warning --component-log-level wasm:info,dynamic_modules:info &
 envoy_pid=$!
 tries=0
 until python3 -c "import urllib.request as r; r.urlopen('http://127.0.0.1:$ADMIN_PORT/ready', timeout=1)" 2>/dev/null; do

@@ -3,36 +3,40 @@
 //! The SDK's own wrappers panic on header values that are not UTF-8 and on unexpected statuses, and a panic takes down
 //! the whole VM. Here every status but Ok is an error value, and nothing is decoded.
 
+mod headers;
 mod imports;
 
 use api_guard_core::cells::CellFault;
 use api_guard_core::effect::Reply;
 use api_guard_core::fault::Fault;
-use api_guard_core::host::NotDone;
 use api_guard_core::time::UnixNanos;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault};
 
+pub(crate) use self::headers::{
+    add_request_header, remove_request_header, remove_request_trailer, request_headers, request_trailers,
+    response_headers, set_request_header, set_response_header,
+};
+#[cfg(not(feature = "sdk"))]
+use self::imports::proxy_http_call;
 use self::imports::{
-    proxy_add_header_map_value, proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric,
-    proxy_get_buffer_bytes, proxy_get_current_time_nanoseconds, proxy_get_header_map_pairs,
-    proxy_get_property, proxy_get_shared_data, proxy_increment_metric, proxy_log, proxy_record_metric,
-    proxy_remove_header_map_value, proxy_replace_header_map_value, proxy_send_local_response,
-    proxy_set_effective_context, proxy_set_property, proxy_set_shared_data,
-    proxy_set_tick_period_milliseconds,
+    proxy_call_foreign_function, proxy_continue_stream, proxy_define_metric, proxy_get_buffer_bytes,
+    proxy_get_current_time_nanoseconds, proxy_get_property, proxy_get_shared_data, proxy_increment_metric,
+    proxy_log, proxy_record_metric, proxy_send_local_response, proxy_set_effective_context,
+    proxy_set_property, proxy_set_shared_data, proxy_set_tick_period_milliseconds,
 };
 use crate::block;
 use crate::memory::{Received, receive};
+#[cfg(not(feature = "sdk"))]
+use api_guard_core::host::NotDone;
 
 /// ABI 0.2.1: `proxy_status_t`.
 pub(crate) const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 
-/// ABI 0.2.1: `proxy_map_type_t`, `proxy_buffer_type_t`, `proxy_stream_type_t`, `proxy_metric_type_t`.
-const REQUEST_HEADERS: u32 = 0;
-const REQUEST_TRAILERS: u32 = 1;
-const RESPONSE_HEADERS: u32 = 2;
+/// ABI 0.2.1: `proxy_buffer_type_t`, `proxy_stream_type_t`, `proxy_metric_type_t`.
 const REQUEST_BODY: u32 = 0;
+const CALL_RESPONSE_BODY: u32 = 4;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const REQUEST_STREAM: u32 = 0;
 const COUNTER: u32 = 0;
@@ -43,68 +47,6 @@ const GAUGE: u32 = 1;
 pub(crate) fn log(level: u32, line: &str) {
     // SAFETY: pointer and length are those of a live slice; the host copies it. There is nobody to tell of a failure.
     unsafe { proxy_log(level, line.as_ptr(), line.len()) };
-}
-
-/// The request's headers, in the form that [`block::Block`] reads.
-pub(crate) fn request_headers() -> Option<Received> {
-    pairs(REQUEST_HEADERS)
-}
-
-/// The request's trailers, in the form that [`block::Block`] reads.
-pub(crate) fn request_trailers() -> Option<Received> {
-    pairs(REQUEST_TRAILERS)
-}
-
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
-fn pairs(map: u32) -> Option<Received> {
-    // SAFETY: both pointers are valid for writing during the call.
-    receive(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) }).ok()
-}
-
-/// Adds a request header that the request does not have yet.
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-pub(crate) fn add_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    let status = unsafe {
-        proxy_add_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    };
-    if status == OK { Ok(()) } else { Err(NotDone) }
-}
-
-/// Sets a request header to this value alone.
-pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
-    set_header(REQUEST_HEADERS, name, value)
-}
-
-/// Sets a response header to this value alone.
-pub(crate) fn set_response_header(name: &[u8], value: &[u8]) -> Result<(), NotDone> {
-    set_header(RESPONSE_HEADERS, name, value)
-}
-
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-fn set_header(map: u32, name: &[u8], value: &[u8]) -> Result<(), NotDone> {
-    // SAFETY: pointers and lengths are those of live slices; the host copies them.
-    let status = unsafe {
-        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    };
-    if status == OK { Ok(()) } else { Err(NotDone) }
-}
-
-/// Removes all request headers of this name.
-pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), NotDone> {
-    remove(REQUEST_HEADERS, name)
-}
-
-/// Removes all request trailers of this name.
-pub(crate) fn remove_request_trailer(name: &[u8]) -> Result<(), NotDone> {
-    remove(REQUEST_TRAILERS, name)
-}
-
-#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
-fn remove(map: u32, name: &[u8]) -> Result<(), NotDone> {
-    // SAFETY: pointer and length are those of a live slice; the host copies it.
-    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
-    if status == OK { Ok(()) } else { Err(NotDone) }
 }
 
 /// The peer's address with its port; `None` if it has none.
@@ -177,6 +119,48 @@ pub(crate) fn request_body(start: usize, length: usize) -> Result<Vec<u8>, Fault
         Ok(bytes) => Ok(bytes),
         Err(NOT_FOUND) => Ok(Vec::new()),
         Err(_) => Err(Fault::Body),
+    }
+}
+
+/// Sends a GET to a cluster from the current context, and returns the number by which its end is told.
+#[cfg(not(feature = "sdk"))]
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to slices and a local")]
+pub(crate) fn get(
+    cluster: &str,
+    authority: &str,
+    path: &str,
+    timeout_milliseconds: u32,
+) -> Result<u32, NotDone> {
+    let headers = [(":method", "GET"), (":path", path), (":authority", authority)];
+    let headers = block::encode(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    let none: &[u8] = &[];
+    let mut token = 0;
+    // SAFETY: pointers and lengths are those of live slices, which the host copies; `token` is valid for writing.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            none.as_ptr(),
+            none.len(),
+            none.as_ptr(),
+            none.len(),
+            timeout_milliseconds,
+            &raw mut token,
+        )
+    };
+    if status == OK { Ok(token) } else { Err(NotDone) }
+}
+
+/// At most `length` bytes of the body of the response whose arrival is being told.
+#[expect(unsafe_code, reason = "a call of the ABI with pointers to locals")]
+pub(crate) fn response_body(length: usize) -> Option<Vec<u8>> {
+    // SAFETY: both pointers are valid for writing during the call.
+    match receive(|data, size| unsafe { proxy_get_buffer_bytes(CALL_RESPONSE_BODY, 0, length, data, size) }) {
+        Ok(bytes) => Some(bytes),
+        Err(NOT_FOUND) => Some(Vec::new()),
+        Err(_) => None,
     }
 }
 

@@ -85,6 +85,18 @@ mod named {
         root::tick(context);
     }
 
+    /// A request of a root context for a key set has ended.
+    #[unsafe(export_name = "api_guard_on_http_call_response")]
+    extern "C" fn on_http_call_response(
+        context: u32,
+        token: u32,
+        headers: u32,
+        body_size: usize,
+        _trailers: u32,
+    ) {
+        root::on_fetched(context, token, headers, body_size);
+    }
+
     /// A root context or a stream ends.
     #[unsafe(export_name = "api_guard_on_delete")]
     extern "C" fn on_delete(context: u32) {

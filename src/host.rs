@@ -2,24 +2,25 @@
 
 use api_guard_core::effect::forward::Edit;
 use api_guard_core::fault::Fault;
+use api_guard_core::guard::Question;
 use api_guard_core::host::{Action, Host, NotDone, StreamHost};
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 
 use crate::abi;
 use crate::cells::SharedData;
 use crate::memory::Received;
-use crate::root::Metrics;
+use crate::root::Plugin;
 
-/// The current stream, or the root context if there is no current stream.
-#[derive(Debug)]
-pub(crate) struct Envoy<'m> {
+/// A stream, or a root context, that has been entered.
+pub(crate) struct Envoy<'p> {
     cells: SharedData,
-    metrics: &'m Metrics,
+    plugin: &'p Plugin,
+    context: u32,
 }
 
-impl<'m> Envoy<'m> {
-    pub(crate) fn new(metrics: &'m Metrics) -> Self {
-        Self { cells: SharedData, metrics }
+impl<'p> Envoy<'p> {
+    pub(crate) fn new(plugin: &'p Plugin, context: u32) -> Self {
+        Self { cells: SharedData, plugin, context }
     }
 }
 
@@ -79,17 +80,20 @@ impl StreamHost for Envoy<'_> {
                 return abi::set_response_header(name.as_bytes(), value.as_bytes());
             }
             Action::FilterState { name, value } => abi::set_filter_state(name, value),
-            Action::Count(counter) => self.metrics.add(counter),
-            Action::Add { counter, by } => self.metrics.add_many(counter, by),
-            Action::Gauge { gauge, value } => self.metrics.show(gauge, value),
+            Action::Count(counter) => self.plugin.metrics.add(counter),
+            Action::Add { counter, by } => self.plugin.metrics.add_many(counter, by),
+            Action::Gauge { gauge, value } => self.plugin.metrics.show(gauge, value),
             Action::Log(line) => log::log!(line.level, "{}", line.text),
             Action::Reply { reply, is_grpc } => abi::send_reply(reply, is_grpc),
-            // No configuration asks questions yet.
-            Action::Ask { .. } => return Err(NotDone),
-            // Nothing fetches key sets yet.
-            Action::Fetch(_) => return Err(NotDone),
+            // No configuration asks this.
+            Action::Ask { question: Question::Keys, .. } => return Err(NotDone),
+            // The stream finds the answer in the shared cells.
+            Action::Ask { question: Question::KeySet { .. }, .. } => {}
+            // The stream finds the answer in its worker's memory.
+            Action::Ask { question: Question::FleetLimit { .. } | Question::FleetRevocations, .. } => {}
             // Nothing calls stores yet.
             Action::Call(_) => return Err(NotDone),
+            Action::Fetch(fetch) => return self.plugin.fetches.send(fetch, self.context),
             Action::Resume => abi::resume_request(),
         }
         Ok(())

@@ -4,8 +4,9 @@
 //! - `abi.rs`: the calls to Envoy, declared and wrapped; `memory.rs`: the bytes they return; `block.rs`: the ABI's form
 //!   of headers.
 //! - `host.rs` and `cells.rs`: what the core asks of a host.
-//! - `root.rs`: the plugin's root contexts, one for each configuration; `streams.rs`: the streams.
 //! - `log.rs`: log lines and panics.
+//! - `root.rs`: the plugin's root contexts, one for each configuration; `fetches.rs`: their requests for key sets;
+//!   `streams.rs`: the streams.
 //! - `exports.rs`: exports that bypass the SDK; `sdk.rs`: the way through it, for a module that was not packed.
 //!
 //! Compiled for wasm32 only, and tested as the built module in a real Envoy.
@@ -20,6 +21,8 @@ mod abi;
 mod cells;
 #[cfg(target_arch = "wasm32")]
 mod exports;
+#[cfg(target_arch = "wasm32")]
+mod fetches;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]

@@ -11,6 +11,7 @@ use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::tally::Tally;
 use api_guard_core::time::UnixNanos;
 
+use crate::fetches::Fetches;
 use crate::host::{Envoy, Signatures};
 use crate::{abi, streams};
 
@@ -22,6 +23,7 @@ const TICK_MILLISECONDS: u32 = 100;
 pub(crate) struct Plugin {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
+    pub(crate) fetches: Fetches,
 }
 
 /// The metrics of one configuration as Envoy knows them.
@@ -81,12 +83,13 @@ impl Metrics {
 }
 
 impl Plugin {
-    fn new(policy: Policy) -> Self {
+    fn new(policy: Policy, root: u32) -> Self {
         let engine = Engine::on_worker(policy, &streams::held_bytes());
         let metrics = Metrics::new(engine.counters(), engine.guard().policy());
+        let plugin = Self { engine, metrics, fetches: Fetches::new(root) };
         // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
-        let _ = engine.open(&Envoy::new(&metrics));
-        Self { engine, metrics }
+        let _ = plugin.engine.open(&Envoy::new(&plugin, root));
+        plugin
     }
 }
 
@@ -101,7 +104,7 @@ pub(crate) fn configure(context: u32, size: usize) -> bool {
             false
         }
         Ok(policy) => {
-            streams::configure(context, &Rc::new(Plugin::new(policy)));
+            streams::configure(context, &Rc::new(Plugin::new(policy, context)));
             abi::set_tick_period(TICK_MILLISECONDS);
             true
         }
@@ -118,7 +121,18 @@ pub(crate) fn tick(context: u32) {
     streams::tick(now);
     abi::enter(context);
     if let Some(plugin) = streams::plugin(context) {
-        plugin.engine.on_tick(&mut Envoy::new(&plugin.metrics), now);
+        plugin.engine.on_tick(&mut Envoy::new(&plugin, context), now);
         plugin.metrics.hand_over();
     }
+}
+
+/// Handles the end of a request for a key set, and looks after the streams that wait for it. `headers`: the number of
+/// headers of its response, which is 0 if none has come.
+pub(crate) fn on_fetched(context: u32, token: u32, headers: u32, body_size: usize) {
+    abi::enter(context);
+    let Some(plugin) = streams::plugin(context) else { return };
+    let now = abi::now();
+    let Some((set, ended)) = plugin.fetches.end(token, headers, body_size, now) else { return };
+    plugin.engine.on_fetched(set, ended.response(), &mut Envoy::new(&plugin, context), now);
+    streams::tick(now);
 }

@@ -1,6 +1,13 @@
 //! The SDK's way into a module that was built but not packed. It makes objects of contexts; these only pass calls on.
+//!
+//! It panics at the end of a request that it has not sent itself, so such a module sends its requests through it. It tells
+//! that end to the context in whose callback the request was sent: where a stream has ended before, the worker hears
+//! nothing, and another one begins anew when the lease of the fetch has lapsed.
+
+use std::time::Duration;
 
 use api_guard_core::exchange::Flow;
+use api_guard_core::host::NotDone;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
@@ -22,7 +29,11 @@ impl Drop for Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        on_fetched(self.0, token, headers, body_size);
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
@@ -39,36 +50,60 @@ impl RootContext for Root {
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
         streams::announce(context, self.0);
-        Some(Box::new(Stream(context)))
+        Some(Box::new(Stream { context, root: self.0 }))
     }
 }
 
-struct Stream(u32);
+struct Stream {
+    context: u32,
+    root: u32,
+}
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        streams::forget(self.0);
+        streams::forget(self.context);
     }
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        on_fetched(self.root, token, headers, body_size);
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        action(streams::on_request_headers(self.0, end_of_stream))
+        action(streams::on_request_headers(self.context, end_of_stream))
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(streams::on_request_body(self.0, size, end_of_stream))
+        action(streams::on_request_body(self.context, size, end_of_stream))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        action(streams::on_request_trailers(self.0))
+        action(streams::on_request_trailers(self.context))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        action(streams::on_response_headers(self.0))
+        action(streams::on_response_headers(self.context))
     }
+}
+
+/// Sends a GET to a cluster from the current context, and returns the number by which its end is told.
+pub(crate) fn get(
+    cluster: &str,
+    authority: &str,
+    path: &str,
+    timeout_milliseconds: u32,
+) -> Result<u32, NotDone> {
+    let headers = vec![(":method", "GET"), (":path", path), (":authority", authority)];
+    let timeout = Duration::from_millis(timeout_milliseconds.into());
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout)
+        .map_err(|_| NotDone)
+}
+
+fn on_fetched(root: u32, token: u32, headers: usize, body_size: usize) {
+    root::on_fetched(root, token, u32::try_from(headers).unwrap_or(u32::MAX), body_size);
 }
 
 fn action(flow: Flow) -> Action {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use api_guard_core::exchange::{Exchange, Flow};
 use api_guard_core::held::HeldBytes;
@@ -34,7 +35,7 @@ struct Streams {
     /// The begun streams that need ticks.
     waiting: Vec<u32>,
     /// What all of them hold back.
-    held: Rc<HeldBytes>,
+    held: Arc<HeldBytes>,
 }
 
 /// A stream with a later phase to judge.
@@ -79,8 +80,8 @@ pub(crate) fn configure(root: u32, plugin: &Rc<Plugin>) {
 }
 
 /// What the streams of this VM hold back, under whatever configuration.
-pub(crate) fn held_bytes() -> Rc<HeldBytes> {
-    with(|streams| Rc::clone(&streams.held)).unwrap_or_default()
+pub(crate) fn held_bytes() -> Arc<HeldBytes> {
+    with(|streams| Arc::clone(&streams.held)).unwrap_or_default()
 }
 
 /// Notes that a stream begins. Its headers come later, or never.
@@ -152,7 +153,7 @@ impl Streams {
                 if !abi::enter(*context) {
                     return false;
                 }
-                exchange.on_tick(&plugin.engine, &mut Envoy::new(&plugin.metrics), now);
+                exchange.on_tick(&plugin.engine, &mut Envoy::new(plugin, *context), now);
             }
             *is_waiting = exchange.wants_ticks();
             *is_waiting
@@ -182,7 +183,7 @@ pub(crate) fn on_request_headers(context: u32, end_of_stream: bool) -> Flow {
         &plugin.engine,
         block.map(Block::pairs),
         end_of_stream,
-        &mut Envoy::new(&plugin.metrics),
+        &mut Envoy::new(&plugin, context),
         now,
     );
     plugin.metrics.settle(now);
@@ -199,7 +200,7 @@ pub(crate) fn on_request_body(context: u32, size: usize, end_of_stream: bool) ->
     let size = u64::try_from(size).unwrap_or(u64::MAX);
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
-            let mut envoy = Envoy::new(&plugin.metrics);
+            let mut envoy = Envoy::new(plugin, context);
             exchange.on_request_body(&plugin.engine, size, end_of_stream, &mut envoy, abi::now())
         };
         streams.go_on(context, Flow::Pause, step, Exchange::is_over)
@@ -212,7 +213,7 @@ pub(crate) fn on_request_trailers(context: u32) -> Flow {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
             let bytes = abi::request_trailers();
             let trailers = bytes.as_deref().and_then(Block::read).map(Block::pairs);
-            let mut envoy = Envoy::new(&plugin.metrics);
+            let mut envoy = Envoy::new(plugin, context);
             exchange.on_request_trailers(&plugin.engine, trailers, &mut envoy, abi::now())
         };
         streams.go_on(context, Flow::Pause, step, Exchange::is_over)
@@ -223,7 +224,7 @@ pub(crate) fn on_request_trailers(context: u32) -> Flow {
 pub(crate) fn on_response_headers(context: u32) -> Flow {
     flow(with(|streams| {
         let step = |exchange: &mut Exchange, plugin: &Plugin| {
-            exchange.on_response_headers(&plugin.engine, &mut Envoy::new(&plugin.metrics))
+            exchange.on_response_headers(&plugin.engine, &mut Envoy::new(plugin, context))
         };
         // An unknown stream was settled, and its response gets no headers.
         streams.go_on(context, Flow::Continue, step, Exchange::is_settled)

@@ -19,7 +19,7 @@ import plan
 import report
 import smoke
 from envoy import Envoy, Failed, find_envoy, slug
-from kinds import BEFORE, CACHED, EMPTY, LIMITED, NONE, REVOKED_60_000, Kind, chosen, kind_of
+from kinds import BEFORE, CACHED, EMPTY, KEYS_100, LIMITED, NONE, REVOKED_60_000, RS256, Kind, chosen, kind_of
 from load import Run, in_turns
 from upstream import Silent, Slow, raise_file_limit
 
@@ -36,6 +36,7 @@ def arguments(loads: list[plan.Load]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="2 short rounds: does it run, not what it costs")
     parser.add_argument("--only", metavar="LOADS", help="comma-separated names of loads")
     parser.add_argument("--module", type=Path, default=PROJECT / "dist/api_guard.wasm", help="the module to measure")
+    parser.add_argument("--library", type=Path, default=PROJECT / "dist/libapi_guard.so", help="the library to measure")
     parser.add_argument("--against", type=Path, metavar="MODULE", help="another build to measure in the same rounds")
     parser.add_argument("--out", type=Path, default=PROJECT / "dist/bench", help="where the results go")
     options = parser.parse_args()
@@ -51,11 +52,12 @@ def arguments(loads: list[plan.Load]) -> argparse.Namespace:
 
 def files_of(options: argparse.Namespace, kinds: list[Kind]) -> dict[str, Path]:
     """The file of each kind by its name, and of the build before, where there is one."""
-    given = {"module": options.module, f"module{BEFORE}": options.against}
-    files = {name: path.resolve() for name, path in given.items() if path and kinds}
-    for path in files.values():
+    given = {"module": options.module, f"module{BEFORE}": options.against, "library": options.library}
+    wanted = {kind.name for kind in kinds}
+    files = {name: path.resolve() for name, path in given.items() if path and name.removesuffix(BEFORE) in wanted}
+    for name, path in files.items():
         if not path.is_file():
-            raise Failed(f"{path} is missing: make build")
+            raise Failed(f"{path} is missing: make {'native' if name == 'library' else 'build'}")
     return files
 
 
@@ -105,7 +107,8 @@ class Bench:
             if LIMITED in chain:
                 smoke.exhaust(envoy)
             elif chain not in (NONE, EMPTY, *built.CALLS) and load.name != "routes":
-                smoke.check(envoy, permissions=kind_of(chain) is not None)
+                public = chain.endswith((RS256, KEYS_100))
+                smoke.check(envoy, permissions=kind_of(chain) is not None, public=public)
             if REVOKED_60_000 in chain:
                 smoke.revoke(envoy, plan.REVOCATIONS)
         return self.envoys[key]
@@ -181,7 +184,7 @@ class Bench:
         report.progress(load, number, self.options.rounds, {name: of_chain[-1] for name, of_chain in runs.items()})
 
     def write_requests(self, load: plan.Load, chain: str, seconds: float, shared: Path | None) -> Path:
-        if shared and load.name != "routes":
+        if shared and load.name not in ("routes", "key-sets"):
             return shared
         path = self.work / f"{load.name}-{slug(chain)}.txt"
         path.write_text("\n".join(load.requests(chain, seconds)) + "\n")

@@ -26,11 +26,12 @@ ORDERS = [
 ]
 
 
-def guard_policy(requests=PLENTY, window=60, routes=None, revocation=False, trusted=False) -> dict:
+def guard_policy(requests=PLENTY, window=60, routes=None, revocation=False, trusted=False, public_keys=0) -> dict:
     """api-guard's configuration: token, permission on the route, one limit by address and subject; all else by default.
 
     So subject and permissions go upstream, and admitted responses tell the limit. `trusted` takes the client's address
-    from the header that Envoy sets itself, as `use_remote_address` allows, instead of asking for it.
+    from the header that Envoy sets itself, as `use_remote_address` allows, instead of asking for it. `public_keys`: an
+    issuer with a set of so many beside the secret.
     """
     limit = {"name": "default", "max_requests": requests, "window_seconds": window, "key": ["client_ip", "subject"]}
     policy = {
@@ -38,6 +39,9 @@ def guard_policy(requests=PLENTY, window=60, routes=None, revocation=False, trus
         "routes": ORDERS if routes is None else routes,
         "rate_limits": [limit],
     }
+    if public_keys:
+        inline = {"inline": tokens.public_jwks(public_keys)}
+        policy["tokens"]["key_sets"] = [{"name": "login", "issuers": [tokens.ISSUER], "jwks": inline}]
     if trusted:
         policy["client_ip"] = {"from": "x-envoy-external-address"}
     if revocation:
@@ -75,7 +79,18 @@ def wasm(module: Path, vm_id: str, configuration: str | None = None) -> list[dic
     return [{"name": f"{FILTER}.wasm", "typed_config": {"@type": f"{HTTP}.wasm.v3.Wasm", "config": plugin}}]
 
 
-def native(cache: bool, requests=PLENTY, window=60) -> list[dict]:
+def library(file: Path, filter_name: str, configuration: str) -> list[dict]:
+    """The chain of one native library, which reads the secret from Envoy's own environment."""
+    config = {
+        "@type": f"{HTTP}.dynamic_modules.v3.DynamicModuleFilter",
+        "dynamic_module_config": {"do_not_close": True, "module": {"local": {"filename": str(file)}}},
+        "filter_name": filter_name,
+        "filter_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
+    }
+    return [{"name": f"{FILTER}.dynamic_modules", "typed_config": config}]
+
+
+def native(cache: bool, requests=PLENTY, window=60, public=False) -> list[dict]:
     """Envoy's own filters doing what `guard_policy` asks for: the subject goes upstream, and answers tell the limit."""
     provider = {
         "local_jwks": {"inline_string": tokens.jwks()},
@@ -85,6 +100,8 @@ def native(cache: bool, requests=PLENTY, window=60) -> list[dict]:
         "payload_in_metadata": "claims",
         "claim_to_headers": [{"header_name": "x-auth-subject", "claim_name": "sub"}],
     }
+    if public:
+        provider |= {"issuer": tokens.ISSUER, "local_jwks": {"inline_string": json.dumps(tokens.public_jwks())}}
     if cache:
         provider["jwt_cache_config"] = {"jwt_cache_size": 100}
     jwt_authn = {

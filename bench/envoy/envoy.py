@@ -12,6 +12,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import tokens
+
 HERE = Path(__file__).resolve().parent
 _libc = ctypes.CDLL(None)
 
@@ -72,7 +74,12 @@ class Envoy:
         started = time.monotonic()
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=on_cores(on or cores(workers)[0])
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "API_GUARD_SECRET": tokens.SECRET.decode()},
+                preexec_fn=on_cores(on or cores(workers)[0]),
             )
         try:
             self._wait_until_ready(started + 60)

@@ -11,7 +11,7 @@ import load as driving
 import tokens
 from built import CALLS, FLOORS
 from kinds import CACHED, EMPTY, LIMITED, NATIVE, NONE, POLICIES, REVOKED_0, REVOKED_60_000, ROUTES_10, ROUTES_10_000
-from kinds import TRUSTED, Kind, kind_of
+from kinds import HS256, KEYS_100, RS256, TRUSTED, Kind, kind_of
 
 REVOCATIONS = 60_000
 
@@ -22,7 +22,7 @@ def filters(name: str, files: dict[str, Path]) -> list[dict]:
         return kind.build(name, files)
     if name.startswith(NATIVE):
         few = POLICIES[LIMITED] if name.endswith(LIMITED) else {}
-        return chains.native(cache=name.startswith(CACHED), **few)
+        return chains.native(cache=name.startswith(CACHED), public=name.endswith(RS256), **few)
     if name in CALLS:
         which, steps = CALLS[name]
         return chains.wasm(files[which], "calls", steps)
@@ -76,6 +76,15 @@ def _all_routes(chain: str, _seconds: float) -> list[str]:
     return lines
 
 
+def _public(chain: str, _seconds: float) -> list[str]:
+    # tokens of one size, whatever they are signed with
+    return [f"GET /orders/17 {tokens.mint(size=tokens.PUBLIC_TOKEN_BYTES, public=not chain.endswith(HS256))}"]
+
+
+def _fresh_public(_chain: str, seconds: float) -> list[str]:
+    return [f"GET /orders/17 {token}" for token in tokens.mint_public(int(7_000 * (seconds + 0.3)))]
+
+
 def loads(kinds: list[Kind]) -> list[Load]:
     """All loads, with the chains of these kinds."""
 
@@ -113,6 +122,19 @@ def loads(kinds: list[Kind]) -> list[Load]:
             "GET, one token, all routes in random order",
             [NONE, *guards(ROUTES_10, ROUTES_10_000)],
             _all_routes,
+        ),
+        Load(
+            "key-sets",
+            "GET, one token, of a secret or of an issuer with public keys",
+            [NONE, *guards(HS256, RS256, KEYS_100)],
+            _public,
+        ),
+        Load(
+            "fresh-rs256",
+            "GET, a new token of RS256 each request",
+            [NONE, *guards(RS256), CACHED + RS256, NATIVE + RS256],
+            _fresh_public,
+            anew=True,
         ),
         Load(
             "revocations",

@@ -5,20 +5,21 @@ import tokens
 from envoy import Envoy, Failed
 
 
-def check(envoy: Envoy, permissions: bool):
+def check(envoy: Envoy, permissions: bool, public: bool = False):
     """200, 401 and 403 where they are due, the limit in the answer, the subject (and the permissions) upstream."""
+    forged = {"secret": tokens.WRONG_SECRET, "public": False}
     cases = [
         ("a good token", {}, 200),
-        ("a wrong signature", {"secret": tokens.WRONG_SECRET}, 401),
+        ("a wrong signature", forged, 401),
         ("an expired token", {"ttl": -60, "age": 600}, 401),
         ("a token without the permission", {"permissions": ("other:read",)}, 403),
     ]
     for what, token, expected in cases:
         for method, body in (("GET", None), ("POST", "{}")):
-            answer = envoy.ask(method, "/orders/17", tokens.mint(**token), body)
+            answer = envoy.ask(method, "/orders/17", tokens.mint(**({"public": public} | token)), body)
             _expect(envoy, f"{method} with {what}", answer, expected)
     _expect(envoy, "no token", envoy.ask("GET", "/orders/17"), 401)
-    answer = envoy.ask("GET", "/echo/17", tokens.mint(subject="user-42"))
+    answer = envoy.ask("GET", "/echo/17", tokens.mint(subject="user-42", public=public))
     _expect(envoy, "a good token", answer, 200)
     if answer[1].get("x-seen-subject") != "user-42":
         raise Failed(f"`{envoy.name}` does not forward the subject: {answer}")

@@ -105,11 +105,15 @@ fn stream(engine: &Engine, pairs: &[(&[u8], &[u8])]) {
     }
 }
 
-/// The name as a service reads it that tells letters and digits apart, and nothing else.
+/// The name as a service reads it that tells letters and digits apart, and nothing else. A colon is in no name but a
+/// pseudo-header's, which is no other spelling of anything.
 fn fold(name: &[u8]) -> Vec<u8> {
-    let folded = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-    // Pseudo-headers are no other spelling of anything.
-    if name.first() == Some(&b':') { name.to_vec() } else { name.iter().map(folded).collect() }
+    let folded = |byte: &u8| match byte {
+        b':' => b':',
+        byte if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+        _ => b'-',
+    };
+    name.iter().map(folded).collect()
 }
 
 /// What passes without a token is public, read in any way; a second look says the same.

@@ -508,3 +508,17 @@ fn a_manifest_serves_as_a_configuration() {
         assert_eq!((run.code, &run.json()["route"]), (0, &json!("/health")), "{file}");
     }
 }
+
+#[test]
+fn a_secret_that_is_not_set_is_told_in_words_for_a_shell() {
+    let file = File::new(
+        config(json!({ "tokens": { "keys": [{ "secret": { "env": "NOBODYS_SECRET" } }] } })).to_string(),
+    );
+    let run = api_guard(["explain", "--config", file.path(), "--path", "/", "--token", "a"]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.err.contains("/tokens/keys/0/secret") && run.err.contains("export NOBODYS_SECRET="),
+        "{run:?}"
+    );
+    assert!(!run.err.contains("Envoy"), "{run:?}");
+}

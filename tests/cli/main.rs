@@ -11,13 +11,20 @@
     clippy::arithmetic_side_effects
 )]
 
+mod cases;
 mod check;
 mod command;
+mod diff;
 mod emit;
 mod explain;
 mod files;
 mod help;
+mod import;
 mod inspect;
+mod key_sets;
 mod keygen;
 mod mint;
+#[cfg(unix)]
+mod run;
 mod schema;
+mod shells;

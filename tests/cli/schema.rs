@@ -47,6 +47,7 @@ fn documents() -> Vec<(Value, bool)> {
     let good = [
         json!({}),
         json!({ "mode": "report" }),
+        json!({ "$schema": "https://example.com/api-guard.schema.json" }),
         key(json!({ "kid": "a", "secret": env, "not_before": "2026-01-01T00:00:00Z", "not_after": null })),
         key(json!({ "kid": null, "secret": { "value": SECRET } })),
         key(json!({ "algorithm": "HS256", "secret": { "env": "SECRET", "encoding": "text" } })),
@@ -91,6 +92,7 @@ fn documents() -> Vec<(Value, bool)> {
     ];
     let bad = [
         json!({ "mod": "report" }),
+        json!({ "request": { "$schema": "https://example.com/api-guard.schema.json" } }),
         json!({ "mode": "off" }),
         json!({ "mode": null }),
         json!({ "mode": ["report"] }),
@@ -98,7 +100,7 @@ fn documents() -> Vec<(Value, bool)> {
         key(json!({ "public_key": { "pem": PEM }, "secret": env })),
         key(json!({ "public_key": { "pem": PEM, "env": "A" } })),
         key(json!({ "public_key": { "x5c": "A" } })),
-        key(json!({ "public_key": { "pem": PEM }, "algorithm": "PS256" })),
+        key(json!({ "public_key": { "pem": PEM }, "algorithm": "ES512" })),
         key_set(json!({ "issuers": [] })),
         key_set(json!({ "algorithms": ["HS256"] })),
         key_set(json!({ "algorithms": [] })),
@@ -269,4 +271,52 @@ fn every_field_of_the_schema_says_what_it_is_for() {
         undescribed(name, definition, &mut missing);
     }
     assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn the_schema_that_is_published_is_the_one_that_is_printed() {
+    let printed = api_guard(["schema"]).out;
+    let published =
+        std::fs::read_to_string(crate::files::project("docs/api-guard.schema.json")).expect("a file");
+    assert!(published == printed, "api-guard schema > docs/api-guard.schema.json");
+}
+
+#[test]
+fn descriptions_have_no_markup_of_the_sources() {
+    fn descriptions(schema: &Value, out: &mut Vec<String>) {
+        out.extend(schema["description"].as_str().map(str::to_owned));
+        schema.as_object().into_iter().flatten().for_each(|(_, value)| descriptions(value, out));
+        schema.as_array().into_iter().flatten().for_each(|value| descriptions(value, out));
+    }
+    let mut all = Vec::new();
+    descriptions(&api_guard(["schema"]).json(), &mut all);
+    assert!(all.len() > 100);
+    for description in all {
+        assert!(
+            !description.contains(['`']) && !description.contains("::") && !description.contains("[`"),
+            "{description}"
+        );
+    }
+}
+
+#[test]
+fn every_field_that_may_be_left_out_has_a_default_but_where_null_is_one() {
+    fn lacking(name: &str, object: &Value, out: &mut Vec<String>) {
+        let required = object["required"].as_array().cloned().unwrap_or_default();
+        for (field, schema) in object["properties"].as_object().into_iter().flatten() {
+            let may_be_null = schema["type"].as_array().is_some_and(|types| types.contains(&json!("null")))
+                || schema["anyOf"].as_array().is_some_and(|all| all.contains(&json!({ "type": "null" })));
+            let needs_none = may_be_null || required.contains(&json!(field)) || field == "$schema";
+            if schema["default"].is_null() && !needs_none {
+                out.push(format!("{name}.{field}"));
+            }
+        }
+    }
+    let schema = api_guard(["schema"]).json();
+    let mut found = Vec::new();
+    lacking("", &schema, &mut found);
+    for (name, definition) in schema["$defs"].as_object().expect("definitions") {
+        lacking(name, definition, &mut found);
+    }
+    assert_eq!(found, [""; 0]);
 }

@@ -4,6 +4,7 @@
 Uses the Docker engine that runs. Where none does and this is root on Linux, starts one of its own in namespaces of its
 own: when this process ends, however it ends, the kernel ends all of it. Where neither can be, says what is missing and
 fails; COMPOSE_TEST_OPTIONAL=1 makes that a success. Installs nothing: `make docker` does.
+API_GUARD_KIND=native tries the native library in place of the module.
 API_GUARD_PORT and API_GUARD_ADMIN_PORT choose the ports (free ones otherwise), ENVOY_BIN the binary for a stand-in image.
 """
 
@@ -18,12 +19,16 @@ import engine
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MODULE = os.path.join(ROOT, "dist", "api_guard.wasm")
+LIBRARY = os.path.join(ROOT, "dist", "libapi_guard.so")
+NATIVE = os.environ.get("API_GUARD_KIND") == "native"
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if not os.path.isfile(MODULE):
+    if not NATIVE and not os.path.isfile(MODULE):
         sys.exit("dist/api_guard.wasm is missing: run `make build` first")
+    if NATIVE and not os.path.isfile(LIBRARY):
+        sys.exit("dist/libapi_guard.so is missing: run `make native` first")
     private = os.environ.get(engine.PRIVATE)
     if private:
         with engine.started(private):
@@ -54,7 +59,8 @@ def test(isolated):
         "API_GUARD_ADMIN_PORT": str(ports.admin),
         "COMPOSE_PROJECT_NAME": f"api-guard-test-{os.getpid()}",
     }
-    compose = [*engine.compose(), "--file", os.path.join(ROOT, "docker-compose.yaml")]
+    files = ["docker-compose.yaml", *(["docker-compose.native.yaml"] if NATIVE else [])]
+    compose = [*engine.compose(), *(word for name in files for word in ("--file", os.path.join(ROOT, name)))]
 
     def call(*arguments, **options):
         return subprocess.run([*compose, *arguments], env=environment, cwd=ROOT, **options)
@@ -63,7 +69,8 @@ def test(isolated):
         checks.refuses_to_start_without_a_secret(compose, environment)
         call("up", "--detach", check=True)
         checks.answers(ports, secret)
-        checks.image_holds_the_module(ROOT, MODULE)
+        if not NATIVE:
+            checks.image_holds_the_module(ROOT, MODULE)
     except (checks.Failed, subprocess.SubprocessError) as failure:
         checks.Tally.failed += 1
         print(f"  FAILED {failure}", flush=True)

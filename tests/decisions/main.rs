@@ -2,8 +2,9 @@
 //! `api-guard explain` are asked alike, and both must answer what the file says.
 //!
 //! A case has `path`, and where it matters `method`, `headers`, `token` (claims, which are signed here), `body`,
-//! `client_ip` and `repeat`; and what is expected: `code` (none: allowed), `decision`, `errors`, `route`, `upstream` (changes of the
-//! request's headers; null = removed).
+//! `client_ip` and `repeat`; `signer` (`es256:1` is the first key for ES256 of the tests) and `kid`, where the token is not
+//! signed with the secret; and what is expected: `code` (none: allowed), `decision`, `errors`, `route`, `upstream` (changes of the
+//! request's headers; null = removed). A rule may have a `key_set`, which stands for what its key sets fetch.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,20 +17,31 @@
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use api_guard_core::effect;
 use api_guard_core::effect::forward::{Edit, each_edit};
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::token::key_set::KeySet;
 use api_guard_core::verdict::Decision;
-use api_guard_testkit::{Guarded, SECRET, policy, sign};
+use api_guard_testkit::{Guarded, IssuerKey, SECRET, policy, sign};
 use serde_json::{Map, Value, json};
 
 /// The core's clock; the command has the real one. No case depends on the day: see the claims.
 const NOW: u64 = 1_800_000_000;
 
-fn signed(claims: &Value) -> String {
-    sign(br#"{"alg":"HS256","typ":"JWT"}"#, claims.to_string().as_bytes())
+fn signed(case: &Value) -> String {
+    let (claims, kid) = (&case["token"], case["kid"].as_str());
+    let number = |text: &str| text.parse().unwrap();
+    match case["signer"].as_str().map(|signer| signer.split_once(':').unwrap()) {
+        Some(("es256", key)) => IssuerKey::es256(number(key)).token(kid, claims),
+        Some((_, key)) => IssuerKey::eddsa(number(key)).token(kid, claims),
+        None => {
+            let kid = kid.map(|kid| format!(r#","kid":"{kid}""#)).unwrap_or_default();
+            sign(format!(r#"{{"alg":"HS256","typ":"JWT"{kid}}}"#).as_bytes(), claims.to_string().as_bytes())
+        }
+    }
 }
 
 fn text<'v>(case: &'v Value, member: &str, default: &'v str) -> &'v str {
@@ -61,8 +73,15 @@ fn compare(file: &Path, who: &str, case: &Value, answer: &Value) {
     }
 }
 
-fn core(configuration: &Value, case: &Value) -> Value {
-    let mut guarded = Guarded::under(policy(configuration));
+fn core(rule: &Value, case: &Value) -> Value {
+    let mut guarded = Guarded::under(policy(&rule["configuration"]));
+    if !rule["key_set"].is_null() {
+        let bytes = rule["key_set"].to_string();
+        for (index, set) in guarded.guard.policy().tokens().keys().fetched_sets() {
+            let read = KeySet::read(bytes.as_bytes(), set.algorithms()).unwrap();
+            guarded.memory.put_key_set(index, Arc::new(read.set.unwrap()));
+        }
+    }
     let peer = std::net::SocketAddr::new(text(case, "client_ip", "127.0.0.1").parse().unwrap(), 0);
     guarded.process.address = Some(peer.to_string().leak());
     let Guarded { guard, memory, process } = &mut guarded;
@@ -73,7 +92,7 @@ fn core(configuration: &Value, case: &Value) -> Value {
     ];
     pairs.extend(headers(case).into_iter().filter(|(name, _)| name != "host"));
     if !case["token"].is_null() {
-        pairs.push(("authorization".to_owned(), format!("Bearer {}", signed(&case["token"]))));
+        pairs.push(("authorization".to_owned(), format!("Bearer {}", signed(case))));
     }
     let body = case["body"].as_str();
     let has_framing =
@@ -123,7 +142,7 @@ fn core(configuration: &Value, case: &Value) -> Value {
     })
 }
 
-fn command(configuration: &Path, case: &Value) -> Value {
+fn command(configuration: &Path, key_set: Option<&Path>, case: &Value) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_api-guard"));
     command.env_clear().env("API_GUARD_SECRET", SECRET).arg("explain").arg("--config").arg(configuration);
     command.args(["--json", "--method", text(case, "method", "GET"), "--path", text(case, "path", "/")]);
@@ -131,7 +150,10 @@ fn command(configuration: &Path, case: &Value) -> Value {
         command.args(["--header", &format!("{name}:{value}")]);
     }
     if !case["token"].is_null() {
-        command.args(["--token", &signed(&case["token"])]);
+        command.args(["--token", &signed(case)]);
+    }
+    if let Some(key_set) = key_set {
+        command.arg("--jwks").arg(key_set);
     }
     if let Some(body) = case["body"].as_str() {
         command.args(["--body", body]);
@@ -172,6 +194,8 @@ fn read(file: &Path) -> Value {
         "path",
         "headers",
         "token",
+        "signer",
+        "kid",
         "body",
         "client_ip",
         "repeat",
@@ -193,7 +217,7 @@ fn the_core_decides_as_the_rules_say() {
     for file in rules() {
         let rule = read(&file);
         for case in rule["cases"].as_array().unwrap() {
-            compare(&file, "the core", case, &core(&rule["configuration"], case));
+            compare(&file, "the core", case, &core(&rule, case));
         }
     }
 }
@@ -206,8 +230,12 @@ fn explain_decides_as_the_rules_say() {
         let rule = read(&file);
         let configuration = directory.join("api-guard.json");
         std::fs::write(&configuration, rule["configuration"].to_string()).unwrap();
+        let key_set = (!rule["key_set"].is_null()).then(|| directory.join("jwks.json"));
+        if let Some(file) = &key_set {
+            std::fs::write(file, rule["key_set"].to_string()).unwrap();
+        }
         for case in rule["cases"].as_array().unwrap() {
-            compare(&file, "explain", case, &command(&configuration, case));
+            compare(&file, "explain", case, &command(&configuration, key_set.as_deref(), case));
         }
     }
     std::fs::remove_dir_all(&directory).unwrap();

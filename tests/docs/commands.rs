@@ -7,10 +7,12 @@ use crate::operations::{mint, verdict};
 use crate::server::{Server, VARIABLES};
 
 /// What is not run here, and what runs it.
-const RUN_ELSEWHERE: [(&str, &str); 3] = [
+const RUN_ELSEWHERE: [(&str, &str); 5] = [
+    ("api-guard run", "`first_api`, and the tests of the command"),
     ("make ", "make run by `demo`, make build before these tests; that a target exists is tested for all"),
     ("cargo install --path .", "cargo has built this package's command for these tests"),
     ("docker compose up", "make compose-test"),
+    ("docker compose -f docker-compose.yaml -f docker-compose.native.yaml up", "make compose-test-native"),
 ];
 
 /// Runs a line of the shell; `server` is what stands behind the ports that it names.
@@ -40,7 +42,9 @@ fn lines_to_run(document: &Document) -> Vec<String> {
     let mut lines = lines(&document.text);
     if document.name == "README.md" {
         // `first_api` runs these, in their order.
-        for line in self::lines(section(&document.text, "Guard your own API")) {
+        let sections =
+            ["Try it", "Guard your own API"].map(|name| self::lines(section(&document.text, name)));
+        for line in sections.concat() {
             let at = lines.iter().position(|other| *other == line).unwrap();
             lines.remove(at);
         }

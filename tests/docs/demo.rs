@@ -75,3 +75,59 @@ fn make_run_prints_three_curl_lines_that_give_what_they_say() {
     assert_eq!(expected, [200, 401, 403], "{said:?}");
     assert_eq!(statuses, expected);
 }
+
+#[test]
+fn a_port_in_use_is_told_with_the_variable_that_moves_it() {
+    let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let taken = taken.local_addr().unwrap().port().to_string();
+    for name in ["PORT", "ADMIN_PORT", "UPSTREAM_PORT"] {
+        let ports = free_ports().map(|port| port.to_string());
+        let output = make()
+            .arg("run")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .envs(["PORT", "ADMIN_PORT", "UPSTREAM_PORT"].into_iter().zip(ports))
+            .env(name, &taken)
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains(&format!("port {taken} ")) && told.contains(&format!("make run {name}=")),
+            "{told}"
+        );
+        // Said before anything is built.
+        let first = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(first.lines().count(), 1, "{first}");
+    }
+}
+
+/// make as a person calls it: the tests may have been called by another one, which would have it say more.
+fn make() -> Command {
+    let mut make = Command::new("make");
+    make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").env_remove("MFLAGS");
+    make
+}
+
+#[test]
+fn the_first_words_of_make_run_come_before_anything_is_built() {
+    let ports = free_ports().map(|port| port.to_string());
+    let mut child = make()
+        // Nothing is built here: only the order counts.
+        .args(["run", "MAKE=false"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .envs(["PORT", "ADMIN_PORT", "UPSTREAM_PORT"].into_iter().zip(ports))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = out.read_line(&mut line);
+        let _ = sender.send(line);
+    });
+    let line = receiver.recv_timeout(Duration::from_secs(20));
+    let _ = child.wait();
+    assert!(line.unwrap().starts_with("Building"));
+}

@@ -2,7 +2,8 @@
 //!
 //! What the tokens are stands in `issuers/`, one file for each section: the header and the claims of a token as the
 //! issuer makes it, and the tokens of the table: `with` changes claims (null takes one away), `claims` and `header` replace them
-//! all, `secret` signs with another secret, `text` is no JWT, or no token at all where it is empty.
+//! all, `secret` signs with another secret, `signer` with another private key, `text` is no JWT, or no token at all where it is
+//! empty. `key_set` is what the issuer publishes: each key is one of `tests/issuer_keys` (`of`) with these members.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use api_guard_core::token::algorithm::MacAlgorithm;
 use api_guard_testkit::sign_as;
-use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+use ct_codecs::{Base64, Base64UrlSafeNoPadding, Decoder, Encoder};
+use rsa::pkcs1v15::SigningKey;
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::sha2::{Sha256, Sha512};
+use rsa::signature::{SignatureEncoding, Signer};
 use serde_json::{Value, json};
 
 use crate::documents::{blocks, read, rows, section};
@@ -59,16 +64,14 @@ fn slug(heading: &str) -> String {
 pub(crate) fn tokens(heading: &str) -> BTreeMap<(String, String), String> {
     let file = folder().join(format!("{}.json", slug(heading)));
     let shapes: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let configuration = configuration(heading);
     let mut tokens = BTreeMap::new();
+    let key = &configuration(heading)["tokens"]["keys"][0];
     for case in shapes["cases"].as_array().unwrap() {
-        let known = ["token", "path", "with", "claims", "header", "secret", "text"];
+        let known = ["token", "path", "with", "claims", "header", "secret", "signer", "text"];
         let unknown = case.as_object().unwrap().keys().find(|name| !known.contains(&name.as_str()));
         assert_eq!(unknown, None, "{}", file.display());
         let cells = ["token", "path"].map(|cell| case[cell].as_str().unwrap().to_owned());
-        let token = case["text"]
-            .as_str()
-            .map_or_else(|| token(&shapes, case, &configuration["tokens"]["keys"][0]), str::to_owned);
+        let token = case["text"].as_str().map_or_else(|| token(&shapes, case, key), str::to_owned);
         assert_eq!(tokens.insert(cells.into(), token), None, "{case}");
     }
     tokens
@@ -92,27 +95,85 @@ fn token(shapes: &Value, case: &Value, key: &Value) -> String {
         }
     }
     let header = one_of("header");
+    if let Some(algorithm @ ("RS256" | "RS512" | "ES256")) = header["alg"].as_str() {
+        return signed_privately(algorithm, case["signer"].as_str(), header, &claims);
+    }
     // A token of another algorithm is refused before its signature is looked at: here it has any.
     let algorithm = if header["alg"] == "HS512" { MacAlgorithm::Hs512 } else { MacAlgorithm::Hs256 };
     let secret = case["secret"].as_str().map_or_else(|| secret(key), |text| text.as_bytes().to_vec());
     sign_as(algorithm, &secret, header.to_string().as_bytes(), claims.to_string().as_bytes())
 }
 
+/// A token that a private key of the tests signs. `signer`: the file of another than the usual one.
+pub(crate) fn signed_privately(
+    algorithm: &str,
+    signer: Option<&str>,
+    header: &Value,
+    claims: &Value,
+) -> String {
+    let usual = if algorithm == "ES256" { "p256.pem" } else { "rsa.pem" };
+    let pem = std::fs::read_to_string(keys().join(signer.unwrap_or(usual))).unwrap();
+    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = Base64::decode_to_vec(base64, None).unwrap();
+    let part = |value: &Value| Base64UrlSafeNoPadding::encode_to_string(value.to_string()).unwrap();
+    let input = format!("{}.{}", part(header), part(claims));
+    let rsa = || rsa::RsaPrivateKey::from_pkcs8_der(&der).unwrap();
+    let signature = match algorithm {
+        "ES256" => {
+            let key = p256::ecdsa::SigningKey::from(p256::SecretKey::from_der(&der).unwrap());
+            let signature: p256::ecdsa::Signature =
+                p256::ecdsa::signature::Signer::sign(&key, input.as_bytes());
+            signature.to_bytes().to_vec()
+        }
+        "RS512" => SigningKey::<Sha512>::new(rsa()).sign(input.as_bytes()).to_vec(),
+        _ => SigningKey::<Sha256>::new(rsa()).sign(input.as_bytes()).to_vec(),
+    };
+    format!("{input}.{}", Base64UrlSafeNoPadding::encode_to_string(signature).unwrap())
+}
+
+fn keys() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/issuer_keys")
+}
+
+/// A key set of these keys, in a file of one test's own; `None` if the issuer publishes none.
+pub(crate) fn published(test: &str, shapes: &Value) -> Option<PathBuf> {
+    let all: Value = serde_json::from_slice(&std::fs::read(keys().join("jwks.json")).unwrap()).unwrap();
+    let published = shapes.as_array()?.iter().map(|shape| {
+        let known = all["keys"].as_array().unwrap().iter().find(|key| key["kid"] == shape["of"]);
+        let mut key = known.unwrap_or_else(|| panic!("no key for {shape}")).clone();
+        for (name, member) in shape.as_object().unwrap().iter().filter(|(name, _)| *name != "of") {
+            key[name] = member.clone();
+        }
+        key
+    });
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("issuers-{test}-jwks.json"));
+    std::fs::write(&file, json!({ "keys": published.collect::<Vec<_>>() }).to_string()).unwrap();
+    Some(file)
+}
+
+/// What the issuer of a section publishes.
+fn key_set(test: &str, heading: &str) -> Option<PathBuf> {
+    let file = folder().join(format!("{}.json", slug(heading)));
+    let shapes: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    published(test, &shapes["key_set"])
+}
+
+/// The secret of the configuration; without one, that of the issuer, which is of no use there.
 fn secret(key: &Value) -> Vec<u8> {
-    let text = variable(key["secret"]["env"].as_str().unwrap()).unwrap();
-    if key["secret"]["encoding"] != "base64" {
-        return text.as_bytes().to_vec();
-    }
-    Base64UrlSafeNoPadding::decode_to_vec(text, None).unwrap()
+    let name = key["secret"]["env"].as_str().unwrap_or("API_GUARD_SECRET");
+    variable(name).unwrap().as_bytes().to_vec()
 }
 
 /// What `explain` says, in the words of the tables.
-fn answer(configuration: &Path, path: &str, token: &str) -> String {
+pub(crate) fn answer(configuration: &Path, jwks: Option<&Path>, path: &str, token: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_api-guard"));
     command.env_clear().envs(VARIABLES).arg("explain").arg("--config").arg(configuration);
     command.args(["--json", "--path", path]);
     if !token.is_empty() {
         command.args(["--token", token]);
+    }
+    if let Some(jwks) = jwks {
+        command.arg("--jwks").arg(jwks);
     }
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
@@ -131,6 +192,7 @@ fn every_token_of_an_issuer_gets_the_answer_that_the_page_says() {
     let mut wrong = Vec::new();
     for heading in SECTIONS {
         let file = written("rows", &configuration(heading));
+        let jwks = key_set("rows", heading);
         let tokens = tokens(heading);
         let rows = rows(section(&read(PAGE), heading));
         assert_eq!(rows.len(), tokens.len(), "{heading}");
@@ -141,7 +203,7 @@ fn every_token_of_an_issuer_gets_the_answer_that_the_page_says() {
             let token = tokens
                 .get(&(what.clone(), path.clone()))
                 .unwrap_or_else(|| panic!("{heading}: nobody knows {what} for {path}"));
-            let answer = answer(&file, &path, token);
+            let answer = answer(&file, jwks.as_deref(), &path, token);
             if answer != shown.replace("\\|", "|") {
                 wrong.push(format!("{heading}: {what}, {path}: {answer}, and the page says {shown}"));
             }
@@ -186,12 +248,16 @@ fn the_model_of_laravel_is_named_by_the_hash_that_is_shown() {
     );
 }
 
-/// The valid configurations that have one field less in `tokens` than this one, but the keys; and which.
+/// The valid configurations that have one field less in `tokens`, or in its key set, than this one, but the keys; and which.
 fn weaker(configuration: &Value) -> Vec<(&String, Value)> {
-    let fields = configuration["tokens"].as_object().unwrap().keys().filter(|name| *name != "keys");
-    let weaker = fields.map(|name| {
+    let fields = |pointer: &'static str| {
+        let object = configuration.pointer(pointer).and_then(Value::as_object);
+        let names = object.into_iter().flat_map(|object| object.keys()).filter(|name| *name != "keys");
+        names.map(move |name| (pointer, name))
+    };
+    let weaker = fields("/tokens").chain(fields("/tokens/key_sets/0")).map(|(pointer, name)| {
         let mut without = configuration.clone();
-        without["tokens"].as_object_mut().unwrap().remove(name);
+        without.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(name);
         (name, without)
     });
     weaker.filter(|(_, without)| crate::parse(&without.to_string()).is_ok()).collect()
@@ -204,11 +270,13 @@ fn nothing_that_is_asked_of_the_tokens_of_an_issuer_can_be_left_out() {
         let configuration = configuration(heading);
         let tokens = tokens(heading);
         let whole = written("whole", &configuration);
+        let jwks = key_set("whole", heading);
+        let ask = |file: &Path, path: &str, token: &str| answer(file, jwks.as_deref(), path, token);
         let answers: Vec<_> =
-            tokens.iter().map(|((_, path), token)| (path, token, answer(&whole, path, token))).collect();
+            tokens.iter().map(|((_, path), token)| (path, token, ask(&whole, path, token))).collect();
         for (name, without) in weaker(&configuration) {
             let file = written("weaker", &without);
-            if answers.iter().all(|(path, token, before)| answer(&file, path, token) == *before) {
+            if answers.iter().all(|(path, token, before)| ask(&file, path, token) == *before) {
                 useless.push(format!("{heading}: {name}"));
             }
         }

@@ -18,6 +18,7 @@ mod documents;
 mod first_api;
 mod issuers;
 mod links;
+mod migration;
 mod operations;
 mod reference;
 mod server;

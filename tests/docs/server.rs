@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 use crate::SECRET;
 
 /// The variables that the documents name, and what they hold here.
-pub(crate) const VARIABLES: [(&str, &str); 5] = [
+pub(crate) const VARIABLES: [(&str, &str); 4] = [
     ("API_GUARD_SECRET", SECRET),
     ("API_GUARD_OLD_SECRET", "a-secret-of-the-tests-that-is-older-than-the-other"),
     ("API_GUARD_NEW_SECRET", "a-secret-of-the-tests-that-is-newer-than-the-other"),
     ("HASURA_JWT_KEY", "a-secret-of-the-tests-that-is-long-enough-for-the-64-bytes-that-HS512-asks-for"),
-    // In base64url, as Keycloak has it.
-    ("KEYCLOAK_HS256_SECRET", "YS1zZWNyZXQtb2YtdGhlLXRlc3RzLXRoYXQtaXMtYmFzZTY0LWF0LUtleWNsb2Fr"),
 ];
 
 /// What the variable holds; `None` where no document may name it.
@@ -121,7 +119,7 @@ pub(crate) fn free_ports() -> [u16; 3] {
     [0, 1, 2].map(|index: usize| listeners[index].local_addr().unwrap().port())
 }
 
-fn binary() -> String {
+pub(crate) fn binary() -> String {
     let output = Command::new("scripts/envoy.sh").current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -1,4 +1,4 @@
-//! Clients and services that people use, instead of bytes of our own: Node, grpcio and websockets. `make clients` gets
+//! Clients and services that people use, instead of bytes of our own: Node, grpcio, websockets and aioquic. `make clients` gets
 //! them; where one is missing its tests say that they are skipped.
 
 use std::io::{BufRead, BufReader, Write};
@@ -103,6 +103,57 @@ fn a_grpc_stream_has_no_end_that_its_messages_do_not_reach() {
         "too large in a chat": "INTERNAL",
         "no token": ["UNAUTHENTICATED", 0, "Missing or invalid Authorization header"],
         "closed": ["PERMISSION_DENIED", 0, "Access to this path is denied"],
+    });
+    assert_eq!(said, expected);
+    envoy.assert_healthy();
+}
+
+#[test]
+fn http3_is_judged_as_http2_is() {
+    let Some(client) = Client::python("aioquic", "http3.py") else { return };
+    let envoy = Envoy::start(Setup {
+        http3: true,
+        ..Setup::new(&policy(json!({
+            "request": { "max_request_size_bytes": 1000 },
+            "routes": [
+                { "path": "/public", "access": "public" },
+                { "path": "/orders", "required_permissions": ["orders:read"] },
+                { "path": "/closed", "access": "deny" },
+            ],
+            "unmatched_routes": "deny",
+        })))
+    });
+    let permissions = json!({ "permissions": ["orders:read"] });
+    let bearer = json!(["authorization", format!("Bearer {}", token(permissions))]);
+    let other = json!(["authorization", format!("Bearer {}", token(json!({})))]);
+    let content = json!(["content-type", "application/json"]);
+    let said = client.run(&json!({ "port": envoy.address().port(), "requests": {
+        "public": ["GET", "/public", [], []],
+        "no token": ["GET", "/orders", [], []],
+        "token": ["GET", "/orders", [bearer], []],
+        "without the permission": ["GET", "/orders", [other], []],
+        "closed": ["GET", "/closed", [bearer], []],
+        "elsewhere": ["GET", "/elsewhere", [bearer], []],
+        "two slashes": ["GET", "//orders", [bearer], []],
+        "encoded slash": ["GET", "/a%2forders", [bearer], []],
+        "body": ["POST", "/orders", [bearer, content], [500, 500]],
+        "too large": ["POST", "/orders", [bearer, content], [500, 501]],
+        "too large, declared": ["POST", "/orders", [bearer, content, ["content-length", "1001"]], [1001]],
+        "text": ["POST", "/orders", [bearer, ["content-type", "text/plain"]], [5]],
+    } }));
+    let expected = json!({
+        "public": [200, null],
+        "no token": [401, "token_missing"],
+        "token": [200, null],
+        "without the permission": [403, "permission_missing"],
+        "closed": [403, "route_denied"],
+        "elsewhere": [403, "route_denied"],
+        "two slashes": [400, "path_ambiguous"],
+        "encoded slash": [400, "path_ambiguous"],
+        "body": [200, null],
+        "too large": [413, "request_too_large"],
+        "too large, declared": [413, "request_too_large"],
+        "text": [415, "unsupported_media_type"],
     });
     assert_eq!(said, expected);
     envoy.assert_healthy();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, BOTH, Protocol};
+use crate::kind;
 use crate::process::{Envoy, Pushed, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::{SECRET, token};
@@ -43,6 +44,29 @@ fn every_fault_of_a_well_typed_configuration_is_named_at_once() {
         assert!(log.contains(pointer), "{pointer} in {log}");
     }
     assert!(!log.contains(SECRET), "{log}");
+}
+
+#[test]
+fn an_algorithm_that_envoy_does_not_verify_is_refused_in_words() {
+    if !kind::runs(kind::PSS) {
+        return;
+    }
+    let mut set = json!({
+        "name": "login",
+        "issuers": ["https://login.example.com/"],
+        "jwks": { "cluster": "idp", "path": "/jwks.json", "authority": "login.example.com" },
+    });
+    set["algorithms"] = json!(["RS256", "PS256"]);
+    let log = Envoy::refuses(&Setup::new(&json!({ "tokens": { "key_sets": [set] } })));
+    assert!(log.contains("/tokens/key_sets/0/algorithms/1") && log.contains("PS256"), "{log}");
+    assert!(log.contains("an algorithm that Envoy verifies"), "{log}");
+    let jwks: Value = serde_json::from_str(include_str!("../issuer_keys/jwks.json")).unwrap();
+    let key = json!({ "public_key": { "jwk": jwks["keys"][0] }, "algorithm": "PS512" });
+    let log = Envoy::refuses(&Setup::new(&json!({ "tokens": { "keys": [key] } })));
+    assert!(
+        log.contains("/tokens/keys/0/algorithm") && log.contains("an algorithm that Envoy verifies"),
+        "{log}"
+    );
 }
 
 #[test]

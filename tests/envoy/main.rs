@@ -1,9 +1,10 @@
-//! End to end: the built module in a real Envoy, seen from outside only. The tests are written from the contract
+//! End to end: the built module, or the native library, in a real Envoy, seen from outside only. The tests are written from the contract
 //! (README, sections on checks, tokens, routes, answers and what others see), never from the module's insides.
 //!
 //! `setup` writes Envoy's bootstrap, `process` runs it, `upstream` is the service behind it, `ask` is one request over
 //! either protocol (`http1` and `http2` put its exact bytes on the wire), `load` is a hundred thousand of them, `reply` is
-//! what came back, `table` judges many at once, `token` mints, `trap` makes a module whose VM dies on demand.
+//! what came back, `table` judges many at once, `token` mints, `issuer` publishes keys, `trap` makes a module whose VM dies
+//! on demand, `kind` says which of both is under test, and which tests are for one alone.
 //! The other modules are the rules, one file for each part of the contract.
 //!
 //! Needs an Envoy 1.40 (`ENVOY_BIN`, `envoy` on PATH, or `make envoy`) and `dist/api_guard.wasm` (`make build`, or
@@ -25,6 +26,8 @@
 mod ask;
 mod http1;
 mod http2;
+mod issuer;
+mod kind;
 mod load;
 mod process;
 mod reply;
@@ -47,6 +50,11 @@ mod forwarding;
 mod grpc;
 mod held_bodies;
 mod hostile;
+mod key_set_failures;
+mod key_set_kids;
+mod key_set_metrics;
+mod key_sets;
+mod key_sets_kept;
 mod keys;
 mod limits;
 mod limits_kept;
@@ -55,8 +63,11 @@ mod limits_spared;
 mod limits_table;
 mod limits_windows;
 mod metrics;
+mod native;
 mod observed;
 mod paths;
+mod public_keys;
+mod rarely_sent;
 mod report;
 mod revocation;
 mod revocation_endpoint;
@@ -72,3 +83,4 @@ mod tokens;
 mod transport;
 mod unpacked;
 mod vectors;
+mod versions;

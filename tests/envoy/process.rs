@@ -1,7 +1,7 @@
 //! A running Envoy: started on ports that the system chose, watched through its admin interface, killed at the end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::http1;
+use crate::kind::Kind;
 use crate::reply::Reply;
 use crate::setup::{Setup, shipped_stats_config};
 use crate::token::SECRET;
@@ -42,7 +43,7 @@ type Lines = Arc<Mutex<Vec<String>>>;
 
 /// A running Envoy and the service behind it.
 pub(crate) struct Envoy {
-    _process: Guarded,
+    process: Guarded,
     directory: PathBuf,
     setup: Mutex<Setup>,
     log: Lines,
@@ -73,7 +74,7 @@ impl Envoy {
         });
         let address = eventually("Envoy does not listen", || listener(admin));
         let Started { process, directory, log, access, upstream } = started;
-        Self { _process: process, directory, setup: Mutex::new(setup), log, access, admin, address, upstream }
+        Self { process, directory, setup: Mutex::new(setup), log, access, admin, address, upstream }
     }
 
     /// The Envoy that all callers with the same cell share. It lives as long as the test binary.
@@ -89,10 +90,19 @@ impl Envoy {
             started.process.0.try_wait().unwrap()
         });
         assert!(!status.success());
+        // Whoever collects the log lets go of it at its end.
+        eventually("the log does not end", || (Arc::strong_count(&started.log) == 1).then_some(()));
         started.log.lock().unwrap().join("\n")
     }
 
-    /// Where the module listens.
+    /// Asks Envoy to end, and says how it did.
+    pub(crate) fn quit(mut self) -> std::process::ExitStatus {
+        let request = b"POST /quitquitquit HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\n\r\n";
+        drop(http1::Connection::open(self.admin).unwrap().exchange(request, false));
+        eventually("Envoy does not end", || self.process.0.try_wait().unwrap())
+    }
+
+    /// Where the guarded service listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -118,6 +128,11 @@ impl Envoy {
     pub(crate) fn change_environment(&self, environment: &[(&'static str, &str)]) {
         let environment = environment.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         self.setup.lock().unwrap().environment = environment;
+    }
+
+    /// Changes what is loaded from the next push on.
+    pub(crate) fn change_setup(&self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup.lock().unwrap());
     }
 
     /// Waits until no connection is served by a configuration that a push has replaced.
@@ -184,9 +199,9 @@ impl Envoy {
         line.trim().trim_end_matches("kB").trim().parse().unwrap()
     }
 
-    /// A counter of the module's own, which it may hand over in batches.
+    /// A counter of the guard's own, which it may hand over in batches.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        self.stat(&format!("wasmcustom.{name}"))
+        self.stat(&format!("{}.{name}", Kind::under_test().metrics_prefix()))
     }
 
     /// The metrics as Prometheus sees them.
@@ -224,8 +239,11 @@ impl Envoy {
         let mut died = stats.iter().filter(|(name, value)| name.contains("vm_reload") && *value > 0);
         assert_eq!(died.next(), None, "{written}");
         // Envoy counts a reload only when the next request asks for it; the request that died is in the access log.
-        assert!(!written.contains("panicked") && !written.contains("wasm_fail_stream"), "{written}");
-        assert!(stats.iter().any(|(name, value)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0));
+        let signs = ["panicked", "wasm_fail_stream", "a panic at"];
+        assert!(!signs.iter().any(|sign| written.contains(sign)), "{written}");
+        let is_active =
+            |(name, value): &(String, u64)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0;
+        assert!(Kind::under_test() == Kind::Native || stats.iter().any(is_active));
     }
 }
 
@@ -275,10 +293,11 @@ impl Started {
                 "--log-level",
                 "warning",
                 "--component-log-level",
-                "wasm:info",
+                "wasm:info,dynamic_modules:info",
                 "--log-format",
                 "[%l][%n] %v",
             ])
+            .envs(setup.process_environment())
             .args(["--file-flush-interval-msec", "20", "--drain-time-s", "1", "--disable-hot-restart"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -364,5 +383,5 @@ fn listener(admin: SocketAddr) -> Option<SocketAddr> {
     let listeners: Value = serde_json::from_slice(&admin_get(admin, "/listeners?format=json").body).ok()?;
     let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
     let port = u16::try_from(address.get("port_value")?.as_u64()?).ok()?;
-    Some(([127, 0, 0, 1], port).into())
+    Some((address.get("address")?.as_str()?.parse::<IpAddr>().ok()?, port).into())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ask::{Ask, Protocol};
 use crate::http1;
+use crate::kind::Kind;
 use crate::process::{Envoy, Pushed, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::{SECRET, payload, sign_with};
@@ -15,7 +16,7 @@ const NEW_SECRET: &str = "the-secret-that-comes-next-is-as-long-as-the-old";
 
 /// Clients that never pause: what they send, and what went wrong.
 #[derive(Default)]
-struct Traffic {
+pub(crate) struct Traffic {
     tokens: Mutex<Vec<String>>,
     failures: Mutex<Vec<String>>,
     /// Rounds of each client: so many times it has sent every token.
@@ -35,20 +36,35 @@ impl Drop for Stop<'_> {
 impl Traffic {
     /// Changes what is sent, and waits until nothing else is under way.
     #[track_caller]
-    fn send(&self, tokens: &[&String]) {
+    pub(crate) fn send(&self, tokens: &[&String]) {
         *self.tokens.lock().unwrap() = tokens.iter().map(|token| (*token).clone()).collect();
         self.go_on();
     }
 
     /// Waits until every client has sent everything twice: once at least from beginning to end.
     #[track_caller]
-    fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         let before: Vec<_> = self.rounds.iter().map(|rounds| rounds.load(Ordering::Relaxed)).collect();
         eventually("a client does not go on", || {
             let mut both = self.rounds.iter().zip(&before);
             both.all(|(rounds, before)| rounds.load(Ordering::Relaxed) >= before + 2).then_some(())
         });
         let failures = self.failures.lock().unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+    }
+
+    /// Runs the clients while `call` does what it does, none of whose requests may fail.
+    pub(crate) fn during(envoy: &Envoy, call: impl FnOnce(&Self)) {
+        let traffic = Self::default();
+        std::thread::scope(|scope| {
+            let _stop = Stop(&traffic);
+            for number in 0..traffic.rounds.len() {
+                let traffic = &traffic;
+                scope.spawn(move || traffic.client(number, envoy));
+            }
+            call(&traffic);
+        });
+        let failures = traffic.failures.into_inner().unwrap();
         assert!(failures.is_empty(), "{failures:?}");
     }
 
@@ -102,14 +118,14 @@ fn config(keys: &[&Value]) -> String {
 /// Rotates from `old` to `new`, with traffic throughout. The environment gets the new secret with the first push.
 fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refusal: &str) {
     let plugin: Value = serde_json::from_str(&config(&[old])).unwrap();
-    let envoy = Envoy::start(Setup { replaceable: true, concurrency: 2, ..Setup::new(&plugin) });
-    let traffic = Traffic::default();
-    std::thread::scope(|scope| {
-        let _stop = Stop(&traffic);
-        for number in 0..traffic.rounds.len() {
-            let (traffic, envoy) = (&traffic, &envoy);
-            scope.spawn(move || traffic.client(number, envoy));
-        }
+    let both = [("API_GUARD_SECRET", SECRET), ("API_GUARD_NEW_SECRET", NEW_SECRET)];
+    let mut setup = Setup { replaceable: true, concurrency: 2, ..Setup::new(&plugin) };
+    if setup.kind == Kind::Native {
+        // A library reads Envoy's own environment, which holds the new secret since Envoy was started.
+        setup.environment = both.map(|(name, value)| (name, value.to_owned())).into();
+    }
+    let envoy = Envoy::start(setup);
+    Traffic::during(&envoy, |traffic| {
         traffic.send(&[old_token]);
         Ask::get("/x").token(new_token).send(&envoy, Protocol::Http1).refused(
             &envoy,
@@ -118,7 +134,7 @@ fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refu
         );
 
         // 1. Envoy takes both keys, and no connection is left that knows the old one alone.
-        envoy.change_environment(&[("API_GUARD_SECRET", SECRET), ("API_GUARD_NEW_SECRET", NEW_SECRET)]);
+        envoy.change_environment(&both);
         assert_eq!(envoy.push(&config(&[new, old])), Pushed::Accepted);
         traffic.go_on();
         envoy.drained();
@@ -133,8 +149,6 @@ fn rotate(old: &Value, old_token: &String, new: &Value, new_token: &String, refu
         envoy.drained();
         traffic.go_on();
     });
-    let failures = traffic.failures.lock().unwrap();
-    assert!(failures.is_empty(), "{failures:?}");
     Ask::get("/x").token(old_token).send(&envoy, Protocol::Http1).refused(&envoy, 401, refusal);
     let used = |kid: &Value| {
         let kid = kid["kid"].as_str().unwrap_or("none");

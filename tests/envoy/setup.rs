@@ -1,9 +1,10 @@
-//! What one Envoy of these tests is told: the bootstrap, with the module in it, as JSON.
+//! What one Envoy of these tests is told: the bootstrap, with the module or the library in it, as JSON.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::kind::Kind;
 use crate::token::SECRET;
 
 /// The caller as the shipped access logs show them.
@@ -22,7 +23,7 @@ pub(crate) struct Setup {
     pub(crate) allow_on_headers_stop_iteration: bool,
     /// Envoy's own path options, all of them.
     pub(crate) normalize_paths: bool,
-    /// The VM's environment.
+    /// The VM's environment, or Envoy's own for a library.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// How long Envoy waits for the client to close a connection that is broken for good. Tests that break hundreds
     /// cannot spend Envoy's usual second on each.
@@ -39,12 +40,24 @@ pub(crate) struct Setup {
     pub(crate) trailers: bool,
     /// Laid over the connection manager.
     pub(crate) manager: Value,
+    /// Other clusters than the service's.
+    pub(crate) clusters: Vec<Value>,
     /// Other filters, before the guard.
     pub(crate) before: Vec<Value>,
+    /// The address that Envoy listens on.
+    pub(crate) listen: &'static str,
+    /// Clients speak HTTP/3, over UDP.
+    pub(crate) http3: bool,
     /// The service is not the one of these tests: its port, and whether it speaks HTTP/2.
     pub(crate) service: Option<(u16, bool)>,
-    /// The module under test.
-    pub(crate) module: PathBuf,
+    /// The plugin's configuration is a `Struct` in place of text.
+    pub(crate) as_struct: bool,
+    /// Plugins with this name share their tables: the `vm_id`, or a library's `filter_name`.
+    pub(crate) shared_name: &'static str,
+    /// What is loaded.
+    pub(crate) kind: Kind,
+    /// The module or library under test.
+    pub(crate) artefact: PathBuf,
 }
 
 impl Setup {
@@ -63,9 +76,15 @@ impl Setup {
             service_gone: false,
             trailers: false,
             manager: json!({}),
+            clusters: Vec::new(),
             before: Vec::new(),
+            listen: "127.0.0.1",
+            http3: false,
             service: None,
-            module: module(),
+            as_struct: false,
+            shared_name: "api_guard",
+            kind: Kind::under_test(),
+            artefact: Kind::under_test().artefact(),
         }
     }
 
@@ -89,6 +108,12 @@ impl Setup {
             "admin": { "address": loopback(0) },
             "static_resources": { "clusters": [cluster] },
         });
+        if self.kind == Kind::Native {
+            let layer = json!({ "name": "static", "static_layer": self.kind.runtime() });
+            bootstrap["layered_runtime"] = json!({ "layers": [layer] });
+        }
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters.extend(self.clusters.iter().cloned());
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
             bootstrap["dynamic_resources"] = json!({ "lds_config": {
@@ -109,14 +134,30 @@ impl Setup {
     }
 
     fn listener(&self) -> Value {
-        json!({
+        let mut listener = json!({
             "name": "main",
-            "address": loopback(0),
+            "address": { "socket_address": { "address": self.listen, "port_value": 0 } },
             "filter_chains": [{ "filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": self.connection_manager(),
             }] }],
-        })
+        });
+        if self.http3 {
+            listener["address"]["socket_address"]["protocol"] = json!("UDP");
+            listener["udp_listener_config"] = json!({ "quic_options": {} });
+            let certificate = json!({
+                "certificate_chain": { "inline_string": include_str!("clients/localhost.pem") },
+                "private_key": { "inline_string": include_str!("clients/localhost-key.pem") },
+            });
+            listener["filter_chains"][0]["transport_socket"] = json!({
+                "name": "envoy.transport_sockets.quic",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",
+                    "downstream_tls_context": { "common_tls_context": { "tls_certificates": [certificate] } },
+                },
+            });
+        }
+        listener
     }
 
     fn connection_manager(&self) -> Value {
@@ -129,7 +170,7 @@ impl Setup {
         let mut manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "ingress",
-            "codec_type": "AUTO",
+            "codec_type": if self.http3 { "HTTP3" } else { "AUTO" },
             "use_remote_address": self.use_remote_address,
             "xff_num_trusted_hops": self.trusted_hops,
             "delayed_close_timeout": format!("{}s", self.delayed_close_seconds),
@@ -158,10 +199,7 @@ impl Setup {
                 "routes": [route],
             }] },
             "http_filters": [
-                { "name": "api_guard", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                    "config": self.plugin_config(),
-                } },
+                { "name": "api_guard", "typed_config": self.filter() },
                 { "name": "envoy.filters.http.router", "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
                 } },
@@ -179,6 +217,41 @@ impl Setup {
         manager
     }
 
+    fn filter(&self) -> Value {
+        match self.kind {
+            Kind::Module => json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": self.plugin_config(),
+            }),
+            Kind::Native => json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter",
+                "dynamic_module_config": {
+                    "do_not_close": true,
+                    "module": { "local": { "filename": self.artefact } },
+                },
+                "filter_name": self.shared_name,
+                "filter_config": self.plugin_text(),
+            }),
+        }
+    }
+
+    fn plugin_text(&self) -> Value {
+        if self.as_struct {
+            let value: Value = serde_json::from_str(&self.plugin).unwrap();
+            json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": value })
+        } else {
+            json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": self.plugin })
+        }
+    }
+
+    /// Envoy's own environment.
+    pub(crate) fn process_environment(&self) -> Vec<(&'static str, String)> {
+        match self.kind {
+            Kind::Module => Vec::new(),
+            Kind::Native => self.environment.clone(),
+        }
+    }
+
     fn plugin_config(&self) -> Value {
         let environment: serde_json::Map<String, Value> =
             self.environment.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -188,14 +261,11 @@ impl Setup {
             "failure_policy": "FAIL_RELOAD",
             "reload_config": { "backoff": { "base_interval": "0.1s" } },
             "allow_on_headers_stop_iteration": self.allow_on_headers_stop_iteration,
-            "configuration": {
-                "@type": "type.googleapis.com/google.protobuf.StringValue",
-                "value": self.plugin,
-            },
+            "configuration": self.plugin_text(),
             "vm_config": {
-                "vm_id": "api_guard",
+                "vm_id": self.shared_name,
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": { "local": { "filename": self.module } },
+                "code": { "local": { "filename": self.artefact } },
                 "environment_variables": { "key_values": environment },
             },
         })
@@ -229,7 +299,8 @@ pub(crate) fn shipped_stats_config() -> String {
     let shipped = include_str!("../../envoy.yaml");
     let section = shipped.lines().skip_while(|line| !line.starts_with("stats_config:"));
     let indented = |line: &&str| line.starts_with("stats_config:") || line.starts_with(' ');
-    section.take_while(indented).collect::<Vec<_>>().join("\n")
+    let section = section.take_while(indented).collect::<Vec<_>>().join("\n");
+    section.replace(Kind::Module.metrics_prefix(), Kind::under_test().metrics_prefix())
 }
 
 fn loopback(port: u16) -> Value {
@@ -246,12 +317,4 @@ fn cluster(port: u16) -> Value {
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": loopback(port) } }] }],
         },
     })
-}
-
-/// The module that was built.
-pub(crate) fn module() -> PathBuf {
-    let path = std::env::var_os("API_GUARD_WASM")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/api_guard.wasm"), PathBuf::from);
-    assert!(path.is_file(), "no module at {}: run `make build` first", path.display());
-    path
 }

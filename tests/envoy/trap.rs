@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::ask::Ask;
-use crate::setup::module;
+use crate::kind::Kind;
 
 /// This many headers kill the VM. Envoy accepts up to 100.
 const DEADLY_HEADERS: usize = 90;
@@ -31,7 +31,7 @@ pub(crate) fn mortal_module() -> PathBuf {
     static WRITTEN: std::sync::OnceLock<()> = std::sync::OnceLock::new();
     WRITTEN.get_or_init(|| {
         let fresh = path.with_extension(std::process::id().to_string());
-        std::fs::write(&fresh, with_trap(&std::fs::read(module()).unwrap())).unwrap();
+        std::fs::write(&fresh, with_trap(&std::fs::read(Kind::Module.artefact()).unwrap())).unwrap();
         std::fs::rename(&fresh, &path).unwrap();
     });
     path

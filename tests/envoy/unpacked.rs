@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::ask::{Ask, BOTH, Body};
-use crate::process::Envoy;
+use crate::ask::{Ask, BOTH, Body, Protocol};
+use crate::issuer::{ISSUER, KeyServer, Says, remote_set, signed};
+use crate::kind;
+use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::token;
 
@@ -20,13 +22,52 @@ fn unpacked_module() -> PathBuf {
 }
 
 #[test]
+fn a_module_that_was_not_packed_fetches_key_sets() {
+    if !kind::runs(kind::PACKING) {
+        return;
+    }
+    let server = KeyServer::up(Says::keys(&[1]));
+    let changes = json!({ "min_refetch_seconds": 1, "refresh_seconds": 2 });
+    let plugin = policy(json!({ "tokens": { "key_sets": [remote_set("login", ISSUER, changes)] } }));
+    let clusters = vec![server.cluster("login")];
+    let envoy = Envoy::start(Setup { artefact: unpacked_module(), clusters, ..Setup::new(&plugin) });
+    let await_pass = |number: u8| {
+        eventually("a good token does not pass", || {
+            (Ask::get("/x").token(&signed(number)).send(&envoy, Protocol::Http1).status == 200).then_some(())
+        });
+    };
+    await_pass(1);
+    // An unknown kid makes its own stream send the request, and waits for it.
+    server.say(Says::keys(&[1, 2]));
+    await_pass(2);
+    // A stream that has ended takes with it at most the time until the next fetch.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    server.say(Says::Later);
+    let fetches = server.fetches();
+    let mut gone = crate::http1::Connection::open(envoy.address()).unwrap();
+    gone.write(&Ask::get("/x").token(&signed(3)).http1());
+    server.await_fetches(fetches + 1);
+    drop(gone);
+    server.say(Says::keys(&[3]));
+    await_pass(3);
+    server.go_down();
+    let failed = "api_guard_key_set_fetches_total.set.login.outcome.reset";
+    eventually("a refused connection is not counted", || (envoy.counter(failed) > 0).then_some(()));
+    Ask::get("/x").token(&signed(3)).send(&envoy, Protocol::Http1).forwarded(&envoy);
+    envoy.assert_healthy();
+}
+
+#[test]
 fn a_module_that_was_not_packed_judges_headers_bodies_and_revocations() {
+    if !kind::runs(kind::PACKING) {
+        return;
+    }
     let plugin = policy(json!({
         "routes": [{ "path": "/orders/{id}", "required_permissions": ["orders:read"] }],
         "request": { "max_request_size_bytes": 1000 },
         "revocation": { "endpoint": { "path": "/auth/revoke", "required_permissions": ["tokens:revoke"] } },
     }));
-    let envoy = Envoy::start(Setup { module: unpacked_module(), ..Setup::new(&plugin) });
+    let envoy = Envoy::start(Setup { artefact: unpacked_module(), ..Setup::new(&plugin) });
     for protocol in BOTH {
         let reader =
             token(json!({ "sub": "reader", "jti": format!("{protocol:?}"), "permissions": ["orders:read"] }));

@@ -240,6 +240,8 @@ fn the_module_exports_no_callback_that_it_does_not_need() {
         "proxy_on_vm_start",
         "proxy_on_configure",
         "proxy_on_tick",
+        // The end of a fetch of a key set.
+        "proxy_on_http_call_response",
         // Streams end when Envoy says so: finding them by the tick costs each of those that wait.
         "proxy_on_delete",
         "proxy_on_request_headers",

@@ -21,15 +21,15 @@ use api_guard_core::revocation::{Aging, Authority, Lifetime, Revocable, Revocati
 use api_guard_core::route::template::Template;
 use api_guard_core::route::{Found, PathCase, RouteSpec, RouteTable};
 use api_guard_core::seed::Seed;
-use api_guard_core::token::current::CurrentSets;
-use api_guard_core::token::signature::NoSignatures;
-use api_guard_core::token::{self, Means};
 use api_guard_core::token::cache::TokenCache;
 use api_guard_core::token::claim_path::ClaimPath;
 use api_guard_core::token::claims::{Claims, ClaimsReader};
 use api_guard_core::token::compact::{Compact, decode};
+use api_guard_core::token::current::CurrentSets;
 use api_guard_core::token::identity::SigningDigest;
 use api_guard_core::token::keys::KeySetRevision;
+use api_guard_core::token::signature::NoSignatures;
+use api_guard_core::token::{self, Means};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use serde_json::json;
 

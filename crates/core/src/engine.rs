@@ -3,7 +3,7 @@
 //! A pushed configuration gets a new engine; streams in progress keep the one they began with.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::denial::{Denial, FleetGap};
 use crate::exchange::hold::HostHolds;
@@ -32,9 +32,11 @@ pub struct Engine {
     /// Whether the host delivers the bodies of held requests, as far as is known.
     pub(crate) holds: Cell<HostHolds>,
     /// What the streams of this worker hold back, those of other configurations included.
-    pub(crate) held: Rc<HeldBytes>,
+    pub(crate) held: Arc<HeldBytes>,
     /// When gauges were last set.
     shown: Cell<UnixNanos>,
+    /// Whether this worker fetches key sets.
+    fetches_keys: bool,
 }
 
 /// How often gauges are set, seconds.
@@ -43,21 +45,38 @@ const SHOW_SECONDS: u64 = 5;
 impl Engine {
     /// An engine for `policy` on a worker that has no other. It joins the shared tables in [`Self::open`], or at the first
     /// request.
-    pub fn new(policy: Policy) -> Self {
-        Self::on_worker(policy, &Rc::default())
+    pub fn new(policy: impl Into<Arc<Policy>>) -> Self {
+        Self::on_worker(policy, &Arc::default())
     }
 
-    /// An engine for `policy` on a worker whose streams, under whatever configuration, hold back `held`.
-    pub fn on_worker(policy: Policy, held: &Rc<HeldBytes>) -> Self {
+    /// An engine for `policy` on a worker whose streams, under whatever configuration, hold back `held`. Workers of one
+    /// process may share both.
+    pub fn on_worker(policy: impl Into<Arc<Policy>>, held: &Arc<HeldBytes>) -> Self {
+        let policy = policy.into();
         Self {
             counters: Counters::new(&policy),
             guard: Guard::new(policy),
             memory: RefCell::default(),
             sampler: RefCell::default(),
             holds: Cell::default(),
-            held: Rc::clone(held),
+            held: Arc::clone(held),
             shown: Cell::default(),
+            fetches_keys: true,
         }
+    }
+
+    /// Notes that the host is known to deliver the bodies of held requests.
+    #[must_use]
+    pub fn on_host_that_holds(self) -> Self {
+        self.holds.set(HostHolds::Yes);
+        self
+    }
+
+    /// Leaves the fetching of key sets to another worker of the process. An [`Action::Ask`] for one is to make that worker
+    /// tick.
+    #[must_use]
+    pub fn leaving_fetches(self) -> Self {
+        Self { fetches_keys: false, ..self }
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
@@ -122,7 +141,7 @@ impl Engine {
     /// Begins the fetches of key sets that are due, as far as no other worker has begun them.
     pub(crate) fn fetch_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
         let ring = &self.guard.policy().tokens.keys;
-        if !ring.fetches() {
+        if !self.fetches_keys || !ring.fetches() {
             return;
         }
         // Whatever fails here is tried again in the next tick.

@@ -132,6 +132,20 @@ impl Exchange {
         Flow::Continue
     }
 
+    /// Handles a fault that the adapter has found in the last event: an action that could not be carried out after all, or
+    /// a panic. The request is refused. Not to be called once it was answered.
+    pub fn on_fault(
+        &mut self,
+        engine: &Engine,
+        fault: Fault,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        // As every early refusal, it tells of no limit.
+        self.tightest = None;
+        self.refuse_for(engine, fault, host, now)
+    }
+
     /// Handles the passing of time. Call it regularly while [`Self::wants_ticks`].
     pub fn on_tick(&mut self, engine: &Engine, host: &mut impl StreamHost, now: UnixNanos) {
         match &mut self.state {

@@ -17,12 +17,21 @@ pub enum Fault {
     Edit,
     /// The proxy could not verify a signature.
     Signature,
+    /// Code of ours panicked. Only an adapter that can catch a panic reports it; elsewhere it ends the VM.
+    Panic,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Headers, Self::SharedData, Self::Contended, Self::Body, Self::Edit, Self::Signature];
+    pub const ALL: &[Self] = &[
+        Self::Headers,
+        Self::SharedData,
+        Self::Contended,
+        Self::Body,
+        Self::Edit,
+        Self::Signature,
+        Self::Panic,
+    ];
 
     /// The kind as metrics show it.
     pub const fn kind(self) -> &'static str {
@@ -32,6 +41,7 @@ impl Fault {
             Self::Contended => "contended",
             Self::Body => "body",
             Self::Edit => "edit",
+            Self::Panic => "panic",
             Self::Signature => "signature",
         }
     }

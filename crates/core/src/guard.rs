@@ -24,6 +24,7 @@ mod suspend;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::denial::Denial;
 use crate::host::Host;
@@ -44,7 +45,7 @@ pub use suspend::{Answer, Question, Suspended};
 /// Judges requests under one configuration. Immutable; shared by all requests of that configuration on one worker.
 #[derive(Debug)]
 pub struct Guard {
-    policy: Policy,
+    policy: Arc<Policy>,
 }
 
 /// How far the judgement came.
@@ -69,9 +70,9 @@ struct Visit<'v, 'r, H> {
 }
 
 impl Guard {
-    /// A guard for `policy`.
-    pub fn new(policy: Policy) -> Self {
-        Self { policy }
+    /// A guard for `policy`, which the guards of several workers may share.
+    pub fn new(policy: impl Into<Arc<Policy>>) -> Self {
+        Self { policy: policy.into() }
     }
 
     /// The configuration.

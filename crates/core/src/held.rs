@@ -1,16 +1,16 @@
 //! How many bytes of request bodies does this process hold back, and is there room for more?
 //!
-//! Every worker has an account ([`HeldBytes`]) of what its streams hold, whatever configuration they began with. It
-//! reserves its part of the process's bound in one shared cell (`shares.rs`), some steps at a time, so that not every
-//! piece of a body costs a swap; `HeldBytes::settle` renews the part, and gives back what is no longer needed. The sum
-//! of all parts stays within the bound. The part of a worker that died lapses after ten seconds.
+//! Every worker has an account ([`HeldBytes`]) of what its streams hold, whatever configuration they began with; workers
+//! that share memory may share one. It reserves its part of the process's bound in one shared cell (`shares.rs`), some
+//! steps at a time, so that not every piece of a body costs a swap; `HeldBytes::settle` renews the part, and gives back
+//! what is no longer needed. The sum of all parts stays within the bound. The part of a worker that died lapses after ten
+//! seconds.
 //!
 //! A stream's own part is a `HeldBody`, which gives its bytes back when it is dropped, however the stream ends.
 
 mod shares;
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cells::{CellFault, CellId, Cells, Change, UpdateError, update};
 use crate::denial::Denial;
@@ -39,42 +39,53 @@ pub enum NoRoom {
 /// What the streams of one worker hold back.
 #[derive(Debug, Default)]
 pub struct HeldBytes {
+    account: Mutex<Account>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
     /// The worker's number, once it has reserved something.
-    number: Cell<Option<u64>>,
-    held: Cell<u64>,
+    number: Option<u64>,
+    held: u64,
     // INVARIANT: at least `held`, and what the worker's share in the cell says unless that has lapsed.
-    reserved: Cell<u64>,
-    settled: Cell<Option<UnixNanos>>,
+    reserved: u64,
+    settled: Option<UnixNanos>,
 }
 
 /// What is held back of one request's body.
 #[derive(Debug)]
 pub(crate) struct HeldBody {
-    account: Rc<HeldBytes>,
+    account: Arc<HeldBytes>,
     bytes: u64,
 }
 
 impl HeldBytes {
     /// What this worker's streams hold, bytes.
     pub fn held(&self) -> u64 {
-        self.held.get()
+        self.account().held
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        // Whoever panicked has changed numbers only, each of which is right by itself.
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Renews this worker's part of the bound, and gives back what it does not need. Returns what the whole process
     /// holds, bytes; `None` if it is not yet time to look, or if the cell does not answer. Call it in each tick.
     pub(crate) fn settle(&self, bound: u64, cells: &impl Cells, now: UnixNanos) -> Option<u64> {
-        let reserved = self.reserved.get();
-        let needed = in_steps(self.held.get(), bound).min(reserved);
-        let is_due = self.settled.get().is_none_or(|last| last.nanos().abs_diff(now.nanos()) >= PERIOD_NANOS);
+        let mut account = self.account();
+        let Account { number, held, reserved, settled } = *account;
+        let needed = in_steps(held, bound).min(reserved);
+        let is_due = settled.is_none_or(|last| last.nanos().abs_diff(now.nanos()) >= PERIOD_NANOS);
         if !is_due && reserved.saturating_sub(needed) <= step(bound) {
             return None;
         }
         let settled = update(cells, CellId::HeldBytes, MOST_TRIES, |content| {
             let mut shares = Shares::read(content.as_deref(), now)?;
-            let Some(number) = self.number.get().filter(|_| reserved > 0) else {
+            let Some(number) = number.filter(|_| reserved > 0) else {
                 return Ok(Change::Keep(shares.held()));
             };
-            let share = Share { number, reserved: needed, held: self.held.get(), renewed: now };
+            let share = Share { number, reserved: needed, held, renewed: now };
             if needed == 0 {
                 shares.remove(number);
             } else if !shares.put(share) {
@@ -83,29 +94,37 @@ impl HeldBytes {
             Ok(Change::Store(shares.write(), shares.held()))
         });
         let held = settled.ok()?;
-        self.reserved.set(needed);
-        self.settled.set(Some(now));
+        account.reserved = needed;
+        account.settled = Some(now);
         Some(held)
     }
 
     /// Counts `more` bytes as held, if there is room for them.
     fn take(&self, more: u64, bound: u64, cells: &impl Cells, now: UnixNanos) -> Result<(), Denial> {
-        let held = self.held.get().saturating_add(more);
+        let mut account = self.account();
+        let held = account.held.saturating_add(more);
         if held > bound {
             return Err(Denial::Busy(NoRoom::Full));
         }
-        if held > self.reserved.get() {
-            self.reserve(held, bound, cells, now)?;
+        if held > account.reserved {
+            account.reserve(held, bound, cells, now)?;
         }
-        self.held.set(held);
+        account.held = held;
         Ok(())
     }
 
+    fn give_back(&self, bytes: u64) {
+        let mut account = self.account();
+        account.held = account.held.saturating_sub(bytes);
+    }
+}
+
+impl Account {
     /// Makes this worker's part of the bound large enough for `held` bytes.
-    fn reserve(&self, held: u64, bound: u64, cells: &impl Cells, now: UnixNanos) -> Result<(), Denial> {
+    fn reserve(&mut self, held: u64, bound: u64, cells: &impl Cells, now: UnixNanos) -> Result<(), Denial> {
         let reserved = update(cells, CellId::HeldBytes, MOST_TRIES, |content| {
             let mut shares = Shares::read(content.as_deref(), now)?;
-            let number = self.number.get().unwrap_or_else(|| shares.new_number());
+            let number = self.number.unwrap_or_else(|| shares.new_number());
             let room = bound.saturating_sub(shares.reserved_beside(number));
             let reserved = in_steps(held, bound).min(room);
             if reserved < held || !shares.put(Share { number, reserved, held, renewed: now }) {
@@ -119,20 +138,16 @@ impl HeldBytes {
             Err(UpdateError::Contended) => return Err(Denial::Busy(NoRoom::Contended)),
             Err(UpdateError::Failed(CellFault)) => return Err(Denial::Fault(Fault::SharedData)),
         };
-        self.number.set(Some(number));
-        self.reserved.set(reserved);
+        self.number = Some(number);
+        self.reserved = reserved;
         Ok(())
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.held.set(self.held.get().saturating_sub(bytes));
     }
 }
 
 impl HeldBody {
     /// A body of which nothing has come.
-    pub(crate) fn new(account: &Rc<HeldBytes>) -> Self {
-        Self { account: Rc::clone(account), bytes: 0 }
+    pub(crate) fn new(account: &Arc<HeldBytes>) -> Self {
+        Self { account: Arc::clone(account), bytes: 0 }
     }
 
     /// Notes that `bytes` of the body are held by now. Returns whether these are more than before.

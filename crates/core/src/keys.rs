@@ -65,7 +65,7 @@ impl KeySets {
     pub fn open(ring: &KeyRing, seed: Seed, random: [u8; 16]) -> Self {
         let remote = ring.sets().iter().enumerate().filter_map(|(index, rule)| {
             let KeySource::Remote(remote) = rule.source() else { return None };
-            let bits = [rule.algorithms().bits()];
+            let bits = rule.algorithms().bits().to_le_bytes();
             let parts =
                 [remote.cluster.as_bytes(), remote.authority.as_bytes(), remote.path.as_bytes(), &bits];
             let source = seed.digest("key_set/source", parts);
@@ -80,6 +80,11 @@ impl KeySets {
     /// The sets in force.
     pub fn current(&self) -> &CurrentSets {
         &self.current
+    }
+
+    /// Puts a set in force for good.
+    pub(crate) fn put(&mut self, index: KeySetIndex, set: Arc<KeySet>) {
+        self.current.put(index, set, UnixNanos::from_nanos(u64::MAX));
     }
 
     /// Reads what other workers have published since the last time. Costs one load while nothing has changed, and nothing

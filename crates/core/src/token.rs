@@ -16,6 +16,8 @@ pub mod current;
 pub mod date;
 mod fault;
 pub mod identity;
+#[cfg(feature = "sha-instructions")]
+mod instructions;
 pub mod key_set;
 pub mod keys;
 #[cfg(feature = "native-signatures")]

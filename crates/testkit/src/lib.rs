@@ -24,7 +24,7 @@ use serde_json::Value;
 
 pub use guarded::{Guarded, code};
 pub use host::{Done, Process, Stream};
-pub use issuer::{IssuerKey, key_set};
+pub use issuer::{IssuerKey, key_set, sha256};
 pub use token::{sign, sign_as, sign_with, token};
 pub use watched::{Decided, Watched};
 

@@ -3,11 +3,15 @@
 mod envoy;
 mod finding;
 mod issuers;
+mod key_sets;
 mod kubernetes;
+mod library;
 mod limits;
 mod lint;
 mod manager;
 mod neighbours;
+mod pss;
+mod report;
 mod routes;
 mod secrets;
 
@@ -16,45 +20,62 @@ use std::path::PathBuf;
 
 use api_guard_core::config::raw::RawConfig;
 use api_guard_core::config::{Environment, Policy};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use finding::{Finding, Severity};
+use finding::{Finding, InPlugin, Severity};
 pub(crate) use finding::{Findings, Part};
+pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
+pub(crate) use pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 
 use crate::outcome::{self, Outcome, print};
 use crate::source::plugin::Plugin;
 use crate::source::tree::Malformed;
 use crate::source::{self, Host, NOWHERE, Site, Source};
-use crate::style::Style;
+use crate::wording;
+use report::Checked;
 
 /// Report every error in a configuration, and every setting that is legal but dangerous, with its position.
 ///
-/// FILE is a plugin configuration (JSON), an Envoy configuration (YAML or JSON), an Istio WasmPlugin or an Envoy
+/// FILE is a plugin configuration (JSON, also with comments, or YAML), an Envoy configuration (YAML or JSON), an Istio WasmPlugin or an Envoy
 /// Gateway EnvoyExtensionPolicy; every api-guard filter in it is checked. A variable that is not set is no error here,
 /// because Envoy may have it. Exit code 0: no errors, 1: errors (with --strict also warnings), 2: no such file.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   api-guard check api-guard.json
-  api-guard check envoy.yaml --strict")]
+  api-guard check envoy.yaml --strict
+  api-guard emit envoy --config api-guard.yaml | api-guard check -
+  api-guard check policies/*.yaml --format sarif > api-guard.sarif")]
 pub(crate) struct Check {
-    /// The file
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The files; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Warnings fail too
     #[arg(long)]
     strict: bool,
-    /// Print a JSON object
-    #[arg(long)]
+    /// How findings are printed: with the lines that they are about, as a JSON list, or as SARIF 2.1.0
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Print a JSON object with the numbers of errors and warnings, and the findings
+    #[arg(long, conflicts_with = "format")]
     json: bool,
 }
 
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+}
+
 impl Findings {
-    /// Checks one plugin configuration. `variables`: what the manifest itself sets.
+    /// Checks one plugin configuration. `host`: who loads it. `variables`: what the manifest itself sets.
     /// `domains`: the hosts that Envoy serves, if the manifest tells them.
     fn plugin(
         &mut self,
         plugin: &Plugin,
+        host: Host,
         within: Option<&str>,
         variables: &BTreeMap<String, String>,
         domains: Option<&[&str]>,
@@ -73,19 +94,28 @@ impl Findings {
         };
         let text = plugin.text.as_bytes();
         let mut has_several_issuers = false;
+        let raw = Policy::parse_shape(text).ok();
         match Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
-            Ok(policy) => has_several_issuers = policy.tokens().has_several_issuers(),
+            Ok(policy) => {
+                has_several_issuers = policy.tokens().has_several_issuers();
+                // The library verifies it itself.
+                let in_module = raw.iter().filter(|_| host != Host::Library);
+                for (pointer, name) in in_module.flat_map(|raw| pss::pointers(raw, &policy)) {
+                    let mark = plugin.locate(&pointer);
+                    let told = format!("{name:?}: {}", pss::WHY);
+                    add(Severity::Error, "configuration", pointer, mark, told);
+                }
+            }
             Err(errors) => {
                 for error in errors.0 {
                     let pointer = error.at.to_string();
-                    let value = error.value.map(|value| format!("{value}: ")).unwrap_or_default();
-                    let told = format!("{value}{}; {}", error.problem, error.instead);
+                    let told = format!("{}; {}", wording::problem(&error), wording::instead(&error));
                     let mark = plugin.locate(&pointer);
                     add(Severity::Error, "configuration", pointer, mark, told);
                 }
             }
         }
-        if let Ok(raw) = Policy::parse_shape(text) {
+        if let Some(raw) = raw {
             // Only variables in the file count, so that the answer does not depend on who runs the command.
             let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
             let warnings = lint::warnings(&raw, &written, domains, has_several_issuers);
@@ -107,9 +137,9 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
             pointer: String::new(),
             within: None,
             mark: *mark,
-            text: format!("neither JSON nor YAML: {problem}"),
+            text: problem.clone(),
         }),
-        Source::Plugin(plugin) => findings.plugin(plugin, None, &BTreeMap::new(), None),
+        Source::Plugin(plugin) => findings.plugin(plugin, Host::Envoy, None, &BTreeMap::new(), None),
         Source::Manifest(documents, file) => {
             let sites = source::sites(documents);
             if sites.is_empty() {
@@ -153,16 +183,24 @@ impl<'f> Guard<'f> {
         let Self { site, plugin, raw } = self;
         let variables = match site.host {
             Host::Envoy => envoy::variables(site),
+            // A library reads Envoy's own environment.
+            Host::Library => Variables::default(),
             Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
         };
+        if let (Some(raw), Host::Envoy | Host::Library) = (raw, site.host) {
+            let within = site.configuration().map(|(below, _)| format!("{}{below}", site.pointer));
+            let plugin = plugin.as_ref().zip(within).map(|(plugin, within)| InPlugin { plugin, within });
+            key_sets::check(site, raw, plugin.as_ref(), findings);
+        }
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
+            Host::Library => library::check(site, raw.as_ref(), findings),
             Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
         }
         if let (Some(plugin), Some((below, _))) = (plugin, site.configuration()) {
             let within = format!("{}{below}", site.pointer);
             let domains = site.manager.as_ref().and_then(|(_, node)| manager::domains(node));
-            findings.plugin(plugin, Some(&within), &variables.values, domains.as_deref());
+            findings.plugin(plugin, site.host, Some(&within), &variables.values, domains.as_deref());
         }
     }
 }
@@ -179,62 +217,27 @@ pub(crate) struct Variables {
 impl Check {
     /// Prints what was found.
     pub(crate) fn run(&self) -> outcome::Result {
-        let found = findings(&source::read(&self.file)?);
-        let count = |severity| found.iter().filter(|finding| finding.severity == severity).count();
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-        if self.json {
-            self.print_json(&found, errors, warnings);
-        } else {
-            self.print_text(&found, errors, warnings);
+        let mut checked = Vec::new();
+        for path in &self.files {
+            let (source, text) = source::read(path)?;
+            let found = findings(&source);
+            let excerpts = source::excerpts(&source, &text);
+            checked.push(Checked { file: path.display().to_string(), found, excerpts });
         }
-        let fails = errors > 0 || (self.strict && warnings > 0);
+        let count = |severity| checked.iter().map(|one| one.count(severity)).fold(0, usize::saturating_add);
+        match (self.json, self.format) {
+            (true, _) => print(&one_or_all(checked.iter().map(Checked::object).collect())),
+            (false, Format::Text) => checked.iter().for_each(|one| print(&one.text())),
+            (false, Format::Json) => print(&report::json(&checked)?),
+            (false, Format::Sarif) => print(&report::sarif(&checked)?),
+        }
+        let fails = count(Severity::Error) > 0 || (self.strict && count(Severity::Warning) > 0);
         Ok(if fails { Outcome::Refused } else { Outcome::Done })
     }
+}
 
-    fn print_text(&self, found: &[Finding], errors: usize, warnings: usize) {
-        let style = Style::of_stdout();
-        let file = self.file.display();
-        let mut text = String::new();
-        for Finding { severity, rule, pointer, mark, text: what, .. } in found {
-            let severity = match severity {
-                Severity::Error => style.bad("error"),
-                Severity::Warning => style.warn("warning"),
-            };
-            let pointer = if pointer.is_empty() { "(whole document)" } else { pointer };
-            let rule = style.faint(&format!("[{rule}]"));
-            text.push_str(&format!(
-                "{file}:{}:{}: {severity}: {pointer}: {what} {rule}\n",
-                mark.line, mark.column
-            ));
-        }
-        let counted = |count, name| match count {
-            1 => format!("1 {name}"),
-            count => format!("{count} {name}s"),
-        };
-        text.push_str(&format!("{file}: {}, {}\n", counted(errors, "error"), counted(warnings, "warning")));
-        print(&text);
-    }
-
-    fn print_json(&self, found: &[Finding], errors: usize, warnings: usize) {
-        let findings: Vec<Value> = found
-            .iter()
-            .map(|finding| {
-                json!({
-                    "severity": match finding.severity {
-                        Severity::Error => "error",
-                        Severity::Warning => "warning",
-                    },
-                    "rule": finding.rule,
-                    "pointer": finding.pointer,
-                    "within": finding.within,
-                    "line": finding.mark.line,
-                    "column": finding.mark.column,
-                    "message": finding.text,
-                })
-            })
-            .collect();
-        let file = self.file.display().to_string();
-        let report = json!({ "file": file, "errors": errors, "warnings": warnings, "findings": findings });
-        print(&serde_json::to_string_pretty(&report).unwrap_or_default());
-    }
+/// The report of one file alone, or a list of them.
+fn one_or_all(mut reports: Vec<Value>) -> String {
+    let report = if reports.len() == 1 { reports.remove(0) } else { Value::Array(reports) };
+    serde_json::to_string_pretty(&report).unwrap_or_default()
 }

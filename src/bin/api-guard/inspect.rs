@@ -7,12 +7,14 @@ use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::fault::Fault;
 use api_guard_core::seed::Seed;
+use api_guard_core::time::UnixNanos;
 use api_guard_core::token::compact::{Compact, decode};
 use api_guard_core::token::current::CurrentSets;
 use api_guard_core::token::native::NativeSignatures;
 use api_guard_core::token::{Age, Means, NotVerified, TokenFault};
 use serde_json::{Map, Value, json};
 
+use crate::jwks::{Fetched, Jwks};
 use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::Configuration;
 use crate::style::Style;
@@ -21,19 +23,22 @@ use crate::{clock, source, words};
 /// Show header, claims and times of a token; with --config, also whether it verifies, and if not, why.
 ///
 /// Without a configuration nothing is verified: the output is what the token claims. The key's secret comes from the
-/// environment, as the configuration says. Exit code 1: refused, or not readable.
+/// environment, as the configuration says, and the keys of a set that Envoy would fetch from the file of --jwks. Exit code 1: refused, or not readable.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   api-guard inspect eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyLTcifQ.c2lnbmF0dXJl
   api-guard mint --sub user-7 | api-guard inspect - --config envoy.yaml
-  api-guard inspect \"$TOKEN\" --config api-guard.json --json")]
+  api-guard inspect \"$TOKEN\" --config api-guard.json --json
+  api-guard inspect \"$TOKEN\" --config api-guard.json --jwks jwks.json")]
 pub(crate) struct Inspect {
     /// The token, with or without \"Bearer \" before it; - reads it from standard input
     token: String,
     /// Verify it with this configuration (plugin JSON, or a manifest that contains it)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    jwks: Jwks,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -45,7 +50,7 @@ const TIMES: [&str; 3] = ["iat", "nbf", "exp"];
 /// The judgement of a configuration on the token.
 enum Judgement {
     Accepted { key: String, notes: Vec<String> },
-    Refused { code: &'static str, reason: String },
+    Refused { code: &'static str, reason: String, notes: Vec<String> },
 }
 
 impl Inspect {
@@ -58,7 +63,18 @@ impl Inspect {
         };
         let now = clock::now();
         let parts = parts(&token);
-        let judgement = configuration.map(|configuration| judge(&configuration, &token));
+        let judgement = match &configuration {
+            Some(configuration) => {
+                let fetched = self.jwks.read(&configuration.policy, &configuration.raw)?;
+                Some(judge(configuration, fetched, &token))
+            }
+            None if self.jwks.is_given() => {
+                return Err(Failure::usage(
+                    "--jwks stands for a key set of a configuration: give --config too",
+                ));
+            }
+            None => None,
+        };
         let (header, claims) = match parts {
             Ok(parts) => parts,
             Err(fault) => {
@@ -112,23 +128,29 @@ fn parts(token: &str) -> Result<(Value, Value), TokenFault> {
     Ok((header, claims))
 }
 
-fn judge(configuration: &Configuration, token: &str) -> Judgement {
+fn judge(configuration: &Configuration, fetched: Fetched, token: &str) -> Judgement {
     let Configuration { policy, raw, .. } = configuration;
     let refused = |denial: Denial| Judgement::Refused {
         code: denial.code().as_str(),
         reason: effect::reasons(&denial).concat(),
+        notes: Vec::new(),
     };
     let now = clock::now();
     // Any seed will do, because nothing is looked up by the token's digest here.
     let seed = Seed::from_bytes([0; 16]);
-    let sets = CurrentSets::configured(policy.tokens().keys());
+    let mut sets = CurrentSets::configured(policy.tokens().keys());
+    for (index, set) in fetched.given {
+        sets.put(index, set, UnixNanos::from_nanos(u64::MAX));
+    }
     let means = Means { sets: &sets, signatures: &NativeSignatures, seed: &seed };
     let verified = match policy.verify(token.as_bytes(), &means, now) {
         Ok(verified) => verified,
         Err(NotVerified::Refused(refusal)) => return refused(Denial::Token(refusal.fault)),
         Err(NotVerified::UnknownTo(_)) => return refused(Denial::Token(TokenFault::KeyUnknown)),
         Err(NotVerified::KeysUnavailable(_)) => {
-            return refused(Denial::KeysUnavailable { retry_after_seconds: 1 });
+            let denial = Denial::KeysUnavailable { retry_after_seconds: 1 };
+            let reason = effect::reasons(&denial).concat();
+            return Judgement::Refused { code: denial.code().as_str(), reason, notes: fetched.unknown };
         }
         Err(NotVerified::Fault(_)) => return refused(Denial::Fault(Fault::Signature)),
     };
@@ -183,8 +205,12 @@ fn print_json(
     if let Some(members) = object.as_object_mut() {
         let verified = judgement.map(|judgement| match judgement {
             Judgement::Accepted { key, notes } => json!({ "verified": true, "key": key, "notes": notes }),
-            Judgement::Refused { code, reason } => {
-                json!({ "verified": false, "code": code, "reason": reason })
+            Judgement::Refused { code, reason, notes } => {
+                let mut refused = json!({ "verified": false, "code": code, "reason": reason });
+                if let (Some(members), false) = (refused.as_object_mut(), notes.is_empty()) {
+                    members.insert("notes".to_owned(), json!(notes));
+                }
+                refused
             }
         });
         if let Some(Value::Object(verified)) = verified {
@@ -212,7 +238,10 @@ fn print_text(
             let notes: String = notes.iter().map(|note| format!("\n{}", style.warn(note))).collect();
             format!("{} by {key}{notes}", style.good("verified"))
         }
-        Some(Judgement::Refused { code, reason }) => format!("{} {code}: {reason}", style.bad("refused")),
+        Some(Judgement::Refused { code, reason, notes }) => {
+            let notes: String = notes.iter().map(|note| format!("\n{}", style.warn(note))).collect();
+            format!("{} {code}: {reason}{notes}", style.bad("refused"))
+        }
     });
     print(&text);
     Ok(())

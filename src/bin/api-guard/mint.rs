@@ -1,7 +1,9 @@
-//! `api-guard mint`: a token that a guard with the same secret accepts (RFC 7519, RFC 7515).
+//! `api-guard mint`: a token that a guard with the same secret, or with the public key, accepts (RFC 7519, RFC 7515).
+
+use std::path::PathBuf;
 
 use api_guard_core::permission::PermissionFormat;
-use api_guard_core::token::algorithm::MacAlgorithm;
+use api_guard_core::token::algorithm::{Algorithm, MacAlgorithm, PublicAlgorithm};
 use api_guard_core::token::secret::{Secret, SecretEncoding};
 use api_guard_core::token::subject::LONGEST_SUBJECT_BYTES;
 use serde_json::{Map, Value, json};
@@ -9,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::clock;
 use crate::keygen::{base64url, random};
 use crate::outcome::{self, Failure, Outcome, print, say};
+use crate::private_key::PrivateKey;
 
 /// Claims that mint writes itself.
 const OWN_CLAIMS: [&str; 5] = ["sub", "iat", "exp", "permissions", "jti"];
@@ -20,7 +23,8 @@ const LONGEST_TTL_HOURS: u64 = 168;
 #[command(after_help = "\
 Examples:
   api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --permission orders:read --ttl 15m
-  api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --kid 2026-11 --claim plan=pro --json")]
+  api-guard mint --secret-env API_GUARD_SECRET --sub user-7 --kid 2026-11 --claim plan=pro --json
+  api-guard mint --key issuer.pem --alg ES256 --kid 2026-11 --sub user-7 --claim iss=https://login.example.com/")]
 pub(crate) struct Mint {
     /// Environment variable that holds the secret, at least 32 bytes for HS256, 48 for HS384, 64 for HS512
     #[arg(long, value_name = "NAME", default_value = "API_GUARD_SECRET")]
@@ -28,9 +32,13 @@ pub(crate) struct Mint {
     /// How the variable's text stands for the secret, as in the configuration: text or base64
     #[arg(long, value_name = "ENCODING", default_value = "text", value_parser = secret_encoding)]
     secret_encoding: SecretEncoding,
-    /// The algorithm, as in tokens.keys of the configuration: HS256, HS384 or HS512
-    #[arg(long, value_name = "A", default_value = "HS256", value_parser = algorithm)]
-    alg: MacAlgorithm,
+    /// A private key to sign with instead of a secret: PEM (PKCS#8, PKCS#1, SEC 1) or a JSON Web Key; - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_env", "secret_encoding"])]
+    key: Option<PathBuf>,
+    /// The algorithm: HS256, HS384 or HS512 with a secret [default: HS256]; with a key RS256, RS384, RS512, PS256, PS384,
+    /// PS512, ES256, ES384 or EdDSA [default: the one that the key names or is usual for it]
+    #[arg(long, value_name = "A", value_parser = algorithm)]
+    alg: Option<Algorithm>,
     /// The subject of the token
     #[arg(long, value_name = "S")]
     sub: String,
@@ -40,7 +48,7 @@ pub(crate) struct Mint {
     /// How long the token is valid: 90s, 15m, 24h, 7d
     #[arg(long, value_name = "TTL", default_value = "24h", value_parser = seconds)]
     ttl: u64,
-    /// Key identifier, as in tokens.keys of the configuration
+    /// Key identifier, as in tokens.keys of the configuration, or in the key set [default: that of the JSON Web Key]
     #[arg(long, value_name = "K")]
     kid: Option<String>,
     /// A further claim, as JSON or else as text; may be repeated
@@ -58,7 +66,7 @@ impl Mint {
     /// Prints the token.
     pub(crate) fn run(&self) -> outcome::Result {
         self.judge()?;
-        let secret = self.secret()?;
+        let signer = self.signer()?;
         if self.ttl > LONGEST_TTL_HOURS.saturating_mul(3600) {
             say("warning: Token expiration exceeds recommended maximum (7 days)");
         }
@@ -72,7 +80,7 @@ impl Mint {
         claims.insert("permissions".to_owned(), json!(self.permissions));
         claims.insert("jti".to_owned(), json!(jti));
         claims.extend(self.claims.iter().cloned());
-        let token = sign(&secret, self.alg, self.kid.as_deref(), &Value::Object(claims));
+        let token = signer.sign(self.kid.as_deref(), &Value::Object(claims))?;
         if self.json {
             print(&json!({ "token": token, "expires_at": expires_at, "jti": jti }).to_string());
         } else {
@@ -103,7 +111,36 @@ impl Mint {
         Ok(())
     }
 
-    fn secret(&self) -> Result<Secret, Failure> {
+    fn signer(&self) -> Result<Signer, Failure> {
+        match (&self.key, self.alg) {
+            (Some(file), alg) => {
+                let key = PrivateKey::read(file)?;
+                let wanted = match alg {
+                    None => None,
+                    Some(Algorithm::Public(algorithm)) => Some(algorithm),
+                    Some(Algorithm::Mac(algorithm)) => {
+                        let name = algorithm.name();
+                        let text = format!(
+                            "--alg {name} is for a secret (--secret-env), not for a private key (--key)"
+                        );
+                        return Err(Failure::usage(text));
+                    }
+                };
+                let algorithm = key
+                    .algorithm(wanted)
+                    .map_err(|problem| Failure::failed(format!("{}: {problem}", file.display())))?;
+                Ok(Signer::Private(algorithm, Box::new(key)))
+            }
+            (None, Some(Algorithm::Public(algorithm))) => Err(Failure::usage(format!(
+                "--alg {} needs a private key: give its file by --key",
+                algorithm.name()
+            ))),
+            (None, Some(Algorithm::Mac(algorithm))) => Ok(Signer::Secret(algorithm, self.secret(algorithm)?)),
+            (None, None) => Ok(Signer::Secret(MacAlgorithm::Hs256, self.secret(MacAlgorithm::Hs256)?)),
+        }
+    }
+
+    fn secret(&self, algorithm: MacAlgorithm) -> Result<Secret, Failure> {
         let name = &self.secret_env;
         let Some(text) = std::env::var_os(name) else {
             return Err(Failure::failed(format!(
@@ -113,27 +150,52 @@ impl Mint {
         let Some(bytes) = self.secret_encoding.decode(&text.into_encoded_bytes()) else {
             return Err(Failure::failed(format!("the secret in {name} is not base64")));
         };
-        Secret::from_bytes(self.alg, &bytes).ok_or_else(|| {
-            let least = self.alg.least_secret_bytes();
+        Secret::from_bytes(algorithm, &bytes).ok_or_else(|| {
+            let least = algorithm.least_secret_bytes();
             Failure::failed(format!(
                 "the secret in {name} has {} bytes, at least {least} are needed for {} (RFC 7518 section 3.2): api-guard keygen --bytes {least}",
                 bytes.len(),
-                self.alg.name()
+                algorithm.name()
             ))
         })
     }
 }
 
-/// The compact form (RFC 7515 section 7.1).
-fn sign(secret: &Secret, algorithm: MacAlgorithm, kid: Option<&str>, claims: &Value) -> String {
-    let mut header = json!({ "alg": algorithm.name(), "typ": "JWT" });
+/// What a token is signed with.
+enum Signer {
+    Secret(MacAlgorithm, Secret),
+    Private(PublicAlgorithm, Box<PrivateKey>),
+}
+
+impl Signer {
+    /// The compact form (RFC 7515 section 7.1). `kid`: the one that is asked for.
+    fn sign(&self, kid: Option<&str>, claims: &Value) -> Result<String, Failure> {
+        match self {
+            Self::Secret(algorithm, secret) => Ok(sign(secret, *algorithm, kid, claims)),
+            Self::Private(algorithm, key) => {
+                let input = signing_input(algorithm.name(), kid.or(key.kid.as_deref()), claims);
+                let signature = key.sign(*algorithm, input.as_bytes())?;
+                Ok(format!("{input}.{}", base64url(&signature)))
+            }
+        }
+    }
+}
+
+/// A token that is signed with a secret, in its compact form.
+pub(crate) fn sign(secret: &Secret, algorithm: MacAlgorithm, kid: Option<&str>, claims: &Value) -> String {
+    let input = signing_input(algorithm.name(), kid, claims);
+    let mac = base64url(&secret.mac(input.as_bytes()));
+    format!("{input}.{mac}")
+}
+
+/// Header and claims, as they are signed.
+fn signing_input(algorithm: &str, kid: Option<&str>, claims: &Value) -> String {
+    let mut header = json!({ "alg": algorithm, "typ": "JWT" });
     if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
         header.insert("kid".to_owned(), json!(kid));
     }
     let part = |value: &Value| base64url(value.to_string().as_bytes());
-    let signing_input = format!("{}.{}", part(&header), part(claims));
-    let mac = base64url(&secret.mac(signing_input.as_bytes()));
-    format!("{signing_input}.{mac}")
+    format!("{}.{}", part(&header), part(claims))
 }
 
 /// `90s`, `15m`, `24h`, `7d`.
@@ -167,9 +229,14 @@ fn claim(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
 }
 
-fn algorithm(text: &str) -> Result<MacAlgorithm, String> {
-    let known = MacAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
-    known.ok_or_else(|| "write HS256, HS384 or HS512".to_owned())
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    let of_secrets = MacAlgorithm::ALL.into_iter().map(Algorithm::Mac);
+    let mut all = of_secrets.chain(PublicAlgorithm::ALL.into_iter().map(Algorithm::Public));
+    all.find(|algorithm| algorithm.name() == text).ok_or_else(|| {
+        "write HS256, HS384 or HS512 for a secret, or RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA for a \
+         private key"
+            .to_owned()
+    })
 }
 
 fn secret_encoding(text: &str) -> Result<SecretEncoding, String> {

@@ -1,16 +1,18 @@
 //! A file with a plugin configuration: the configuration itself, or a manifest that contains one or several.
 
+mod jsonc;
 pub(crate) mod plugin;
 pub(crate) mod tree;
+mod written;
 
 use std::path::Path;
 
-use api_guard_core::config::raw::RawConfig;
-use api_guard_core::config::{Environment, Policy};
-
-use crate::outcome::{Failure, say};
+use crate::excerpt::{Excerpts, secrets_of_manifest};
+use crate::input;
+use crate::outcome::Failure;
 use plugin::Plugin;
 use tree::{Malformed, Mark, Node};
+pub(crate) use written::{Configuration, Written, configuration, errors};
 
 /// The contents of a file.
 pub(crate) enum Source {
@@ -27,6 +29,8 @@ pub(crate) enum Source {
 pub(crate) enum Host {
     /// Envoy, by its own configuration.
     Envoy,
+    /// Envoy, by its own configuration, the native library in place of the module.
+    Library,
     /// Istio, by a `WasmPlugin`.
     Istio,
     /// Envoy Gateway, by an `EnvoyExtensionPolicy`.
@@ -38,7 +42,7 @@ pub(crate) struct Site<'f> {
     pub(crate) host: Host,
     /// The JSON pointer to `settings`.
     pub(crate) pointer: String,
-    /// Envoy's `PluginConfig`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
+    /// Envoy's `PluginConfig` or `DynamicModuleFilter`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
     pub(crate) settings: &'f Node,
     /// The HTTP connection manager around the filter.
     pub(crate) manager: Option<(String, &'f Node)>,
@@ -49,34 +53,96 @@ pub(crate) struct Site<'f> {
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const LIBRARY: &str =
+    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
 /// Fields of a bootstrap, or of a file of discovered resources.
 const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin", "resources", "node"];
 
-/// Reads a file. A file that cannot be read counts as wrong usage.
-pub(crate) fn read(path: &Path) -> Result<Source, Failure> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
+/// The contents of a file; `-` is standard input. A file that cannot be read counts as wrong usage.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    input::read(path).map_err(|error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        let reason = if is_missing { "there is no such file".to_owned() } else { error.to_string() };
+        Failure::usage(format!("{} cannot be read: {reason}", path.display()))
+    })
+}
+
+/// Reads a file: what it contains, and its text.
+pub(crate) fn read(path: &Path) -> Result<(Source, String), Failure> {
+    match String::from_utf8(bytes(path)?) {
+        Ok(text) => Ok((of_text(text.clone()), text)),
         Err(error) => {
             let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-            let mark = plugin::end_of(&String::from_utf8_lossy(good));
-            return Ok(Source::Malformed(Malformed { mark, problem: "not UTF-8".to_owned() }));
+            let good = String::from_utf8_lossy(good).into_owned();
+            let problem = "not UTF-8; save it as UTF-8".to_owned();
+            Ok((Source::Malformed(Malformed { mark: plugin::end_of(&good), problem }), good))
         }
-    };
-    Ok(of_text(text))
+    }
 }
 
 pub(crate) fn of_text(text: String) -> Source {
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    let is_json = text.trim_start().starts_with('{');
+    let is_json = jsonc::is_meant(&text);
+    let text = if is_json { jsonc::plain(&text) } else { text };
     // Surrogate escapes, which YAML does not have, are replaced only if the text cannot be read otherwise.
     match tree::read(&text).or_else(|_| tree::read(&plugin::without_surrogates(&text))) {
         Ok(documents) if documents.iter().any(is_manifest) => {
             Source::Manifest(documents, text.chars().collect())
         }
-        Err(malformed) if !is_json => Source::Malformed(malformed),
+        Err(Malformed { mark, problem }) if !is_json => {
+            Source::Malformed(Malformed { mark, problem: format!("neither JSON nor YAML: {problem}") })
+        }
+        Ok(documents) if !is_json => match documents.as_slice() {
+            [document] => Source::Plugin(Plugin::of_document(document)),
+            [_, second, ..] => Source::Malformed(Malformed {
+                mark: second.mark,
+                problem: "a second document; write one configuration".to_owned(),
+            }),
+            [] => Source::Plugin(Plugin::of_file(text)),
+        },
         Ok(_) | Err(_) => Source::Plugin(Plugin::of_file(text)),
+    }
+}
+
+/// A file of JSON or YAML that is no configuration.
+pub(crate) struct Document {
+    pub(crate) root: Node,
+}
+
+/// Reads a file that has one document.
+pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
+    let file = path.display();
+    let text = String::from_utf8(bytes(path)?)
+        .map_err(|_| Failure::failed(format!("{file}: not UTF-8; save it as UTF-8")))?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    let readable = if jsonc::is_meant(&text) { jsonc::plain(&text) } else { text };
+    let read = tree::read(&readable).or_else(|_| tree::read(&plugin::without_surrogates(&readable)));
+    let mut documents = read.map_err(|Malformed { mark, problem }| {
+        Failure::failed(format!("{file}:{}:{}: neither JSON nor YAML: {problem}", mark.line, mark.column))
+    })?;
+    if documents.len() != 1 {
+        return Err(Failure::failed(format!("{file}: {} documents; write one", documents.len())));
+    }
+    Ok(Document { root: documents.remove(0) })
+}
+
+/// Excerpts of a file without the secrets that are in it.
+pub(crate) fn excerpts(source: &Source, text: &str) -> Excerpts {
+    match source {
+        Source::Malformed(_) => Excerpts::new(text, None),
+        Source::Plugin(plugin) => Excerpts::new(text, plugin.secrets().as_deref()),
+        Source::Manifest(documents, file) => {
+            let mut marks: Vec<Mark> = documents.iter().flat_map(secrets_of_manifest).collect();
+            for site in sites(documents) {
+                let plugin = site.configuration().map(|(_, node)| Plugin::of_node(node, file));
+                match plugin.map(|plugin| plugin.secrets()) {
+                    Some(Some(secrets)) => marks.extend(secrets),
+                    Some(None) => return Excerpts::new(text, None),
+                    None => {}
+                }
+            }
+            Excerpts::new(text, Some(&marks))
+        }
     }
 }
 
@@ -150,13 +216,16 @@ impl Site<'_> {
             let text = text.to_ascii_lowercase();
             ["api_guard", "api-guard", "apiguard"].iter().any(|name| text.contains(name))
         };
-        let names: [&[&str]; 6] = [
+        let names: [&[&str]; 9] = [
             &["name"],
             &["root_id"],
             &["url"],
             &["vm_config", "vm_id"],
             &["vm_config", "code", "local", "filename"],
             &["code", "image", "url"],
+            &["filter_name"],
+            &["dynamic_module_config", "name"],
+            &["dynamic_module_config", "module", "local", "filename"],
         ];
         let by_name =
             names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(named));
@@ -167,11 +236,10 @@ impl Site<'_> {
     pub(crate) fn configuration(&self) -> Option<(&'static str, &Node)> {
         let (pointer, field) = match self.host {
             Host::Envoy => {
-                let node = self.settings.field("configuration")?;
-                return Some(match node.field("value") {
-                    Some(value) => ("/configuration/value", value),
-                    None => ("/configuration", node),
-                });
+                return any(self.settings, "configuration", ["/configuration", "/configuration/value"]);
+            }
+            Host::Library => {
+                return any(self.settings, "filter_config", ["/filter_config", "/filter_config/value"]);
             }
             Host::Istio => ("/pluginConfig", "pluginConfig"),
             Host::EnvoyGateway => ("/config", "config"),
@@ -180,11 +248,21 @@ impl Site<'_> {
     }
 }
 
+/// The value of a `google.protobuf.Any`, and its pointer; the whole of it if it has none.
+fn any<'n>(
+    settings: &'n Node,
+    field: &str,
+    [whole, value]: [&'static str; 2],
+) -> Option<(&'static str, &'n Node)> {
+    let node = settings.field(field)?;
+    Some(node.field("value").map_or((whole, node), |node| (value, node)))
+}
+
 fn mentions_tokens(node: &Node) -> bool {
     node.field("tokens").is_some() || node.text().is_some_and(|text| text.contains("\"tokens\""))
 }
 
-/// All HTTP filters that run a module, at any depth.
+/// All HTTP filters that run a module or a library, at any depth.
 fn wasm_filters(document: &Node) -> Vec<Site<'_>> {
     let mut found = Vec::new();
     descend(document, document, String::new(), None, "", &mut found);
@@ -206,12 +284,17 @@ fn descend<'f>(
     name: &str,
     found: &mut Vec<Site<'f>>,
 ) {
-    if let Some(settings) = node.field("config")
-        && node.field("@type").and_then(Node::text) == Some(WASM)
-    {
+    let loaded = match node.field("@type").and_then(Node::text) {
+        Some(WASM) => {
+            node.field("config").map(|settings| (Host::Envoy, format!("{pointer}/config"), settings))
+        }
+        Some(LIBRARY) => Some((Host::Library, pointer.clone(), node)),
+        Some(_) | None => None,
+    };
+    if let Some((host, pointer, settings)) = loaded {
         found.push(Site {
-            host: Host::Envoy,
-            pointer: format!("{pointer}/config"),
+            host,
+            pointer,
             settings,
             manager: manager.map(|(at, node)| (at.to_owned(), node)),
             name: name.to_owned(),
@@ -228,55 +311,6 @@ fn descend<'f>(
     for (index, item) in node.items().iter().enumerate() {
         descend(document, item, format!("{pointer}/{index}"), own.or(manager), name, found);
     }
-}
-
-/// A configuration as `explain`, `inspect` and `emit` need it.
-pub(crate) struct Configuration {
-    pub(crate) text: String,
-    pub(crate) raw: RawConfig,
-    pub(crate) policy: Policy,
-}
-
-/// The configuration in a file: the file itself, or the first one in a manifest. `needs_secrets`: whether an unset
-/// variable is an error.
-pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
-    let text = match read(path)? {
-        Source::Plugin(plugin) => plugin.text,
-        Source::Malformed(Malformed { mark, problem }) => {
-            let position = format!("{}:{}:{}", path.display(), mark.line, mark.column);
-            return Err(Failure::failed(format!("{position}: {problem}")));
-        }
-        Source::Manifest(documents, file) => {
-            let sites = sites(&documents);
-            let configuration = sites.first().and_then(Site::configuration);
-            let Some((_, node)) = configuration else {
-                return Err(Failure::failed(format!(
-                    "{}: it has no api-guard configuration",
-                    path.display()
-                )));
-            };
-            if sites.len() > 1 {
-                say(&format!(
-                    "note: {} has {} api-guard filters; this is the first",
-                    path.display(),
-                    sites.len()
-                ));
-            }
-            Plugin::of_node(node, &file).text
-        }
-    };
-    let lookup = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
-    let parse = |must_be_set| Policy::parse(text.as_bytes(), &Environment { lookup: &lookup, must_be_set });
-    let policy = match parse(true) {
-        Ok(policy) => policy,
-        Err(errors) => match parse(false) {
-            Ok(policy) if !needs_secrets => policy,
-            Ok(_) | Err(_) => return Err(Failure::failed(format!("{}: {errors}", path.display()))),
-        },
-    };
-    let raw = Policy::parse_shape(text.as_bytes())
-        .map_err(|errors| Failure::failed(format!("{}: {errors}", path.display())))?;
-    Ok(Configuration { text, raw, policy })
 }
 
 /// The file's first character, if no better position is known.

@@ -11,7 +11,8 @@ use crate::json::{Json, Path, Pointer};
 
 /// A type that can be read from the configuration.
 pub(super) trait Shape: Default {
-    /// Reads `value` into this. If it has another form, notes a misfit and returns false. Values are read where they stay, because moving them would be a tenth of the module.
+    /// Reads `value` into this. If it has another form, notes a misfit and returns false. Values are read where they stay,
+    /// because moving them would be a tenth of the module.
     fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool;
 }
 

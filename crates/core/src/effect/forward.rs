@@ -5,7 +5,7 @@ use crate::guard::Caller;
 use crate::policy::{ForwardToken, Policy};
 use crate::request::credential::{self, Source, WEBSOCKET_PROTOCOL};
 use crate::request::plan::HeaderPlan;
-use crate::request::{Request, trim};
+use crate::request::Request;
 use crate::verdict::Grant;
 
 /// One change of the request's headers. Removing and setting act on all entries of the name.
@@ -75,8 +75,9 @@ fn hide_protocol_tokens<E>(
 
 /// What `connection` names (RFC 9110 section 7.6.1) besides headers about which a client is not believed; `None` if it
 /// names none of those. Whoever comes next removes what it names, so that the caller's identity would be lost there.
+/// Trims line ends too, as readers of lists do, though no codec lets them through.
 fn options_left(plan: &HeaderPlan, lines: &[&[u8]]) -> Option<Vec<u8>> {
-    let options = || lines.iter().flat_map(|line| line.split(|&byte| byte == b',')).map(trim);
+    let options = || lines.iter().flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
     let is_ours = |option: &&[u8]| plan.is_reserved(option);
     let rest = || options().filter(|option| !option.is_empty() && !is_ours(option));
     options().any(|option| is_ours(&option)).then(|| rest().collect::<Vec<_>>().join(&b", "[..]))

@@ -119,7 +119,7 @@ impl Exchange {
             return Flow::Pause;
         }
         if let Err(fault) = self.clean_trailers(engine, trailers, host) {
-            return self.refuse_trailers(engine, fault, host, now);
+            return self.refuse_for(engine, fault, host, now);
         }
         match std::mem::replace(&mut self.state, State::Stopped) {
             State::New | State::Stopped => Flow::Pause,

@@ -38,8 +38,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Refuses a request for a fault of its trailers, part of which the upstream may have got already.
-    pub(super) fn refuse_trailers(
+    /// Refuses a request, part of which the upstream may have got already, for a fault.
+    pub(super) fn refuse_for(
         &mut self,
         engine: &Engine,
         fault: Fault,

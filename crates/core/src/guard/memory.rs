@@ -5,6 +5,7 @@ use super::Caller;
 use crate::cells::{CellFault, Cells};
 use crate::fleet::Link;
 use crate::host::Host;
+use crate::index::KeySetIndex;
 use crate::keys::KeySets;
 use crate::limit::{Identities, Leases, Limiter};
 use crate::policy::{AUTH_FAILURES, LimitRule, Policy};
@@ -13,6 +14,9 @@ use crate::route::LastHost;
 use crate::seed::Seed;
 use crate::token::Means;
 use crate::token::cache::TokenCache;
+use crate::token::key_set::KeySet;
+
+use std::sync::Arc;
 
 /// The tokens, leases, revocations and key sets that one worker holds.
 #[derive(Debug)]
@@ -65,6 +69,11 @@ impl Memory {
             keys,
             fleet: policy.fleet.as_ref().map(|fleet| Link::open(fleet, seed, random)),
         })
+    }
+
+    /// Puts a key set in force for good, as if it had been fetched: for whoever has it at hand.
+    pub fn put_key_set(&mut self, index: KeySetIndex, set: Arc<KeySet>) {
+        self.keys.put(index, set);
     }
 
     /// What tokens are verified with at present, beside the configuration.

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::*;
 use crate::cells::{Expected, Loaded, MemoryCells, Stored};
 
@@ -27,8 +29,8 @@ impl Cells for Counted {
     }
 }
 
-fn worker() -> Rc<HeldBytes> {
-    Rc::default()
+fn worker() -> Arc<HeldBytes> {
+    Arc::default()
 }
 
 fn grow(body: &mut HeldBody, bytes: u64, cells: &impl Cells, now: UnixNanos) -> Result<bool, Denial> {

@@ -45,6 +45,15 @@ pub enum PublicAlgorithm {
     Es384,
     /// Ed25519 (RFC 8037 section 3.1).
     EdDsa,
+    /// RSASSA-PSS with SHA-256 (RFC 7518 section 3.5). Envoy does not verify it.
+    #[cfg(feature = "native-signatures")]
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    #[cfg(feature = "native-signatures")]
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    #[cfg(feature = "native-signatures")]
+    Ps512,
 }
 
 impl Algorithm {
@@ -87,7 +96,21 @@ impl MacAlgorithm {
 
 impl PublicAlgorithm {
     /// All of them.
+    #[cfg(not(feature = "native-signatures"))]
     pub const ALL: [Self; 6] = [Self::Rs256, Self::Rs384, Self::Rs512, Self::Es256, Self::Es384, Self::EdDsa];
+    /// All of them.
+    #[cfg(feature = "native-signatures")]
+    pub const ALL: [Self; 9] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+    ];
 
     /// Its name in `alg`.
     pub const fn name(self) -> &'static str {
@@ -98,6 +121,22 @@ impl PublicAlgorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            #[cfg(feature = "native-signatures")]
+            Self::Ps256 => "PS256",
+            #[cfg(feature = "native-signatures")]
+            Self::Ps384 => "PS384",
+            #[cfg(feature = "native-signatures")]
+            Self::Ps512 => "PS512",
+        }
+    }
+
+    /// Whether the host verifies its signatures. The others are verified here.
+    pub(crate) const fn is_hosts(self) -> bool {
+        match self {
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Es256 | Self::Es384 => true,
+            Self::EdDsa => false,
+            #[cfg(feature = "native-signatures")]
+            Self::Ps256 | Self::Ps384 | Self::Ps512 => false,
         }
     }
 
@@ -109,11 +148,22 @@ impl PublicAlgorithm {
 
 /// A set of algorithms of public keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PublicAlgorithms(u8);
+pub struct PublicAlgorithms(u16);
 
 impl PublicAlgorithms {
     /// All of them.
-    pub const ALL: Self = Self(0b11_1111);
+    #[cfg(not(feature = "native-signatures"))]
+    pub const ALL: Self = Self(0x3f);
+    /// All of them.
+    #[cfg(feature = "native-signatures")]
+    pub const ALL: Self = Self(0x1ff);
+
+    /// Those of RSA.
+    #[cfg(not(feature = "native-signatures"))]
+    pub const RSA: Self = Self(0x7);
+    /// Those of RSA.
+    #[cfg(feature = "native-signatures")]
+    pub const RSA: Self = Self(0x1c7);
 
     /// Whether this one is among them.
     pub const fn contains(self, algorithm: PublicAlgorithm) -> bool {
@@ -129,6 +179,12 @@ impl PublicAlgorithms {
             PublicAlgorithm::Es256 => 8,
             PublicAlgorithm::Es384 => 16,
             PublicAlgorithm::EdDsa => 32,
+            #[cfg(feature = "native-signatures")]
+            PublicAlgorithm::Ps256 => 64,
+            #[cfg(feature = "native-signatures")]
+            PublicAlgorithm::Ps384 => 128,
+            #[cfg(feature = "native-signatures")]
+            PublicAlgorithm::Ps512 => 256,
         })
     }
 
@@ -150,12 +206,12 @@ impl PublicAlgorithms {
     }
 
     /// The set as a number, for [`Self::from_bits`].
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
     }
 
     /// The set of this number; what is no algorithm is left out.
-    pub const fn from_bits(bits: u8) -> Self {
+    pub const fn from_bits(bits: u16) -> Self {
         Self(bits & Self::ALL.0)
     }
 }
@@ -175,7 +231,7 @@ mod tests {
         for algorithm in PublicAlgorithm::ALL {
             assert_eq!(PublicAlgorithm::named(algorithm.name()), Some(algorithm));
         }
-        for name in ["HS256", "none", "rs256", "EDDSA", "PS256", "ES512", "ES256K", ""] {
+        for name in ["HS256", "none", "rs256", "EDDSA", "ps256", "ES512", "ES256K", ""] {
             assert_eq!(PublicAlgorithm::named(name), None, "{name}");
         }
     }
@@ -191,7 +247,7 @@ mod tests {
         let two: PublicAlgorithms = [PublicAlgorithm::Rs256, PublicAlgorithm::EdDsa].into_iter().collect();
         assert_eq!(two.and(PublicAlgorithms::only(PublicAlgorithm::Es256)), PublicAlgorithms::default());
         assert_eq!(PublicAlgorithms::from_bits(two.bits()), two);
-        assert_eq!(PublicAlgorithms::from_bits(0xff), PublicAlgorithms::ALL);
+        assert_eq!(PublicAlgorithms::from_bits(0xffff), PublicAlgorithms::ALL);
         assert!(PublicAlgorithms::default().is_empty() && !two.is_empty());
     }
 }

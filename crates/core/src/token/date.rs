@@ -34,11 +34,9 @@ impl NumericDate {
     /// [`DateFault`] says what is wrong with the value.
     pub fn read(value: &Json<'_>) -> Result<Self, DateFault> {
         let Json::Number(number) = value else { return Err(DateFault::NotANumber) };
-        if number.is_negative() {
-            return Err(DateFault::BelowZero);
-        }
         let (seconds, nanos, is_later) = match number.as_u64() {
             Some(seconds) => (seconds, 0, false),
+            None if number.is_negative() => return Err(DateFault::BelowZero),
             None => number.parts(),
         };
         if seconds > LATEST_SECOND {

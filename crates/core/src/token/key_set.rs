@@ -121,7 +121,7 @@ impl KeySet {
             let kid = key.kid.as_deref().unwrap_or_default().as_bytes();
             // A kid is shorter than the text of its set, which has at most 65,536 bytes of which not all are the kid.
             let kid_length = u16::try_from(kid.len()).unwrap_or(NO_KID);
-            text(u16::from(key.algorithms.bits()), &[]);
+            text(key.algorithms.bits(), &[]);
             text(if key.kid.is_some() { kid_length } else { NO_KID }, kid);
             text(u16::try_from(key.key.spki().len()).unwrap_or(0), key.key.spki());
         }
@@ -137,7 +137,7 @@ impl KeySet {
                 bytes = rest;
                 Some(u16::from_le_bytes(number))
             };
-            let algorithms = PublicAlgorithms::from_bits(u8::try_from(number()?).ok()?);
+            let algorithms = PublicAlgorithms::from_bits(number()?);
             let kid_length = number()?;
             let length = if kid_length == NO_KID { 0 } else { kid_length };
             let (kid, rest) = bytes.split_at_checked(usize::from(length))?;

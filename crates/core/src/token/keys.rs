@@ -185,14 +185,13 @@ impl KeyRing {
 
     /// Whether the host must verify signatures: RSA and ECDSA are its to verify.
     pub(crate) fn needs_signature_host(&self) -> bool {
-        let is_hosts = |algorithm| algorithm != PublicAlgorithm::EdDsa;
         let of_key = |key: &Key| match key.algorithm {
             Algorithm::Mac(_) => false,
-            Algorithm::Public(algorithm) => is_hosts(algorithm),
+            Algorithm::Public(algorithm) => algorithm.is_hosts(),
         };
         let of_set = |rule: &KeySetRule| {
             let mut all = PublicAlgorithm::ALL.into_iter();
-            all.any(|algorithm| is_hosts(algorithm) && rule.algorithms.contains(algorithm))
+            all.any(|algorithm| algorithm.is_hosts() && rule.algorithms.contains(algorithm))
         };
         self.keys.iter().any(of_key) || self.sets.iter().any(of_set)
     }
@@ -307,6 +306,11 @@ impl KeyRing {
                 self.set(*set).map_or((&[], &[]), |rule| (rule.issuers.as_slice(), rule.audiences.as_slice()))
             }
         }
+    }
+
+    /// Every key's algorithm, in the order of the ring.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.keys.iter().map(|key| key.algorithm)
     }
 
     /// Every key's kid, in the order of the ring.

@@ -222,9 +222,7 @@ impl KeyKind {
     /// The algorithms that a key of this kind can have. An elliptic curve has one (RFC 7518 section 3.4).
     pub const fn algorithms(self) -> PublicAlgorithms {
         match self {
-            Self::Rsa { .. } => PublicAlgorithms::only(PublicAlgorithm::Rs256)
-                .or(PublicAlgorithms::only(PublicAlgorithm::Rs384))
-                .or(PublicAlgorithms::only(PublicAlgorithm::Rs512)),
+            Self::Rsa { .. } => PublicAlgorithms::RSA,
             Self::P256 => PublicAlgorithms::only(PublicAlgorithm::Es256),
             Self::P384 => PublicAlgorithms::only(PublicAlgorithm::Es384),
             Self::Ed25519 => PublicAlgorithms::only(PublicAlgorithm::EdDsa),

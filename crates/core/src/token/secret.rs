@@ -1,14 +1,18 @@
-//! Shared secrets: how they are written, and the MACs that they make. Only this module uses jwt-simple.
+//! Shared secrets: how they are written, and the MACs that they make. Only this module uses jwt-simple, or what stands in
+//! its place (`instructions.rs`).
 
 use std::fmt;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
 
+#[cfg(not(feature = "sha-instructions"))]
 use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
 
 use super::algorithm::MacAlgorithm;
 use super::compact;
+#[cfg(feature = "sha-instructions")]
+use super::instructions::{HS256Key, HS384Key, HS512Key};
 
 /// A shared secret that is long enough for its algorithm. Never printed.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 //!
 //! RSA and ECDSA are the host's to verify ([`SignatureHost`]): a host that has a library for it is fast, and the module
 //! stays small. Such a library accepts more than the algorithm allows, so the key, the hash and the length of the
-//! signature are settled here first. Ed25519 is verified by jwt-simple's own crate. Shared secrets are in
-//! [`super::secret`].
+//! signature are settled here first. Ed25519 is verified by jwt-simple's own crate, and so is RSASSA-PSS where the crate
+//! for it is built in, because Envoy does not verify it. Shared secrets are in [`super::secret`].
 //!
 //! An ECDSA signature `(r, s)` has a second valid form `(r, n - s)`, and both are accepted: RFC 7518 demands neither, and
 //! nothing here takes a signature for the identity of a token.
@@ -139,6 +139,17 @@ impl PublicKey {
             (PublicAlgorithm::Es256, KeyKind::P256) => of_curve(SignedHash::Sha256, &P256),
             (PublicAlgorithm::Es384, KeyKind::P384) => of_curve(SignedHash::Sha384, &P384),
             (PublicAlgorithm::EdDsa, KeyKind::Ed25519) => Ok(self.verifies_ed25519(message, signature)),
+            #[cfg(feature = "native-signatures")]
+            (
+                PublicAlgorithm::Ps256 | PublicAlgorithm::Ps384 | PublicAlgorithm::Ps512,
+                KeyKind::Rsa { modulus_bytes },
+            ) => Ok(signature.len() == modulus_bytes
+                && super::native::verifies_pss(algorithm, self.spki(), signature, message)),
+            #[cfg(feature = "native-signatures")]
+            (
+                PublicAlgorithm::Ps256 | PublicAlgorithm::Ps384 | PublicAlgorithm::Ps512,
+                KeyKind::P256 | KeyKind::P384 | KeyKind::Ed25519,
+            ) => Ok(false),
             (
                 PublicAlgorithm::Rs256
                 | PublicAlgorithm::Rs384

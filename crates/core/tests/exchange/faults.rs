@@ -50,6 +50,35 @@ fn an_edit_that_fails_is_a_fault_and_nothing_is_counted_as_allowed() {
 }
 
 #[test]
+fn a_fault_that_the_adapter_found_refuses_in_every_phase() {
+    let world = World::with(json!({ "rate_limits": [
+        { "name": "wide", "max_requests": 9, "window_seconds": 60, "key": ["client_ip"] },
+    ] }));
+    // Nothing has come; the body is held; it is counted; everything has passed.
+    for (path, end) in [(None, true), (Some("/x"), false), (Some("/stream"), false), (Some("/x"), true)] {
+        let mut stream = world.stream();
+        if let Some(path) = path {
+            send(
+                &mut stream,
+                if end { "GET" } else { "POST" },
+                path,
+                &[("content-type", "application/json")],
+                end,
+            );
+        }
+        let before = stream.host.done.len();
+        let flow = stream.exchange.on_fault(&world.engine, Fault::Panic, &mut stream.host, at(1));
+        assert_eq!(flow, Flow::Pause);
+        let replies: Vec<_> = stream.host.replies().collect();
+        assert_eq!(replies.len(), 1, "{path:?}: {:?}", &stream.host.done[before..]);
+        assert_eq!(replies[0].status, 500);
+        assert_eq!(world.counted(&stream, "api_guard_faults_total.kind.panic"), 1);
+        assert!(stream.exchange.is_over());
+        assert_eq!(crate::marks(&stream), []);
+    }
+}
+
+#[test]
 fn a_request_without_edits_does_not_mind() {
     let world = World::new();
     let mut stream = world.stream();

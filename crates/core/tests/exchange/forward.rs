@@ -92,6 +92,7 @@ fn connection_cannot_have_the_identity_removed_behind_us() {
         (&["Upgrade", "x-auth-permissions"], Some("Upgrade")),
         (&["upgrade", "x-other, authorization"], Some("upgrade, x-other")),
         (&["Upgrade, , x-original-url,"], Some("Upgrade")),
+        (&["Upgrade,\n\nx-auth-subject\r\n"], Some("Upgrade")),
         (&["Upgrade"], None),
         (&["keep-alive, Upgrade", "te, x-other"], None),
         (&[""], None),

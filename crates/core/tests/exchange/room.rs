@@ -1,6 +1,6 @@
 //! What a process holds back of request bodies has a bound, and nothing of it is lost.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use api_guard_core::code::Code;
 use api_guard_core::engine::Engine;
@@ -152,7 +152,7 @@ fn in_report_mode_a_request_goes_on_without_an_answer_when_there_is_no_room() {
 
 #[test]
 fn a_pushed_configuration_counts_what_streams_of_the_old_one_hold() {
-    let held = Rc::new(HeldBytes::default());
+    let held = Arc::new(HeldBytes::default());
     let process = Process::default();
     let configuration = configuration(json!({ "request": request() }));
     let engine = || Engine::on_worker(policy(&configuration), &held);

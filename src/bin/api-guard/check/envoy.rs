@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::{Findings, Part, Variables, manager};
+use super::{Findings, Part, Variables, manager, remote};
 use crate::source::Site;
 use crate::source::tree::Node;
 
@@ -45,6 +45,11 @@ pub(super) const CALLS: [&str; 21] = [
     "environ_sizes_get",
 ];
 
+/// What it needs besides where the host verifies signatures.
+const SIGNATURE_CALLS: [&str; 1] = ["proxy_call_foreign_function"];
+/// What it needs besides where it fetches key sets.
+const FETCH_CALLS: [&str; 2] = ["proxy_on_http_call_response", "proxy_http_call"];
+
 /// Variables that the VM gets.
 pub(super) fn variables(site: &Site<'_>) -> Variables {
     let Some(listed) = site.settings.path(&["vm_config", "environment_variables"]) else {
@@ -69,7 +74,7 @@ pub(super) fn check(
     let part = Part { node: site.settings, pointer: &site.pointer };
     configuration(&part, findings);
     failure_policy(&part, findings);
-    machine(&part, variables, findings);
+    machine(&part, raw, variables, findings);
     if let Some(raw) = raw {
         secrets(&part, "/vm_config/environment_variables", raw, variables, findings);
     }
@@ -82,11 +87,21 @@ pub(super) fn check(
         );
         findings.warn("headers-stop", &part, "/allow_on_headers_stop_iteration", text);
     }
+    surroundings(&part, site, raw, findings);
+}
+
+/// Checks the HTTP connection manager around the filter, if it is in the file.
+pub(super) fn surroundings(
+    part: &Part<'_>,
+    site: &Site<'_>,
+    raw: Option<&RawConfig>,
+    findings: &mut Findings,
+) {
     match &site.manager {
         Some((pointer, node)) => manager::check(&Part { node, pointer }, site, raw, findings),
         None => findings.warn(
             "no-manager",
-            &part,
+            part,
             "",
             "the HTTP connection manager is not in this file: its settings for addresses and paths are not checked",
         ),
@@ -136,7 +151,7 @@ fn failure_policy(part: &Part<'_>, findings: &mut Findings) {
     }
 }
 
-fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
+fn machine(part: &Part<'_>, raw: Option<&RawConfig>, variables: &Variables, findings: &mut Findings) {
     let text_of = |path: &[&str]| part.node.path(path).and_then(Node::text).unwrap_or_default();
     if text_of(&["vm_config", "vm_id"]).is_empty() {
         let text = "counters and revocations are shared with every other plugin without a vm_id; \
@@ -160,7 +175,11 @@ fn machine(part: &Part<'_>, variables: &Variables, findings: &mut Findings) {
     let missing = |names: &[&'static str]| -> Vec<&'static str> {
         names.iter().copied().filter(|name| !allowed.contains(name)).collect()
     };
-    let missing = [missing(&CALLBACKS), missing(&CALLS)].concat();
+    let sets = raw.map(|raw| raw.tokens.key_sets.as_slice()).unwrap_or_default();
+    let of_keys = raw.is_some_and(|raw| raw.tokens.keys.iter().any(|key| key.public_key.is_some()));
+    let signatures: &[&str] = if of_keys || !sets.is_empty() { &SIGNATURE_CALLS } else { &[] };
+    let fetches: &[&str] = if sets.iter().any(|set| remote(set).is_some()) { &FETCH_CALLS } else { &[] };
+    let missing = [missing(&CALLBACKS), missing(&CALLS), missing(signatures), missing(fetches)].concat();
     if !allowed.is_empty() && !missing.is_empty() {
         let text = format!(
             "a list without {} silently switches off checks or the whole filter; add them, or remove the list",
@@ -202,7 +221,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/dist/api_guard.wasm");
         // Without a module there is nothing to compare; make test builds it first.
         let Ok(module) = std::fs::read(path) else { return };
-        for name in CALLBACKS.iter().chain(&CALLS) {
+        for name in CALLBACKS.iter().chain(&CALLS).chain(&SIGNATURE_CALLS).chain(&FETCH_CALLS) {
             assert!(module.windows(name.len()).any(|window| window == name.as_bytes()), "{name}");
         }
     }

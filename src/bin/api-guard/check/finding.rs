@@ -1,5 +1,6 @@
 //! What `api-guard check` finds.
 
+use crate::source::plugin::Plugin;
 use crate::source::tree::{Mark, Node};
 
 /// How bad it is.
@@ -22,6 +23,32 @@ pub(crate) struct Finding {
     pub(crate) mark: Mark,
     /// What is wrong, and what to write instead.
     pub(crate) text: String,
+}
+
+/// A plugin configuration in a manifest that is being checked.
+pub(super) struct InPlugin<'p> {
+    pub(super) plugin: &'p Plugin,
+    /// The pointer to it in the manifest.
+    pub(super) within: String,
+}
+
+impl InPlugin<'_> {
+    /// Notes an error at a pointer in the plugin configuration.
+    pub(super) fn error(&self, rule: &'static str, pointer: String, text: String, findings: &mut Findings) {
+        let mark = self.plugin.locate(&pointer);
+        let within = Some(self.within.clone());
+        findings.0.push(Finding { severity: Severity::Error, rule, pointer, within, mark, text });
+    }
+}
+
+impl Finding {
+    /// What to write instead: what follows the semicolon, as every rule words it.
+    pub(crate) fn instead(&self) -> Option<&str> {
+        // An error that proposes a field says so first.
+        let meant = self.text.find("; did you mean").map(|at| self.text.split_at(at).1);
+        let rest = meant.map(|rest| rest.trim_start_matches("; "));
+        rest.or_else(|| self.text.rsplit_once("; ").map(|(_, instead)| instead))
+    }
 }
 
 /// The findings, in one part of a file after the other.

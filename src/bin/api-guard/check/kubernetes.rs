@@ -39,7 +39,7 @@ pub(super) fn check(
     let part = Part { node: site.settings, pointer: &site.pointer };
     let (configuration, variable_list) = match site.host {
         Host::Istio => ("pluginConfig", "/vmConfig/env"),
-        Host::Envoy | Host::EnvoyGateway => ("config", "/env/hostKeys"),
+        Host::Envoy | Host::Library | Host::EnvoyGateway => ("config", "/env/hostKeys"),
     };
     match part.node.field(configuration) {
         None => {
@@ -64,7 +64,7 @@ pub(super) fn check(
     }
     match site.host {
         Host::Istio => istio(&part, findings),
-        Host::Envoy | Host::EnvoyGateway => envoy_gateway(&part, findings),
+        Host::Envoy | Host::Library | Host::EnvoyGateway => envoy_gateway(&part, findings),
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) fn check(guards: &[Guard<'_>], findings: &mut Findings) {
                 Host::Envoy => {
                     ("/vm_config/vm_id", "write another vm_id here, or other names for the limits")
                 }
+                Host::Library => {
+                    ("/filter_name", "write another filter_name here, or other names for the limits")
+                }
                 Host::Istio | Host::EnvoyGateway => ("/pluginConfig", "write other names for the limits"),
             };
             let text = format!(
@@ -33,7 +36,8 @@ pub(super) fn check(guards: &[Guard<'_>], findings: &mut Findings) {
     }
 }
 
-/// Whether both guards see the same shared data: Envoy keeps it by `vm_id`, which Istio leaves empty.
+/// Whether both guards see the same shared data: Envoy keeps it by `vm_id`, which Istio leaves empty, and a library by
+/// `filter_name`.
 fn share_memory(first: &Site<'_>, second: &Site<'_>) -> bool {
     let id = |site: &Site<'_>| {
         let id = site.settings.path(&["vm_config", "vm_id"]).and_then(Node::text);
@@ -41,9 +45,11 @@ fn share_memory(first: &Site<'_>, second: &Site<'_>) -> bool {
     };
     let proxies =
         |site: &Site<'_>| ["selector", "targetRefs"].map(|name| site.settings.field(name).map(Node::to_json));
+    let filter_name = |site: &Site<'_>| site.settings.field("filter_name").map(Node::to_json);
     first.host == second.host
         && match first.host {
             Host::Envoy => id(first) == id(second),
+            Host::Library => filter_name(first) == filter_name(second),
             Host::Istio => proxies(first) == proxies(second),
             Host::EnvoyGateway => false,
         }
@@ -52,7 +58,7 @@ fn share_memory(first: &Site<'_>, second: &Site<'_>) -> bool {
 /// Whether both are one guard that stands in several filter chains of one listener, and so is meant to count as one.
 fn is_one(first: &Guard<'_>, second: &Guard<'_>) -> bool {
     let text = |guard: &Guard<'_>| guard.plugin.as_ref().map(|plugin| plugin.text.clone());
-    let is_chained = |guard: &Guard<'_>| guard.site.host == Host::Envoy;
+    let is_chained = |guard: &Guard<'_>| matches!(guard.site.host, Host::Envoy | Host::Library);
     is_chained(first) && first.site.listener() == second.site.listener() && text(first) == text(second)
 }
 

@@ -1,51 +1,88 @@
 //! The request as it reaches the filter.
 
-use api_guard_core::config::raw::{RawConfig, RawSource};
+use api_guard_core::config::raw::RawSource;
 
-use super::Explain;
+use std::path::Path;
 
-/// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case.
-pub(super) struct Sent(Vec<(String, String)>);
+use crate::outcome::Failure;
+use crate::source;
 
-impl Sent {
-    pub(super) fn new(explain: &Explain, raw: &RawConfig) -> Self {
-        let mut path = explain.path.clone();
-        let mut headers = explain.headers.clone();
-        if let (Some(token), Some(source)) = (&explain.token, raw.tokens.sources.first()) {
-            match source {
-                RawSource { header: Some(name), scheme, .. } => {
-                    let scheme = scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
-                    headers.push((name.to_ascii_lowercase(), format!("{scheme}{token}")));
-                }
-                RawSource { cookie: Some(name), .. } => {
-                    headers.push(("cookie".to_owned(), format!("{name}={token}")));
-                }
-                RawSource { query: Some(name), .. } => {
-                    let mark = if path.contains('?') { '&' } else { '?' };
-                    path = format!("{path}{mark}{name}={token}");
-                }
-                RawSource { websocket_protocol: Some(name), .. } => {
-                    headers.push(("sec-websocket-protocol".to_owned(), format!("{name}, {token}")));
-                }
-                RawSource { header: None, cookie: None, query: None, websocket_protocol: None, .. } => {}
-            }
-        }
-        let mut pairs = vec![(":method".to_owned(), explain.method.clone()), (":path".to_owned(), path)];
-        let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
-        pairs.push((":authority".to_owned(), host.unwrap_or("localhost").to_owned()));
-        headers.retain(|(name, _)| name != "host");
-        if let Some(body) = &explain.body
-            && !headers.iter().any(|(name, _)| name == "content-length" || name == "transfer-encoding")
-        {
-            headers.push(("content-length".to_owned(), body.len().to_string()));
-        }
-        pairs.extend(headers);
-        Self(pairs)
+/// What a request consists of.
+pub(crate) struct Parts<'p> {
+    pub(crate) method: &'p str,
+    /// A path with its query, or a whole URL.
+    pub(crate) path: &'p str,
+    /// Names in lower case.
+    pub(crate) headers: &'p [(String, String)],
+    pub(crate) token: Option<&'p str>,
+    pub(crate) body: Option<&'p str>,
+}
+
+/// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case. The token is where `source` has it.
+pub(crate) fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String, String)> {
+    let Parts { method, path, headers, token, body } = parts;
+    let (authority, mut path) = match taken_apart(path) {
+        Some((authority, path)) => (authority, path),
+        None => ("localhost".to_owned(), path.to_owned()),
+    };
+    let mut headers = headers.to_vec();
+    if let (Some(token), Some(source)) = (token, source) {
+        carry(token, source, &mut path, &mut headers);
     }
+    // A header of one's own says more than a URL.
+    let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.clone());
+    headers.retain(|(name, _)| name != "host");
+    let pseudo = [(":method", method.to_owned()), (":path", path), (":authority", host.unwrap_or(authority))];
+    let mut pairs: Vec<(String, String)> = pseudo.map(|(name, value)| (name.to_owned(), value)).into();
+    if let Some(body) = body
+        && !headers.iter().any(|(name, _)| name == "content-length" || name == "transfer-encoding")
+    {
+        headers.push(("content-length".to_owned(), body.len().to_string()));
+    }
+    pairs.extend(headers);
+    pairs
+}
 
-    /// The headers as bytes.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+/// A token as it was given, or from standard input where `-` was.
+pub(super) fn token(given: &str) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given.to_owned());
+    }
+    let bytes = source::bytes(Path::new("-"))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+/// The authority and the path of a URL; `None` for a path alone. What follows `#` never reaches a server.
+fn taken_apart(text: &str) -> Option<(String, String)> {
+    let (scheme, rest) = text.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let rest = rest.split('#').next().unwrap_or_default();
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end)?;
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Some((authority.to_owned(), path))
+}
+
+/// Adds a token where a source has it: to the headers, or to the path.
+pub(crate) fn carry(token: &str, source: &RawSource, path: &mut String, headers: &mut Vec<(String, String)>) {
+    match source {
+        RawSource { header: Some(name), scheme, .. } => {
+            let scheme = scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
+            headers.push((name.to_ascii_lowercase(), format!("{scheme}{token}")));
+        }
+        RawSource { cookie: Some(name), .. } => {
+            headers.push(("cookie".to_owned(), format!("{name}={token}")));
+        }
+        RawSource { query: Some(name), .. } => {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            path.push_str(&format!("{mark}{name}={token}"));
+        }
+        RawSource { websocket_protocol: Some(name), .. } => {
+            headers.push(("sec-websocket-protocol".to_owned(), format!("{name}, {token}")));
+        }
+        RawSource { header: None, cookie: None, query: None, websocket_protocol: None, .. } => {}
     }
 }
 
@@ -66,6 +103,19 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let parts = |text: &str| taken_apart(text).unwrap();
+        let own = |host: &str, path: &str| (host.to_owned(), path.to_owned());
+        assert_eq!(
+            parts("https://api.example.com/orders/42?x=1#y"),
+            own("api.example.com", "/orders/42?x=1")
+        );
+        assert_eq!(parts("HTTP://[::1]:80"), own("[::1]:80", "/"));
+        assert_eq!(parts("http://a?x=/"), own("a", "/?x=/"));
+        assert_eq!(taken_apart("/a?u=http://b"), None);
+    }
 
     #[test]
     fn a_header_is_a_name_and_a_value() {

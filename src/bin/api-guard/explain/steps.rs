@@ -1,6 +1,7 @@
 //! The steps of a decision in words: the guard's trail, with the names and pointers of the configuration.
 
 use api_guard_core::config::raw::{RawLimit, RawRoute};
+use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
 use api_guard_core::policy::Access;
@@ -61,6 +62,9 @@ impl Explained<'_, '_> {
                 State::NotReached | State::Skipped | State::Passed => None,
             };
             lines.splice(0..0, refusal.map(effect::reasons).unwrap_or_default());
+            if let Some(Denial::KeysUnavailable { .. }) = refusal {
+                lines.extend(self.unknown_sets.iter().cloned());
+            }
             Step { name: stage.name(), state, lines }
         };
         self.trail.entries().map(|entry| step(entry.stage, entry.state)).collect()

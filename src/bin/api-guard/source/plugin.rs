@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 
 use super::tree::{self, Content, Mark, Node};
+use crate::excerpt::secrets_of_plugin;
 
 /// One plugin configuration.
 pub(crate) struct Plugin {
@@ -26,6 +27,17 @@ impl Plugin {
     pub(crate) fn of_file(text: String) -> Self {
         let tree = json_tree(&text);
         Self { text, tree, positions: Positions::OfFile }
+    }
+
+    /// A file that contains only the configuration, as YAML.
+    pub(crate) fn of_document(document: &Node) -> Self {
+        Self { text: document.to_json(), tree: Some(document.clone()), positions: Positions::OfFile }
+    }
+
+    /// Where in the file values begin that may be secrets; `None` if nobody knows.
+    pub(crate) fn secrets(&self) -> Option<Vec<Mark>> {
+        let marks = secrets_of_plugin(self.tree.as_ref()?);
+        Some(marks.into_iter().map(|mark| self.in_file(mark)).collect())
     }
 
     /// A part of a manifest: a string that contains JSON, or the configuration as the manifest's own values.

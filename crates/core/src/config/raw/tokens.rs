@@ -16,8 +16,10 @@ use schemars::JsonSchema;
 #[cfg_attr(feature = "schema", schemars(extend("if" = {"required": ["key_sets"]}, "else" = {"required": ["keys"], "properties": {"keys": {"minItems": 1}}})))]
 pub struct RawTokens {
     /// The keys that tokens are verified with, two during a rotation. Keys or key sets: at least one.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
     pub keys: Vec<RawKey>,
     /// The key sets that issuers publish.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = [])))]
     pub key_sets: Vec<RawKeySet>,
     /// Where a request may carry its token.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]

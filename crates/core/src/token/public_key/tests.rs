@@ -94,7 +94,7 @@ fn a_key_says_what_it_is_for() {
     assert_eq!(read(&changed(&rsa, "alg", json!("RS384"))).unwrap().algorithms, only(PublicAlgorithm::Rs384));
     assert_eq!(read(&changed(&ec, "alg", json!("ES256"))).unwrap().algorithms, only(PublicAlgorithm::Es256));
     assert_eq!(read(&changed(&okp, "alg", json!("EdDSA"))).unwrap().algorithms, only(PublicAlgorithm::EdDsa));
-    for (jwk, alg) in [(&rsa, "ES256"), (&rsa, "PS256"), (&rsa, "RSA-OAEP"), (&rsa, "HS256"), (&rsa, "none")]
+    for (jwk, alg) in [(&rsa, "ES256"), (&rsa, "ps256"), (&rsa, "RSA-OAEP"), (&rsa, "HS256"), (&rsa, "none")]
         .into_iter()
         .chain([(&ec, "ES384"), (&ec, "RS256"), (&ec, "ES256K"), (&okp, "ES256"), (&okp, "Ed25519")])
     {

@@ -196,6 +196,65 @@ fn no_rsa_padding_that_wycheproof_calls_invalid_verifies() {
     assert_eq!(judged, 213);
 }
 
+/// What is random of a signature here: always the same.
+struct Salt;
+
+impl rsa::rand_core::CryptoRng for Salt {}
+
+impl rsa::rand_core::RngCore for Salt {
+    fn next_u32(&mut self) -> u32 {
+        7
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        7
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+        bytes.fill(7);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_signature_of_rsassa_pss_has_the_hash_and_the_salt_of_its_algorithm() {
+    use rsa::pss::SigningKey;
+    use rsa::sha2::{Sha256, Sha384, Sha512};
+    use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _};
+    use rsa::traits::PublicKeyParts as _;
+    const PSS: [PublicAlgorithm; 3] =
+        [PublicAlgorithm::Ps256, PublicAlgorithm::Ps384, PublicAlgorithm::Ps512];
+    let secret = rsa_key();
+    let key = PublicKey::rsa(&secret.n().to_bytes_be(), &secret.e().to_bytes_be()).unwrap();
+    for salt in [0, 20, 31, 32, 33, 48, 64] {
+        let secret = || secret.clone();
+        let signatures = [
+            SigningKey::<Sha256>::new_with_salt_len(secret(), salt).sign_with_rng(&mut Salt, b"h.p").to_vec(),
+            SigningKey::<Sha384>::new_with_salt_len(secret(), salt).sign_with_rng(&mut Salt, b"h.p").to_vec(),
+            SigningKey::<Sha512>::new_with_salt_len(secret(), salt).sign_with_rng(&mut Salt, b"h.p").to_vec(),
+        ];
+        for (signature, (of, hash_bytes)) in signatures.iter().zip(PSS.into_iter().zip([32, 48, 64])) {
+            for algorithm in PublicAlgorithm::ALL {
+                let right = algorithm == of && salt == hash_bytes;
+                // No host is asked: none of Envoy's verifies it.
+                let host: &dyn SignatureHost =
+                    if PSS.contains(&algorithm) { &Unasked } else { &NativeSignatures };
+                let verified = key.verifies(algorithm, b"h.p", signature, host);
+                assert_eq!(verified, Ok(right), "{of:?} with a salt of {salt} bytes as {algorithm:?}");
+            }
+            let longer = [&[0][..], signature].concat();
+            for other in [&signature[1..], &longer] {
+                assert_eq!(key.verifies(of, b"h.p", other, &Unasked), Ok(false), "{of:?}");
+            }
+            assert_eq!(key.verifies(of, b"h.q", signature, &Unasked), Ok(false), "{of:?}");
+        }
+    }
+}
+
 /// A private key of 2,048 bits, of the two largest primes below 2^1024.
 fn rsa_key() -> rsa::RsaPrivateKey {
     use rsa::BigUint;

@@ -29,7 +29,7 @@ const REWRITES: [Rewrite; 2] = [
 
 /// Checks the documents for what a `WasmPlugin` or an `EnvoyExtensionPolicy` in them cannot say itself.
 pub(in crate::check) fn check(documents: &[Node], guards: &[Guard<'_>], findings: &mut Findings) {
-    let guards = guards.iter().filter(|guard| guard.site.host != Host::Envoy);
+    let guards = guards.iter().filter(|guard| matches!(guard.site.host, Host::Istio | Host::EnvoyGateway));
     let configurations: Vec<_> = guards.filter_map(|guard| guard.raw.as_ref()).collect();
     let by_path = configurations.iter().any(|raw| lint::judges_paths(raw));
     let by_host = configurations.iter().any(|raw| lint::judges_hosts(raw));

@@ -1,0 +1,29 @@
+//! Puts the module into the command, if it has been built: `api-guard run` needs no other file then.
+//!
+//! `API_GUARD_MODULE` names the module (`make install` sets it), else `dist/api_guard.wasm` is taken if it is there. A
+//! command without a module is built all the same, and says what it lacks when it is asked to run one.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    // The module itself is built from this package too, and does not contain itself.
+    if env::var_os("CARGO_CFG_TARGET_ARCH").is_some_and(|arch| arch == "wasm32") {
+        return Ok(());
+    }
+    println!("cargo::rerun-if-env-changed=API_GUARD_MODULE");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let named = env::var_os("API_GUARD_MODULE").filter(|name| !name.is_empty());
+    let module = named.as_ref().map_or_else(|| root.join("dist/api_guard.wasm"), |name| root.join(name));
+    let bytes = match fs::read(&module) {
+        Ok(bytes) => {
+            println!("cargo::rerun-if-changed={}", module.display());
+            bytes
+        }
+        Err(error) if named.is_some() => return Err(error),
+        Err(_) => Vec::new(),
+    };
+    let folder = env::var_os("OUT_DIR").unwrap_or_default();
+    fs::write(Path::new(&folder).join("module.wasm"), bytes)
+}

@@ -1,0 +1,122 @@
+//! A configuration as all workers share it. It is read once, on the main thread, and freed when Envoy has ended its last
+//! stream; a worker without requests keeps its own memory of it until the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use api_guard_core::config::Environment;
+use api_guard_core::policy::Policy;
+
+use crate::abi::{self, FilterConfig};
+use crate::cells::{self, Shared};
+use crate::fetches::Fetches;
+use crate::metrics::Metrics;
+use crate::ticker::{self, Reminder, Ticket};
+
+/// What all workers share of one configuration.
+pub(crate) struct Config {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) metrics: Metrics,
+    pub(crate) shared: Shared,
+    pub(crate) fetches: Fetches,
+    /// Reminds the main thread; `None` where Envoy only validates.
+    reminder: Option<Reminder>,
+    /// Whether the main thread has been reminded, and has not ticked since.
+    is_reminded: AtomicBool,
+    number: u64,
+    is_retired: AtomicBool,
+}
+
+/// A configuration that Envoy has, until it destroys it.
+pub(crate) struct Registered {
+    config: Arc<Config>,
+    /// `None` where Envoy only validates.
+    _ticks: Option<Ticket>,
+}
+
+/// How many configurations Envoy has destroyed.
+static RETIRED: AtomicU64 = AtomicU64::new(0);
+
+/// How many configurations Envoy has destroyed. Whoever keeps something for each of them looks whether it has changed.
+pub(crate) fn retired() -> u64 {
+    RETIRED.load(Ordering::Acquire)
+}
+
+impl Registered {
+    /// Reads a configuration. `None`, and an error in Envoy's log, if it is refused.
+    pub(crate) fn new(envoy: &FilterConfig, filter_name: &[u8], text: &[u8]) -> Option<Self> {
+        let environment = Environment { lookup: &variable, must_be_set: true };
+        let policy = match Policy::parse(text, &environment) {
+            Ok(policy) => policy,
+            Err(errors) => {
+                abi::log(log::Level::Error, &format!("api-guard: {errors}"));
+                return None;
+            }
+        };
+        let Some(shared) = cells::shared(filter_name) else {
+            abi::log(log::Level::Error, "api-guard: Envoy does not keep the shared tables");
+            return None;
+        };
+        let ticks = match envoy.scheduler().map(ticker::register) {
+            Some(None) => {
+                abi::log(log::Level::Error, "api-guard: no thread can be started");
+                return None;
+            }
+            ticks => ticks.flatten(),
+        };
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let config = Config {
+            metrics: Metrics::define(envoy, &policy),
+            policy: Arc::new(policy),
+            shared,
+            fetches: Fetches::default(),
+            reminder: ticks.as_ref().map(Ticket::reminder),
+            is_reminded: AtomicBool::new(false),
+            number: LAST.fetch_add(1, Ordering::Relaxed),
+            is_retired: AtomicBool::new(false),
+        };
+        Some(Self { config: Arc::new(config), _ticks: ticks })
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.config.is_retired.store(true, Ordering::Release);
+        RETIRED.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Config {
+    /// A number that no other configuration of this process has.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Makes the main thread tick soon, from any thread.
+    pub(crate) fn remind(&self) {
+        if let Some(reminder) = &self.reminder
+            && !self.is_reminded.swap(true, Ordering::AcqRel)
+        {
+            reminder.remind();
+        }
+    }
+
+    /// Notes that the main thread ticks.
+    pub(crate) fn note_tick(&self) {
+        self.is_reminded.store(false, Ordering::Release);
+    }
+
+    /// Whether Envoy has destroyed it: no stream of it is left.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Acquire)
+    }
+}
+
+/// A variable of the process's environment.
+fn variable(name: &str) -> Option<Vec<u8>> {
+    std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec)
+}

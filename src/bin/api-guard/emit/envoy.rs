@@ -1,0 +1,101 @@
+//! A whole bootstrap of Envoy.
+
+use std::net::IpAddr;
+
+use api_guard_core::config::raw::RawConfig;
+
+use super::{key_sets, native, text, variables};
+use crate::upstream::Upstream;
+
+const ENVOY: &str = include_str!("envoy.yaml");
+const DEMO: &str = include_str!("demo.yaml");
+const TLS: &str = include_str!("tls.yaml");
+/// Where the demo API listens.
+const DEMO_PORT: u16 = 10001;
+
+/// What a bootstrap is written from.
+pub(crate) struct Bootstrap<'b> {
+    /// The plugin configuration, JSON.
+    pub(crate) configuration: &'b str,
+    pub(crate) raw: &'b RawConfig,
+    /// The whole path of the module, or of the library.
+    pub(crate) module: &'b str,
+    /// Whether it is the library.
+    pub(crate) is_native: bool,
+    pub(crate) port: u16,
+    pub(crate) admin: (IpAddr, u16),
+    /// The API to guard; `None` for the demo API.
+    pub(crate) upstream: Option<&'b Upstream>,
+    /// The file of the certificates by which an upstream over TLS is known.
+    pub(crate) trust: &'b str,
+}
+
+/// The bootstrap as YAML.
+pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
+    let demo_api = Upstream { host: "127.0.0.1".to_owned(), port: DEMO_PORT, tls: false };
+    let upstream = from.upstream.unwrap_or(&demo_api);
+    let upstream_port = upstream.port.to_string();
+    let demo = match from.upstream {
+        Some(_) => String::new(),
+        None => format!("\n{}", text::fill(DEMO, &[("upstream_port", &upstream_port)])),
+    };
+    let host = text::quoted(&upstream.host);
+    // A name may have addresses of either family. A logical cluster tries them in turn; the service may listen on one.
+    let (cluster, family) = match upstream.address() {
+        Some(_) => ("STATIC", ""),
+        None => ("LOGICAL_DNS", "      dns_lookup_family: ALL\n"),
+    };
+    // A service with a certificate goes by its own name, not by the guard's.
+    let (tls, rewrite) = if upstream.tls {
+        let rewrite = format!(", host_rewrite_literal: {}", text::quoted(&upstream.authority()));
+        (tls(upstream, from.trust), rewrite)
+    } else {
+        (String::new(), String::new())
+    };
+    let (template, indent) =
+        if from.is_native { (native::template(ENVOY), 26) } else { (ENVOY.to_owned(), 28) };
+    text::fill(
+        &template,
+        &[
+            ("demo\n", &demo),
+            ("port", &from.port.to_string()),
+            ("admin_address", &text::quoted(&from.admin.0.to_string())),
+            ("admin_port", &from.admin.1.to_string()),
+            ("module", &text::quoted(from.module)),
+            ("variables", &variables(from.raw).join(", ")),
+            ("cluster_type", cluster),
+            ("dns_family\n", family),
+            ("upstream_host", &host),
+            ("upstream_port", &upstream_port),
+            (" host_rewrite", &rewrite),
+            ("tls\n", &tls),
+            ("key_sets\n", &key_sets::of_bootstrap(from.raw)),
+            ("subject", &logged_subject(from.raw)),
+            ("configuration", &text::block(from.configuration, indent)),
+        ],
+    )
+}
+
+fn tls(upstream: &Upstream, trust: &str) -> String {
+    let host = text::quoted(&upstream.host);
+    let (kind, sni) = match upstream.address() {
+        // Server Name Indication is for names alone (RFC 6066 section 3).
+        Some(_) => ("IP_ADDRESS", String::new()),
+        None => ("DNS", format!("          sni: {host}\n")),
+    };
+    text::fill(TLS, &[("sni\n", &sni), ("trust", &text::quoted(trust)), ("kind", kind), ("host", &host)])
+}
+
+/// The access log's command for the caller: the header that the upstream gets, else filter state.
+fn logged_subject(raw: &RawConfig) -> String {
+    const FILTER_STATE: &str = "wasm.api_guard.subject:PLAIN";
+    // Envoy's command syntax has no escapes for the other letters that a header's name may have.
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    match &raw.forward.subject_header {
+        Some(header) if header.chars().all(plain) => format!(
+            r#"'%COALESCE({{"operators":[{{"command":"REQ","param":"{}"}},{{"command":"FILTER_STATE","param":"{FILTER_STATE}"}}]}})%'"#,
+            header.to_ascii_uppercase()
+        ),
+        Some(_) | None => format!(r#""%FILTER_STATE({FILTER_STATE})%""#),
+    }
+}

@@ -1,0 +1,83 @@
+//! The clusters over which key sets are fetched.
+
+use std::net::IpAddr;
+
+use api_guard_core::config::raw::RawConfig;
+
+use super::text;
+use crate::check::{host_and_port, is_loopback_host, remote};
+
+const CLUSTER: &str = include_str!("key-set.yaml");
+const TLS: &str = include_str!("key-set-tls.yaml");
+/// The cluster that the bootstrap has anyway.
+const UPSTREAM: &str = "upstream";
+
+/// A cluster, and the sets that are fetched over it.
+struct Cluster<'c> {
+    name: &'c str,
+    authority: &'c str,
+    sets: Vec<&'c str>,
+}
+
+/// The clusters of all sets that are fetched, in their order. Sets of one cluster have one host: that of the first.
+fn clusters(raw: &RawConfig) -> Vec<Cluster<'_>> {
+    let mut clusters: Vec<Cluster<'_>> = Vec::new();
+    for set in &raw.tokens.key_sets {
+        let Some((name, jwks)) = remote(set) else { continue };
+        let (of_set, authority) =
+            (set.name.as_deref().unwrap_or_default(), jwks.authority.as_deref().unwrap_or_default());
+        match clusters.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.sets.push(of_set),
+            None => clusters.push(Cluster { name, authority, sets: vec![of_set] }),
+        }
+    }
+    clusters
+}
+
+/// The clusters for a bootstrap: by TLS with the system's trust, and in the clear on the machine itself.
+pub(super) fn of_bootstrap(raw: &RawConfig) -> String {
+    let all = clusters(raw);
+    let needed = all.iter().filter(|cluster| cluster.name != UPSTREAM);
+    needed.map(|cluster| cluster.yaml() + "\n").collect()
+}
+
+/// What a manifest has to say of clusters that are another resource's.
+pub(super) fn comment(raw: &RawConfig) -> String {
+    let line = |cluster: &Cluster<'_>| {
+        let (host, _) = host_and_port(cluster.authority);
+        format!(
+            "#\n# The keys of {} are fetched from {} over the cluster {}, which the proxy must have: by TLS, with\n# the SNI {host}, \
+             a trusted CA, and the name compared.\n",
+            cluster.sets.join(", "),
+            cluster.authority,
+            cluster.name
+        )
+    };
+    clusters(raw).iter().map(line).collect()
+}
+
+impl Cluster<'_> {
+    fn yaml(&self) -> String {
+        let (host, port) = host_and_port(self.authority);
+        let is_here = is_loopback_host(host);
+        let is_address = host.parse::<IpAddr>().is_ok();
+        let quoted = text::quoted(host);
+        let sni = if is_address { String::new() } else { format!("\n          sni: {quoted}") };
+        let san_type = if is_address { "IP_ADDRESS" } else { "DNS" };
+        let tls = text::fill(TLS, &[("sni", &sni), ("san_type", san_type), ("host", &quoted)]);
+        let usual = if is_here { "80" } else { "443" };
+        text::fill(
+            CLUSTER,
+            &[
+                ("sets", &self.sets.join(", ")),
+                ("name", &text::quoted(self.name)),
+                ("type", if is_address { "STATIC" } else { "STRICT_DNS" }),
+                // Either family of addresses may be the one that works.
+                ("lookup", if is_address { "" } else { "\n      dns_lookup_family: ALL" }),
+                ("host", &quoted),
+                ("port", port.unwrap_or(usual)),
+                ("tls", if is_here { "" } else { &tls }),
+            ],
+        )
+    }
+}

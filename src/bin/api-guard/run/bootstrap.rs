@@ -1,0 +1,174 @@
+//! What Envoy is told: the bootstrap that `emit envoy` writes, with the filter in a file of its own that can be replaced
+//! while Envoy serves (extension configuration discovery), and an access log that is read here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::emit::envoy::{self, Bootstrap};
+use crate::outcome::Failure;
+use crate::source::tree;
+
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+const FILTER: &str = "/http_filters/0/typed_config";
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// How often a stream that lasts is logged: a decision is shown while the response is still coming.
+const LOG_INTERVAL: &str = "0.4s";
+
+/// The files that Envoy reads.
+pub(super) struct Files {
+    pub(super) bootstrap: PathBuf,
+    filter: PathBuf,
+    versions: u64,
+}
+
+impl Files {
+    /// Writes them into `folder`.
+    pub(super) fn write(folder: &Path, from: &Bootstrap<'_>) -> Result<Self, Failure> {
+        let files = Self {
+            bootstrap: folder.join("bootstrap.json"),
+            filter: folder.join("filter.json"),
+            versions: 0,
+        };
+        let mut bootstrap = emitted(from)?;
+        let filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
+        files.replace_filter(&filter)?;
+        watch_filter(&mut bootstrap, &files.filter)?;
+        log_decisions(&mut bootstrap, from.raw.forward.subject_header.as_deref())?;
+        if from.upstream.is_none() {
+            answer_itself(&mut bootstrap)?;
+        }
+        save(&files.bootstrap, &bootstrap)?;
+        Ok(files)
+    }
+
+    /// Gives Envoy another configuration of the filter. `late`: secrets that Envoy's environment lacks, because they
+    /// were made after its start.
+    pub(super) fn push(
+        &mut self,
+        from: &Bootstrap<'_>,
+        late: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let mut filter = take(&mut emitted(from)?, &[MANAGER, FILTER].concat())?;
+        if !late.is_empty() {
+            let variables = member(&mut filter, "/config/vm_config/environment_variables")?;
+            let hosts = variables.get("host_env_keys").and_then(Value::as_array).cloned().unwrap_or_default();
+            let is_late = |name: &Value| name.as_str().is_some_and(|name| late.contains_key(name));
+            let (own, hosts): (Vec<Value>, Vec<Value>) = hosts.into_iter().partition(is_late);
+            let own: BTreeMap<&str, &String> = own
+                .iter()
+                .filter_map(|name| late.get_key_value(name.as_str()?))
+                .map(|(name, secret)| (name.as_str(), secret))
+                .collect();
+            *variables = json!({ "host_env_keys": hosts, "key_values": own });
+        }
+        self.versions = self.versions.saturating_add(1);
+        self.replace_filter(&filter)
+    }
+
+    fn replace_filter(&self, filter: &Value) -> Result<(), Failure> {
+        let response = json!({
+            "version_info": self.versions.to_string(),
+            "resources": [{
+                "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+                "name": "api_guard",
+                "typed_config": filter,
+            }],
+        });
+        save(&self.filter, &response)
+    }
+}
+
+fn emitted(from: &Bootstrap<'_>) -> Result<Value, Failure> {
+    let text = envoy::bootstrap(from);
+    let tree = tree::read(&text).ok().and_then(|documents| documents.into_iter().next());
+    tree.and_then(|tree| serde_json::from_str(&tree.to_json()).ok()).ok_or_else(unexpected)
+}
+
+/// `emit` is tested to write what is looked for here.
+fn unexpected() -> Failure {
+    Failure::failed(
+        "the bootstrap has another form than expected; please report this as a fault of api-guard",
+    )
+}
+
+fn member<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value, Failure> {
+    value.pointer_mut(pointer).ok_or_else(unexpected)
+}
+
+fn take(value: &mut Value, pointer: &str) -> Result<Value, Failure> {
+    Ok(member(value, pointer)?.take())
+}
+
+fn watch_filter(bootstrap: &mut Value, file: &Path) -> Result<(), Failure> {
+    *member(bootstrap, &[MANAGER, "/http_filters/0"].concat())? = json!({
+        "name": "api_guard",
+        "config_discovery": {
+            "config_source": { "resource_api_version": "V3", "path_config_source": { "path": file } },
+            "type_urls": [WASM],
+        },
+    });
+    let root = bootstrap.as_object_mut().ok_or_else(unexpected)?;
+    root.insert("node".to_owned(), json!({ "id": "api-guard-run", "cluster": "api-guard-run" }));
+    Ok(())
+}
+
+fn log_decisions(bootstrap: &mut Value, subject: Option<&str>) -> Result<(), Failure> {
+    let manager = member(bootstrap, MANAGER)?.as_object_mut().ok_or_else(unexpected)?;
+    // A header whose name does not fit Envoy's command syntax is left out.
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let forwarded = match subject.filter(|name| name.chars().all(plain)) {
+        Some(name) => format!("%REQ({})%", name.to_ascii_uppercase()),
+        None => "-".to_owned(),
+    };
+    let format = json!({
+        "stream": "%STREAM_ID%",
+        "kind": "%ACCESS_LOG_TYPE%",
+        "time": "%START_TIME(%H:%M:%S)%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ)%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "upstream": "%UPSTREAM_HOST%",
+        "forwarded": forwarded,
+        "subject": "%FILTER_STATE(wasm.api_guard.subject:PLAIN)%",
+        "code": "%FILTER_STATE(wasm.api_guard.code:PLAIN)%",
+        "route": "%FILTER_STATE(wasm.api_guard.route:PLAIN)%",
+        "limit": "%FILTER_STATE(wasm.api_guard.limit:PLAIN)%",
+    });
+    manager.insert(
+        "access_log".to_owned(),
+        json!([{
+            "name": "envoy.access_loggers.stdout",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                "log_format": { "json_format": format },
+            },
+        }]),
+    );
+    manager.insert("access_log_options".to_owned(), json!({ "access_log_flush_interval": LOG_INTERVAL }));
+    Ok(())
+}
+
+/// The demo service needs no port of its own here: the route answers.
+fn answer_itself(bootstrap: &mut Value) -> Result<(), Failure> {
+    let routes = "/typed_config/route_config/virtual_hosts/0/routes/0";
+    let demo =
+        take(bootstrap, &["/static_resources/listeners/1/filter_chains/0/filters/0", routes].concat())?;
+    *member(bootstrap, &["/static_resources/listeners/0/filter_chains/0/filters/0", routes].concat())? = demo;
+    let listeners =
+        member(bootstrap, "/static_resources/listeners")?.as_array_mut().ok_or_else(unexpected)?;
+    listeners.truncate(1);
+    *member(bootstrap, "/static_resources/clusters")? = json!([]);
+    Ok(())
+}
+
+/// Puts a file into its place at once, so that Envoy never reads half of it.
+fn save(path: &Path, value: &Value) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("{} cannot be written: {error}", path.display()));
+    let file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    std::fs::write(file.path(), value.to_string()).map_err(failed)?;
+    file.persist(path).map(drop).map_err(|error| failed(error.error))
+}

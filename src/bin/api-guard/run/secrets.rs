@@ -1,0 +1,92 @@
+//! The secrets that the configuration names and nobody has set: made once, and kept for the next run.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use api_guard_core::config::raw::{RawConfig, RawSecret};
+
+use super::folders;
+use crate::keygen::{base64url, random};
+use crate::outcome::Failure;
+
+/// Variables of the configuration that are not set, and what they hold here.
+#[derive(Default)]
+pub(super) struct Secrets {
+    made: BTreeMap<String, String>,
+    /// The variables whose secrets were not there before, with where they are kept.
+    pub(super) kept: Vec<(String, PathBuf)>,
+}
+
+impl Secrets {
+    /// Makes what is missing, or reads what an earlier run has kept.
+    pub(super) fn provide(&mut self, raw: &RawConfig) -> Result<(), Failure> {
+        for key in &raw.tokens.keys {
+            let Some(RawSecret::Env { env: name, .. }) = &key.secret else { continue };
+            if std::env::var_os(name).is_none() && !self.made.contains_key(name) {
+                let path = file(name)?;
+                let secret = kept_or_new(&path).map_err(|error| {
+                    Failure::failed(format!(
+                        "the variable {name} is not set, and a secret for it cannot be kept at {}: {error}; \
+                         export {name}=\"$(api-guard keygen --bytes 64)\"",
+                        path.display()
+                    ))
+                })?;
+                self.made.insert(name.clone(), secret);
+                self.kept.push((name.clone(), path));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a variable, as Envoy will see it.
+    pub(super) fn lookup(&self, name: &str) -> Option<Vec<u8>> {
+        let set = std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+        set.or_else(|| self.made.get(name).map(|secret| secret.clone().into_bytes()))
+    }
+
+    /// What was made, by variable.
+    pub(super) const fn made(&self) -> &BTreeMap<String, String> {
+        &self.made
+    }
+}
+
+/// Where the secret of a variable is kept. The name may hold anything, a path's letters included.
+fn file(name: &str) -> Result<PathBuf, Failure> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let name = if !name.is_empty() && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        base64url(name.as_bytes())
+    };
+    Ok(folders::state()?.join("secrets").join(name))
+}
+
+fn kept_or_new(path: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    if let Ok(text) = std::fs::read_to_string(path) {
+        return Ok(text.trim_end().to_owned());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    private_folder(folder)?;
+    // 64 bytes are enough for every algorithm, as text and as base64.
+    let secret = base64url(&random::<64>().map_err(|_| "the system has no random bytes")?);
+    // For its owner alone (0600) from the beginning, and whole from the beginning.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    writeln!(file, "{secret}")?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(secret),
+        // Another run was faster.
+        Err(error) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim_end().to_owned()),
+            Err(_) => Err(error.error.into()),
+        },
+    }
+}
+
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

@@ -1,0 +1,127 @@
+//! A configuration as it is written in a file, whose errors have places there.
+
+use std::path::Path;
+
+use api_guard_core::config::error::ConfigErrors;
+use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::{Environment, Policy};
+
+use super::plugin::Plugin;
+use super::tree::{Malformed, Mark};
+use super::{Site, Source, excerpts, read, sites};
+use crate::excerpt::Excerpts;
+use crate::outcome::{Failure, say};
+use crate::style::Style;
+use crate::wording;
+
+/// A configuration as `explain`, `inspect` and `emit` need it.
+pub(crate) struct Configuration {
+    pub(crate) text: String,
+    pub(crate) raw: RawConfig,
+    pub(crate) policy: Policy,
+}
+
+/// The configuration in a file: the file itself, or the first one in a manifest. `needs_secrets`: whether an unset
+/// variable is an error.
+pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
+    let written = Written::read(path)?;
+    let lookup = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+    let policy = match written.policy(&lookup, true) {
+        Ok(policy) => policy,
+        Err(told) => match written.policy(&lookup, false) {
+            Ok(policy) if !needs_secrets => policy,
+            Ok(_) | Err(_) => return Err(told),
+        },
+    };
+    let raw = written.raw()?;
+    Ok(Configuration { text: written.text().to_owned(), raw, policy })
+}
+
+/// Whether the module accepts a configuration, whatever its secrets are.
+pub(crate) fn errors(text: &str) -> Result<(), ConfigErrors> {
+    Policy::parse(text.as_bytes(), &Environment { lookup: &|_| None, must_be_set: false }).map(drop)
+}
+
+/// A configuration as it is written in a file.
+pub(crate) struct Written {
+    file: String,
+    plugin: Plugin,
+    excerpts: Excerpts,
+}
+
+impl Written {
+    /// Reads the file: a configuration, or a manifest whose first one it is.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let (source, text) = read(path)?;
+        let excerpts = excerpts(&source, &text);
+        let file = path.display().to_string();
+        let plugin = match source {
+            Source::Plugin(plugin) => plugin,
+            Source::Malformed(Malformed { mark, problem }) => {
+                return Err(Failure::failed(told(&file, mark, &problem, &excerpts)));
+            }
+            Source::Manifest(documents, text) => {
+                let sites = sites(&documents);
+                let configuration = sites.first().and_then(Site::configuration);
+                let Some((_, node)) = configuration else {
+                    return Err(Failure::failed(format!("{file}: it has no api-guard configuration")));
+                };
+                if sites.len() > 1 {
+                    say(&format!("note: {file} has {} api-guard filters; this is the first", sites.len()));
+                }
+                Plugin::of_node(node, &text)
+            }
+        };
+        if let Some((mark, problem)) = plugin.json_error() {
+            return Err(Failure::failed(told(&file, mark, &format!("not JSON: {problem}"), &excerpts)));
+        }
+        Ok(Self { file, plugin, excerpts })
+    }
+
+    /// A configuration that is in no file.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let plugin = Plugin::of_file(text.to_owned());
+        Self { file: "the configuration".to_owned(), plugin, excerpts: Excerpts::new(text, Some(&[])) }
+    }
+
+    /// The text that the module gets.
+    pub(crate) fn text(&self) -> &str {
+        &self.plugin.text
+    }
+
+    /// Its fields, if they have the right shape.
+    pub(crate) fn raw(&self) -> Result<RawConfig, Failure> {
+        Policy::parse_shape(self.text().as_bytes()).map_err(|errors| self.failure(&errors))
+    }
+
+    /// What it means.
+    pub(crate) fn policy(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
+        must_be_set: bool,
+    ) -> Result<Policy, Failure> {
+        let environment = Environment { lookup, must_be_set };
+        Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(&errors))
+    }
+
+    /// Every error with its place.
+    fn failure(&self, errors: &ConfigErrors) -> Failure {
+        let plural = if errors.0.len() == 1 { "error" } else { "errors" };
+        let mut text = format!("{} {plural} in the configuration", errors.0.len());
+        for error in &errors.0 {
+            let pointer = error.at.to_string();
+            let mark = self.plugin.locate(&pointer);
+            let pointer = if pointer.is_empty() { "(whole document)" } else { &pointer };
+            let what = format!("{pointer}: {}; {}", wording::problem(error), wording::instead(error));
+            text.push_str(&format!("\n{}", told(&self.file, mark, &what, &self.excerpts)));
+        }
+        Failure::failed(text)
+    }
+}
+
+/// What is wrong at a place, and the line there.
+fn told(file: &str, mark: Mark, what: &str, excerpts: &Excerpts) -> String {
+    let excerpt = excerpts.at(mark, Style::of_stdout());
+    let excerpt = if excerpt.is_empty() { excerpt } else { format!("\n{excerpt}") };
+    format!("{file}:{}:{}: {what}{excerpt}", mark.line, mark.column)
+}

@@ -1,0 +1,96 @@
+//! The clusters over which key sets are fetched.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use super::emit;
+use super::started::envoy;
+use crate::command::{SECRET, api_guard};
+use crate::files::File;
+
+/// A configuration with a set for each of these authorities, the first of which two sets share.
+fn fetching(authorities: &[&str]) -> serde_json::Value {
+    let set = |(index, authority): (usize, &&str)| {
+        json!({
+            "name": format!("set-{index}"),
+            "issuers": [format!("https://issuer-{index}.example.com")],
+            "jwks": { "cluster": format!("idp {authority}"), "path": "/jwks.json", "authority": authority },
+        })
+    };
+    let mut sets: Vec<_> = authorities.iter().enumerate().map(set).collect();
+    let mut second = sets[0].clone();
+    second["name"] = json!("second");
+    second["issuers"] = json!(["https://second.example.com"]);
+    sets.push(second);
+    json!({
+        "tokens": { "key_sets": sets },
+        "forward": { "issuer_header": "x-auth-issuer" },
+        "auth_failure_limit": { "max_failures": 20, "window_seconds": 60 },
+    })
+}
+
+#[test]
+fn every_key_set_that_is_fetched_gets_its_cluster() {
+    let authorities =
+        ["login.example.com", "idp.example.com:8443", "10.0.0.1", "[2001:db8::1]:444", "localhost:9000"];
+    let mut configuration = fetching(&authorities);
+    // Names are a cluster's own affair.
+    configuration["tokens"]["key_sets"][0]["jwks"]["cluster"] = json!("a:b#c'\"{{port}}");
+    configuration["tokens"]["key_sets"][5]["jwks"]["cluster"] = json!("a:b#c'\"{{port}}");
+    for set in configuration["tokens"]["key_sets"].as_array_mut().expect("a list") {
+        let cluster = set["jwks"]["cluster"].as_str().expect("a text").replace(' ', "-");
+        set["jwks"]["cluster"] = json!(cluster);
+    }
+    let file = File::new(configuration.to_string());
+    let run = emit("envoy", file.path(), &["--upstream", "127.0.0.1:8080"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+    assert_eq!(run.out.matches("UpstreamTlsContext").count(), 4, "{}", run.out);
+    assert_eq!(run.out.matches("sni: ").count(), 2);
+    for part in [
+        "# [!] Where the keys of set-0, second are fetched.",
+        "address: login.example.com, port_value: 443",
+        "address: idp.example.com, port_value: 8443",
+        "exact: idp.example.com",
+        "san_type: IP_ADDRESS, matcher: { exact: 10.0.0.1 }",
+        "address: \"2001:db8::1\", port_value: 444",
+        "address: localhost, port_value: 9000",
+        "dns_lookup_family: ALL",
+        "trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }",
+    ] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
+    let emitted = File::new(&run.out);
+    let checked = api_guard(["check", emitted.path(), "--strict"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert_validates(&run.out);
+    for host in ["istio", "envoy-gateway"] {
+        let run = emit(host, file.path(), &[]);
+        assert!(run.out.contains("are fetched from idp.example.com:8443 over the cluster"), "{run:?}");
+        let checked = api_guard(["check", File::new(&run.out).path(), "--strict"]);
+        assert_eq!(checked.code, 0, "{checked:?}");
+    }
+}
+
+#[test]
+fn keys_that_the_api_itself_publishes_need_no_cluster_of_their_own() {
+    let mut configuration = fetching(&["127.0.0.1:8080"]);
+    for index in [0, 1] {
+        configuration["tokens"]["key_sets"][index]["jwks"]["cluster"] = json!("upstream");
+    }
+    let run = emit("envoy", File::new(configuration.to_string()).path(), &["--upstream", "127.0.0.1:8080"]);
+    assert_eq!((run.code, run.out.matches("- name: upstream").count()), (0, 1), "{run:?}");
+    assert_validates(&run.out);
+}
+
+/// Envoy takes the bootstrap, if there are an Envoy and a module.
+fn assert_validates(bootstrap: &str) {
+    let Some(envoy) = envoy() else { return };
+    let bootstrap = File::with_ending(bootstrap, ".yaml");
+    let validated = Command::new(envoy)
+        .args(["--mode", "validate", "-c", bootstrap.path(), "--log-level", "error"])
+        .env("API_GUARD_SECRET", SECRET)
+        .output()
+        .expect("Envoy");
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+}

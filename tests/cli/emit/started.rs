@@ -1,0 +1,202 @@
+//! Every bootstrap that `emit envoy` writes is started, and serves.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::emit;
+use crate::command::{SECRET, api_guard};
+use crate::files::{File, project};
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+/// The reply to a GET, as soon as the server answers.
+fn reply(port: u16, path: &str, header: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    Some(reply)
+}
+
+fn status(reply: &str) -> Option<u16> {
+    reply.split(' ').nth(1)?.parse().ok()
+}
+
+/// The Envoy that the tests use; `None`, which is said, where there is no module.
+pub(super) fn envoy() -> Option<String> {
+    if !project("dist/api_guard.wasm").is_file() {
+        api_guard_testkit::skip("no module: make build");
+        return None;
+    }
+    let envoy = Command::new("sh").arg(project("scripts/envoy.sh")).output().expect("scripts/envoy.sh");
+    Some(String::from_utf8(envoy.stdout).expect("a path").trim().to_owned())
+}
+
+/// Starts Envoy with this bootstrap and waits until it is ready.
+fn start(envoy: &str, bootstrap: &str, admin: u16) -> (Running, File) {
+    let file = File::with_ending(bootstrap, ".yaml");
+    let running = Running(
+        Command::new(envoy)
+            .args(["-c", file.path(), "--use-dynamic-base-id", "--log-level", "error", "--concurrency", "1"])
+            .env("API_GUARD_SECRET", SECRET)
+            // The module's path in the bootstrap does not depend on the folder.
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("Envoy"),
+    );
+    let until = Instant::now() + Duration::from_secs(60);
+    while reply(admin, "/ready", "").as_deref().and_then(status) != Some(200) {
+        assert!(Instant::now() < until, "Envoy is not ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (running, file)
+}
+
+/// What a bootstrap with these options answers to a request with a good token; the guard itself is tried too.
+fn answer(envoy: &str, options: &[&str]) -> String {
+    let [port, admin, demo] = free_ports();
+    let config = project("examples/api-guard.json");
+    let ports = [port.to_string(), admin.to_string()];
+    let options = [&["--port", &ports[0], "--admin-port", &ports[1]], options].concat();
+    let mut command = crate::command::command();
+    command.args(["emit", "envoy", "--config"]).arg(config).args(&options).current_dir(project(""));
+    let emitted = crate::command::run(&mut command);
+    assert_eq!(emitted.code, 0, "{emitted:?}");
+    let bootstrap = emitted.out.replace("port_value: 10001 ", &format!("port_value: {demo} "));
+    let _envoy = start(envoy, &bootstrap, admin);
+    let token = api_guard(["mint", "--sub", "user-7", "--kid", "2026-11", "--permission", "orders:read"]);
+    let bearer = format!("authorization: Bearer {}\r\n", token.line());
+    assert_eq!(status(&reply(port, "/orders/42", "").unwrap()), Some(401));
+    reply(port, "/orders/42", &bearer).unwrap()
+}
+
+/// A service on this address that answers everything with 200.
+fn service(address: &str) -> Option<u16> {
+    let upstream = TcpListener::bind((address, 0)).ok()?;
+    let port = upstream.local_addr().ok()?.port();
+    std::thread::spawn(move || {
+        for stream in upstream.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\nservice");
+        }
+    });
+    Some(port)
+}
+
+#[test]
+fn the_demo_answers() {
+    let Some(envoy) = envoy() else { return };
+    let answer = answer(&envoy, &[]);
+    assert!(status(&answer) == Some(200) && answer.contains("user-7"), "{answer}");
+}
+
+#[test]
+fn a_service_answers_by_address_and_by_name_in_either_family() {
+    let Some(envoy) = envoy() else { return };
+    let knows_localhost = |address: &str| {
+        ("localhost", 1)
+            .to_socket_addrs()
+            .is_ok_and(|mut all| all.any(|found| found.ip().to_string() == address))
+    };
+    let mut upstreams = Vec::new();
+    if let Some(port) = service("127.0.0.1") {
+        upstreams.extend([
+            format!("127.0.0.1:{port}"),
+            format!("http://localhost:{port}"),
+            format!("localhost:{port}"),
+        ]);
+    }
+    if let Some(port) = service("::1") {
+        upstreams.push(format!("http://[::1]:{port}/"));
+        if knows_localhost("::1") {
+            upstreams.push(format!("localhost:{port}"));
+        }
+    }
+    for upstream in upstreams {
+        let answer = answer(&envoy, &["--upstream", &upstream]);
+        assert!(status(&answer) == Some(200) && answer.ends_with("service"), "{upstream}: {answer}");
+    }
+}
+
+/// An Envoy that is a service with the tests' certificate, which is for `localhost`.
+fn service_with_certificate(envoy: &str) -> (u16, impl Drop) {
+    let [port, admin, _] = free_ports();
+    let file = |name: &str| json!({ "filename": project("tests/cli/tls").join(name) });
+    let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
+    let tls = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {
+            "tls_certificates": [{ "certificate_chain": file("cert.pem"), "private_key": file("key.pem") }],
+        },
+    });
+    let answers = "host %REQ(:AUTHORITY)%, name %REQUESTED_SERVER_NAME%.";
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "service",
+        "http_filters": [{ "name": "router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } }],
+        "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [{
+            "match": { "prefix": "/" },
+            "direct_response": { "status": 200, "body_format": { "text_format_source": { "inline_string": answers } } },
+        }] }] },
+    });
+    let bootstrap = json!({
+        "admin": { "address": address(admin) },
+        "static_resources": { "listeners": [{
+            "address": address(port),
+            "listener_filters": [{ "name": "names", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector" } }],
+            "filter_chains": [{
+                "transport_socket": { "name": "tls", "typed_config": tls },
+                "filters": [{ "name": "manager", "typed_config": manager }],
+            }],
+        }] },
+    });
+    (port, start(envoy, &bootstrap.to_string(), admin).0)
+}
+
+#[test]
+fn a_service_with_a_certificate_is_asked_by_its_own_name_and_must_be_known() {
+    let Some(envoy) = envoy() else { return };
+    let (port, _service) = service_with_certificate(&envoy);
+    let trust = project("tests/cli/tls/cert.pem");
+    let trust = ["--upstream-ca", trust.to_str().unwrap()];
+    let by_name = format!("https://localhost:{port}");
+    let known = answer(&envoy, &[&["--upstream", &by_name], &trust[..]].concat());
+    assert!(known.ends_with(&format!("host localhost:{port}, name localhost.")), "{known}");
+    // The system does not trust it, and it is not for an address.
+    let unknown = answer(&envoy, &["--upstream", &by_name]);
+    assert_eq!(status(&unknown), Some(503), "{unknown}");
+    let other = format!("https://127.0.0.1:{port}");
+    let other = answer(&envoy, &[&["--upstream", &other], &trust[..]].concat());
+    assert_eq!(status(&other), Some(503), "{other}");
+}
+
+#[test]
+fn a_manifest_names_the_module_by_its_whole_path() {
+    let config = project("examples/api-guard.json");
+    let run = emit("envoy", config.to_str().unwrap(), &["--module", "some/api_guard.wasm"]);
+    let here = std::env::current_dir().unwrap().join("some/api_guard.wasm");
+    assert!(run.out.contains(&format!("filename: {}", here.display())), "{}", run.out);
+}

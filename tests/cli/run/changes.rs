@@ -1,0 +1,185 @@
+//! The configuration changes while `run` serves: nothing is lost, and what is wrong is told.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::running::{Home, Running, ready, status};
+use super::{service, token};
+use crate::files::config;
+
+/// How soon a change must serve.
+const IN_TIME: Duration = Duration::from_secs(2);
+
+/// Clients that ask without a pause until they are stopped.
+struct Load {
+    stop: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
+    clients: Vec<JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    /// Half of the clients keep their connection, half open one for each request.
+    fn start(port: u16, token: &str) -> Self {
+        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let clients = (0..4).map(|client| {
+            let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
+            let keeps = client % 2 == 0;
+            let connection = if keeps { "keep-alive" } else { "close" };
+            let request = format!(
+                "GET /orders/1 HTTP/1.1\r\nhost: a\r\nconnection: {connection}\r\nauthorization: Bearer {token}\r\n\r\n"
+            );
+            std::thread::spawn(move || {
+                let mut lost = Vec::new();
+                let mut stream = None;
+                while !stop.load(Ordering::Relaxed) {
+                    let mut connection =
+                        stream.take().unwrap_or_else(|| TcpStream::connect(("127.0.0.1", port)).unwrap());
+                    match ask(&mut connection, &request) {
+                        Ok(reply) if status(&reply) == Some(200) => {
+                            asked.fetch_add(1, Ordering::Relaxed);
+                            // Envoy may announce that it closes the connection; the request is answered all the same.
+                            stream = Some(connection).filter(|_| keeps && !reply.contains("connection: close"));
+                        }
+                        Ok(reply) => lost.push(reply),
+                        Err(error) => lost.push(error.to_string()),
+                    }
+                }
+                lost
+            })
+        });
+        let clients = clients.collect();
+        Self { stop, asked, clients }
+    }
+
+    fn finish(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            assert_eq!(client.join().unwrap(), [""; 0], "requests were lost");
+        }
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+fn ask(stream: &mut TcpStream, request: &str) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes())?;
+    let mut reply = String::new();
+    let mut bytes = [0; 4096];
+    while !reply.ends_with("service") {
+        let read = stream.read(&mut bytes)?;
+        if read == 0 {
+            break;
+        }
+        reply.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    Ok(reply)
+}
+
+fn policy(changes: Value) -> String {
+    let mut policy = config(json!({ "rate_limits": [] }));
+    for (name, value) in changes.as_object().unwrap() {
+        policy[name] = value.clone();
+    }
+    policy.to_string()
+}
+
+/// As editors do it: another file takes the name.
+fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
+fn serves(run: &Running, path: &str, wanted: u16) {
+    let start = Instant::now();
+    while run.get(path, None) != Some(wanted) {
+        assert!(start.elapsed() < IN_TIME, "{path} does not come to answer {wanted}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_change_serves_at_once_and_loses_no_request() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let file = home.path("api-guard.json");
+    std::fs::write(&file, policy(json!({}))).unwrap();
+    let upstream = format!("127.0.0.1:{}", service("127.0.0.1").unwrap());
+    let mut run = Running::start(&home, &ready, &["--config", "api-guard.json", "--upstream", &upstream]);
+    let load = Load::start(run.port, &token(&run.said));
+    for round in 0..4 {
+        let opened = policy(json!({ "routes": [{ "path": "/open", "access": "public" }] }));
+        // In place, and by another file.
+        if round % 2 == 0 {
+            std::fs::write(&file, opened).unwrap()
+        } else {
+            replace(&file, &opened)
+        }
+        serves(&run, "/open", 200);
+        run.told("the changed configuration is in force", IN_TIME);
+        replace(&file, &policy(json!({ "routes": [{ "path": "/open" }] })));
+        serves(&run, "/open", 401);
+        run.told("the changed configuration is in force", IN_TIME);
+    }
+    let asked = load.finish();
+    assert!(asked > 100, "only {asked} requests");
+    let (code, errors) = run.end(Signal::INT);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(home.temporary(), [""; 0]);
+}
+
+#[test]
+fn a_wrong_change_is_told_with_its_place_while_the_old_one_serves() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let file = home.path("api-guard.json");
+    let good = policy(json!({ "routes": [{ "path": "/open", "access": "public" }] }));
+    std::fs::write(&file, &good).unwrap();
+    let mut run = Running::start(&home, &ready, &["--config", "api-guard.json"]);
+    assert_eq!(run.get("/open", None), Some(200));
+    for (wrong, part) in [
+        (policy(json!({ "routes": [{ "path": "/open", "access": "nobody" }] })), "/routes/0/access"),
+        ("{ \"tokens\": ".to_owned(), "api-guard.json"),
+        (String::new(), "api-guard.json"),
+    ] {
+        replace(&file, &wrong);
+        run.told(part, IN_TIME);
+        run.told("the old configuration goes on serving", IN_TIME);
+        assert_eq!(run.get("/open", None), Some(200));
+    }
+    std::fs::remove_file(&file).unwrap();
+    run.told("cannot be read", IN_TIME);
+    assert_eq!(run.get("/open", None), Some(200));
+    replace(&file, &good.replace("/open", "/other"));
+    run.told("the changed configuration is in force", IN_TIME);
+    serves(&run, "/other", 200);
+    assert_eq!(run.get("/open", None), Some(401));
+    assert_eq!(run.end(Signal::TERM).0, Some(0));
+}
+
+#[test]
+fn a_change_may_name_a_secret_that_nobody_has_set() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let file = home.path("api-guard.json");
+    std::fs::write(&file, policy(json!({}))).unwrap();
+    let mut run = Running::start(&home, &ready, &["--config", "api-guard.json"]);
+    let old = token(&run.said);
+    let keys = json!([{ "secret": { "env": "API_GUARD_SECRET" } }, { "kid": "b", "secret": { "env": "LATER_SECRET" } }]);
+    replace(&file, &policy(json!({ "tokens": { "keys": keys } })));
+    run.told("the changed configuration is in force", IN_TIME);
+    let secret = std::fs::read_to_string(home.path(".local/state/api-guard/secrets/LATER_SECRET")).unwrap();
+    let minted = crate::command::run(
+        home.command(&["mint", "--sub", "me", "--kid", "b", "--secret-env", "S"]).env("S", secret.trim_end()),
+    );
+    assert_eq!(run.get("/", Some(minted.line())), Some(200));
+    assert_eq!(run.get("/", Some(&old)), Some(200));
+    assert_eq!(run.end(Signal::TERM).0, Some(0));
+}

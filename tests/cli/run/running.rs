@@ -1,0 +1,212 @@
+//! A running `api-guard run`, and the home it runs in.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::files::project;
+
+/// Generous: a busy machine makes these tests slow, never wrong.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a run needs that a machine may lack.
+pub(super) struct Ready {
+    pub(super) module: String,
+    pub(super) envoy: String,
+}
+
+/// The module and an Envoy; `None`, which is said, where there is none.
+pub(super) fn ready() -> Option<Ready> {
+    let module = project("dist/api_guard.wasm");
+    if !module.is_file() {
+        api_guard_testkit::skip("no module: make build");
+        return None;
+    }
+    let envoy = Command::new("sh").arg(project("scripts/envoy.sh")).output().expect("scripts/envoy.sh");
+    let envoy = String::from_utf8(envoy.stdout).expect("a path").trim().to_owned();
+    Some(Ready { module: module.display().to_string(), envoy })
+}
+
+/// An empty home, with a folder for temporary files in it.
+pub(super) struct Home(tempfile::TempDir);
+
+impl Home {
+    pub(super) fn new() -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(home.path().join("tmp")).expect("a folder");
+        Self(home)
+    }
+
+    pub(super) fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    /// What is in the folder for temporary files.
+    pub(super) fn temporary(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path("tmp")).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// The command in this home, with nothing on PATH.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_api-guard"));
+        command.env_clear().env("HOME", self.path("")).env("TMPDIR", self.path("tmp"));
+        command.args(arguments).current_dir(self.path("")).stdin(Stdio::null());
+        command
+    }
+}
+
+pub(super) fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+/// A run that serves. It ends with the test.
+pub(super) struct Running {
+    process: Child,
+    out: Receiver<String>,
+    errors: Receiver<String>,
+    /// What it said at its start.
+    pub(super) said: Vec<String>,
+    pub(super) port: u16,
+    pub(super) admin: u16,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(Signal::TERM);
+    }
+}
+
+impl Running {
+    pub(super) fn start(home: &Home, ready: &Ready, more: &[&str]) -> Self {
+        Self::start_with(home, ready, more, &[])
+    }
+
+    pub(super) fn start_with(home: &Home, ready: &Ready, more: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start_fully(home, ready, more, variables, Stdio::null())
+    }
+
+    pub(super) fn start_piped(home: &Home, ready: &Ready, more: &[&str], input: std::fs::File) -> Self {
+        Self::start_fully(home, ready, more, &[], Stdio::from(input))
+    }
+
+    fn start_fully(
+        home: &Home,
+        ready: &Ready,
+        more: &[&str],
+        variables: &[(&str, &str)],
+        input: Stdio,
+    ) -> Self {
+        let [port, admin] = free_ports();
+        let ports = [port.to_string(), admin.to_string()];
+        let own = ["run", "--port", &ports[0], "--admin-port", &ports[1], "--module", &ready.module];
+        let mut command = home.command(&[&own, more].concat());
+        command.env("ENVOY_BIN", &ready.envoy).envs(variables.iter().copied()).stdin(input);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command");
+        let (out, errors) = (lines(process.stdout.take()), lines(process.stderr.take()));
+        let mut run = Self { process, out, errors, said: Vec::new(), port, admin };
+        loop {
+            let Ok(line) = run.out.recv_timeout(DEADLINE) else {
+                panic!("it does not serve: {:?} {:?}", run.said, run.errors.try_iter().collect::<Vec<_>>());
+            };
+            let last = line.starts_with("Ctrl-C");
+            run.said.push(line);
+            if last {
+                return run;
+            }
+        }
+    }
+
+    /// The next decision.
+    pub(super) fn line(&self, within: Duration) -> String {
+        self.out.recv_timeout(within).expect("a line in time")
+    }
+
+    /// The next line on standard error that has this in it.
+    pub(super) fn told(&self, part: &str, within: Duration) -> String {
+        let until = Instant::now() + within;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self.errors.recv_timeout(left).unwrap_or_else(|_| panic!("{part:?} is not told"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// The whole answer to a GET.
+    pub(super) fn answer(&self, path: &str, token: Option<&str>) -> Option<String> {
+        let header = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        ask(self.port, "GET", path, &header)
+    }
+
+    /// The status of a GET.
+    pub(super) fn get(&self, path: &str, token: Option<&str>) -> Option<u16> {
+        status(&self.answer(path, token)?)
+    }
+
+    /// Waits until it has ended by itself: its exit code.
+    pub(super) fn wait(&mut self) -> Option<i32> {
+        self.process.wait().expect("an end").code()
+    }
+
+    /// Ends it by a signal: its exit code, and what is left on standard error.
+    pub(super) fn end(&mut self, signal: Signal) -> (Option<i32>, String) {
+        if matches!(self.process.try_wait(), Ok(None)) {
+            kill_process(Pid::from_child(&self.process), signal).expect("a signal");
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Ok(Some(status)) = self.process.try_wait() {
+                return (status.code(), self.errors.try_iter().collect::<Vec<_>>().join("\n"));
+            }
+            if Instant::now() > until {
+                let _ = self.process.kill();
+                panic!("it does not end");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn lines(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    let stream = BufReader::new(stream.expect("a stream"));
+    std::thread::spawn(move || {
+        for line in stream.lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn ask(port: u16, method: &str, path: &str, headers: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
+        .ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    Some(reply)
+}
+
+pub(super) fn status(reply: &str) -> Option<u16> {
+    reply.split(' ').nth(1)?.parse().ok()
+}
+
+/// The status that a curl line gets.
+pub(super) fn curl(line: &str) -> u16 {
+    let url = line.split(' ').map(|word| word.trim_matches('\'')).find(|word| word.starts_with("http://"));
+    let (address, path) = url.unwrap().trim_start_matches("http://").split_once('/').unwrap();
+    let port = address.split(':').nth(1).unwrap().parse().unwrap();
+    let method = line.split("-X ").nth(1).map_or("GET", |rest| rest.split(' ').next().unwrap());
+    let header = line.split("-H '").nth(1).map(|rest| format!("{}\r\n", rest.split('\'').next().unwrap()));
+    status(&ask(port, method, &format!("/{path}"), &header.unwrap_or_default()).unwrap()).unwrap()
+}
