@@ -122,16 +122,15 @@ pub(crate) fn request_body(start: usize, length: usize) -> Result<Vec<u8>, Fault
     }
 }
 
-/// Sends a GET to a cluster from the current context, and returns the number by which its end is told.
+/// Sends a request to a cluster from the current context, and returns the number by which its end is told.
 #[cfg(not(feature = "sdk"))]
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices and a local")]
-pub(crate) fn get(
+pub(crate) fn send(
     cluster: &str,
-    authority: &str,
-    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
     timeout_milliseconds: u32,
 ) -> Result<u32, NotDone> {
-    let headers = [(":method", "GET"), (":path", path), (":authority", authority)];
     let headers = block::encode(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let none: &[u8] = &[];
     let mut token = 0;
@@ -142,8 +141,8 @@ pub(crate) fn get(
             cluster.len(),
             headers.as_ptr(),
             headers.len(),
-            none.as_ptr(),
-            none.len(),
+            body.as_ptr(),
+            body.len(),
             none.as_ptr(),
             none.len(),
             timeout_milliseconds,

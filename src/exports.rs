@@ -85,7 +85,7 @@ mod named {
         root::tick(context);
     }
 
-    /// A request of a root context for a key set has ended.
+    /// A request of a root context has ended.
     #[unsafe(export_name = "api_guard_on_http_call_response")]
     extern "C" fn on_http_call_response(
         context: u32,
@@ -94,7 +94,7 @@ mod named {
         body_size: usize,
         _trailers: u32,
     ) {
-        root::on_fetched(context, token, headers, body_size);
+        root::on_called(context, token, headers, body_size);
     }
 
     /// A root context or a stream ends.

@@ -91,9 +91,8 @@ impl StreamHost for Envoy<'_> {
             Action::Ask { question: Question::KeySet { .. }, .. } => {}
             // The stream finds the answer in its worker's memory.
             Action::Ask { question: Question::FleetLimit { .. } | Question::FleetRevocations, .. } => {}
-            // Nothing calls stores yet.
-            Action::Call(_) => return Err(NotDone),
-            Action::Fetch(fetch) => return self.plugin.fetches.send(fetch, self.context),
+            Action::Fetch(fetch) => return self.plugin.calls.fetch(fetch, self.context),
+            Action::Call(call) => return self.plugin.calls.call(call, self.context),
             Action::Resume => abi::resume_request(),
         }
         Ok(())

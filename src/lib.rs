@@ -4,8 +4,8 @@
 //! - `abi.rs`: the calls to Envoy, declared and wrapped; `memory.rs`: the bytes they return; `block.rs`: the ABI's form
 //!   of headers.
 //! - `host.rs` and `cells.rs`: what the core asks of a host.
-//! - `log.rs`: log lines and panics.
-//! - `root.rs`: the plugin's root contexts, one for each configuration; `fetches.rs`: their requests for key sets;
+//! - `log.rs`: log lines.
+//! - `root.rs`: the plugin's root contexts, one for each configuration; `calls.rs`: their requests for key sets and to the store;
 //!   `streams.rs`: the streams.
 //! - `exports.rs`: exports that bypass the SDK; `sdk.rs`: the way through it, for a module that was not packed.
 //!
@@ -22,7 +22,7 @@ mod cells;
 #[cfg(target_arch = "wasm32")]
 mod exports;
 #[cfg(target_arch = "wasm32")]
-mod fetches;
+mod calls;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]

@@ -1,6 +1,4 @@
-//! Log lines and panics, to Envoy's log. The SDK does the same, but brings its objects into the module with it: 15 KB.
-
-use std::panic;
+//! Log lines, to Envoy's log. The SDK does the same, but brings its objects into the module with it: 15 KB.
 
 use crate::abi;
 
@@ -8,7 +6,6 @@ use crate::abi;
 const INFO: u32 = 2;
 const WARN: u32 = 3;
 const ERROR: u32 = 4;
-const CRITICAL: u32 = 5;
 
 struct EnvoyLog;
 
@@ -34,11 +31,13 @@ impl log::Log for EnvoyLog {
     fn flush(&self) {}
 }
 
-/// Sends what is logged from now on to Envoy, and what a panic says before it ends the VM.
+/// Sends what is logged from now on to Envoy, and what a panic says before it ends the VM. The module that ships says
+/// nothing then: it traps at once.
 pub(crate) fn start() {
     // Fails only where a logger is set already, which then is this one.
     if log::set_logger(&EnvoyLog).is_ok() {
         log::set_max_level(log::LevelFilter::Info);
-        panic::set_hook(Box::new(|panic| abi::log(CRITICAL, &panic.to_string())));
+        #[cfg(feature = "sdk")]
+        std::panic::set_hook(Box::new(|panic| abi::log(ERROR, &panic.to_string())));
     }
 }

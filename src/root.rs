@@ -11,7 +11,7 @@ use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::tally::Tally;
 use api_guard_core::time::UnixNanos;
 
-use crate::fetches::Fetches;
+use crate::calls::{Calls, Purpose};
 use crate::host::{Envoy, Signatures};
 use crate::{abi, streams};
 
@@ -23,7 +23,7 @@ const TICK_MILLISECONDS: u32 = 100;
 pub(crate) struct Plugin {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
-    pub(crate) fetches: Fetches,
+    pub(crate) calls: Calls,
 }
 
 /// The metrics of one configuration as Envoy knows them.
@@ -86,7 +86,7 @@ impl Plugin {
     fn new(policy: Policy, root: u32) -> Self {
         let engine = Engine::on_worker(policy, &streams::held_bytes());
         let metrics = Metrics::new(engine.counters(), engine.guard().policy());
-        let plugin = Self { engine, metrics, fetches: Fetches::new(root) };
+        let plugin = Self { engine, metrics, calls: Calls::new(root) };
         // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
         let _ = plugin.engine.open(&Envoy::new(&plugin, root));
         plugin
@@ -126,13 +126,17 @@ pub(crate) fn tick(context: u32) {
     }
 }
 
-/// Handles the end of a request for a key set, and looks after the streams that wait for it. `headers`: the number of
+/// Handles the end of a request of a root context, and looks after the streams that wait for it. `headers`: the number of
 /// headers of its response, which is 0 if none has come.
-pub(crate) fn on_fetched(context: u32, token: u32, headers: u32, body_size: usize) {
+pub(crate) fn on_called(context: u32, token: u32, headers: u32, body_size: usize) {
     abi::enter(context);
     let Some(plugin) = streams::plugin(context) else { return };
     let now = abi::now();
-    let Some((set, ended)) = plugin.fetches.end(token, headers, body_size, now) else { return };
-    plugin.engine.on_fetched(set, ended.response(), &mut Envoy::new(&plugin, context), now);
+    let Some((purpose, ended)) = plugin.calls.end(token, headers, body_size, now) else { return };
+    let mut envoy = Envoy::new(&plugin, context);
+    match purpose {
+        Purpose::KeySet(set) => plugin.engine.on_fetched(set, ended.response(), &mut envoy, now),
+        Purpose::Store(number) => plugin.engine.on_called(number, ended.reply(), &mut envoy, now),
+    }
     streams::tick(now);
 }

@@ -31,7 +31,7 @@ impl Drop for Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
-        on_fetched(self.0, token, headers, body_size);
+        on_called(self.0, token, headers, body_size);
     }
 }
 
@@ -67,7 +67,7 @@ impl Drop for Stream {
 
 impl Context for Stream {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
-        on_fetched(self.root, token, headers, body_size);
+        on_called(self.root, token, headers, body_size);
     }
 }
 
@@ -89,21 +89,21 @@ impl HttpContext for Stream {
     }
 }
 
-/// Sends a GET to a cluster from the current context, and returns the number by which its end is told.
-pub(crate) fn get(
+/// Sends a request to a cluster from the current context, and returns the number by which its end is told.
+pub(crate) fn send(
     cluster: &str,
-    authority: &str,
-    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
     timeout_milliseconds: u32,
 ) -> Result<u32, NotDone> {
-    let headers = vec![(":method", "GET"), (":path", path), (":authority", authority)];
     let timeout = Duration::from_millis(timeout_milliseconds.into());
-    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout)
+    let body = Some(body).filter(|body| !body.is_empty());
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers.to_vec(), body, Vec::new(), timeout)
         .map_err(|_| NotDone)
 }
 
-fn on_fetched(root: u32, token: u32, headers: usize, body_size: usize) {
-    root::on_fetched(root, token, u32::try_from(headers).unwrap_or(u32::MAX), body_size);
+fn on_called(root: u32, token: u32, headers: usize, body_size: usize) {
+    root::on_called(root, token, u32::try_from(headers).unwrap_or(u32::MAX), body_size);
 }
 
 fn action(flow: Flow) -> Action {
