@@ -72,7 +72,9 @@ impl Calls {
     pub(crate) fn fetch(&self, fetch: Fetch<'_>, current: u32) -> Result<(), NotDone> {
         let headers = [(":method", "GET"), (":path", fetch.path), (":authority", fetch.authority)];
         let timeout = fetch.timeout_milliseconds;
-        self.send(Purpose::KeySet(fetch.set), current, timeout, || send(fetch.cluster, &headers, &[], timeout))
+        self.send(Purpose::KeySet(fetch.set), current, timeout, || {
+            send(fetch.cluster, &headers, &[], timeout)
+        })
     }
 
     /// Sends a call to the store. Its cluster passes the body on as it is, and nothing of the headers, which Envoy wants.

@@ -1,0 +1,148 @@
+//! Three Envoys that share limits and revocations through a real store.
+
+use serde_json::{Value, json};
+
+use crate::ask::{Ask, Body, Protocol};
+use crate::process::{Envoy, eventually};
+use crate::setup::{Setup, policy};
+use crate::store::Store;
+use crate::token::token;
+
+const SECRET: &str = "a secret of the fleet, of more than 32 bytes";
+
+/// An Envoy of the fleet. `changes`: laid over its configuration.
+fn envoy(store: &Store, changes: Value) -> Envoy {
+    let mut plugin = json!({ "fleet": { "cluster": "store", "secret": { "env": "API_GUARD_FLEET_SECRET" }, "timeout_milliseconds": 1000 } });
+    for (name, value) in changes.as_object().unwrap() {
+        plugin[name] = value.clone();
+    }
+    let mut setup = Setup { clusters: vec![store.cluster()], ..Setup::new(&policy(plugin)) };
+    setup.environment.push(("API_GUARD_FLEET_SECRET", SECRET.to_owned()));
+    setup.environment.push(("API_GUARD_REDIS_PASSWORD", "a password".to_owned()));
+    Envoy::start(setup)
+}
+
+fn limit(max_requests: u32, changes: Value) -> Value {
+    let mut limit = json!({ "name": "all", "max_requests": max_requests, "window_seconds": 60, "key": ["subject"], "scope": "fleet" });
+    for (name, value) in changes.as_object().unwrap() {
+        limit[name] = value.clone();
+    }
+    json!({ "rate_limits": [limit] })
+}
+
+fn status(envoy: &Envoy, token: &str) -> u16 {
+    Ask::get("/x").token(token).send(envoy, Protocol::Http1).status
+}
+
+fn calls(envoy: &Envoy, purpose: &str, result: &str) -> u64 {
+    envoy.counter(&format!("api_guard_fleet_calls_total.use.{purpose}.result.{result}"))
+}
+
+/// Waits until the Envoys have heard of each other.
+fn await_nodes(envoys: &[Envoy]) {
+    for envoy in envoys {
+        eventually("an Envoy does not count the others", || {
+            let count = u64::try_from(envoys.len()).unwrap();
+            (envoy.counter("api_guard_fleet_nodes") == count).then_some(())
+        });
+    }
+}
+
+#[test]
+fn three_envoys_admit_what_one_limit_says() {
+    let Some(store) = Store::up() else { return };
+    let envoys = [(); 3].map(|()| envoy(&store, limit(60, json!({}))));
+    let token = token(json!({}));
+    let mut admitted = 0;
+    for round in 0..60 {
+        for envoy in &envoys {
+            let status = status(envoy, &token);
+            assert!(status == 200 || status == 429, "{status} in round {round}");
+            admitted += u32::from(status == 200);
+        }
+    }
+    assert!((51..=60).contains(&admitted), "{admitted} of 60");
+    for envoy in &envoys {
+        assert!(calls(envoy, "limit", "ok") > 0);
+        envoy.assert_healthy();
+    }
+}
+
+#[test]
+fn what_one_envoy_revokes_all_refuse_and_neither_restart_forgets() {
+    let Some(store) = Store::up() else { return };
+    let shared = || json!({ "revocation": { "endpoint": {}, "fleet": {} } });
+    let mut envoys = vec![envoy(&store, shared()), envoy(&store, shared())];
+    let revoked = token(json!({ "jti": "one" }));
+    let good = token(json!({ "jti": "two" }));
+    let reply = Ask::post("/auth/revoke").token(&revoked).body(Body::None).send(&envoys[0], Protocol::Http1);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(status(&envoys[0], &revoked), 401);
+    eventually("the other Envoy does not learn of it", || {
+        (status(&envoys[1], &revoked) == 401).then_some(())
+    });
+    // An Envoy that starts answers nobody before it knows.
+    envoys.push(envoy(&store, shared()));
+    assert_eq!(status(&envoys[2], &revoked), 401);
+    // A store that lost everything is told again, and an Envoy that starts then knows too.
+    store.command(&["FLUSHALL"]);
+    eventually("the store is not told again", || (store.command(&["DBSIZE"]) != ":0\r\n").then_some(()));
+    eventually("an Envoy that starts does not know", || {
+        let newcomer = envoy(&store, shared());
+        assert_eq!(status(&newcomer, &good), 200);
+        (status(&newcomer, &revoked) == 401).then_some(())
+    });
+    for envoy in &envoys {
+        assert_eq!(status(envoy, &good), 200);
+        envoy.assert_healthy();
+    }
+}
+
+#[test]
+fn without_a_store_each_limit_does_what_it_is_to_do() {
+    let Some(store) = Store::up() else { return };
+    let token = token(json!({}));
+    for (when, admitted, refused) in [("share", 10, 429), ("alone", 30, 429), ("refuse", 0, 503)] {
+        let envoys = [(); 3].map(|()| envoy(&store, limit(30, json!({ "when_unreachable": when }))));
+        await_nodes(&envoys);
+        store.kill();
+        eventually("the store is still reached", || {
+            (envoys[0].counter("api_guard_fleet_reachable") == 0).then_some(())
+        });
+        let statuses: Vec<u16> = (0..40).map(|_| status(&envoys[0], &token)).collect();
+        let passed = statuses.iter().filter(|status| **status == 200).count();
+        assert_eq!(passed, admitted, "{when}: {statuses:?}");
+        assert!(statuses[admitted..].iter().all(|status| *status == refused), "{when}: {statuses:?}");
+        for envoy in &envoys {
+            envoy.assert_healthy();
+        }
+        store.start(&[]);
+        eventually("the store is not reached again", || {
+            (envoys[0].counter("api_guard_fleet_reachable") == 1).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_store_that_wants_a_password_gets_it_and_a_wrong_one_is_said() {
+    let Some(store) = Store::up() else { return };
+    store.kill();
+    store.start(&["--requirepass", "a password"]);
+    let with = |name: &str| {
+        let fleet = json!({ "cluster": "store", "secret": { "env": "API_GUARD_FLEET_SECRET" }, "password": { "env": name } });
+        let mut changes = limit(3, json!({}));
+        changes["fleet"] = fleet;
+        envoy(&store, changes)
+    };
+    let right = with("API_GUARD_REDIS_PASSWORD");
+    let token = token(json!({}));
+    eventually("the store is not reached", || {
+        (right.counter("api_guard_fleet_reachable") == 1).then_some(())
+    });
+    let statuses: Vec<u16> = (0..5).map(|_| status(&right, &token)).collect();
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    right.assert_healthy();
+    let wrong = with("API_GUARD_SECRET");
+    eventually("no call is denied", || (calls(&wrong, "heartbeat", "denied") > 0).then_some(()));
+    eventually("nothing is said of it", || wrong.written().contains(r#""event":"fleet""#).then_some(()));
+}
