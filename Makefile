@@ -59,7 +59,7 @@ install: build ## the command api-guard, with the module inside it (PREFIX=/usr/
 dist: build ## everything of a release under dist/, with checksums and a bill of materials
 	@scripts/dist.sh
 
-reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
+reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone; ARGS=module: one more build, compared with dist/)
 	@scripts/reproducible.sh $(ARGS)
 
 .PHONY: unpacked
