@@ -25,7 +25,10 @@ library() {
 built=
 for target in ${TARGETS:-"$host" x86_64-unknown-linux-musl aarch64-unknown-linux-musl}; do
     case " $built" in *" $target="*) continue ;; esac
-    [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || continue
+    if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
+        echo "no command for $target: rustup target add $target" >&2
+        continue
+    fi
     library=
     case $target in *-linux-*) library=$(library "${target%%-*}") ;; esac
     echo "building the command for $target" >&2

