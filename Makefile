@@ -26,6 +26,7 @@ test: build unpacked envoy ## every test: unit, property, configuration, command
 test-native: native panicking envoy ## every end-to-end test on the native library, and the tests of its border to Envoy
 	@cargo test --package api-guard-envoy-native --features panic-on-demand
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test envoy
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test cli run::
 
 .PHONY: panicking
 panicking: tools
@@ -54,14 +55,14 @@ LIBRARY := dist/libapi_guard.so
 native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
 	@GLIBC="$(GLIBC)" ARCH="$(ARCH)" scripts/library.sh $(LIBRARY)
 # cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
-install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else)
+install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else; make native install: the library, too)
 	@API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
 
 .PHONY: dist reproducible
 dist: build ## everything of a release under dist/, with checksums and a bill of materials
 	@scripts/dist.sh
 
-reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
+reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone; ARGS=module: one more build, compared with dist/)
 	@scripts/reproducible.sh $(ARGS)
 
 .PHONY: unpacked

@@ -27,7 +27,7 @@ pub(crate) use finding::{Findings, Part};
 pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
 pub(crate) use pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 
-use crate::outcome::{self, Outcome, print};
+use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::plugin::Plugin;
 use crate::source::tree::Malformed;
 use crate::source::{self, Host, NOWHERE, Site, Source};
@@ -217,6 +217,9 @@ pub(crate) struct Variables {
 impl Check {
     /// Prints what was found.
     pub(crate) fn run(&self) -> outcome::Result {
+        if self.files.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+            return Err(Failure::usage("standard input (-) can be read once; name it once"));
+        }
         let mut checked = Vec::new();
         for path in &self.files {
             let (source, text) = source::read(path)?;

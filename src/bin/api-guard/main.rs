@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use outcome::Outcome;
+use outcome::{Failure, Outcome};
 
 /// API security for Envoy: tokens, permissions, request form, rate limits, revocation.
 #[derive(Parser)]
@@ -66,6 +66,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(why) = run::tether::follow() {
+        return Failure::failed(why).report();
+    }
     // clap answers --help and --version itself with 0, wrong usage with 2.
     let Cli { color, command } = Cli::parse();
     style::choose(color);

@@ -61,9 +61,7 @@ const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin
 /// The contents of a file; `-` is standard input. A file that cannot be read counts as wrong usage.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     input::read(path).map_err(|error| {
-        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-        let reason = if is_missing { "there is no such file".to_owned() } else { error.to_string() };
-        Failure::usage(format!("{} cannot be read: {reason}", path.display()))
+        Failure::usage(format!("{} cannot be read: {}", path.display(), input::reason(&error)))
     })
 }
 
@@ -82,6 +80,10 @@ pub(crate) fn read(path: &Path) -> Result<(Source, String), Failure> {
 
 pub(crate) fn of_text(text: String) -> Source {
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    if text.trim().is_empty() {
+        let problem = "there is nothing in it; write a configuration".to_owned();
+        return Source::Malformed(Malformed { mark: Mark { line: 1, column: 1, index: 0 }, problem });
+    }
     let is_json = jsonc::is_meant(&text);
     let text = if is_json { jsonc::plain(&text) } else { text };
     // Surrogate escapes, which YAML does not have, are replaced only if the text cannot be read otherwise.

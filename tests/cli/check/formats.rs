@@ -204,3 +204,23 @@ fn colour_is_as_one_asks() {
     assert!(!coloured(&["--color", "never"], &[]));
     assert_eq!(api_guard(["check", file, "--color", "sometimes"]).code, 2);
 }
+
+#[test]
+fn a_file_that_cannot_be_a_configuration_is_told_in_words() {
+    let (empty, blank) = (File::new(""), File::new("\n  \n"));
+    for (path, code, part) in [
+        (empty.path(), 1, "there is nothing in it; write a configuration"),
+        (blank.path(), 1, "there is nothing in it; write a configuration"),
+        (env!("CARGO_MANIFEST_DIR"), 2, "cannot be read: it is a directory; name a file"),
+        ("/nowhere", 2, "cannot be read: there is no such file"),
+        #[cfg(target_os = "linux")]
+        ("/dev/zero", 2, "cannot be read: it has more than 64 MiB"),
+    ] {
+        let run = api_guard(["check", path]);
+        assert_eq!(run.code, code, "{run:?}");
+        assert!([run.out, run.err].concat().contains(part), "{path}: {part}");
+    }
+    let twice = api_guard(["check", "-", "-"]);
+    assert_eq!(twice.code, 2, "{twice:?}");
+    assert!(twice.err.contains("name it once"), "{twice:?}");
+}

@@ -104,6 +104,12 @@ impl Written {
         Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(&errors))
     }
 
+    /// What is wrong with the value at a JSON pointer.
+    pub(crate) fn refused(&self, pointer: &str, what: &str) -> Failure {
+        let mark = self.plugin.locate(pointer);
+        Failure::failed(told(&self.file, mark, &format!("{pointer}: {what}"), &self.excerpts))
+    }
+
     /// Every error with its place.
     fn failure(&self, errors: &ConfigErrors) -> Failure {
         let plural = if errors.0.len() == 1 { "error" } else { "errors" };
