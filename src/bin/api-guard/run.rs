@@ -7,7 +7,7 @@ mod envoy;
 mod events;
 mod folders;
 mod guarded;
-mod module;
+pub(crate) mod module;
 mod ports;
 mod secrets;
 mod server;
@@ -129,6 +129,7 @@ impl Run {
             is_native: false,
             port: self.port,
             admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
+            probes: None,
             upstream: self.upstream.as_ref(),
             trust,
         }

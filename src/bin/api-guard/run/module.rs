@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::outcome::Failure;
 
 /// The module that was built before this command; empty if there was none.
-const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.wasm"));
+pub(crate) const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/module.wasm"));
 /// How every WebAssembly module begins.
 const MAGIC: &[u8] = b"\0asm";
 
