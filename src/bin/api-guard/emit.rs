@@ -121,6 +121,8 @@ const LIBRARY: &str = "dist/libapi_guard.so";
 const IMAGE: &str = concat!("registry.example.com/api-guard:", env!("CARGO_PKG_VERSION"));
 /// The Envoy that the tests run, without a shell.
 const ENVOY_IMAGE: &str = "docker.io/envoyproxy/envoy:distroless-v1.40.0";
+/// The system's certificates in that image.
+const TRUST_OF_IMAGE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const ISTIO_TARGET: &str = "istio=ingressgateway";
 const GATEWAY_TARGET: &str = "Gateway/eg";
 
@@ -133,7 +135,8 @@ impl Emit {
                  with; leave --native out",
             ));
         }
-        let trust = self.upstream_ca.clone().unwrap_or_else(system_trust);
+        let of_image = || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
+        let trust = self.upstream_ca.clone().unwrap_or_else(of_image);
         self.validate(&trust)?;
         let target = self.target()?;
         let Configuration { text, raw, policy } = source::configuration(&self.config, false)?;

@@ -52,6 +52,13 @@ impl EnvoyGateway<'_> {
 
     /// The resources as YAML.
     pub(super) fn manifest(&self) -> Result<String, Failure> {
+        if let Target::Resource { kind: kind @ Kind::GatewayClass, name, .. } = self.target {
+            return Err(Failure::usage(format!(
+                "--target {:?}: Envoy Gateway attaches no policy to a class; write Gateway/NAME, HTTPRoute/NAME or the labels \
+                 of Gateways as LABEL=VALUE",
+                format!("{}/{name}", kind.text())
+            )));
+        }
         let names = variables(self.raw);
         let variable = |name: &String| {
             format!(
