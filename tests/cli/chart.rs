@@ -14,7 +14,10 @@ const IMAGE: &str = "registry.example.com/api-guard:0.1.0";
 /// A helm; `None`, which is said, where none can be had.
 fn helm() -> Option<String> {
     let output = Command::new("python3").arg(project("tests/chart/helm.py")).output();
-    let path = output.ok().filter(|output| output.status.success()).and_then(|output| String::from_utf8(output.stdout).ok());
+    let path = output
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok());
     if path.is_none() {
         api_guard_testkit::skip("no helm: set HELM_BIN");
     }
@@ -57,7 +60,11 @@ fn the_chart_and_emit_give_the_same_objects() {
         (example, &[][..], &[][..]),
         (example, &["--set", "upstream=orders:8080"], &["--upstream", "orders:8080"]),
         (example, &["--set", "upstream=http://10.0.0.7"], &["--upstream", "http://10.0.0.7"]),
-        (example, &["--set", "upstream=https://orders.example.com"], &["--upstream", "https://orders.example.com"]),
+        (
+            example,
+            &["--set", "upstream=https://orders.example.com"],
+            &["--upstream", "https://orders.example.com"],
+        ),
         (example, &["--set", "upstream=https://orders:8443"], &["--upstream", "https://orders:8443"]),
         (example, &["--set", "native=true"], &["--native"]),
         (example, &["--set", "native=true,upstream=http://o:1"], &["--native", "--upstream", "http://o:1"]),
@@ -80,7 +87,9 @@ fn the_chart_and_emit_give_the_same_objects() {
         let (chart, command) = (objects(&rendered.out), objects(&emitted.out));
         assert_eq!(chart.keys().collect::<Vec<_>>(), command.keys().collect::<Vec<_>>());
         for (key, object) in &chart {
-            if let (Some(of_chart), Some(of_command)) = (object["data"]["envoy.yaml"].as_str(), command[key]["data"]["envoy.yaml"].as_str()) {
+            if let (Some(of_chart), Some(of_command)) =
+                (object["data"]["envoy.yaml"].as_str(), command[key]["data"]["envoy.yaml"].as_str())
+            {
                 for (line, other) in of_chart.lines().zip(of_command.lines()) {
                     assert_eq!(line, other, "{values:?}");
                 }
@@ -116,15 +125,26 @@ fn values_choose_what_is_made() {
     assert!(!plain.keys().any(|(kind, _)| kind == "ServiceMonitor" || kind == "PrometheusRule"));
     let asked = kinds(&["--set", "serviceMonitor.enabled=true"]);
     assert!(asked.keys().any(|(kind, _)| kind == "ServiceMonitor"));
-    let bare = "autoscaling.enabled=false,podDisruptionBudget.enabled=false,networkPolicy.enabled=false,replicas=3";
+    let bare =
+        "autoscaling.enabled=false,podDisruptionBudget.enabled=false,networkPolicy.enabled=false,replicas=3";
     let bare = kinds(&["--set", bare]);
-    assert_eq!(bare.keys().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["ConfigMap", "Deployment", "Service", "Service"]);
+    assert_eq!(
+        bare.keys().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(),
+        ["ConfigMap", "Deployment", "Service", "Service"]
+    );
     let deployment = |objects: &BTreeMap<(String, String), Value>| {
-        objects.iter().find(|((kind, _), _)| kind == "Deployment").map(|(_, object)| object["spec"].clone()).expect("a Deployment")
+        objects
+            .iter()
+            .find(|((kind, _), _)| kind == "Deployment")
+            .map(|(_, object)| object["spec"].clone())
+            .expect("a Deployment")
     };
     assert_eq!(deployment(&bare)["replicas"], 3);
     let mapped = kinds(&["--set", "module.configMap=api-guard-module"]);
-    assert_eq!(deployment(&mapped)["template"]["spec"]["volumes"][1]["configMap"]["name"], "api-guard-module");
+    assert_eq!(
+        deployment(&mapped)["template"]["spec"]["volumes"][1]["configMap"]["name"],
+        "api-guard-module"
+    );
     // The configuration may be written as values.
     let mut command = Command::new(&helm);
     command.args(["template", "a"]).arg(project("charts/api-guard"));
@@ -132,7 +152,9 @@ fn values_choose_what_is_made() {
     let rendered = run(&mut command);
     assert!(rendered.code == 0 && rendered.out.contains("host_env_keys: [MY_SECRET]"), "{rendered:?}");
     // A wrong value is told with its name.
-    for (value, name) in [("port=0", "port"), ("upstream=ftp://a", "upstream"), ("native=1", "native"), ("prot=1", "prot")] {
+    for (value, name) in
+        [("port=0", "port"), ("upstream=ftp://a", "upstream"), ("native=1", "native"), ("prot=1", "prot")]
+    {
         let refused = on_chart(&helm, &["template", "a"], &["--set", value]);
         assert!(refused.code != 0 && refused.err.contains(name), "{refused:?}");
     }
@@ -154,7 +176,8 @@ fn a_store_gets_its_cluster_and_its_password() {
     let (_, map) = objects.iter().find(|((kind, _), _)| kind == "ConfigMap").expect("a ConfigMap");
     let bootstrap = &documents(map["data"]["envoy.yaml"].as_str().expect("a text"))[0];
     let clusters = bootstrap["static_resources"]["clusters"].as_array().expect("clusters");
-    let store = clusters.iter().find(|cluster| cluster["name"] == "api-guard-redis").expect("the store's cluster");
+    let store =
+        clusters.iter().find(|cluster| cluster["name"] == "api-guard-redis").expect("the store's cluster");
     assert_eq!(store["upstream_config"]["name"], "envoy.filters.connection_pools.http.tcp");
     assert_eq!(store["transport_socket"]["typed_config"]["sni"], "store.example.com");
     let (_, deployment) = objects.iter().find(|((kind, _), _)| kind == "Deployment").expect("a Deployment");

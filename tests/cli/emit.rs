@@ -38,7 +38,11 @@ fn the_examples_are_what_emit_prints() {
 fn about_the_configuration(host: &str, run: &Run) -> String {
     let of_host: &[&str] = match host {
         "envoy-gateway" => &["note: Envoy Gateway switches the filter on by route"],
-        "kubernetes" => &["note: without --upstream", "note: the module is in a ConfigMap", "note: the pods mount the image"],
+        "kubernetes" => &[
+            "note: without --upstream",
+            "note: the module is in a ConfigMap",
+            "note: the pods mount the image",
+        ],
         _ => &[],
     };
     let lines = run.err.lines().filter(|line| !of_host.iter().any(|note| line.starts_with(note)));

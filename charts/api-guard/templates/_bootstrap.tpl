@@ -52,7 +52,8 @@
 {{- $text = $text | replace "{{upstream_host}}" $quoted | replace "{{upstream_port}}" (toString $upstream.port) | replace " {{host_rewrite}}" $rewrite -}}
 {{- $text = $text | replace "{{admin_address}}" $address | replace "{{admin_port}}" (toString (int .Values.admin.port)) | replace "{{port}}" (toString (int .Values.port)) -}}
 {{- $text = $text | replace "{{module}}" (printf "/opt/api-guard/%s" $file) | replace "{{variables}}" (include "api-guard.variables" .) | replace "{{subject}}" $subject -}}
-{{- $text | replace "{{configuration}}" (include "api-guard.config" . | indent $indent) -}}
+{{- $text = $text | replace "{{configuration}}" (include "api-guard.config" . | indent $indent) -}}
+{{- regexReplaceAll "(?m)[ \\t]+$" $text "" -}}
 {{- end -}}
 
 {{/* Host, port and TLS of the upstream, as JSON. */}}

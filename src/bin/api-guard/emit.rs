@@ -135,7 +135,8 @@ impl Emit {
                  with; leave --native out",
             ));
         }
-        let of_image = || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
+        let of_image =
+            || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
         let trust = self.upstream_ca.clone().unwrap_or_else(of_image);
         self.validate(&trust)?;
         let target = self.target()?;

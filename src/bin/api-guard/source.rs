@@ -11,9 +11,9 @@ use std::path::Path;
 use crate::excerpt::{Excerpts, secrets_of_manifest};
 use crate::input;
 use crate::outcome::Failure;
+pub(crate) use manifest::{ManifestPart, kind};
 use plugin::Plugin;
 use tree::{Malformed, Mark, Node};
-pub(crate) use manifest::{ManifestPart, kind};
 pub(crate) use written::{Configuration, Written, configuration, errors};
 
 /// The contents of a file.
@@ -152,7 +152,8 @@ pub(crate) fn excerpts(source: &Source, text: &str) -> Excerpts {
         Source::Malformed(_) => Excerpts::new(text, None),
         Source::Plugin(plugin) => Excerpts::new(text, plugin.secrets().as_deref()),
         Source::Manifest(parts, file) => {
-            let mut marks: Vec<Mark> = parts.iter().flat_map(|part| secrets_of_manifest(&part.root)).collect();
+            let mut marks: Vec<Mark> =
+                parts.iter().flat_map(|part| secrets_of_manifest(&part.root)).collect();
             for site in sites(parts) {
                 let plugin = site.configuration().map(|(_, node)| Plugin::of_node(node, file));
                 match plugin.map(|plugin| plugin.secrets()) {
@@ -219,7 +220,9 @@ impl Site<'_> {
         ];
         let by_name =
             names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(names_guard));
-        by_name || names_guard(&self.name) || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
+        by_name
+            || names_guard(&self.name)
+            || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
     }
 
     /// The plugin configuration and its pointer relative to the settings.

@@ -37,8 +37,14 @@ fn an_envoy_filter_says_what_the_resource_cannot() {
         assert_eq!(replaced["patch"]["value"]["name"], added["name"]);
         let plugin = &added["typed_config"]["config"];
         assert_eq!(plugin["allow_on_headers_stop_iteration"], true);
-        assert_eq!((&plugin["failure_policy"], &plugin["vm_config"]["vm_id"]), (&json!("FAIL_RELOAD"), &json!("api_guard")));
-        assert_eq!(plugin["vm_config"]["environment_variables"]["host_env_keys"], json!(["API_GUARD_SECRET"]));
+        assert_eq!(
+            (&plugin["failure_policy"], &plugin["vm_config"]["vm_id"]),
+            (&json!("FAIL_RELOAD"), &json!("api_guard"))
+        );
+        assert_eq!(
+            plugin["vm_config"]["environment_variables"]["host_env_keys"],
+            json!(["API_GUARD_SECRET"])
+        );
         // Both have the same configuration.
         let text = plugin["configuration"]["value"].as_str().expect("the configuration");
         let values: Value = serde_json::from_str(text).expect("JSON");
@@ -67,7 +73,10 @@ fn a_pull_secret_reaches_no_envoy_filter_and_it_is_said() {
     let objects = by_kind(&run.out);
     assert_eq!(objects["TrafficExtension"]["spec"]["wasm"]["url"], "file:///m.wasm");
     let added = &patch(&objects["EnvoyFilter"], "EXTENSION_CONFIG").expect("the filter")["patch"]["value"];
-    assert_eq!(added["typed_config"]["config"]["vm_config"]["code"], json!({ "local": { "filename": "/m.wasm" } }));
+    assert_eq!(
+        added["typed_config"]["config"]["vm_config"]["code"],
+        json!({ "local": { "filename": "/m.wasm" } })
+    );
 }
 
 #[test]
@@ -82,9 +91,15 @@ fn the_target_is_that_of_both_resources() {
     ] {
         let objects = by_kind(&emit("istio", &example(), &["--target", target]).out);
         let (extension, filter) = (&objects["TrafficExtension"], &objects["EnvoyFilter"]);
-        assert_eq!((&extension["metadata"], &filter["metadata"]["namespace"]), (&filter["metadata"], &json!(namespace)));
+        assert_eq!(
+            (&extension["metadata"], &filter["metadata"]["namespace"]),
+            (&filter["metadata"], &json!(namespace))
+        );
         if expected.is_array() {
-            assert_eq!((&extension["spec"]["targetRefs"], &filter["spec"]["targetRefs"]), (&expected, &expected));
+            assert_eq!(
+                (&extension["spec"]["targetRefs"], &filter["spec"]["targetRefs"]),
+                (&expected, &expected)
+            );
         } else {
             assert_eq!(extension["spec"]["selector"]["matchLabels"], expected);
             assert_eq!(filter["spec"]["workloadSelector"]["labels"], expected);
@@ -111,16 +126,26 @@ fn an_envoy_patch_policy_says_what_the_extension_policy_cannot() {
     assert_eq!(patches.len(), expected.len());
     for (patch, (path, value)) in patches.iter().zip(expected) {
         let operation = &patch["operation"];
-        assert_eq!((&patch["name"], &operation["path"], &operation["value"]), (&json!("prod/front/https"), &json!(path), &value));
+        assert_eq!(
+            (&patch["name"], &operation["path"], &operation["value"]),
+            (&json!("prod/front/https"), &json!(path), &value)
+        );
         let query = operation["jsonPath"].as_str().expect("a path");
-        assert!(query.contains("@.name=='envoy.filters.http.wasm/envoyextensionpolicy/prod/shop/wasm/0'"), "{query}");
+        assert!(
+            query.contains("@.name=='envoy.filters.http.wasm/envoyextensionpolicy/prod/shop/wasm/0'"),
+            "{query}"
+        );
     }
     let proxy = &objects["EnvoyProxy"]["spec"];
     let env = &proxy["provider"]["kubernetes"]["envoyDeployment"]["container"]["env"];
     let secret = json!({ "secretKeyRef": { "name": "shop", "key": "API_GUARD_SECRET" } });
     assert_eq!(*env, json!([{ "name": "API_GUARD_SECRET", "valueFrom": secret }]));
-    let tags: Vec<&Value> =
-        proxy["bootstrap"]["jsonPatches"].as_array().expect("patches").iter().map(|one| &one["value"]).collect();
+    let tags: Vec<&Value> = proxy["bootstrap"]["jsonPatches"]
+        .as_array()
+        .expect("patches")
+        .iter()
+        .map(|one| &one["value"])
+        .collect();
     assert_eq!(json!(tags), shipped_tags());
 }
 
@@ -141,7 +166,9 @@ fn what_a_host_cannot_promise_is_told() {
     let file = File::new(config(json!({})).to_string());
     let told = |host: &str, options: &[&str]| emit(host, file.path(), options).err;
     assert!(told("envoy-gateway", &[]).contains("requests that match no HTTPRoute never reach it"));
-    assert!(told("envoy-gateway", &["--target", "HTTPRoute/a"]).contains("the listener http of the Gateway eg"));
+    assert!(
+        told("envoy-gateway", &["--target", "HTTPRoute/a"]).contains("the listener http of the Gateway eg")
+    );
     let image = told("kubernetes", &["--image", "registry.example.com/a:1"]);
     assert!(image.contains("demo API") && image.contains("ImageVolume"), "{image}");
     // What is printed is checked clean all the same.

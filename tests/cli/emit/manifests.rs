@@ -40,7 +40,8 @@ fn errors(crds: &Path, object: &Value) -> Vec<String> {
     let kind = object["kind"].as_str().expect("a kind");
     let Ok(text) = std::fs::read_to_string(crds.join(format!("{kind}.json"))) else { return Vec::new() };
     let definition: Value = serde_json::from_str(&text).expect("JSON");
-    let (group, version) = object["apiVersion"].as_str().expect("a version").split_once('/').expect("a group");
+    let (group, version) =
+        object["apiVersion"].as_str().expect("a version").split_once('/').expect("a group");
     assert_eq!(definition["group"], group, "{kind}");
     let mut schema = definition["versions"][version].clone();
     assert!(schema.is_object(), "{kind} has no {version}");
@@ -76,7 +77,8 @@ fn a_cluster_accepts_every_manifest() {
     let by_digest = format!("registry.example.com/api-guard@sha256:{digest}");
     let plain = config(json!({})).to_string();
     let full = std::fs::read_to_string(project("examples/api-guard.json")).expect("the example");
-    let keyless = json!({ "tokens": { "keys": [{ "secret": { "value": "a-secret-of-at-least-thirty-two-bytes" } }] } });
+    let keyless =
+        json!({ "tokens": { "keys": [{ "secret": { "value": "a-secret-of-at-least-thirty-two-bytes" } }] } });
     let named = ["--name", "shop", "--namespace", "shop-prod", "--secret", "shop.secrets"];
     for configuration in [plain, full, keyless.to_string()] {
         let file = File::new(&configuration);

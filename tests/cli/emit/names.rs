@@ -20,7 +20,7 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         ("kubernetes", &["--name", &almost]),
         ("kubernetes", &["--name", "9lives"]),
         ("kubernetes", &["--namespace", "a_b"]),
-        ("istio", &["--namespace", "-a"]),
+        ("istio", &["--namespace", "a-"]),
         ("istio", &["--namespace", &long]),
         ("kubernetes", &["--namespace", ""]),
         ("kubernetes", &["--secret", "A"]),
@@ -51,7 +51,10 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         assert!(run.err.starts_with("error: ") && run.err.contains(options[0]), "{options:?}: {run:?}");
         if let Some(value) = options.get(1) {
             let told = run.err.contains(&format!("{value:?}")) || run.err.contains("leave");
-            assert!(told && (run.err.contains("write") || run.err.contains("leave") || run.err.contains("begin")), "{run:?}");
+            assert!(
+                told && (run.err.contains("write") || run.err.contains("leave") || run.err.contains("begin")),
+                "{run:?}"
+            );
         }
     }
 }

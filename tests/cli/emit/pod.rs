@@ -33,7 +33,10 @@ fn a_pod_has_no_rights_that_it_does_not_need() {
     assert_eq!(pod["imagePullSecrets"], json!([{ "name": "registry" }]));
     let container = &pod["containers"][0];
     let rights = &container["securityContext"];
-    assert_eq!((&rights["readOnlyRootFilesystem"], &rights["allowPrivilegeEscalation"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&rights["readOnlyRootFilesystem"], &rights["allowPrivilegeEscalation"]),
+        (&json!(true), &json!(false))
+    );
     assert_eq!(rights["capabilities"]["drop"], json!(["ALL"]));
     // The secret is named, and not in the file.
     let secret = json!({ "secretKeyRef": { "name": "api-guard", "key": "API_GUARD_SECRET" } });
@@ -56,7 +59,10 @@ fn every_object_finds_the_pods() {
     let labels = &objects["Deployment"]["spec"]["template"]["metadata"]["labels"];
     let finds = |selector: &Value| {
         let selector = selector.as_object().expect("labels");
-        assert!(!selector.is_empty() && selector.iter().all(|(name, value)| labels[name] == *value), "{selector:?}");
+        assert!(
+            !selector.is_empty() && selector.iter().all(|(name, value)| labels[name] == *value),
+            "{selector:?}"
+        );
     };
     finds(&objects["Deployment"]["spec"]["selector"]["matchLabels"]);
     finds(&objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]);
@@ -65,9 +71,12 @@ fn every_object_finds_the_pods() {
     assert_eq!(objects["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"], "shop");
     // The monitor finds the second service alone.
     let manifest = emit("kubernetes", &example(), &["--image", "a", "--name", "shop"]).out;
-    let services: Vec<Value> = documents(&manifest).into_iter().filter(|one| one["kind"] == "Service").collect();
+    let services: Vec<Value> =
+        documents(&manifest).into_iter().filter(|one| one["kind"] == "Service").collect();
     let wanted = objects["ServiceMonitor"]["spec"]["selector"]["matchLabels"].as_object().unwrap();
-    let found = services.iter().filter(|one| wanted.iter().all(|(name, value)| one["metadata"]["labels"][name] == *value));
+    let found = services
+        .iter()
+        .filter(|one| wanted.iter().all(|(name, value)| one["metadata"]["labels"][name] == *value));
     let names: Vec<&Value> = found.map(|one| &one["metadata"]["name"]).collect();
     assert_eq!(names, ["shop-metrics"]);
     for object in objects.values() {
@@ -85,7 +94,8 @@ fn an_image_is_named_by_its_digest() {
         volumes[1]["image"]["reference"].as_str().unwrap().to_owned()
     };
     assert_eq!(volume(&["--sha256", &digest]), format!("registry.example.com/a:1@sha256:{digest}"));
-    let bootstrap = |options: &[&str]| objects(options)["ConfigMap"]["data"]["envoy.yaml"].as_str().unwrap().to_owned();
+    let bootstrap =
+        |options: &[&str]| objects(options)["ConfigMap"]["data"]["envoy.yaml"].as_str().unwrap().to_owned();
     assert!(bootstrap(&[]).contains("filename: /opt/api-guard/plugin.wasm"));
     assert!(bootstrap(&["--native"]).contains("filename: /opt/api-guard/libapi_guard.so"));
     // The certificates are those of Envoy's image, whatever machine this is.
@@ -142,10 +152,11 @@ fn the_container_serves_and_its_probes_show_nothing_else() {
         .replace("port_value: 9902 ", &format!("port_value: {probes} "));
     let file = File::with_ending(&bootstrap, ".yaml");
     let container = &of_kind("Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
-    let arguments = container["args"].as_array().unwrap().iter().map(|argument| match argument.as_str().unwrap() {
-        "/etc/api-guard/envoy.yaml" => file.path(),
-        other => other,
-    });
+    let arguments =
+        container["args"].as_array().unwrap().iter().map(|argument| match argument.as_str().unwrap() {
+            "/etc/api-guard/envoy.yaml" => file.path(),
+            other => other,
+        });
     let _running = Running(
         Command::new(envoy)
             .args(arguments)
@@ -170,8 +181,18 @@ fn the_container_serves_and_its_probes_show_nothing_else() {
         std::thread::sleep(Duration::from_millis(100));
     }
     for hidden in [
-        "/", "/stats", "/config_dump", "/clusters", "/ready/", "/ready/../stats", "/stats/prometheus/../../config_dump",
-        "/%72eady", "/quitquitquit", "/help", "/server_info", "/logging",
+        "/",
+        "/stats",
+        "/config_dump",
+        "/clusters",
+        "/ready/",
+        "/ready/../stats",
+        "/stats/prometheus/../../config_dump",
+        "/%72eady",
+        "/quitquitquit",
+        "/help",
+        "/server_info",
+        "/logging",
     ] {
         let answer = reply(probes, hidden, "").unwrap();
         assert_eq!(status(&answer), Some(404), "{hidden}: {answer}");
@@ -185,7 +206,8 @@ fn the_container_serves_and_its_probes_show_nothing_else() {
 fn post(port: u16, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

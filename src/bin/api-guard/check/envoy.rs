@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use api_guard_core::config::raw::RawConfig;
 
 use super::{Findings, Part, Variables, manager, remote};
-use crate::source::{self, Site};
 use crate::source::tree::Node;
+use crate::source::{self, Site};
 
 /// The callbacks of the module. A capability list without one of them switches that part off silently.
 pub(super) const CALLBACKS: [&str; 9] = [

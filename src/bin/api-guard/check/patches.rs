@@ -126,7 +126,8 @@ fn removed(part: &Part<'_>, below: &str, findings: &mut Findings) {
 
 /// Whether another resource says what the one at this site cannot: `allow_on_headers_stop_iteration: true`.
 pub(super) fn complete(parts: &[ManifestPart], site: &Site<'_>) -> bool {
-    let metadata = |name: &str| site.document.path(&["metadata", name]).and_then(Node::text).unwrap_or("default");
+    let metadata =
+        |name: &str| site.document.path(&["metadata", name]).and_then(Node::text).unwrap_or("default");
     let (name, namespace) = (metadata("name"), metadata("namespace"));
     let patches = parts.iter().flat_map(|part| patches(&part.root));
     match site.host {
@@ -136,7 +137,8 @@ pub(super) fn complete(parts: &[ManifestPart], site: &Site<'_>) -> bool {
             replaces && filter.is_some_and(|filter| filter.ends_with(&format!("/{namespace}.{name}")))
         }),
         Host::EnvoyGateway => patches.into_iter().any(|(_, patch)| {
-            let text = |field: &str| patch.path(&["operation", field]).and_then(Node::text).unwrap_or_default();
+            let text =
+                |field: &str| patch.path(&["operation", field]).and_then(Node::text).unwrap_or_default();
             let is_set = patch.path(&["operation", "value"]).is_some_and(Node::is_true);
             let of_it = text("jsonPath").contains(&format!("/{namespace}/{name}/wasm/"));
             is_set && of_it && text("path").ends_with("allow_on_headers_stop_iteration")

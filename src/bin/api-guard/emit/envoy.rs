@@ -59,7 +59,11 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
     };
     let (probes, admin_cluster) = match from.probes {
         Some(port) => (
-            format!("{}{}", if demo.is_empty() { "\n" } else { "" }, text::fill(PROBES, &[("probe_port", &port.to_string())])),
+            format!(
+                "{}{}",
+                if demo.is_empty() { "\n" } else { "" },
+                text::fill(PROBES, &[("probe_port", &port.to_string())])
+            ),
             text::fill(
                 ADMIN_CLUSTER,
                 &[

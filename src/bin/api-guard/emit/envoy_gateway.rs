@@ -111,7 +111,8 @@ impl EnvoyGateway<'_> {
                 stats::labels(labels)
             ),
             Target::Resource { kind, name, section } => {
-                let section = section.as_ref().map(|name| format!("\n      sectionName: {}", text::quoted(name)));
+                let section =
+                    section.as_ref().map(|name| format!("\n      sectionName: {}", text::quoted(name)));
                 format!(
                     "  targetRefs:\n    - group: gateway.networking.k8s.io\n      kind: {}\n      name: {}{}",
                     kind.text(),
@@ -132,15 +133,24 @@ impl EnvoyGateway<'_> {
                 self.image
             )));
         }
-        let mut code = format!("        {}:\n          url: {}", if is_url { "http" } else { "image" }, text::quoted(image));
+        let mut code = format!(
+            "        {}:\n          url: {}",
+            if is_url { "http" } else { "image" },
+            text::quoted(image)
+        );
         if let Some(digest) = self.sha256 {
             code.push_str(&format!("\n          sha256: {}", text::quoted(digest)));
         }
         if let Some(secret) = self.pull_secret {
             if is_url {
-                return Err(Failure::usage("--pull-secret: a module at a URL needs none; write an image, or leave it out"));
+                return Err(Failure::usage(
+                    "--pull-secret: a module at a URL needs none; write an image, or leave it out",
+                ));
             }
-            code.push_str(&format!("\n          pullSecretRef: {{ kind: Secret, name: {} }}", text::quoted(secret)));
+            code.push_str(&format!(
+                "\n          pullSecretRef: {{ kind: Secret, name: {} }}",
+                text::quoted(secret)
+            ));
         }
         Ok(text::fill(
             WASM,

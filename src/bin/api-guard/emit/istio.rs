@@ -85,19 +85,25 @@ impl Istio<'_> {
             Resource::TrafficExtension => format!("  wasm:\n{}", text::indented(&wasm, 4)),
             Resource::WasmPlugin => text::indented(&wasm, 2),
         };
-        let filter = if self.pull_secret.is_some() && self.module.is_none() { String::new() } else { self.filter(&url) };
-        let from_secret = |name: &String| {
-            format!(
-                "#     - name: {name}\n#       valueFrom: {{ secretKeyRef: {{ name: {}, key: {name} }} }}",
-                self.secret
-            )
+        let filter = if self.pull_secret.is_some() && self.module.is_none() {
+            String::new()
+        } else {
+            self.filter(&url)
         };
-        let says = if filter.is_empty() { SAYS_LABELS.to_owned() } else { SAYS.replace("KIND", self.resource.kind()) };
+        let from_secret = |name: &String| {
+            let reference = format!("{{ secretKeyRef: {{ name: {}, key: {name} }} }}", self.secret);
+            format!("{{ name: {name}, valueFrom: {reference} }}")
+        };
+        let says = if filter.is_empty() {
+            SAYS_LABELS.to_owned()
+        } else {
+            SAYS.replace("KIND", self.resource.kind())
+        };
         Ok(text::fill(
             MANIFEST,
             &[
                 ("variables", &names.join(", ")),
-                ("from_secret", &names.iter().map(from_secret).collect::<Vec<_>>().join("\n")),
+                ("from_secret", &names.iter().map(from_secret).collect::<Vec<_>>().join(", ")),
                 ("says", &says),
                 ("key_sets\n", &key_sets::comment(self.raw)),
                 ("kind", self.resource.kind()),
@@ -150,7 +156,8 @@ impl Istio<'_> {
     }
 
     fn filter(&self, url: &str) -> String {
-        let sha256 = self.sha256.map(|digest| format!(", sha256: {}", text::quoted(digest))).unwrap_or_default();
+        let sha256 =
+            self.sha256.map(|digest| format!(", sha256: {}", text::quoted(digest))).unwrap_or_default();
         let code = match self.module {
             Some(path) => format!("{{ local: {{ filename: {} }} }}", text::quoted(path)),
             None => format!(

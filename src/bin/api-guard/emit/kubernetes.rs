@@ -50,8 +50,9 @@ impl Source {
                 "--module and --image: the pods get the module from one of them; leave the other out",
             )),
             (Some(path), None) => {
-                let bytes = std::fs::read(Path::new(path))
-                    .map_err(|error| Failure::usage(format!("--module {path:?}: {error}; write the path of a file")))?;
+                let bytes = std::fs::read(Path::new(path)).map_err(|error| {
+                    Failure::usage(format!("--module {path:?}: {error}; write the path of a file"))
+                })?;
                 Self::of_bytes(path, bytes, sha256, is_native)
             }
             (None, None) if !is_native && !inside.is_empty() => {
@@ -66,9 +67,11 @@ impl Source {
                     )));
                 }
                 match (image.split_once('@'), sha256) {
-                    (Some((_, digest)), Some(sha256)) if digest != format!("sha256:{sha256}") => Err(Failure::usage(
-                        format!("--sha256 {sha256:?}: --image has the digest {digest}; write it in one place"),
-                    )),
+                    (Some((_, digest)), Some(sha256)) if digest != format!("sha256:{sha256}") => {
+                        Err(Failure::usage(format!(
+                            "--sha256 {sha256:?}: --image has the digest {digest}; write it in one place"
+                        )))
+                    }
                     (None, Some(sha256)) => Ok(Self::Image(format!("{image}@sha256:{sha256}"))),
                     (Some(_), _) | (None, None) => Ok(Self::Image(image.to_owned())),
                 }
@@ -91,7 +94,9 @@ impl Source {
         }
         let found = hexadecimal(&bytes);
         if sha256.is_some_and(|expected| expected != found) {
-            return Err(Failure::failed(format!("--sha256: {what} has the SHA-256 {found}; write that, or another module")));
+            return Err(Failure::failed(format!(
+                "--sha256: {what} has the SHA-256 {found}; write that, or another module"
+            )));
         }
         Ok(Self::ConfigMap(bytes))
     }
@@ -170,8 +175,9 @@ impl Kubernetes<'_> {
             )
         };
         let env: String = names.iter().map(variable).collect();
-        let is_secret =
-            |name: &str| self.raw.tokens.keys.iter().any(|key| key.variable() == Some(name) && key.secret.is_some());
+        let is_secret = |name: &str| {
+            self.raw.tokens.keys.iter().any(|key| key.variable() == Some(name) && key.secret.is_some())
+        };
         let literal = |name: &String| match is_secret(name) {
             true => format!("--from-literal={name}=\"$(api-guard keygen)\""),
             false => format!("--from-file={name}=PUBLIC_KEY_FILE"),

@@ -70,7 +70,8 @@ fn is_digest(text: &str) -> bool {
 
 /// An image, with or without registry, tag and digest; `oci://` in front of it is left to who reads it.
 pub(super) fn image(option: &str, value: &str) -> Result<(), Failure> {
-    const INSTEAD: &str = "write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256: and the 64 hexadecimal digits of its digest";
+    const INSTEAD: &str =
+        "write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256: and the 64 hexadecimal digits of its digest";
     let bare = value.strip_prefix("oci://").unwrap_or(value);
     if let Some((scheme, rest)) = bare.split_once("://") {
         let is_url = ["http", "https", "file"].contains(&scheme) && rest.len() > 1;
@@ -89,7 +90,8 @@ pub(super) fn image(option: &str, value: &str) -> Result<(), Failure> {
         Some(_) | None => (named, None),
     };
     let part = |text: &str| {
-        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
+        let plain =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
         !text.is_empty() && text.chars().all(plain)
     };
     let mut parts = path.split('/');
@@ -99,7 +101,8 @@ pub(super) fn image(option: &str, value: &str) -> Result<(), Failure> {
         !text.is_empty() && text.chars().all(plain)
     };
     let rest: Vec<&str> = parts.collect();
-    let is_named = if rest.is_empty() { part(first) } else { host(first) && rest.iter().all(|text| part(text)) };
+    let is_named =
+        if rest.is_empty() { part(first) } else { host(first) && rest.iter().all(|text| part(text)) };
     let of_tag = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     let is_tag = |tag: &str| (1..=128).contains(&tag.len()) && tag.chars().all(of_tag);
     if is_named && tag.is_none_or(is_tag) { Ok(()) } else { Err(refuse(option, value, INSTEAD)) }
@@ -152,7 +155,8 @@ impl Target {
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.text().eq_ignore_ascii_case(before)) else {
             return Err(refuse(if after.is_empty() { "" } else { "the kind is none that can be guarded; " }));
         };
-        let (name, section) = after.split_once('/').map_or((after, None), |(name, section)| (name, Some(section)));
+        let (name, section) =
+            after.split_once('/').map_or((after, None), |(name, section)| (name, Some(section)));
         if !is_subdomain(name) || !section.is_none_or(is_subdomain) {
             return Err(refuse("the name is none that Kubernetes knows (RFC 1123); "));
         }
@@ -213,7 +217,19 @@ mod tests {
             assert_eq!(image("--image", &good), Ok(()), "{good}");
         }
         for bad in [
-            "", ":1", "a:", "A/", "a//b", "a@sha256:12", "a@", "a@md5:0", "a b", "a/B", "ftp://a", "a:b c", "x/\"y",
+            "",
+            ":1",
+            "a:",
+            "A/",
+            "a//b",
+            "a@sha256:12",
+            "a@",
+            "a@md5:0",
+            "a b",
+            "a/B",
+            "ftp://a",
+            "a:b c",
+            "x/\"y",
         ] {
             assert!(matches!(image("--image", bad), Err(Failure::Usage(_))), "{bad}");
         }
@@ -234,7 +250,20 @@ mod tests {
             panic!("labels")
         };
         assert_eq!(two.len(), 2);
-        for bad in ["", "eg", "Gateway/", "/eg", "Pod/a", "Gateway/A", "Gateway/a/", "=", "a=", "=b", "a=b,", "a=b c"] {
+        for bad in [
+            "",
+            "eg",
+            "Gateway/",
+            "/eg",
+            "Pod/a",
+            "Gateway/A",
+            "Gateway/a/",
+            "=",
+            "a=",
+            "=b",
+            "a=b,",
+            "a=b c",
+        ] {
             assert!(matches!(Target::parse(bad), Err(Failure::Usage(_))), "{bad}");
         }
     }

@@ -19,8 +19,7 @@ pub(super) fn patches(is_native: bool, indent: usize) -> String {
 }
 
 fn entries(is_native: bool) -> Vec<String> {
-    let template =
-        if is_native { native::template(envoy::TEMPLATE) } else { envoy::TEMPLATE.to_owned() };
+    let template = if is_native { native::template(envoy::TEMPLATE) } else { envoy::TEMPLATE.to_owned() };
     let after = template.split_once("  stats_tags:\n").map(|(_, after)| after.to_owned()).unwrap_or_default();
     let entry = |line: &str| line.trim().strip_prefix("- ").map(str::to_owned);
     after.lines().map_while(entry).collect()

@@ -37,7 +37,9 @@ fn held(map: &Node, file: &[char]) -> Vec<ManifestPart> {
             Ok(documents) => {
                 let marks = plugin::align(text, node.mark, file);
                 let known = documents.iter().filter(|root| is_manifest(root) || is_configuration(root));
-                parts.extend(known.map(|root| ManifestPart { root: root.moved(&marks), within: within.clone() }));
+                parts.extend(
+                    known.map(|root| ManifestPart { root: root.moved(&marks), within: within.clone() }),
+                );
             }
             // JSON with escapes that YAML does not know, or a slip: whoever reads the configuration says which.
             Err(_) if text.contains("\"tokens\"") => parts.push(ManifestPart { root: node.clone(), within }),
@@ -60,7 +62,8 @@ pub(super) fn sites(part: &ManifestPart) -> Vec<Site<'_>> {
         within,
     };
     let of_resource = root.path(&["metadata", "name"]);
-    let list = |field: &str| root.path(&["spec", field]).map(Node::items).unwrap_or_default().iter().enumerate();
+    let list =
+        |field: &str| root.path(&["spec", field]).map(Node::items).unwrap_or_default().iter().enumerate();
     match kind(root) {
         Some("WasmPlugin") => {
             let spec = root.field("spec").into_iter();
@@ -84,7 +87,9 @@ pub(super) fn sites(part: &ManifestPart) -> Vec<Site<'_>> {
             vec![site(Host::Unknown, String::new(), root, None)]
         }
         // What is merged into a filter is no filter.
-        Some("EnvoyFilter") => with(within, wasm_filters(root)).filter(|site| !is_merged(root, &site.pointer)).collect(),
+        Some("EnvoyFilter") => {
+            with(within, wasm_filters(root)).filter(|site| !is_merged(root, &site.pointer)).collect()
+        }
         Some(_) | None => with(within, wasm_filters(root)).collect(),
     }
 }

@@ -267,8 +267,8 @@ impl Node {
                 step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item, item.mark))
             }
             Content::Map(members) => {
-                let member = members.iter().rfind(|(key, _)| key.name == step);
-                member.map(|(key, value)| (value, key.mark))
+                let named = |name: &str| members.iter().rfind(|(key, _)| key.name == name);
+                named(&step).or_else(|| named(&camel(&step))).map(|(key, value)| (value, key.mark))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What do the other Kubernetes resources in the file do to requests that the guard has judged?
 
 use crate::check::{Findings, Guard, Part, lint, manager};
-use crate::source::{Host, ManifestPart};
 use crate::source::tree::Node;
+use crate::source::{Host, ManifestPart};
 
 /// A kind of resource, a value in it, and the members of that value that change what the upstream gets.
 struct Rewrite {
