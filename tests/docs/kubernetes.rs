@@ -60,7 +60,9 @@ fn spans_and_logs_have_what_was_decided() {
     let until = Instant::now() + Duration::from_secs(30);
     let has_all = || {
         let received = received.lock().unwrap();
-        ["/v1/traces", "/v1/logs", "api_guard.code", "token_missing"].iter().all(|part| received.contains(part))
+        ["/v1/traces", "/v1/logs", "api_guard.code", "token_missing"]
+            .iter()
+            .all(|part| received.contains(part))
     };
     // Spans are sent by fives, or after a while.
     while !has_all() {

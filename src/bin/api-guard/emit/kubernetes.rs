@@ -153,6 +153,8 @@ impl Kubernetes<'_> {
             probes: Some(PROBE_PORT),
             ..self.bootstrap
         });
+        // As it stands in the ConfigMap, without white space at the ends of lines.
+        let bootstrap = format!("{}\n", text::indented(&bootstrap, 0));
         let (module_map, volume, module_note) = match self.source {
             Source::ConfigMap(bytes) => (
                 self.module_map(file, bytes),
