@@ -1,5 +1,6 @@
 //! `api-guard emit`.
 
+mod hosts;
 mod istio;
 mod key_sets;
 pub(crate) mod manifests;

@@ -179,6 +179,14 @@ impl Emit {
             Loader::Kubernetes => names::service("--name", &self.name, kubernetes::SPARE)?,
             Loader::Envoy | Loader::Istio | Loader::EnvoyGateway => names::label("--name", &self.name, 0)?,
         }
+        if self.host == Loader::Kubernetes {
+            let taken = [("--port", self.port), ("--admin-port", self.admin_port)];
+            if let Some((option, port)) = taken.iter().find(|(_, port)| *port == kubernetes::PROBE_PORT) {
+                return Err(Failure::usage(format!(
+                    "{option} {port}: readiness and metrics are there; write another port"
+                )));
+            }
+        }
         if let Some(namespace) = &self.namespace {
             names::label("--namespace", namespace, 0)?;
         }

@@ -42,6 +42,8 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         ("envoy-gateway", &["--target", "Gateway/EG"]),
         ("kubernetes", &["--target", "Gateway/eg"]),
         ("istio", &["--native"]),
+        ("kubernetes", &["--port", "9902"]),
+        ("kubernetes", &["--admin-port", "9902"]),
         ("kubernetes", &["--module", "/nowhere/m.wasm"]),
         ("kubernetes", &["--module", file.path()]),
         ("kubernetes", &["--module", file.path(), "--image", "a"]),
@@ -50,7 +52,9 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         assert_eq!((run.code, run.out.as_str()), (2, ""), "{host} {options:?}: {run:?}");
         assert!(run.err.starts_with("error: ") && run.err.contains(options[0]), "{options:?}: {run:?}");
         if let Some(value) = options.get(1) {
-            let told = run.err.contains(&format!("{value:?}")) || run.err.contains("leave");
+            let told = run.err.contains(&format!("{value:?}"))
+                || run.err.contains(&format!(" {value}:"))
+                || run.err.contains("leave");
             assert!(
                 told && (run.err.contains("write") || run.err.contains("leave") || run.err.contains("begin")),
                 "{run:?}"

@@ -15,7 +15,7 @@ const MANIFEST: &str = include_str!("kubernetes.yaml");
 /// The alerts of `examples/prometheus`.
 const ALERTS: &str = include_str!("../../../../examples/prometheus/alerts.yaml");
 /// The port of readiness and metrics.
-const PROBE_PORT: u16 = 9902;
+pub(super) const PROBE_PORT: u16 = 9902;
 /// What the names of further objects end in, at its longest.
 const SUFFIX: &str = "-metrics";
 /// The letters that a name has to leave free.
