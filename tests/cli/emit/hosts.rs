@@ -25,7 +25,7 @@ impl Proxy {
         served["typed_per_filter_config"] = route.clone();
         let manager = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": "outbound_0.0.0.0_8080",
+            "stat_prefix": "outbound_0.0.0.0_8080;",
             "use_remote_address": true,
             "http_filters": [filter, { "name": "router", "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" } }],
@@ -82,13 +82,14 @@ fn the_envoy_filter_guards_and_its_metrics_have_the_labels_and_names_of_every_al
         ["cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm"]
             .map(|name| json!({ "prefix": name })),
     );
+    stats["use_all_default_tags"] = json!(false);
     let proxy = Proxy::start(&envoy, &value("EXTENSION_CONFIG"), &json!({}), &stats);
     // Every request is judged, whatever the proxy has routes for.
     assert_eq!(
         (proxy.status("/orders/1"), proxy.status("/internal/1"), proxy.status("/health")),
         (401, 401, 404)
     );
-    proxy.counts("api_guard_requests_total{decision=\"refused\",code=\"token_missing\"} 1");
+    proxy.counts("api_guard_requests_total{decision=\"refused\",code=\"token_missing\"} 2");
     proxy.counts("envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"outbound_0.0.0.0_8080\"} ");
 }
 
