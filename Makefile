@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native pod-test envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -127,6 +127,10 @@ compose-test: build unpacked envoy ## starts the shipped docker-compose.yaml and
 
 compose-test-native: native envoy ## the same with the native library
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native python3 tests/compose/run.py
+
+pod-test: build envoy ## runs the container of `api-guard emit kubernetes` as its Deployment says (needs PyYAML)
+	@cargo build --quiet --bin api-guard
+	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/pod.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
 	@apt-get -qq update

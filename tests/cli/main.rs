@@ -12,6 +12,7 @@
 )]
 
 mod cases;
+mod chart;
 mod check;
 mod command;
 mod diff;

@@ -17,6 +17,7 @@ mod demo;
 mod documents;
 mod first_api;
 mod issuers;
+mod kubernetes;
 mod links;
 mod migration;
 mod operations;

@@ -10,6 +10,7 @@ mod limits;
 mod lint;
 mod manager;
 mod neighbours;
+mod patches;
 mod pss;
 mod report;
 mod routes;
@@ -30,14 +31,15 @@ pub(crate) use pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::plugin::Plugin;
 use crate::source::tree::Malformed;
-use crate::source::{self, Host, NOWHERE, Site, Source};
+use crate::source::{self, Host, ManifestPart, NOWHERE, Site, Source};
 use crate::wording;
 use report::Checked;
 
 /// Report every error in a configuration, and every setting that is legal but dangerous, with its position.
 ///
-/// FILE is a plugin configuration (JSON, also with comments, or YAML), an Envoy configuration (YAML or JSON), an Istio WasmPlugin or an Envoy
-/// Gateway EnvoyExtensionPolicy; every api-guard filter in it is checked. A variable that is not set is no error here,
+/// FILE is a plugin configuration (JSON, also with comments, or YAML), an Envoy configuration (YAML or JSON), resources of
+/// Istio (TrafficExtension, WasmPlugin, EnvoyFilter) or Envoy Gateway (EnvoyExtensionPolicy, EnvoyPatchPolicy), or a ConfigMap that
+/// holds one of them; every api-guard filter in it is checked. A variable that is not set is no error here,
 /// because Envoy may have it. Exit code 0: no errors, 1: errors (with --strict also warnings), 2: no such file.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -99,7 +101,7 @@ impl Findings {
             Ok(policy) => {
                 has_several_issuers = policy.tokens().has_several_issuers();
                 // The library verifies it itself.
-                let in_module = raw.iter().filter(|_| host != Host::Library);
+                let in_module = raw.iter().filter(|_| !host.is_library());
                 for (pointer, name) in in_module.flat_map(|raw| pss::pointers(raw, &policy)) {
                     let mark = plugin.locate(&pointer);
                     let told = format!("{name:?}: {}", pss::WHY);
@@ -140,9 +142,10 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
             text: problem.clone(),
         }),
         Source::Plugin(plugin) => findings.plugin(plugin, Host::Envoy, None, &BTreeMap::new(), None),
-        Source::Manifest(documents, file) => {
-            let sites = source::sites(documents);
-            if sites.is_empty() {
+        Source::Manifest(parts, file) => {
+            let sites = source::sites(parts);
+            let has_patches = patches::check(parts, sites.is_empty(), &mut findings);
+            if sites.is_empty() && !has_patches {
                 findings.0.push(Finding {
                     severity: Severity::Error,
                     rule: "no-filter",
@@ -153,9 +156,9 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
                 });
             }
             let guards: Vec<Guard<'_>> = sites.into_iter().map(|site| Guard::new(site, file)).collect();
-            guards.iter().for_each(|guard| guard.check(&mut findings));
+            guards.iter().for_each(|guard| guard.check(parts, &mut findings));
             neighbours::check(&guards, &mut findings);
-            kubernetes::resources::check(documents, &guards, &mut findings);
+            kubernetes::resources::check(parts, &guards, &mut findings);
         }
     }
     findings.0.sort_by_key(|finding| finding.mark);
@@ -179,12 +182,18 @@ impl<'f> Guard<'f> {
         Self { site, plugin, raw }
     }
 
-    fn check(&self, findings: &mut Findings) {
+    fn check(&self, parts: &[ManifestPart], findings: &mut Findings) {
+        let mut own = Findings::default();
+        self.check_site(parts, &mut own);
+        findings.add_within(self.site.within, own);
+    }
+
+    fn check_site(&self, parts: &[ManifestPart], findings: &mut Findings) {
         let Self { site, plugin, raw } = self;
         let variables = match site.host {
             Host::Envoy => envoy::variables(site),
             // A library reads Envoy's own environment.
-            Host::Library => Variables::default(),
+            Host::Library | Host::EnvoyGatewayLibrary | Host::Unknown => Variables::default(),
             Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
         };
         if let (Some(raw), Host::Envoy | Host::Library) = (raw, site.host) {
@@ -195,7 +204,12 @@ impl<'f> Guard<'f> {
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
             Host::Library => library::check(site, raw.as_ref(), findings),
-            Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
+            Host::Istio | Host::EnvoyGateway => {
+                let is_completed = patches::complete(parts, site);
+                kubernetes::check(site, raw.as_ref(), &variables, is_completed, findings);
+            }
+            Host::EnvoyGatewayLibrary => kubernetes::library(site, findings),
+            Host::Unknown => {}
         }
         if let (Some(plugin), Some((below, _))) = (plugin, site.configuration()) {
             let within = format!("{}{below}", site.pointer);

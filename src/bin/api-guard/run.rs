@@ -6,7 +6,7 @@ mod decisions;
 mod envoy;
 mod events;
 mod folders;
-mod guard;
+pub(crate) mod guard;
 mod guarded;
 mod ports;
 mod secrets;
@@ -150,6 +150,7 @@ impl Run {
             is_native: guard.form == Form::Library,
             port: self.port,
             admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
+            probes: None,
             upstream: self.upstream.as_ref(),
             trust,
         }

@@ -1,6 +1,7 @@
 //! A file with a plugin configuration: the configuration itself, or a manifest that contains one or several.
 
 mod jsonc;
+mod manifest;
 pub(crate) mod plugin;
 pub(crate) mod tree;
 mod written;
@@ -10,6 +11,7 @@ use std::path::Path;
 use crate::excerpt::{Excerpts, secrets_of_manifest};
 use crate::input;
 use crate::outcome::Failure;
+pub(crate) use manifest::{ManifestPart, kind};
 use plugin::Plugin;
 use tree::{Malformed, Mark, Node};
 pub(crate) use written::{Configuration, Written, configuration, errors};
@@ -18,8 +20,8 @@ pub(crate) use written::{Configuration, Written, configuration, errors};
 pub(crate) enum Source {
     /// A plugin configuration.
     Plugin(Plugin),
-    /// An Envoy configuration, or Kubernetes resources.
-    Manifest(Vec<Node>, Vec<char>),
+    /// An Envoy configuration, or Kubernetes resources, with what ConfigMaps hold of them.
+    Manifest(Vec<ManifestPart>, Vec<char>),
     /// Neither YAML nor JSON.
     Malformed(Malformed),
 }
@@ -31,10 +33,24 @@ pub(crate) enum Host {
     Envoy,
     /// Envoy, by its own configuration, the native library in place of the module.
     Library,
-    /// Istio, by a `WasmPlugin`.
+    /// Istio, by a `TrafficExtension` or a `WasmPlugin`.
     Istio,
     /// Envoy Gateway, by an `EnvoyExtensionPolicy`.
     EnvoyGateway,
+    /// Envoy Gateway likewise, the native library in place of the module.
+    EnvoyGatewayLibrary,
+    /// Nobody that the file names: a `ConfigMap` has the configuration alone.
+    Unknown,
+}
+
+impl Host {
+    /// Whether the native library is loaded in place of the module.
+    pub(crate) fn is_library(self) -> bool {
+        match self {
+            Self::Library | Self::EnvoyGatewayLibrary => true,
+            Self::Envoy | Self::Istio | Self::EnvoyGateway | Self::Unknown => false,
+        }
+    }
 }
 
 /// A part of a manifest that loads api-guard.
@@ -42,7 +58,8 @@ pub(crate) struct Site<'f> {
     pub(crate) host: Host,
     /// The JSON pointer to `settings`.
     pub(crate) pointer: String,
-    /// Envoy's `PluginConfig` or `DynamicModuleFilter`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
+    /// Envoy's `PluginConfig` or `DynamicModuleFilter`, Istio's `spec` or its `wasm`, an element of Envoy Gateway's `spec.wasm` or
+    /// `spec.dynamicModule`, or the configuration itself.
     pub(crate) settings: &'f Node,
     /// The HTTP connection manager around the filter.
     pub(crate) manager: Option<(String, &'f Node)>,
@@ -50,6 +67,8 @@ pub(crate) struct Site<'f> {
     pub(crate) name: String,
     /// The document that the pointers are in.
     pub(crate) document: &'f Node,
+    /// The pointer to the text that the document is, in a `ConfigMap`; empty for a document of the file itself.
+    pub(crate) within: &'f str,
 }
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -89,7 +108,8 @@ pub(crate) fn of_text(text: String) -> Source {
     // Surrogate escapes, which YAML does not have, are replaced only if the text cannot be read otherwise.
     match tree::read(&text).or_else(|_| tree::read(&plugin::without_surrogates(&text))) {
         Ok(documents) if documents.iter().any(is_manifest) => {
-            Source::Manifest(documents, text.chars().collect())
+            let file: Vec<char> = text.chars().collect();
+            Source::Manifest(manifest::parts(documents, &file), file)
         }
         Err(Malformed { mark, problem }) if !is_json => {
             Source::Malformed(Malformed { mark, problem: format!("neither JSON nor YAML: {problem}") })
@@ -133,9 +153,10 @@ pub(crate) fn excerpts(source: &Source, text: &str) -> Excerpts {
     match source {
         Source::Malformed(_) => Excerpts::new(text, None),
         Source::Plugin(plugin) => Excerpts::new(text, plugin.secrets().as_deref()),
-        Source::Manifest(documents, file) => {
-            let mut marks: Vec<Mark> = documents.iter().flat_map(secrets_of_manifest).collect();
-            for site in sites(documents) {
+        Source::Manifest(parts, file) => {
+            let mut marks: Vec<Mark> =
+                parts.iter().flat_map(|part| secrets_of_manifest(&part.root)).collect();
+            for site in sites(parts) {
                 let plugin = site.configuration().map(|(_, node)| Plugin::of_node(node, file));
                 match plugin.map(|plugin| plugin.secrets()) {
                     Some(Some(secrets)) => marks.extend(secrets),
@@ -159,40 +180,8 @@ fn is_manifest(document: &Node) -> bool {
 }
 
 /// All parts that load api-guard, in the order of the documents.
-pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
-    let mut sites = Vec::new();
-    for document in documents {
-        let kind = document.field("kind").and_then(Node::text);
-        let spec = document.field("spec");
-        match (kind, spec) {
-            (Some("WasmPlugin"), Some(spec)) => {
-                let name = document.path(&["metadata", "name"]).and_then(Node::text).unwrap_or_default();
-                sites.push(Site {
-                    host: Host::Istio,
-                    pointer: "/spec".to_owned(),
-                    settings: spec,
-                    manager: None,
-                    name: name.to_owned(),
-                    document,
-                });
-            }
-            (Some("EnvoyExtensionPolicy"), Some(spec)) => {
-                for (index, wasm) in
-                    spec.field("wasm").map(Node::items).unwrap_or_default().iter().enumerate()
-                {
-                    sites.push(Site {
-                        host: Host::EnvoyGateway,
-                        pointer: format!("/spec/wasm/{index}"),
-                        settings: wasm,
-                        manager: None,
-                        name: wasm.field("name").and_then(Node::text).unwrap_or_default().to_owned(),
-                        document,
-                    });
-                }
-            }
-            _ => sites.extend(wasm_filters(document)),
-        }
-    }
+pub(crate) fn sites(parts: &[ManifestPart]) -> Vec<Site<'_>> {
+    let mut sites: Vec<Site<'_>> = parts.iter().flat_map(manifest::sites).collect();
     let ours: Vec<bool> = sites.iter().map(Site::is_ours).collect();
     if ours.contains(&true) {
         let mut ours = ours.into_iter();
@@ -201,6 +190,12 @@ pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
         sites.clear();
     }
     sites
+}
+
+/// Whether a text names the guard.
+pub(crate) fn names_guard(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["api_guard", "api-guard", "apiguard"].iter().any(|name| text.contains(name))
 }
 
 impl Site<'_> {
@@ -214,10 +209,6 @@ impl Site<'_> {
 
     /// Whether the plugin is api-guard, judged by its names and its configuration.
     fn is_ours(&self) -> bool {
-        let named = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            ["api_guard", "api-guard", "apiguard"].iter().any(|name| text.contains(name))
-        };
         let names: [&[&str]; 9] = [
             &["name"],
             &["root_id"],
@@ -230,8 +221,10 @@ impl Site<'_> {
             &["dynamic_module_config", "module", "local", "filename"],
         ];
         let by_name =
-            names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(named));
-        by_name || named(&self.name) || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
+            names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(names_guard));
+        by_name
+            || names_guard(&self.name)
+            || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
     }
 
     /// The plugin configuration and its pointer relative to the settings.
@@ -243,8 +236,9 @@ impl Site<'_> {
             Host::Library => {
                 return any(self.settings, "filter_config", ["/filter_config", "/filter_config/value"]);
             }
+            Host::Unknown => return Some(("", self.settings)),
             Host::Istio => ("/pluginConfig", "pluginConfig"),
-            Host::EnvoyGateway => ("/config", "config"),
+            Host::EnvoyGateway | Host::EnvoyGatewayLibrary => ("/config", "config"),
         };
         self.settings.field(field).map(|node| (pointer, node))
     }
@@ -291,6 +285,8 @@ fn descend<'f>(
             node.field("config").map(|settings| (Host::Envoy, format!("{pointer}/config"), settings))
         }
         Some(LIBRARY) => Some((Host::Library, pointer.clone(), node)),
+        // Istio's form for a message that it need not know itself.
+        Some(name) if name.ends_with(".TypedStruct") => typed_struct(node, &pointer),
         Some(_) | None => None,
     };
     if let Some((host, pointer, settings)) = loaded {
@@ -301,6 +297,7 @@ fn descend<'f>(
             manager: manager.map(|(at, node)| (at.to_owned(), node)),
             name: name.to_owned(),
             document,
+            within: "",
         });
         return;
     }
@@ -312,6 +309,16 @@ fn descend<'f>(
     }
     for (index, item) in node.items().iter().enumerate() {
         descend(document, item, format!("{pointer}/{index}"), own.or(manager), name, found);
+    }
+}
+
+/// What a `TypedStruct` (xds.type.v3 or udpa.type.v1) loads.
+fn typed_struct<'f>(node: &'f Node, pointer: &str) -> Option<(Host, String, &'f Node)> {
+    let value = node.field("value")?;
+    match node.field("type_url").and_then(Node::text)? {
+        WASM => value.field("config").map(|config| (Host::Envoy, format!("{pointer}/value/config"), config)),
+        LIBRARY => Some((Host::Library, format!("{pointer}/value"), value)),
+        _ => None,
     }
 }
 

@@ -81,6 +81,16 @@ impl Findings {
         });
     }
 
+    /// Adds findings about a text of a `ConfigMap`, to which `within` points; it is empty for a document of the file itself.
+    pub(super) fn add_within(&mut self, within: &str, findings: Self) {
+        self.0.extend(findings.0.into_iter().map(|mut finding| {
+            if !within.is_empty() {
+                finding.within = Some(format!("{within}{}", finding.within.unwrap_or_default()));
+            }
+            finding
+        }));
+    }
+
     pub(crate) fn error(
         &mut self,
         rule: &'static str,

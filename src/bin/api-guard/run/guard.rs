@@ -12,7 +12,7 @@ pub(super) enum Form {
 }
 
 /// What was built before this command; empty if there was none.
-const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api_guard.wasm"));
+pub(crate) const MODULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/api_guard.wasm"));
 const LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libapi_guard.so"));
 
 /// Where a clone of the repository has what was built after this command.

@@ -114,7 +114,7 @@ pub(super) fn without_surrogates(text: &str) -> String {
 /// The position in the file of each character of a scalar's text, and of its end. YAML has many ways to write white
 /// space and escapes, but only one for the other characters of JSON, so each of those is searched for after the one
 /// before it.
-fn align(text: &str, start: Mark, file: &[char]) -> Vec<Mark> {
+pub(super) fn align(text: &str, start: Mark, file: &[char]) -> Vec<Mark> {
     let mut marks = Vec::with_capacity(text.len().saturating_add(1));
     let mut mark = start;
     let next = |mark: &mut Mark| {

@@ -171,6 +171,22 @@ impl Node {
         below.saturating_add(1)
     }
 
+    /// The same value with other positions: each is the one that `marks` has for its character.
+    pub(crate) fn moved(&self, marks: &[Mark]) -> Self {
+        let moved = |mark: Mark| marks.get(mark.index).or(marks.last()).copied().unwrap_or(mark);
+        let content = match &self.content {
+            Content::Scalar { text, plain } => Content::Scalar { text: text.clone(), plain: *plain },
+            Content::List(items) => Content::List(items.iter().map(|item| item.moved(marks)).collect()),
+            Content::Map(members) => {
+                let member = |(key, node): &(Key, Self)| {
+                    (Key { name: key.name.clone(), mark: moved(key.mark) }, node.moved(marks))
+                };
+                Content::Map(members.iter().map(member).collect())
+            }
+        };
+        Self { mark: moved(self.mark), content }
+    }
+
     /// The text of a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
@@ -251,8 +267,8 @@ impl Node {
                 step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item, item.mark))
             }
             Content::Map(members) => {
-                let member = members.iter().rfind(|(key, _)| key.name == step);
-                member.map(|(key, value)| (value, key.mark))
+                let named = |name: &str| members.iter().rfind(|(key, _)| key.name == name);
+                named(&step).or_else(|| named(&camel(&step))).map(|(key, value)| (value, key.mark))
             }
         }
     }
