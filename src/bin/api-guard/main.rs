@@ -13,10 +13,8 @@ mod explain;
 mod import;
 mod input;
 mod inspect;
-mod issue;
 mod jwks;
 mod keygen;
-mod limits;
 mod mint;
 mod outcome;
 mod private_key;
@@ -27,10 +25,10 @@ mod source;
 mod style;
 mod test;
 mod upstream;
-mod wording;
-mod words;
 
 use std::process::ExitCode;
+
+use api_guard_explain::{issue, limits, wording, words};
 
 use clap::{CommandFactory, Parser, Subcommand};
 

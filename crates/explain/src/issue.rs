@@ -1,15 +1,16 @@
 //! Tokens that a configuration accepts, signed with its own first secret: for `run`, and for policy tests.
 
+pub mod signing;
+
 use api_guard_core::config::raw::{RawClaims, RawConfig, RawKey, RawScalar, RawSecret};
 use api_guard_core::token::algorithm::{Algorithm, MacAlgorithm};
 use api_guard_core::token::secret::{Secret, SecretEncoding};
 use serde_json::{Map, Value, json};
 
-use crate::keygen::base64url;
-use crate::mint;
+use signing::base64url;
 
 /// The key of a configuration that signs its tokens.
-pub(crate) struct Issuer<'c> {
+pub struct Issuer<'c> {
     raw: &'c RawConfig,
     key: &'c RawKey,
     algorithm: MacAlgorithm,
@@ -18,7 +19,7 @@ pub(crate) struct Issuer<'c> {
 
 impl<'c> Issuer<'c> {
     /// The first key that is a secret. `lookup`: the values of variables.
-    pub(crate) fn of(raw: &'c RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>) -> Option<Self> {
+    pub fn of(raw: &'c RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>) -> Option<Self> {
         raw.tokens.keys.iter().find_map(|key| {
             let bytes = match key.secret.as_ref()? {
                 RawSecret::Env { env, encoding } => encoding.decode(&lookup(env)?)?,
@@ -36,12 +37,12 @@ impl<'c> Issuer<'c> {
     }
 
     /// A token of exactly these claims.
-    pub(crate) fn sign(&self, claims: &Value) -> String {
-        mint::sign(&self.secret, self.algorithm, self.key.kid.as_deref(), claims)
+    pub fn sign(&self, claims: &Value) -> String {
+        signing::sign(&self.secret, self.algorithm, self.key.kid.as_deref(), claims)
     }
 
     /// Claims that fulfil what the configuration asks of every token. `now`: Unix seconds.
-    pub(crate) fn claims(&self, subject: &str, permissions: &[String], now: u64, lifetime: u64) -> Value {
+    pub fn claims(&self, subject: &str, permissions: &[String], now: u64, lifetime: u64) -> Value {
         let tokens = &self.raw.tokens;
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| put(&mut claims, name, value);

@@ -5,36 +5,41 @@ use crate::source::tree::{Mark, Node};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Severity {
+pub enum Severity {
+    /// It is refused, or does not work.
     Error,
+    /// It works, and is dangerous.
     Warning,
 }
 
 /// One thing that is wrong or dangerous.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) severity: Severity,
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
     /// A name for it, for machines.
-    pub(crate) rule: &'static str,
+    pub rule: &'static str,
     /// Where, in the plugin configuration or in the manifest.
-    pub(crate) pointer: String,
+    pub pointer: String,
     /// Where the plugin configuration is in the manifest, if the finding is in one.
-    pub(super) within: Option<String>,
-    pub(crate) mark: Mark,
+    pub within: Option<String>,
+    /// Where it stands in the text.
+    pub mark: Mark,
     /// What is wrong, and what to write instead.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 /// A plugin configuration in a manifest that is being checked.
-pub(super) struct InPlugin<'p> {
-    pub(super) plugin: &'p Plugin,
+pub struct InPlugin<'p> {
+    /// The configuration.
+    pub plugin: &'p Plugin,
     /// The pointer to it in the manifest.
-    pub(super) within: String,
+    pub within: String,
 }
 
 impl InPlugin<'_> {
     /// Notes an error at a pointer in the plugin configuration.
-    pub(super) fn error(&self, rule: &'static str, pointer: String, text: String, findings: &mut Findings) {
+    pub fn error(&self, rule: &'static str, pointer: String, text: String, findings: &mut Findings) {
         let mark = self.plugin.locate(&pointer);
         let within = Some(self.within.clone());
         findings.0.push(Finding { severity: Severity::Error, rule, pointer, within, mark, text });
@@ -43,7 +48,7 @@ impl InPlugin<'_> {
 
 impl Finding {
     /// What to write instead: what follows the semicolon, as every rule words it.
-    pub(crate) fn instead(&self) -> Option<&str> {
+    pub fn instead(&self) -> Option<&str> {
         // An error that proposes a field says so first.
         let meant = self.text.find("; did you mean").map(|at| self.text.split_at(at).1);
         let rest = meant.map(|rest| rest.trim_start_matches("; "));
@@ -53,17 +58,19 @@ impl Finding {
 
 /// The findings, in one part of a file after the other.
 #[derive(Default)]
-pub(crate) struct Findings(pub(crate) Vec<Finding>);
+pub struct Findings(pub Vec<Finding>);
 
 /// A part of a manifest that is being checked.
-pub(crate) struct Part<'p> {
-    pub(crate) node: &'p Node,
-    pub(crate) pointer: &'p str,
+pub struct Part<'p> {
+    /// The part.
+    pub node: &'p Node,
+    /// The JSON pointer to it.
+    pub pointer: &'p str,
 }
 
 impl Findings {
     /// Notes a finding about a manifest. `below`: a JSON pointer relative to the part.
-    pub(super) fn note(
+    pub fn note(
         &mut self,
         severity: Severity,
         rule: &'static str,
@@ -81,17 +88,13 @@ impl Findings {
         });
     }
 
-    pub(crate) fn error(
-        &mut self,
-        rule: &'static str,
-        part: &Part<'_>,
-        below: &str,
-        text: impl Into<String>,
-    ) {
+    /// Notes an error about a manifest. `below`: a JSON pointer relative to the part.
+    pub fn error(&mut self, rule: &'static str, part: &Part<'_>, below: &str, text: impl Into<String>) {
         self.note(Severity::Error, rule, part, below, text);
     }
 
-    pub(crate) fn warn(&mut self, rule: &'static str, part: &Part<'_>, below: &str, text: impl Into<String>) {
+    /// Notes a warning about a manifest. `below`: a JSON pointer relative to the part.
+    pub fn warn(&mut self, rule: &'static str, part: &Part<'_>, below: &str, text: impl Into<String>) {
         self.note(Severity::Warning, rule, part, below, text);
     }
 }

@@ -14,15 +14,17 @@ use crate::limits::{all, needs_token, skips};
 use crate::words;
 
 /// One step.
-pub(super) struct Step {
-    pub(super) name: &'static str,
-    pub(super) state: State,
+pub struct Step {
+    /// Its name.
+    pub name: &'static str,
+    /// What came of it.
+    pub state: State,
     /// Details, one per line.
-    pub(super) lines: Vec<String>,
+    pub lines: Vec<String>,
 }
 
 /// The outcome as it is printed.
-pub(super) const fn state_text(state: State) -> &'static str {
+pub const fn state_text(state: State) -> &'static str {
     match state {
         State::Passed => "passed",
         State::Refused => "refused",
@@ -34,13 +36,13 @@ pub(super) const fn state_text(state: State) -> &'static str {
 
 impl Explained<'_, '_> {
     /// The route in the configuration; `None` for unmatched paths and for the revocation endpoint.
-    pub(super) fn route(&self) -> Option<(usize, &RawRoute)> {
+    pub fn route(&self) -> Option<(usize, &RawRoute)> {
         let index = self.trail.form.route?.get();
         self.raw.routes.get(index).map(|route| (index, route))
     }
 
     /// The pointer to the rule that says who may use this path.
-    pub(super) fn pointer(&self) -> String {
+    pub fn pointer(&self) -> String {
         match self.route() {
             Some((index, _)) => format!("/routes/{index}"),
             None if self.trail.form.revokes => "/revocation/endpoint".to_owned(),
@@ -49,7 +51,7 @@ impl Explained<'_, '_> {
     }
 
     /// All steps.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub fn steps(&self) -> Vec<Step> {
         let step = |stage: Stage, state: State| {
             let mut lines = match state {
                 State::NotReached => Vec::new(),

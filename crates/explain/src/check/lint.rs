@@ -7,15 +7,18 @@ use super::{issuers, limits, routes, secrets};
 use crate::limits::all;
 
 /// One danger.
-pub(crate) struct Warning {
-    pub(crate) rule: &'static str,
-    pub(crate) pointer: String,
-    pub(crate) text: String,
+pub struct Warning {
+    /// A name for it, for machines.
+    pub rule: &'static str,
+    /// The JSON pointer to it in the configuration.
+    pub pointer: String,
+    /// What is dangerous, and what to write instead.
+    pub text: String,
 }
 
 /// Warnings while they are gathered.
 #[derive(Default)]
-pub(super) struct Warnings(pub(super) Vec<Warning>);
+pub struct Warnings(pub Vec<Warning>);
 
 impl Warnings {
     pub(super) fn add(&mut self, rule: &'static str, pointer: impl Into<String>, text: impl Into<String>) {
@@ -30,7 +33,7 @@ const LONGEST_PREFIX: u64 = 64;
 
 /// All warnings about a configuration. `lookup`: the values of variables, as far as they are known. `domains`: the hosts
 /// that Envoy serves, if they are known. `has_several_issuers`: whether tokens of more than one issuer may be accepted.
-pub(crate) fn warnings(
+pub fn warnings(
     raw: &RawConfig,
     lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
     domains: Option<&[&str]>,
@@ -123,24 +126,24 @@ const fn vouches_for_all(key: &RawKey) -> bool {
 }
 
 /// Whether any decision depends on the path.
-pub(super) fn judges_paths(raw: &RawConfig) -> bool {
+pub fn judges_paths(raw: &RawConfig) -> bool {
     let counts = |part: &String| part == "path" || part == "route";
     !raw.routes.is_empty() || all(raw).any(|(_, limit)| limit.key.iter().any(counts))
 }
 
 /// Whether any decision depends on the host.
-pub(super) fn judges_hosts(raw: &RawConfig) -> bool {
+pub fn judges_hosts(raw: &RawConfig) -> bool {
     raw.routes.iter().any(|route| route.hosts.is_some())
 }
 
 /// Whether any address opens something.
-pub(super) fn trusts_addresses(raw: &RawConfig) -> bool {
+pub fn trusts_addresses(raw: &RawConfig) -> bool {
     let by_route = raw.routes.iter().any(|route| route.allow_from.is_some() || route.deny_from.is_some());
     by_route || all(raw).any(|(_, limit)| limit.except_addresses.is_some())
 }
 
 /// Whether any setting depends on clients' addresses.
-pub(super) fn counts_addresses(raw: &RawConfig) -> bool {
+pub fn counts_addresses(raw: &RawConfig) -> bool {
     let by_address = all(raw).any(|(_, limit)| limit.key.iter().any(|part| part == "client_ip"));
     by_address || raw.auth_failure_limit.is_some() || raw.client_ip.from == AddressFrom::ExternalAddress
 }

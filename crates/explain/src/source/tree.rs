@@ -6,16 +6,18 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 /// A position in a text; lines and columns count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mark {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+pub struct Mark {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
     /// The number of characters before it.
-    pub(crate) index: usize,
+    pub index: usize,
 }
 
 impl Mark {
     /// The first character.
-    pub(crate) const START: Self = Self { line: 1, column: 1, index: 0 };
+    pub const START: Self = Self { line: 1, column: 1, index: 0 };
 
     fn of(marker: Marker) -> Self {
         Self { line: marker.line(), column: marker.col().saturating_add(1), index: marker.index() }
@@ -24,19 +26,24 @@ impl Mark {
 
 /// A value and where it begins.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) mark: Mark,
-    pub(crate) content: Content,
+pub struct Node {
+    /// Where it begins.
+    pub mark: Mark,
+    /// What it is.
+    pub content: Content,
 }
 
 /// The content of a value.
 #[derive(Debug, Clone)]
-pub(crate) enum Content {
+pub enum Content {
     /// `plain`: without quotes, so that it may be a number, a boolean or null.
     Scalar {
+        /// Its text, without quotes and escapes.
         text: String,
+        /// Whether it stands without quotes.
         plain: bool,
     },
+    /// A list.
     List(Vec<Node>),
     /// Repeated names are kept.
     Map(Vec<(Key, Node)>),
@@ -44,16 +51,20 @@ pub(crate) enum Content {
 
 /// A name in an object.
 #[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) name: String,
-    pub(crate) mark: Mark,
+pub struct Key {
+    /// The name, without quotes and escapes.
+    pub name: String,
+    /// Where it begins.
+    pub mark: Mark,
 }
 
 /// Why a text is not YAML.
 #[derive(Debug)]
-pub(crate) struct Malformed {
-    pub(crate) mark: Mark,
-    pub(crate) problem: String,
+pub struct Malformed {
+    /// Where the text goes wrong.
+    pub mark: Mark,
+    /// What is wrong there.
+    pub problem: String,
 }
 
 /// No configuration is deeper, or larger once its aliases are followed.
@@ -61,7 +72,7 @@ const DEEPEST: usize = 200;
 const MOST_NODES: usize = 1_000_000;
 
 /// The documents of a text.
-pub(crate) fn read(text: &str) -> Result<Vec<Node>, Malformed> {
+pub fn read(text: &str) -> Result<Vec<Node>, Malformed> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| malformed(&error))?;
@@ -172,7 +183,7 @@ impl Node {
     }
 
     /// The text of a scalar.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Scalar { text, .. } => Some(text),
             Content::List(_) | Content::Map(_) => None,
@@ -180,17 +191,17 @@ impl Node {
     }
 
     /// Whether this is `true`.
-    pub(crate) fn is_true(&self) -> bool {
+    pub fn is_true(&self) -> bool {
         matches!(self.text(), Some("true" | "True" | "TRUE"))
     }
 
     /// Whether this is `false`.
-    pub(crate) fn is_false(&self) -> bool {
+    pub fn is_false(&self) -> bool {
         matches!(self.text(), Some("false" | "False" | "FALSE"))
     }
 
     /// The elements of a list; empty for anything else.
-    pub(crate) fn items(&self) -> &[Self] {
+    pub fn items(&self) -> &[Self] {
         match &self.content {
             Content::List(items) => items,
             Content::Scalar { .. } | Content::Map(_) => &[],
@@ -198,7 +209,7 @@ impl Node {
     }
 
     /// The members of an object; empty for anything else.
-    pub(crate) fn members(&self) -> &[(Key, Self)] {
+    pub fn members(&self) -> &[(Key, Self)] {
         match &self.content {
             Content::Map(members) => members,
             Content::Scalar { .. } | Content::List(_) => &[],
@@ -206,18 +217,18 @@ impl Node {
     }
 
     /// The member of this name, which protobuf's JSON form may also spell in camel case.
-    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+    pub fn field(&self, name: &str) -> Option<&Self> {
         let camel = camel(name);
         self.members().iter().rfind(|(key, _)| key.name == name || key.name == camel).map(|(_, node)| node)
     }
 
     /// The value that a list of names leads to.
-    pub(crate) fn path(&self, names: &[&str]) -> Option<&Self> {
+    pub fn path(&self, names: &[&str]) -> Option<&Self> {
         names.iter().try_fold(self, |node, name| node.field(name))
     }
 
     /// Shows this value and all values in it to `visit`, each with its JSON pointer below `pointer`.
-    pub(crate) fn walk<'n>(&'n self, pointer: &str, visit: &mut impl FnMut(&str, &'n Self)) {
+    pub fn walk<'n>(&'n self, pointer: &str, visit: &mut impl FnMut(&str, &'n Self)) {
         visit(pointer, self);
         for (key, member) in self.members() {
             member.walk(&format!("{pointer}/{}", step(&key.name)), visit);
@@ -228,12 +239,12 @@ impl Node {
     }
 
     /// The value at a JSON pointer.
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Self> {
+    pub fn at(&self, pointer: &str) -> Option<&Self> {
         pointer.split('/').skip(1).try_fold(self, |node, step| node.below(step).map(|(below, _)| below))
     }
 
     /// The position of the value at a JSON pointer: that of its name, or else of the deepest value on the way to it.
-    pub(crate) fn locate(&self, pointer: &str) -> Mark {
+    pub fn locate(&self, pointer: &str) -> Mark {
         let (mut node, mut mark) = (self, self.mark);
         for step in pointer.split('/').skip(1) {
             let Some(found) = node.below(step) else { break };
@@ -258,7 +269,7 @@ impl Node {
     }
 
     /// The value as JSON, repeated names included.
-    pub(crate) fn to_json(&self) -> String {
+    pub fn to_json(&self) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         match &self.content {
             Content::Scalar { text, plain: false } => quoted(text),
@@ -283,7 +294,7 @@ impl Node {
 }
 
 /// A name as a step of a JSON pointer (RFC 6901 section 3).
-pub(crate) fn step(name: &str) -> String {
+pub fn step(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

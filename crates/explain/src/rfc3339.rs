@@ -9,7 +9,7 @@ const FORM: &str = "write a time such as 2026-11-29T10:00:00Z (RFC 3339)";
 /// # Errors
 ///
 /// What to write instead.
-pub(crate) fn moment(text: &str) -> Result<UnixNanos, String> {
+pub fn moment(text: &str) -> Result<UnixNanos, String> {
     let form = || FORM.to_owned();
     let upper = text.to_ascii_uppercase();
     let (local, offset) = match upper.strip_suffix('Z') {

@@ -10,7 +10,7 @@ use crate::source::tree::step;
 
 impl Explained<'_, '_> {
     /// The pointer to the rule that decided.
-    pub(super) fn rule(&self) -> String {
+    pub fn rule(&self) -> String {
         let Some(denial) = self.denial.or(self.reported) else { return self.pointer() };
         match denial {
             Denial::Form(faults) => match faults.iter().next() {
@@ -49,7 +49,7 @@ impl Explained<'_, '_> {
     }
 
     /// The pointer of a field that a route may override.
-    pub(super) fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
+    pub fn route_or_request(&self, field: &str, is_set: impl Fn(&RawRoute) -> bool) -> String {
         match self.route() {
             Some((index, route)) if is_set(route) => format!("/routes/{index}/{field}"),
             Some(_) | None => format!("/request/{field}"),

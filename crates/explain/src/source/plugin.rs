@@ -2,13 +2,13 @@
 
 use serde::de::IgnoredAny;
 
+use super::secrets::secrets_of_plugin;
 use super::tree::{self, Content, Mark, Node};
-use crate::excerpt::secrets_of_plugin;
 
 /// One plugin configuration.
-pub(crate) struct Plugin {
+pub struct Plugin {
     /// Its JSON text, as the module gets it.
-    pub(crate) text: String,
+    pub text: String,
     /// The text as a tree with positions; `None` if it is not JSON.
     tree: Option<Node>,
     positions: Positions,
@@ -24,24 +24,24 @@ enum Positions {
 
 impl Plugin {
     /// A file that contains only the configuration.
-    pub(crate) fn of_file(text: String) -> Self {
+    pub fn of_file(text: String) -> Self {
         let tree = json_tree(&text);
         Self { text, tree, positions: Positions::OfFile }
     }
 
     /// A file that contains only the configuration, as YAML.
-    pub(crate) fn of_document(document: &Node) -> Self {
+    pub fn of_document(document: &Node) -> Self {
         Self { text: document.to_json(), tree: Some(document.clone()), positions: Positions::OfFile }
     }
 
     /// Where in the file values begin that may be secrets; `None` if nobody knows.
-    pub(crate) fn secrets(&self) -> Option<Vec<Mark>> {
+    pub fn secrets(&self) -> Option<Vec<Mark>> {
         let marks = secrets_of_plugin(self.tree.as_ref()?);
         Some(marks.into_iter().map(|mark| self.in_file(mark)).collect())
     }
 
     /// A part of a manifest: a string that contains JSON, or the configuration as the manifest's own values.
-    pub(crate) fn of_node(node: &Node, file: &[char]) -> Self {
+    pub fn of_node(node: &Node, file: &[char]) -> Self {
         match &node.content {
             Content::Scalar { text, .. } => {
                 let marks = align(text, node.mark, file);
@@ -54,13 +54,13 @@ impl Plugin {
     }
 
     /// The position of the value at a JSON pointer.
-    pub(crate) fn locate(&self, pointer: &str) -> Mark {
+    pub fn locate(&self, pointer: &str) -> Mark {
         let mark = self.tree.as_ref().map_or(Mark::START, |tree| tree.locate(pointer));
         self.in_file(mark)
     }
 
     /// Why the text is not JSON, and where; `None` if it is.
-    pub(crate) fn json_error(&self) -> Option<(Mark, String)> {
+    pub fn json_error(&self) -> Option<(Mark, String)> {
         let error = serde_json::from_str::<IgnoredAny>(&self.text).err()?;
         let full = error.to_string();
         let problem = full.split(" at line ").next().unwrap_or_default().to_owned();
@@ -90,7 +90,7 @@ fn json_tree(text: &str) -> Option<Node> {
 }
 
 /// The text with escaped surrogates replaced by other escapes of the same length, because only positions matter.
-pub(super) fn without_surrogates(text: &str) -> String {
+pub fn without_surrogates(text: &str) -> String {
     if !text.contains("\\ud") && !text.contains("\\uD") {
         return text.to_owned();
     }
@@ -148,7 +148,7 @@ fn align(text: &str, start: Mark, file: &[char]) -> Vec<Mark> {
 }
 
 /// The position of the end of a text.
-pub(super) fn end_of(text: &str) -> Mark {
+pub fn end_of(text: &str) -> Mark {
     let line = text.matches('\n').count().saturating_add(1);
     let column = chars(text.rsplit('\n').next().unwrap_or_default()).saturating_add(1);
     Mark { line, column, index: chars(text) }

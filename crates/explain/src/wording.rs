@@ -6,7 +6,7 @@ use api_guard_core::config::error::ConfigError;
 const NEAR: f64 = 0.8;
 
 /// What is wrong, with the value that is.
-pub(crate) fn problem(error: &ConfigError) -> String {
+pub fn problem(error: &ConfigError) -> String {
     if let Some((unset, _)) = error.problem.split_once(" in the VM's environment") {
         return unset.to_owned();
     }
@@ -15,7 +15,7 @@ pub(crate) fn problem(error: &ConfigError) -> String {
 }
 
 /// What to write instead.
-pub(crate) fn instead(error: &ConfigError) -> String {
+pub fn instead(error: &ConfigError) -> String {
     // Whoever runs the command has a shell; the module's words are for whoever starts Envoy.
     let unset = error.problem.strip_prefix("the variable ").and_then(|rest| rest.split_once(" is not set"));
     if let Some((name, _)) = unset {

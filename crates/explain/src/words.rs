@@ -6,7 +6,7 @@ use api_guard_core::token::date::LATEST_SECOND;
 use api_guard_core::token::keys::SigningKey;
 
 /// `2026-11-25T10:00:00Z (in 2 hours)`.
-pub(crate) fn moment(second: u64, now: u64) -> String {
+pub fn moment(second: u64, now: u64) -> String {
     if second > LATEST_SECOND {
         return "past the year 9999 (milliseconds by mistake?)".to_owned();
     }
@@ -15,7 +15,7 @@ pub(crate) fn moment(second: u64, now: u64) -> String {
 }
 
 /// The pointer to a key in the configuration, or to the set that it came from.
-pub(crate) fn key_pointer(key: &SigningKey) -> String {
+pub fn key_pointer(key: &SigningKey) -> String {
     match key {
         SigningKey::Configured(key) => format!("/tokens/keys/{}", key.index()),
         SigningKey::OfSet { set, .. } => format!("/tokens/key_sets/{}", set.get()),
@@ -33,7 +33,7 @@ fn distance(second: u64, now: u64) -> String {
 }
 
 /// The largest unit that fits.
-pub(crate) fn span(seconds: u64) -> String {
+pub fn span(seconds: u64) -> String {
     const UNITS: [(u64, &str); 5] =
         [(31_557_600, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
     let fitting = UNITS.iter().find_map(|(size, name)| {

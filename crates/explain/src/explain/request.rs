@@ -2,24 +2,22 @@
 
 use api_guard_core::config::raw::RawSource;
 
-use std::path::Path;
-
-use crate::outcome::Failure;
-use crate::source;
-
 /// What a request consists of.
-pub(crate) struct Parts<'p> {
-    pub(crate) method: &'p str,
+pub struct Parts<'p> {
+    /// The method, as it is sent.
+    pub method: &'p str,
     /// A path with its query, or a whole URL.
-    pub(crate) path: &'p str,
+    pub path: &'p str,
     /// Names in lower case.
-    pub(crate) headers: &'p [(String, String)],
-    pub(crate) token: Option<&'p str>,
-    pub(crate) body: Option<&'p str>,
+    pub headers: &'p [(String, String)],
+    /// A token, which is sent where the configuration looks for it.
+    pub token: Option<&'p str>,
+    /// The body, if there is one.
+    pub body: Option<&'p str>,
 }
 
 /// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case. The token is where `source` has it.
-pub(crate) fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String, String)> {
+pub fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String, String)> {
     let Parts { method, path, headers, token, body } = parts;
     let (authority, mut path) = match taken_apart(path) {
         Some((authority, path)) => (authority, path),
@@ -43,15 +41,6 @@ pub(crate) fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String
     pairs
 }
 
-/// A token as it was given, or from standard input where `-` was.
-pub(super) fn token(given: &str) -> Result<String, Failure> {
-    if given != "-" {
-        return Ok(given.to_owned());
-    }
-    let bytes = source::bytes(Path::new("-"))?;
-    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
-}
-
 /// The authority and the path of a URL; `None` for a path alone. What follows `#` never reaches a server.
 fn taken_apart(text: &str) -> Option<(String, String)> {
     let (scheme, rest) = text.split_once("://")?;
@@ -66,7 +55,7 @@ fn taken_apart(text: &str) -> Option<(String, String)> {
 }
 
 /// Adds a token where a source has it: to the headers, or to the path.
-pub(crate) fn carry(token: &str, source: &RawSource, path: &mut String, headers: &mut Vec<(String, String)>) {
+pub fn carry(token: &str, source: &RawSource, path: &mut String, headers: &mut Vec<(String, String)>) {
     match source {
         RawSource { header: Some(name), scheme, .. } => {
             let scheme = scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
@@ -87,7 +76,7 @@ pub(crate) fn carry(token: &str, source: &RawSource, path: &mut String, headers:
 }
 
 /// `NAME:VALUE`, with or without a space after the colon. A name may begin with a colon, as in HTTP/2.
-pub(super) fn header(text: &str) -> Result<(String, String), String> {
+pub fn header(text: &str) -> Result<(String, String), String> {
     const FORM: &str = "write NAME:VALUE, such as content-type:application/json";
     let (pseudo, rest) = match text.strip_prefix(':') {
         Some(rest) => (":", rest),

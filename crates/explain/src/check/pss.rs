@@ -5,11 +5,11 @@ use api_guard_core::policy::Policy;
 use api_guard_core::token::algorithm::{Algorithm, PublicAlgorithm};
 
 /// What is wrong with it in a module.
-pub(crate) const WHY: &str = "the module refuses RSASSA-PSS (PS256, PS384, PS512), because Envoy does not verify it; write \
+pub const WHY: &str = "the module refuses RSASSA-PSS (PS256, PS384, PS512), because Envoy does not verify it; write \
                               \"RS256\" for the same key, if the issuer can sign with it";
 
 /// The JSON pointers, each with the algorithm.
-pub(crate) fn pointers(raw: &RawConfig, policy: &Policy) -> Vec<(String, &'static str)> {
+pub fn pointers(raw: &RawConfig, policy: &Policy) -> Vec<(String, &'static str)> {
     let mut found = Vec::new();
     for ((index, key), algorithm) in
         raw.tokens.keys.iter().enumerate().zip(policy.tokens().keys().algorithms())

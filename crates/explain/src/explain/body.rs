@@ -7,7 +7,7 @@ use super::Explained;
 
 impl Explained<'_, '_> {
     /// What is done with the body, if there is one.
-    pub(super) fn body_line(&self) -> Option<String> {
+    pub fn body_line(&self) -> Option<String> {
         let size = self.size_rule();
         if self.trail.form.must_be_empty {
             let types = self.type_rule();
@@ -33,7 +33,7 @@ impl Explained<'_, '_> {
     }
 
     /// The pointer to the media types that are accepted.
-    pub(super) fn type_rule(&self) -> String {
+    pub fn type_rule(&self) -> String {
         if self.trail.form.revokes {
             return self.pointer();
         }
@@ -41,7 +41,7 @@ impl Explained<'_, '_> {
     }
 
     /// The pointer to the largest size of a body.
-    pub(super) fn size_rule(&self) -> String {
+    pub fn size_rule(&self) -> String {
         if self.trail.form.revokes {
             return self.pointer();
         }

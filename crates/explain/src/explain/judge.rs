@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use api_guard_core::cells::MemoryCells;
+use api_guard_core::cells::{CellFault, MemoryCells};
 use api_guard_core::denial::Denial;
 use api_guard_core::effect::{self, Reply};
 use api_guard_core::guard::{Guard, Memory, Revoked};
@@ -16,9 +16,6 @@ use api_guard_core::token::key_set::KeySet;
 use api_guard_core::token::native::NativeSignatures;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
 use api_guard_core::verdict::{Destination, Verdict};
-
-use crate::keygen;
-use crate::outcome::Failure;
 
 /// The host that replaces Envoy.
 struct Machine {
@@ -46,15 +43,16 @@ impl Host for Machine {
 }
 
 /// A guard as it is after a start: nothing has been counted or revoked.
-pub(crate) struct Bench {
+pub struct Bench {
     guard: Guard,
     memory: Memory,
     machine: Machine,
 }
 
 /// A request that was judged to its end.
-pub(crate) struct Judged {
-    pub(crate) verdict: Verdict,
+pub struct Judged {
+    /// The guard's verdict on the head of the request.
+    pub verdict: Verdict,
     /// Why the body of the admitted request is refused, if it is.
     bad_body: Option<Denial>,
     /// The revocation endpoint's answer, if the request was admitted to it.
@@ -62,33 +60,48 @@ pub(crate) struct Judged {
 }
 
 impl Bench {
-    /// A guard whose clients have this address.
-    pub(crate) fn new(policy: Policy, client: IpAddr) -> Result<Self, Failure> {
+    /// A guard whose clients have this address. `cells`: what has been counted and revoked; `random`: bytes that nobody
+    /// else knows.
+    ///
+    /// # Errors
+    ///
+    /// The cells cannot be opened.
+    pub fn new(
+        policy: Policy,
+        client: IpAddr,
+        cells: MemoryCells,
+        random: [u8; 16],
+    ) -> Result<Self, CellFault> {
         let guard = Guard::new(policy);
-        let machine = Machine { cells: MemoryCells::new(), address: source_address(client) };
-        let fault = |_| Failure::failed("the shared cells cannot be opened");
-        let memory = Memory::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
+        let machine = Machine { cells, address: source_address(client) };
+        let memory = Memory::open(guard.policy(), &machine.cells, random)?;
         Ok(Self { guard, memory, machine })
     }
 
+    /// What has been counted and revoked.
+    pub fn into_cells(self) -> MemoryCells {
+        self.machine.cells
+    }
+
     /// Puts key sets in force, as a fetch would.
-    pub(crate) fn put_key_sets(&mut self, sets: Vec<(KeySetIndex, Arc<KeySet>)>) {
+    pub fn put_key_sets(&mut self, sets: Vec<(KeySetIndex, Arc<KeySet>)>) {
         for (index, set) in sets {
             self.memory.put_key_set(index, set);
         }
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
+    /// The policy by which it judges.
+    pub fn policy(&self) -> &Policy {
         self.guard.policy()
     }
 
     /// Judges the head of a request.
-    pub(crate) fn admit(&mut self, request: &Request<'_>, now: UnixNanos) -> Verdict {
+    pub fn admit(&mut self, request: &Request<'_>, now: UnixNanos) -> Verdict {
         self.guard.admit(&mut self.memory, request, &self.machine, now)
     }
 
     /// Judges a request with its body.
-    pub(crate) fn judge(&mut self, request: &Request<'_>, body: Option<&str>, now: UnixNanos) -> Judged {
+    pub fn judge(&mut self, request: &Request<'_>, body: Option<&str>, now: UnixNanos) -> Judged {
         let mut verdict = self.admit(request, now);
         let bad_body = judge_body(&mut verdict, body);
         let revoked = match bad_body {
@@ -114,13 +127,13 @@ impl Bench {
 
 impl Judged {
     /// The refusal that is carried out.
-    pub(crate) fn denial(&self) -> Option<&Denial> {
+    pub fn denial(&self) -> Option<&Denial> {
         let late = self.revoked.as_ref().and_then(|answer| answer.as_ref().err());
         self.verdict.denial().or(self.bad_body.as_ref()).or(late)
     }
 
     /// The response from api-guard itself, if there is one.
-    pub(crate) fn reply(&self, policy: &Policy, request: &Request<'_>) -> Option<Reply> {
+    pub fn reply(&self, policy: &Policy, request: &Request<'_>) -> Option<Reply> {
         match (&self.revoked, self.denial()) {
             (_, Some(denial)) => Some(effect::refuse(policy, denial, request.request_id)),
             (Some(Ok(done)), None) => Some(effect::revoked(*done)),

@@ -1,0 +1,57 @@
+//! Where in a text secrets are, or may be.
+
+use super::plugin::Plugin;
+use super::tree::{Mark, Node};
+use super::{Source, sites};
+
+/// Where values begin that may be secrets; `None` if the text could not be read, so that nobody knows.
+pub fn of(source: &Source) -> Option<Vec<Mark>> {
+    match source {
+        Source::Malformed(_) => None,
+        Source::Plugin(plugin) => plugin.secrets(),
+        Source::Manifest(documents, file) => {
+            let mut marks: Vec<Mark> = documents.iter().flat_map(secrets_of_manifest).collect();
+            for site in sites(documents) {
+                if let Some((_, node)) = site.configuration() {
+                    marks.extend(Plugin::of_node(node, file).secrets()?);
+                }
+            }
+            Some(marks)
+        }
+    }
+}
+
+/// Where values begin, in a plugin configuration, that may be secrets: those that the core does not quote either.
+pub(super) fn secrets_of_plugin(configuration: &Node) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    configuration.walk("", &mut |pointer, node| {
+        let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+        let may_be_secret = match steps.as_slice() {
+            ["tokens", "keys", _, known, ..] => {
+                !["kid", "algorithm", "issuers", "audiences", "not_before", "not_after"].contains(known)
+            }
+            ["tokens", "keys", ..] | ["tokens"] => true,
+            ["fleet", field, ..] => ["password", "secret"].contains(field),
+            _ => false,
+        };
+        // The name of a variable is no secret.
+        let is_variable = steps.last().is_some_and(|last| *last == "env" || *last == "encoding");
+        if may_be_secret && !is_variable && node.text().is_some() {
+            marks.push(node.mark);
+        }
+    });
+    marks
+}
+
+/// Where a manifest has values of variables.
+fn secrets_of_manifest(document: &Node) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    document.walk("", &mut |pointer, node| {
+        let of_envoy = pointer.contains("/key_values/") || pointer.contains("/keyValues/");
+        let of_kubernetes = pointer.contains("/env/") && pointer.ends_with("/value");
+        if (of_envoy || of_kubernetes || pointer.contains("/stringData/")) && node.text().is_some() {
+            marks.push(node.mark);
+        }
+    });
+    marks
+}
