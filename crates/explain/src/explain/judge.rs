@@ -47,6 +47,9 @@ pub struct Bench {
     guard: Guard,
     memory: Memory,
     machine: Machine,
+    /// The key sets in force that would be fetched.
+    sets: Vec<(KeySetIndex, Arc<KeySet>)>,
+    random: [u8; 16],
 }
 
 /// A request that was judged to its end.
@@ -75,7 +78,7 @@ impl Bench {
         let guard = Guard::new(policy);
         let machine = Machine { cells, address: source_address(client) };
         let memory = Memory::open(guard.policy(), &machine.cells, random)?;
-        Ok(Self { guard, memory, machine })
+        Ok(Self { guard, memory, machine, sets: Vec::new(), random })
     }
 
     /// What has been counted and revoked.
@@ -83,11 +86,17 @@ impl Bench {
         self.machine.cells
     }
 
+    /// From now on the clients have another address.
+    pub fn set_client(&mut self, client: IpAddr) {
+        self.machine.address = source_address(client);
+    }
+
     /// Puts key sets in force, as a fetch would.
     pub fn put_key_sets(&mut self, sets: Vec<(KeySetIndex, Arc<KeySet>)>) {
-        for (index, set) in sets {
-            self.memory.put_key_set(index, set);
+        for (index, set) in &sets {
+            self.memory.put_key_set(*index, Arc::clone(set));
         }
+        self.sets = sets;
     }
 
     /// The policy by which it judges.
@@ -112,6 +121,35 @@ impl Bench {
             verdict.trail.revocation_refused();
         }
         Judged { verdict, bad_body, revoked }
+    }
+
+    /// Judges a request with its body, and leaves counters and revocations as they were.
+    ///
+    /// # Errors
+    ///
+    /// The cells cannot be opened.
+    pub fn try_out(
+        &mut self,
+        request: &Request<'_>,
+        body: Option<&str>,
+        now: UnixNanos,
+    ) -> Result<Judged, CellFault> {
+        let cells = self.machine.cells.clone();
+        let memory = self.open(&cells)?.with_leases_of(&self.memory);
+        let memory = std::mem::replace(&mut self.memory, memory);
+        let cells = std::mem::replace(&mut self.machine.cells, cells);
+        let judged = self.judge(request, body, now);
+        (self.memory, self.machine.cells) = (memory, cells);
+        Ok(judged)
+    }
+
+    /// What a worker knows that has just begun.
+    fn open(&self, cells: &MemoryCells) -> Result<Memory, CellFault> {
+        let mut memory = Memory::open(self.guard.policy(), cells, self.random)?;
+        for (index, set) in &self.sets {
+            memory.put_key_set(*index, Arc::clone(set));
+        }
+        Ok(memory)
     }
 
     /// The revocation endpoint's answer, if the request is admitted to it.
