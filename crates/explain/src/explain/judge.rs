@@ -81,9 +81,14 @@ impl Bench {
         Ok(Self { guard, memory, machine, sets: Vec::new(), random })
     }
 
-    /// What has been counted and revoked.
+    /// What has been counted and revoked, for another guard.
     pub fn into_cells(self) -> MemoryCells {
         self.machine.cells
+    }
+
+    /// What has been counted and revoked.
+    pub const fn cells(&self) -> &MemoryCells {
+        &self.machine.cells
     }
 
     /// From now on the clients have another address.

@@ -71,7 +71,12 @@ impl Plugin {
         Some((self.in_file(mark), problem))
     }
 
-    fn in_file(&self, mark: Mark) -> Mark {
+    /// The text as a tree; `None` if it is not JSON.
+    pub(super) fn tree(&self) -> Option<&Node> {
+        self.tree.as_ref()
+    }
+
+    pub(super) fn in_file(&self, mark: Mark) -> Mark {
         match &self.positions {
             Positions::OfFile => mark,
             Positions::OfEach(marks) => marks.get(mark.index).or(marks.last()).copied().unwrap_or(mark),

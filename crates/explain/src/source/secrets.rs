@@ -21,6 +21,47 @@ pub fn of(source: &Source) -> Option<Vec<Mark>> {
     }
 }
 
+/// The secrets of a text, and where they begin; `None` if the text could not be read, so that nobody knows. Unlike [`of`]
+/// it leaves out public keys.
+pub fn texts(source: &Source) -> Option<Vec<(Mark, String)>> {
+    let mut found = Vec::new();
+    match source {
+        Source::Malformed(_) => return None,
+        Source::Plugin(plugin) => found.extend(texts_of_plugin(plugin)?),
+        Source::Manifest(documents, file) => {
+            for document in documents {
+                let marks = secrets_of_manifest(document);
+                document.walk("", &mut |_, node| {
+                    if let Some(text) = node.text().filter(|_| marks.contains(&node.mark)) {
+                        found.push((node.mark, text.to_owned()));
+                    }
+                });
+            }
+            for site in sites(documents) {
+                if let Some((_, node)) = site.configuration() {
+                    found.extend(texts_of_plugin(&Plugin::of_node(node, file))?);
+                }
+            }
+        }
+    }
+    Some(found)
+}
+
+fn texts_of_plugin(plugin: &Plugin) -> Option<Vec<(Mark, String)>> {
+    let tree = plugin.tree()?;
+    let marks = secrets_of_plugin(tree);
+    let mut found = Vec::new();
+    tree.walk("", &mut |pointer, node| {
+        let Some(text) = node.text().filter(|_| marks.contains(&node.mark)) else { return };
+        let last = pointer.rsplit('/').next().unwrap_or_default();
+        let is_private = ["d", "p", "q", "dp", "dq", "qi", "k"].contains(&last) || text.contains("PRIVATE");
+        if is_private || !pointer.contains("/public_key/") {
+            found.push((plugin.in_file(node.mark), text.to_owned()));
+        }
+    });
+    Some(found)
+}
+
 /// Where values begin, in a plugin configuration, that may be secrets: those that the core does not quote either.
 pub(super) fn secrets_of_plugin(configuration: &Node) -> Vec<Mark> {
     let mut marks = Vec::new();
