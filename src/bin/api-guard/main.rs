@@ -17,6 +17,7 @@ mod jwks;
 mod keygen;
 mod mint;
 mod outcome;
+mod playground;
 mod private_key;
 mod run;
 mod schema;
@@ -59,6 +60,7 @@ enum Command {
     Import(import::Import),
     Schema(schema::Schema),
     Emit(emit::Emit),
+    Playground(playground::Playground),
     Completions(shells::Completions),
     Man(shells::Man),
 }
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Schema(schema) => schema.run(),
         Command::Emit(emit) => emit.run(),
+        Command::Playground(playground) => playground.run(),
         Command::Completions(completions) => completions.run(Cli::command()),
         Command::Man(man) => man.run(Cli::command()),
     };
