@@ -33,8 +33,8 @@ pub struct Loaded<'l> {
 }
 
 impl Findings {
-    /// Checks one plugin configuration.
-    pub fn plugin(&mut self, plugin: &Plugin, loaded: &Loaded<'_>) {
+    /// Checks one plugin configuration, and gives its policy if there is no error in it.
+    pub fn plugin(&mut self, plugin: &Plugin, loaded: &Loaded<'_>) -> Option<Policy> {
         let Loaded { host, within, variables, domains, environment } = *loaded;
         let mut add = |severity, rule, pointer: String, mark, text| {
             let within = within.map(str::to_owned);
@@ -42,7 +42,7 @@ impl Findings {
         };
         if let Some((mark, problem)) = plugin.json_error() {
             add(Severity::Error, "configuration", String::new(), mark, format!("not JSON: {problem}"));
-            return;
+            return None;
         }
         let lookup = |name: &str| {
             let own = variables.get(name).map(|value| value.clone().into_bytes());
@@ -51,6 +51,7 @@ impl Findings {
         let text = plugin.text.as_bytes();
         let mut has_several_issuers = false;
         let raw = Policy::parse_shape(text).ok();
+        let mut parsed = None;
         match Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
             Ok(policy) => {
                 has_several_issuers = policy.tokens().has_several_issuers();
@@ -61,6 +62,7 @@ impl Findings {
                     let told = format!("{name:?}: {}", pss::WHY);
                     add(Severity::Error, "configuration", pointer, mark, told);
                 }
+                parsed = Some(policy);
             }
             Err(errors) => {
                 for error in errors.0 {
@@ -80,5 +82,6 @@ impl Findings {
                 add(Severity::Warning, rule, pointer, mark, text);
             }
         }
+        parsed
     }
 }

@@ -74,6 +74,9 @@ pub fn of_text(text: String) -> Source {
             }),
             [] => Source::Plugin(Plugin::of_file(text)),
         },
+        Ok(mut documents) if documents.len() == 1 => {
+            Source::Plugin(Plugin::of_json(text, documents.remove(0)))
+        }
         Ok(_) | Err(_) => Source::Plugin(Plugin::of_file(text)),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use api_guard_core::cells::MemoryCells;
+use api_guard_core::config::Policy;
 use api_guard_core::config::raw::{RawConfig, RawSecret};
-use api_guard_core::config::{Environment, Policy};
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
 use api_guard_explain::check::Loaded;
@@ -70,15 +70,15 @@ impl Session {
         let lookup = |raw: Option<&RawConfig>, name: &str| variable(raw, state, &question.random, name);
         let raw = plugin.as_ref().and_then(|plugin| Policy::parse_shape(plugin.text.as_bytes()).ok());
         let environment = |name: &str| lookup(raw.as_ref(), name);
-        let findings = findings(malformed, plugin.as_ref(), host, &environment);
+        let (findings, policy) = findings(malformed, plugin.as_ref(), host, &environment);
         let mut answer = json!({
             "problems": answer::problems(&findings),
             "configuration": raw.as_ref().map(answer::facts),
             "sent": self.sent,
         });
-        let (Some(plugin), Some(raw)) = (plugin, raw) else { return answer };
+        let (Some(plugin), Some(raw), Some(policy)) = (plugin, raw, policy) else { return answer };
         let mut wrong = Wrong::new();
-        if let Some(ready) = ready(plugin, raw, state, &question.random, &mut wrong) {
+        if let Some(ready) = ready(plugin, raw, policy, state, &mut wrong) {
             let now = UnixNanos::from_nanos(question.now.saturating_mul(1_000_000));
             self.judge(ready, question, now, &mut wrong, &mut answer);
         }
@@ -184,14 +184,15 @@ fn written(source: Source) -> Written {
     written
 }
 
-/// Everything that is wrong or dangerous.
+/// Everything that is wrong or dangerous, and the policy if there is no error.
 fn findings(
     malformed: Option<Malformed>,
     plugin: Option<&Plugin>,
     host: Host,
     environment: &dyn Fn(&str) -> Option<Vec<u8>>,
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Option<Policy>) {
     let mut findings = Findings::default();
+    let mut policy = None;
     let whole = |mark, text: &str| Finding {
         severity: Severity::Error,
         rule: "syntax",
@@ -205,32 +206,23 @@ fn findings(
         (None, Some(plugin)) => {
             let variables = BTreeMap::new();
             let loaded = Loaded { host, within: None, variables: &variables, domains: None, environment };
-            findings.plugin(plugin, &loaded);
+            policy = findings.plugin(plugin, &loaded);
         }
         (None, None) => findings.0.push(whole(source::NOWHERE, "it has no configuration of api-guard")),
     }
     findings.0.sort_by_key(|finding| finding.mark);
     findings.0.dedup();
-    findings.0
+    (findings.0, policy)
 }
 
-/// What is needed to judge; `None` if the configuration has errors. `wrong`: what is wrong with other textboxes.
-fn ready(plugin: Plugin, raw: RawConfig, state: &State, random: &str, wrong: &mut Wrong) -> Option<Ready> {
-    let lookup = |name: &str| variable(Some(&raw), state, random, name);
-    let parse =
-        |must_be_set| Policy::parse(plugin.text.as_bytes(), &Environment { lookup: &lookup, must_be_set });
-    let policy = match parse(true) {
-        Ok(policy) => policy,
-        // Without a token no secret is needed.
-        Err(_) if state.token.trim().is_empty() => parse(false).ok()?,
-        Err(_) => {
-            if parse(false).is_ok() {
-                let text = "write the secret with which the token is to be verified";
-                wrong.insert("secret".to_owned(), json!(text));
-            }
-            return None;
-        }
-    };
+/// What is needed to judge. `wrong`: what is wrong with other textboxes.
+fn ready(plugin: Plugin, raw: RawConfig, policy: Policy, state: &State, wrong: &mut Wrong) -> Option<Ready> {
+    // Without a token no secret is needed.
+    let lacks_secret = answer::first_variable(&raw).is_some() && state.secret.is_empty();
+    if lacks_secret && !state.token.trim().is_empty() {
+        wrong.insert("secret".to_owned(), json!("write the secret with which the token is to be verified"));
+        return None;
+    }
     let signs = request::signs(state) && raw.tokens.keys.iter().all(|key| key.secret.is_none());
     let fetched = match keys::fetched(&policy, &raw, &state.key_set, signs) {
         Ok(fetched) => fetched,

@@ -29,6 +29,12 @@ impl Plugin {
         Self { text, tree, positions: Positions::OfFile }
     }
 
+    /// A file that contains only the configuration, and its tree, which counts if the text is JSON.
+    pub(super) fn of_json(text: String, tree: Node) -> Self {
+        let is_json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
+        Self { text, tree: is_json.then_some(tree), positions: Positions::OfFile }
+    }
+
     /// A file that contains only the configuration, as YAML.
     pub fn of_document(document: &Node) -> Self {
         Self { text: document.to_json(), tree: Some(document.clone()), positions: Positions::OfFile }

@@ -47,8 +47,14 @@ export class Editor {
   #asked = false;
 
   constructor(parent, onChange) {
-    const take = (view) => {
-      if (completionStatus(view.state) !== "active") return false;
+    const take = (view, patience = 10) => {
+      const status = completionStatus(view.state);
+      // What was typed last is still looked up.
+      if (status === "pending" && this.#asked && patience > 0) {
+        setTimeout(() => take(view, patience - 1), 40);
+        return true;
+      }
+      if (status !== "active") return false;
       if (!selectedCompletion(view.state)) {
         if (!this.#asked) return false;
         moveCompletionSelection(true)(view);
@@ -70,13 +76,13 @@ export class Editor {
           bracketMatching(),
           highlightActiveLine(),
           indentUnit.of("  "),
-          autocompletion({ override: [complete], selectOnOpen: false, icons: false }),
-          Prec.highest(keymap.of([{ key: "Enter", run: take }, { key: "Ctrl-Space", run: ask }, { mac: "Alt-`", run: ask }])),
+          autocompletion({ override: [complete], selectOnOpen: false, interactionDelay: 0, icons: false }),
+          Prec.highest(keymap.of([{ key: "Enter", run: (view) => take(view) }, { key: "Ctrl-Space", run: ask }, { mac: "Alt-`", run: ask }])),
           keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]),
           this.#language.of(json()),
           syntaxHighlighting(colours),
           theme,
-          EditorView.contentAttributes.of({ "aria-label": "Configuration", spellcheck: "false" }),
+          EditorView.contentAttributes.of({ "aria-label": "Configuration", tabindex: "0", spellcheck: "false" }),
           EditorView.updateListener.of((update) => {
             if (completionStatus(update.state) === null) this.#asked = false;
             if (update.docChanged) {

@@ -81,7 +81,7 @@ export function stale(text) {
   let note = box.querySelector(".stale");
   if (!text) {
     note?.remove();
-    document.body.classList.remove("stale");
+    document.body.classList.remove("outdated");
     return;
   }
   if (!box.querySelector(".verdict:not(.waiting)")) {
@@ -94,7 +94,7 @@ export function stale(text) {
     box.append(note);
   }
   note.textContent = `${text} This is the decision before.`;
-  document.body.classList.add("stale");
+  document.body.classList.add("outdated");
 }
 
 function steps(list, limits) {
