@@ -76,15 +76,16 @@ export class Editor {
           bracketMatching(),
           highlightActiveLine(),
           indentUnit.of("  "),
-          autocompletion({ override: [complete], selectOnOpen: false, interactionDelay: 0, icons: false }),
+          autocompletion({ override: [complete], defaultKeymap: false, selectOnOpen: false, interactionDelay: 0, icons: false }),
           Prec.highest(keymap.of([{ key: "Enter", run: (view) => take(view) }, { key: "Ctrl-Space", run: ask }, { mac: "Alt-`", run: ask }])),
-          keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap]),
+          Prec.high(keymap.of(completionKeymap)),
+          keymap.of([...defaultKeymap, ...historyKeymap]),
           this.#language.of(json()),
           syntaxHighlighting(colours),
           theme,
           EditorView.contentAttributes.of({ "aria-label": "Configuration", tabindex: "0", spellcheck: "false" }),
           EditorView.updateListener.of((update) => {
-            if (completionStatus(update.state) === null) this.#asked = false;
+            if (completionStatus(update.state) === null && !update.docChanged) this.#asked = false;
             if (update.docChanged) {
               this.#choose();
               onChange();

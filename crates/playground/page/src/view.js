@@ -69,7 +69,7 @@ export function decision(answer, { sent, act }) {
   box.className = kind;
   box.replaceChildren(...parts);
   steps(explained.steps, limits);
-  reply(explained);
+  reply(explained, answer.grpc);
   serviceSees(service, explained);
 }
 
@@ -93,7 +93,7 @@ export function stale(text) {
     note = make("p", "stale");
     box.append(note);
   }
-  note.textContent = `${text} This is the decision before.`;
+  note.textContent = `${text} What is shown was decided before.`;
   document.body.classList.add("outdated");
 }
 
@@ -133,7 +133,7 @@ function header(name, value, className) {
   return make("div", `header ${className ?? ""}`, make("span", "name", name), ": ", make("span", "value", value));
 }
 
-function reply(explained) {
+function reply(explained, grpc) {
   const box = byId("reply-text");
   if (explained.reply) {
     const { status, headers, body } = explained.reply;
@@ -142,6 +142,9 @@ function reply(explained) {
       box,
       make("div", "first", `HTTP ${status} ${reasons[status] ?? ""}`),
       ...Object.entries(headers).map(([name, value]) => header(name, value)),
+      grpc && make("div", "quiet", "A gRPC client hears in its place:"),
+      grpc && header("grpc-status", String(grpc[0]), "new"),
+      grpc && header("grpc-message", grpc[1], "new"),
       make("pre", "", text),
     );
     return;
