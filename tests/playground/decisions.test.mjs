@@ -101,7 +101,7 @@ async function ask(rule, one) {
       reply: document.querySelector("#reply-text .first")?.textContent ?? null,
       body: document.querySelector("#reply-text pre")?.textContent ?? null,
       headers: texts("#reply-text .header"),
-      added: texts("#service-text .header.new"),
+      added: texts("#service-text .first, #service-text .header.new"),
     };
   });
 }
@@ -143,7 +143,10 @@ for (const name of files) {
         assert.deepEqual(JSON.parse(found.body), reply.body, told);
       } else {
         const added = Object.entries(expected.upstream_headers).filter(([, value]) => value !== null);
-        for (const [name, value] of added) assert.ok(found.added.includes(`${name}: ${value}`), told);
+        for (const [name, value] of added) {
+          const line = name === ":path" ? `${one.method ?? "GET"} ${value}` : `${name}: ${value}`;
+          assert.ok(found.added.includes(line), told);
+        }
       }
     }
   });

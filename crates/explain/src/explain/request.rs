@@ -76,6 +76,10 @@ pub fn carry(token: &str, source: &RawSource, path: &mut String, headers: &mut V
 }
 
 /// `NAME:VALUE`, with or without a space after the colon. A name may begin with a colon, as in HTTP/2.
+///
+/// # Errors
+///
+/// What to write.
 pub fn header(text: &str) -> Result<(String, String), String> {
     const FORM: &str = "write NAME:VALUE, such as content-type:application/json";
     let (pseudo, rest) = match text.strip_prefix(':') {

@@ -72,6 +72,10 @@ const DEEPEST: usize = 200;
 const MOST_NODES: usize = 1_000_000;
 
 /// The documents of a text.
+///
+/// # Errors
+///
+/// Why it is not YAML, and where.
 pub fn read(text: &str) -> Result<Vec<Node>, Malformed> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
