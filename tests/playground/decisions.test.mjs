@@ -96,11 +96,11 @@ async function ask(rule, one) {
       steps: [...document.querySelectorAll("#step-list > li")].map((item) => ({
         step: item.querySelector(".step").textContent,
         state: item.querySelector(".state").textContent,
-        notes: texts(".notes > li", item),
+        notes: texts(".notes > p", item),
       })),
       reply: document.querySelector("#reply-text .first")?.textContent ?? null,
       body: document.querySelector("#reply-text pre")?.textContent ?? null,
-      headers: texts("#reply-text .header"),
+      headers: texts("#reply-text .header:not(.new)"),
       added: texts("#service-text .first, #service-text .header.new"),
     };
   });

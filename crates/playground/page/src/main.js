@@ -85,8 +85,8 @@ function notes(answer) {
   say("token-note", pasted ? "Sent as it is." : left ? "Not sent: the claims are." : "Paste one to send it in place of the claims.");
   if (facts) {
     const { variable, hasSecret } = facts;
-    byId("secret-field").hidden = hasSecret ? !variable : answer.fetches?.length > 0;
-    say("secret-note", variable ? `The value of ${variable}. It never leaves this page.` : "");
+    const inside = hasSecret ? "the configuration holds the secret itself" : "the configuration has no secret";
+    say("secret-note", variable ? `The value of ${variable}. It never leaves this page.` : `Not needed: ${inside}.`);
   }
   if (answer.fetches) {
     byId("keySet-field").hidden = !answer.fetches.length;
@@ -168,6 +168,7 @@ function listen() {
   byId("examples").addEventListener("change", (event) => {
     if (!event.target.value) return;
     view.say("");
+    history.replaceState(null, "", location.pathname);
     fillExample(event.target.value);
     ask("reset");
   });

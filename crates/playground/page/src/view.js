@@ -20,7 +20,7 @@ export function problems({ list, more }, goTo) {
   const items = list.map((problem) => {
     const button = make("button", "go", `Line ${problem.line}`, " ", make("code", "", problem.pointer || "(whole document)"));
     button.type = "button";
-    const item = make("li", problem.severity, button, make("span", "severity", problem.severity), make("span", "text", problem.message));
+    const item = make("li", problem.severity, button, " ", make("span", "severity", problem.severity), " ", make("span", "text", problem.message));
     item.addEventListener("click", () => goTo(problem));
     return item;
   });
@@ -61,19 +61,22 @@ export function decision(answer, { sent, act }) {
   }
   for (const error of explained.errors) parts.push(make("p", "reason", error));
   const facts = make("dl", "facts");
-  const fact = (name, value) => facts.append(make("dt", "", name), make("dd", "", value));
+  const fact = (name, value) => facts.append(make("dt", "", name), " ", make("dd", "", value), " ");
   fact("Decided by", make("code", "", explained.rule));
   if (explained.route) fact("Route", make("code", "", explained.route));
   fact("Counted", act === "send" ? `yes, ${times(sent)} sent` : `no, only tried; ${times(sent)} sent`);
   parts.push(facts);
   box.className = kind;
-  box.replaceChildren(...parts);
+  box.replaceChildren(...apart(parts));
   steps(explained.steps, limits);
   reply(explained, answer.grpc);
   serviceSees(service, explained);
 }
 
 const times = (count) => `${count} ${count === 1 ? "request" : "requests"}`;
+
+/** Elements with space between them, for those who take the text alone. */
+const apart = (elements) => elements.flatMap((element) => [element, " "]);
 
 /** Nothing can be decided yet, or what is shown is older than what is typed. */
 export function stale(text) {
@@ -86,7 +89,7 @@ export function stale(text) {
   }
   if (!box.querySelector(".verdict:not(.waiting)")) {
     box.className = "waiting";
-    box.replaceChildren(make("p", "verdict waiting", "No decision yet"), make("p", "stale", text));
+    box.replaceChildren(make("p", "verdict waiting", "No decision yet"), " ", make("p", "stale", text));
     return;
   }
   if (!note) {
@@ -100,8 +103,8 @@ export function stale(text) {
 function steps(list, limits) {
   const left = [...limits];
   const items = list.map(({ step, state, notes }) => {
-    const item = make("li", state.replaceAll(" ", "-"), make("span", "state", state), make("span", "step", step));
-    if (notes.length) item.append(make("ul", "notes", ...notes.map((note) => make("li", "", note))));
+    const item = make("li", state.replaceAll(" ", "-"), make("span", "step", step), " ", make("span", "state", state), " ");
+    if (notes.length) item.append(make("div", "notes", ...apart(notes.map((note) => make("p", "", note)))));
     if (step.includes("limit")) {
       const own = left.filter((limit) => notes.some((note) => note.startsWith(`${limit.name} `) && note.includes(" of ")));
       for (const limit of own) {
@@ -127,7 +130,7 @@ function gauge({ name, used, most }) {
 }
 
 /** Shows elements in place of others; `null` is none. */
-const show = (box, ...children) => box.replaceChildren(...children.filter(Boolean));
+const show = (box, ...children) => box.replaceChildren(...apart(children.filter(Boolean)));
 
 function header(name, value, className) {
   return make("div", `header ${className ?? ""}`, make("span", "name", name), ": ", make("span", "value", value));
@@ -150,7 +153,8 @@ function reply(explained, grpc) {
     return;
   }
   const added = Object.entries(explained.response_headers);
-  box.replaceChildren(
+  show(
+    box,
     make("div", "quiet", added.length ? "The service's own answer, with these headers:" : "The service's own answer, as it is."),
     ...added.map(([name, value]) => header(name, value, "new")),
   );
