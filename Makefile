@@ -68,7 +68,7 @@ install: build $(if $(NPM),playground) ## the command api-guard, with the module
 
 .PHONY: dist reproducible
 dist: build playground ## everything of a release under dist/, with checksums and a bill of materials
-	@scripts/dist.sh
+	@$(PAGE) scripts/dist.sh
 
 reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
 	@scripts/reproducible.sh $(ARGS)
