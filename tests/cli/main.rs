@@ -25,6 +25,7 @@ mod inspect;
 mod key_sets;
 mod keygen;
 mod mint;
+mod playground;
 #[cfg(unix)]
 mod run;
 mod schema;

@@ -1,38 +1,32 @@
 //! `api-guard check`: what is wrong or dangerous in a configuration, or in a manifest that loads one.
 
 mod envoy;
-mod finding;
-mod issuers;
 mod key_sets;
 mod kubernetes;
 mod library;
-mod limits;
-mod lint;
 mod manager;
 mod neighbours;
 mod patches;
-mod pss;
 mod report;
-mod routes;
-mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use api_guard_core::config::Policy;
 use api_guard_core::config::raw::RawConfig;
-use api_guard_core::config::{Environment, Policy};
+use api_guard_explain::check::Loaded;
+use api_guard_explain::check::finding::{Finding, InPlugin, Severity};
 use serde_json::Value;
 
-use finding::{Finding, InPlugin, Severity};
-pub(crate) use finding::{Findings, Part};
+pub(crate) use api_guard_explain::check::finding::{Findings, Part};
+pub(crate) use api_guard_explain::check::lint;
+pub(crate) use api_guard_explain::check::pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
-pub(crate) use pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 
 use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::plugin::Plugin;
 use crate::source::tree::Malformed;
 use crate::source::{self, Host, ManifestPart, NOWHERE, Site, Source};
-use crate::wording;
 use report::Checked;
 
 /// Report every error in a configuration, and every setting that is legal but dangerous, with its position.
@@ -71,64 +65,6 @@ enum Format {
     Sarif,
 }
 
-impl Findings {
-    /// Checks one plugin configuration. `host`: who loads it. `variables`: what the manifest itself sets.
-    /// `domains`: the hosts that Envoy serves, if the manifest tells them.
-    fn plugin(
-        &mut self,
-        plugin: &Plugin,
-        host: Host,
-        within: Option<&str>,
-        variables: &BTreeMap<String, String>,
-        domains: Option<&[&str]>,
-    ) {
-        let mut add = |severity, rule, pointer: String, mark, text| {
-            let within = within.map(str::to_owned);
-            self.0.push(Finding { severity, rule, pointer, within, mark, text });
-        };
-        if let Some((mark, problem)) = plugin.json_error() {
-            add(Severity::Error, "configuration", String::new(), mark, format!("not JSON: {problem}"));
-            return;
-        }
-        let lookup = |name: &str| {
-            let own = variables.get(name).map(|value| value.clone().into_bytes());
-            own.or_else(|| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes))
-        };
-        let text = plugin.text.as_bytes();
-        let mut has_several_issuers = false;
-        let raw = Policy::parse_shape(text).ok();
-        match Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
-            Ok(policy) => {
-                has_several_issuers = policy.tokens().has_several_issuers();
-                // The library verifies it itself.
-                let in_module = raw.iter().filter(|_| !host.is_library());
-                for (pointer, name) in in_module.flat_map(|raw| pss::pointers(raw, &policy)) {
-                    let mark = plugin.locate(&pointer);
-                    let told = format!("{name:?}: {}", pss::WHY);
-                    add(Severity::Error, "configuration", pointer, mark, told);
-                }
-            }
-            Err(errors) => {
-                for error in errors.0 {
-                    let pointer = error.at.to_string();
-                    let told = format!("{}; {}", wording::problem(&error), wording::instead(&error));
-                    let mark = plugin.locate(&pointer);
-                    add(Severity::Error, "configuration", pointer, mark, told);
-                }
-            }
-        }
-        if let Some(raw) = raw {
-            // Only variables in the file count, so that the answer does not depend on who runs the command.
-            let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
-            let warnings = lint::warnings(&raw, &written, domains, has_several_issuers);
-            for lint::Warning { rule, pointer, text } in warnings {
-                let mark = plugin.locate(&pointer);
-                add(Severity::Warning, rule, pointer, mark, text);
-            }
-        }
-    }
-}
-
 /// All findings about a source.
 pub(crate) fn findings(source: &Source) -> Vec<Finding> {
     let mut findings = Findings::default();
@@ -141,7 +77,10 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
             mark: *mark,
             text: problem.clone(),
         }),
-        Source::Plugin(plugin) => findings.plugin(plugin, Host::Envoy, None, &BTreeMap::new(), None),
+        Source::Plugin(plugin) => {
+            let variables = BTreeMap::new();
+            findings.plugin(plugin, &loaded(Host::Envoy, None, &variables, None));
+        }
         Source::Manifest(parts, file) => {
             let sites = source::sites(parts);
             let has_patches = patches::check(parts, sites.is_empty(), &mut findings);
@@ -164,6 +103,16 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
     findings.0.sort_by_key(|finding| finding.mark);
     findings.0.dedup();
     findings.0
+}
+
+/// How a configuration is loaded, in the environment of this command.
+fn loaded<'l>(
+    host: Host,
+    within: Option<&'l str>,
+    variables: &'l BTreeMap<String, String>,
+    domains: Option<&'l [&'l str]>,
+) -> Loaded<'l> {
+    Loaded { host, within, variables, domains, environment: &source::variable }
 }
 
 /// A guard in a manifest.
@@ -214,7 +163,8 @@ impl<'f> Guard<'f> {
         if let (Some(plugin), Some((below, _))) = (plugin, site.configuration()) {
             let within = format!("{}{below}", site.pointer);
             let domains = site.manager.as_ref().and_then(|(_, node)| manager::domains(node));
-            findings.plugin(plugin, site.host, Some(&within), &variables.values, domains.as_deref());
+            let loaded = loaded(site.host, Some(&within), &variables.values, domains.as_deref());
+            findings.plugin(plugin, &loaded);
         }
     }
 }

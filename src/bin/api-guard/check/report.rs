@@ -6,10 +6,10 @@ use serde_sarif::sarif::{
     Result, ResultLevel, Run, Sarif, Tool, ToolComponent,
 };
 
-use super::finding::{Finding, Severity};
 use crate::excerpt::Excerpts;
 use crate::outcome::Failure;
 use crate::style::Style;
+use api_guard_explain::check::finding::{Finding, Severity};
 
 /// A file that was checked.
 pub(super) struct Checked {
