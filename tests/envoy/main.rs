@@ -78,6 +78,7 @@ mod routes;
 mod secrets;
 mod shipped;
 mod soak;
+mod standing;
 mod streaming;
 mod tokens;
 mod transport;

@@ -36,7 +36,13 @@ const COUNTERS: [(&str, &[&str]); 7] = [
 ];
 
 /// Every gauge with its labels.
-const GAUGES: [(&str, &[&str]); 3] = [
+const GAUGES: [(&str, &[&str]); 9] = [
+    ("api_guard_info", &["config", "version"]),
+    ("api_guard_limiter_identities", &["state"]),
+    ("api_guard_limiter_capacity", &[]),
+    ("api_guard_revocation_entries", &[]),
+    ("api_guard_revocation_capacity", &[]),
+    ("api_guard_key_expires_timestamp_seconds", &["kid"]),
     ("api_guard_held_bytes", &[]),
     ("api_guard_key_set_keys", &["set"]),
     ("api_guard_key_set_age_seconds", &["set"]),
@@ -112,7 +118,7 @@ fn busy() -> Envoy {
     let limit = |name: &str, max_requests: u32, key: &[&str]| json!({ "name": name, "max_requests": max_requests, "window_seconds": 600, "key": key });
     let plugin = policy(json!({
         "tokens": { "keys": [
-            { "kid": ODD_KID, "secret": { "env": "API_GUARD_SECRET" } },
+            { "kid": ODD_KID, "secret": { "env": "API_GUARD_SECRET" }, "not_after": "2099-01-01T00:00:00Z" },
             { "kid": "2026-11", "secret": { "value": "the-second-secret-of-more-than-32-bytes" } },
         ], "key_sets": [
             // Of a cluster that is not there: that they can be fetched is shown elsewhere.
@@ -402,6 +408,9 @@ fn no_label_has_a_value_that_is_not_in_the_contract() {
     assert_eq!(values(limits, "limit"), set(&["all", "a-few_2", "many", "auth-failures"]));
     assert_eq!(values("api_guard_token_cache_total", "outcome"), set(&["hit", "miss"]));
     assert_eq!(values("api_guard_key_used_total", "kid"), set(&[ODD_KID, "2026-11"]));
+    assert_eq!(values("api_guard_key_expires_timestamp_seconds", "kid"), set(&[ODD_KID]));
+    assert_eq!(values("api_guard_limiter_identities", "state"), set(&["live"]));
+    assert_eq!(values("api_guard_info", "version"), set(&[env!("CARGO_PKG_VERSION")]));
     let fetches = "api_guard_key_set_fetches_total";
     for name in [fetches, "api_guard_key_set_keys", "api_guard_key_set_age_seconds"] {
         assert_eq!(values(name, "set"), set(&[ODD_SET]));

@@ -36,6 +36,7 @@ pub use outcome::{Outcome, Standing};
 pub use quota::Quota;
 
 use attempt::{Attempt, Receipt, Settled};
+use slot::Slot;
 use table::Table;
 
 /// One limit as it applies to one request.
@@ -79,6 +80,26 @@ impl Limiter {
     /// As [`Limiter::open`].
     pub fn open_failures(cells: &impl Cells, seed: Seed, capacity: u32) -> Result<Self, CellFault> {
         Ok(Self { seed, table: Table::of_failures(cells, capacity)? })
+    }
+
+    /// The number of identities that the table counts exactly, as the first to open it fixed it.
+    pub(crate) fn capacity(&self) -> u32 {
+        self.table.capacity()
+    }
+
+    /// The number of slots of the table.
+    pub(crate) fn slots(&self) -> u32 {
+        self.table.slots()
+    }
+
+    /// How many identities the slot at `index` counts at `now`, those that newcomers share included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Limiter::peek`].
+    pub(crate) fn live_in(&self, cells: &impl Cells, index: u32, now: UnixNanos) -> Result<usize, CellFault> {
+        let Some(loaded) = cells.load(self.table.slot(index))? else { return Ok(0) };
+        Ok(Slot::read(Some(loaded.bytes))?.live(now))
     }
 
     /// The identities of the limit called `limit`: to be made once for each limit.

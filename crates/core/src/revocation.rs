@@ -201,6 +201,27 @@ impl Revocations {
         self.mirror.live(now)
     }
 
+    /// The number of pages that the capacity comes to. They are filled in their order.
+    pub(crate) fn page_count(&self) -> usize {
+        self.mirror.page_count()
+    }
+
+    /// How many entries of a page, as it is stored now, are live at `now`; `None`: nothing was ever entered there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Revocations::refresh`].
+    pub(crate) fn live_in(
+        &self,
+        cells: &impl Cells,
+        page: usize,
+        now: UnixNanos,
+    ) -> Result<Option<usize>, CellFault> {
+        let Some(loaded) = cells.load(page_cell(page)?)? else { return Ok(None) };
+        let entries = page::decode(&loaded.bytes, self.mirror.page_capacity(page))?;
+        Ok(Some(page::live(&entries, now)))
+    }
+
     fn jti_mark(&self, jti: &str) -> Mark {
         Mark::new(self.seed.digest("revocation/jti", [jti.as_bytes()]))
     }

@@ -3,9 +3,9 @@
 
 use crate::guard::Caller;
 use crate::policy::{ForwardToken, Policy};
+use crate::request::Request;
 use crate::request::credential::{self, Source, WEBSOCKET_PROTOCOL};
 use crate::request::plan::HeaderPlan;
-use crate::request::Request;
 use crate::verdict::Grant;
 
 /// One change of the request's headers. Removing and setting act on all entries of the name.

@@ -131,6 +131,14 @@ impl Slot {
         }
     }
 
+    /// The number of entries that still count something at `now`.
+    pub(super) fn live(&self, now: UnixNanos) -> usize {
+        let encoded = self.entries().iter().filter_map(|entry| entry.last_chunk());
+        encoded
+            .filter(|encoded| Window::liveness(encoded, now).is_some_and(|it| it != Liveness::Dead))
+            .count()
+    }
+
     /// Whether what was counted got another numbering on the way: then the slot is to be stored even if nothing is
     /// spent.
     pub(super) fn is_renumbered(&self) -> bool {
