@@ -30,6 +30,7 @@ mod issuer;
 mod kind;
 mod load;
 mod process;
+mod relabel;
 mod reply;
 mod setup;
 mod table;

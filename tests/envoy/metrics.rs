@@ -49,25 +49,25 @@ const GAUGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Labels that are not Envoy's but of whoever scrapes it.
-const OF_THE_SCRAPER: [&str; 2] = ["instance", "job"];
+const OF_THE_SCRAPER: [&str; 3] = ["instance", "job", "namespace"];
 
 /// Envoy's labels whose names look like a metric's.
 const LABELS_OF_ENVOY: [&str; 2] = ["envoy_response_code_class", "envoy_http_conn_manager_prefix"];
 
-type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Label, operator, value.
 type Matcher = (String, String, String);
 
 /// One line of the metrics page.
 #[derive(Debug)]
-struct Series {
-    name: String,
-    labels: Labels,
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) labels: Labels,
     value: f64,
 }
 
-fn series(envoy: &Envoy) -> Vec<Series> {
+pub(crate) fn series(envoy: &Envoy) -> Vec<Series> {
     let page = envoy.prometheus();
     let lines = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
@@ -114,7 +114,12 @@ fn value(series: &[Series], name: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 /// An Envoy that has seen every kind of request that a client can send.
-fn busy() -> Envoy {
+pub(crate) fn busy() -> Envoy {
+    busy_with(|_| ())
+}
+
+/// The same under another setup.
+pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
     let limit = |name: &str, max_requests: u32, key: &[&str]| json!({ "name": name, "max_requests": max_requests, "window_seconds": 600, "key": key });
     let plugin = policy(json!({
         "tokens": { "keys": [
@@ -135,7 +140,9 @@ fn busy() -> Envoy {
         "limiter_capacity": 16,
         "revocation": { "capacity": 1, "endpoint": {} },
     }));
-    let envoy = Envoy::start(Setup { replaceable: true, ..Setup::new(&plugin) });
+    let mut setup = Setup { replaceable: true, ..Setup::new(&plugin) };
+    change(&mut setup);
+    let envoy = Envoy::start(setup);
     let good = token(json!({}));
     let revoke = |by: &str, body: &Value| {
         let body = Body::Sized(body.to_string().into_bytes());

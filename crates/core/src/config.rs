@@ -36,7 +36,10 @@ impl Policy {
         let (policy, problems) = compile::compile(raw, environment);
         document.report(problems);
         match policy {
-            Some(policy) if document.errors.is_empty() => Ok(Self { digest: digest(text), ..policy }),
+            Some(mut policy) if document.errors.is_empty() => {
+                policy.digest = digest(text);
+                Ok(policy)
+            }
             _ => Err(ConfigErrors(document.errors)),
         }
     }

@@ -36,7 +36,6 @@ pub use outcome::{Outcome, Standing};
 pub use quota::Quota;
 
 use attempt::{Attempt, Receipt, Settled};
-use slot::Slot;
 use table::Table;
 
 /// One limit as it applies to one request.
@@ -96,10 +95,10 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// As [`Limiter::peek`].
+    /// [`CellFault`] if the host does not answer.
     pub(crate) fn live_in(&self, cells: &impl Cells, index: u32, now: UnixNanos) -> Result<usize, CellFault> {
-        let Some(loaded) = cells.load(self.table.slot(index))? else { return Ok(0) };
-        Ok(Slot::read(Some(loaded.bytes))?.live(now))
+        let loaded = cells.load(self.table.slot(index))?;
+        Ok(loaded.map_or(0, |loaded| slot::live(&loaded.bytes, now)))
     }
 
     /// The identities of the limit called `limit`: to be made once for each limit.

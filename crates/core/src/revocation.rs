@@ -210,16 +210,14 @@ impl Revocations {
     ///
     /// # Errors
     ///
-    /// As [`Revocations::refresh`].
+    /// [`CellFault`] if the host does not answer.
     pub(crate) fn live_in(
         &self,
         cells: &impl Cells,
         page: usize,
         now: UnixNanos,
     ) -> Result<Option<usize>, CellFault> {
-        let Some(loaded) = cells.load(page_cell(page)?)? else { return Ok(None) };
-        let entries = page::decode(&loaded.bytes, self.mirror.page_capacity(page))?;
-        Ok(Some(page::live(&entries, now)))
+        Ok(cells.load(page_cell(page)?)?.map(|loaded| page::live_stored(&loaded.bytes, now)))
     }
 
     fn jti_mark(&self, jti: &str) -> Mark {

@@ -96,7 +96,7 @@ impl Engine {
             let _ = host.act(Action::Gauge { gauge, value: if in_force { value } else { 0 } });
         };
         show(Gauge::Info, 1);
-        for (key, end) in self.guard.policy().tokens.keys.expiries() {
+        for (key, _, end) in self.guard.policy().tokens.keys.expiries() {
             show(Gauge::KeyExpires(key), end.seconds());
         }
     }

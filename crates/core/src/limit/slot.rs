@@ -131,14 +131,6 @@ impl Slot {
         }
     }
 
-    /// The number of entries that still count something at `now`.
-    pub(super) fn live(&self, now: UnixNanos) -> usize {
-        let encoded = self.entries().iter().filter_map(|entry| entry.last_chunk());
-        encoded
-            .filter(|encoded| Window::liveness(encoded, now).is_some_and(|it| it != Liveness::Dead))
-            .count()
-    }
-
     /// Whether what was counted got another numbering on the way: then the slot is to be stored even if nothing is
     /// spent.
     pub(super) fn is_renumbered(&self) -> bool {
@@ -223,6 +215,12 @@ impl Slot {
             self.bytes.truncate(self.bytes.len().saturating_sub(ENTRY_BYTES));
         }
     }
+}
+
+/// How many entries of the slot stored as these bytes still count something at `now`.
+pub(super) fn live(stored: &[u8], now: UnixNanos) -> usize {
+    let encoded = stored.as_chunks::<ENTRY_BYTES>().0.iter().filter_map(|entry| entry.last_chunk());
+    encoded.filter(|encoded| Window::liveness(encoded, now).is_some_and(|it| it != Liveness::Dead)).count()
 }
 
 fn decode(entry: &[u8; ENTRY_BYTES]) -> Result<Window, CellFault> {

@@ -39,23 +39,24 @@ impl Gauge {
     /// Every gauge of a configuration, and its name in metrics.
     pub fn all(policy: &Policy) -> Vec<(Self, String)> {
         let mut all = vec![(Self::Info, Self::info_name(VERSION, policy.digest()))];
-        for (gauge, name) in [
-            (Self::HeldBytes, "held_bytes"),
-            (Self::LimiterIdentities, "limiter_identities.state.live"),
-            (Self::LimiterCapacity, "limiter_capacity"),
-            (Self::RevocationEntries, "revocation_entries"),
-            (Self::RevocationCapacity, "revocation_capacity"),
+        let mut add = |gauge, family: &str, value: &str| {
+            all.push((gauge, ["api_guard_", family, value].concat()));
+        };
+        for (gauge, family, value) in [
+            (Self::HeldBytes, "held_bytes", ""),
+            (Self::LimiterIdentities, "limiter_identities.state.", "live"),
+            (Self::LimiterCapacity, "limiter_capacity", ""),
+            (Self::RevocationEntries, "revocation_entries", ""),
+            (Self::RevocationCapacity, "revocation_capacity", ""),
         ] {
-            all.push((gauge, ["api_guard_", name].concat()));
+            add(gauge, family, value);
         }
-        for (key, _) in policy.tokens.keys.expiries() {
-            let kid = policy.kids().nth(key.index()).flatten().unwrap_or("none");
-            all.push((Self::KeyExpires(key), ["api_guard_key_expires_timestamp_seconds.kid.", kid].concat()));
+        for (key, kid, _) in policy.tokens.keys.expiries() {
+            add(Self::KeyExpires(key), "key_expires_timestamp_seconds.kid.", kid.unwrap_or("none"));
         }
         for (index, rule) in policy.tokens.keys.fetched_sets() {
-            let name = |what: &str| ["api_guard_key_set_", what, ".set.", rule.name()].concat();
-            all.push((Self::KeySetKeys(index), name("keys")));
-            all.push((Self::KeySetAge(index), name("age_seconds")));
+            add(Self::KeySetKeys(index), "key_set_keys.set.", rule.name());
+            add(Self::KeySetAge(index), "key_set_age_seconds.set.", rule.name());
         }
         all
     }

@@ -128,9 +128,9 @@ pub fn old_token(policy: &Policy, trail: &Trail, request: &LoggedRequest) -> Lin
 /// The line about a configuration that a worker has put in force.
 pub(crate) fn configured(policy: &Policy) -> Line {
     let mut line = Object::ascii();
-    line.text("event", "configured");
-    line.text("version", VERSION);
-    line.text("config", policy.digest());
+    for (name, text) in [("event", "configured"), ("version", VERSION), ("config", policy.digest())] {
+        line.text(name, text);
+    }
     for (name, number) in [
         ("routes", policy.routes.len().saturating_sub(usize::from(policy.endpoint.is_some()))),
         ("keys", policy.kids().count()),
