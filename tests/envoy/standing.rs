@@ -25,7 +25,7 @@ fn one(envoy: &Envoy, name: &str) -> Option<u64> {
 }
 
 fn info(plugin: &str) -> String {
-    format!(r#"config="{}",version="{}""#, digest(plugin.as_bytes()), env!("CARGO_PKG_VERSION"))
+    format!(r#"version="{}",config="{}""#, env!("CARGO_PKG_VERSION"), digest(plugin.as_bytes()))
 }
 
 fn configured(envoy: &Envoy, plugin: &str) -> Vec<Value> {
