@@ -34,6 +34,7 @@ pub use identity::{Identities, Identity};
 pub use lease::Leases;
 pub use outcome::{Outcome, Standing};
 pub use quota::Quota;
+pub(crate) use slot::live as live_in_slot;
 
 use attempt::{Attempt, Receipt, Settled};
 use table::Table;
@@ -89,16 +90,6 @@ impl Limiter {
     /// The number of slots of the table.
     pub(crate) fn slots(&self) -> u32 {
         self.table.slots()
-    }
-
-    /// How many identities the slot at `index` counts at `now`, those that newcomers share included.
-    ///
-    /// # Errors
-    ///
-    /// [`CellFault`] if the host does not answer.
-    pub(crate) fn live_in(&self, cells: &impl Cells, index: u32, now: UnixNanos) -> Result<usize, CellFault> {
-        let loaded = cells.load(self.table.slot(index))?;
-        Ok(loaded.map_or(0, |loaded| slot::live(&loaded.bytes, now)))
     }
 
     /// The identities of the limit called `limit`: to be made once for each limit.

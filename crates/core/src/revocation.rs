@@ -62,6 +62,7 @@ mod revoke;
 
 pub use authority::Authority;
 pub use lifetime::{Aging, Lifetime};
+pub(crate) use page::live_stored as live_in_page;
 pub use revoke::{Revocable, RevokeError};
 
 use mirror::Mirror;
@@ -201,23 +202,9 @@ impl Revocations {
         self.mirror.live(now)
     }
 
-    /// The number of pages that the capacity comes to. They are filled in their order.
-    pub(crate) fn page_count(&self) -> usize {
-        self.mirror.page_count()
-    }
-
-    /// How many entries of a page, as it is stored now, are live at `now`; `None`: nothing was ever entered there.
-    ///
-    /// # Errors
-    ///
-    /// [`CellFault`] if the host does not answer.
-    pub(crate) fn live_in(
-        &self,
-        cells: &impl Cells,
-        page: usize,
-        now: UnixNanos,
-    ) -> Result<Option<usize>, CellFault> {
-        Ok(cells.load(page_cell(page)?)?.map(|loaded| page::live_stored(&loaded.bytes, now)))
+    /// The number of pages that the capacity comes to.
+    pub(crate) fn page_count(&self) -> u32 {
+        u32::try_from(self.mirror.page_count()).unwrap_or(u32::MAX)
     }
 
     fn jti_mark(&self, jti: &str) -> Mark {

@@ -62,7 +62,11 @@ impl Table {
     pub(super) fn slot_of(&self, identity: Identity) -> CellId {
         let index = identity.high() % NonZeroU64::from(self.slots);
         // Always below the number of slots, which is a u32.
-        self.slot(u32::try_from(index).unwrap_or(0))
+        let index = u32::try_from(index).unwrap_or(0);
+        match self.content {
+            Content::Limits => CellId::LimitSlot(index),
+            Content::Failures => CellId::FailureSlot(index),
+        }
     }
 
     /// The number of slots.
@@ -73,14 +77,6 @@ impl Table {
     /// The number of identities that it counts exactly.
     pub(super) fn capacity(&self) -> u32 {
         self.slots.get().saturating_mul(IDENTITIES_PER_SLOT)
-    }
-
-    /// The slot at `index`, from 0.
-    pub(super) fn slot(&self, index: u32) -> CellId {
-        match self.content {
-            Content::Limits => CellId::LimitSlot(index),
-            Content::Failures => CellId::FailureSlot(index),
-        }
     }
 
     /// What each limit can always have of a slot.

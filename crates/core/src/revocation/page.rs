@@ -124,7 +124,7 @@ pub(super) fn live(page: &[Entry], now: UnixNanos) -> usize {
 }
 
 /// The number of entries that are live at `now` of a page that is stored as these bytes.
-pub(super) fn live_stored(bytes: &[u8], now: UnixNanos) -> usize {
+pub(crate) fn live_stored(bytes: &[u8], now: UnixNanos) -> usize {
     let rows = bytes.as_chunks::<8>().0.as_chunks::<5>().0;
     rows.iter().filter(|[_, _, ends_at, ..]| u64::from_le_bytes(*ends_at) > now.seconds()).count()
 }

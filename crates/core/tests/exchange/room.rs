@@ -198,9 +198,8 @@ fn a_cell_that_cannot_be_read_refuses() {
 fn shown(world: &World, milliseconds: u64) -> Option<u64> {
     let mut host = Stream::new(&world.process);
     world.engine.on_tick(&mut host, at(milliseconds));
-    let held = host.done.iter().filter_map(|done| match done {
-        Done::Gauged(Gauge::HeldBytes, value) => Some(*value),
-        _ => None,
+    let held = host.done.iter().filter_map(|done| {
+        if let Done::Gauged(Gauge::HeldBytes, value) = done { Some(*value) } else { None }
     });
     let held: Vec<u64> = held.collect();
     assert!(held.len() < 2, "{held:?}");

@@ -21,17 +21,14 @@ impl Worker {
         let names = Gauge::all(self.0.guard().policy());
         let (mut log, mut shown) = (Vec::new(), Vec::new());
         for done in host.done {
-            match done {
-                Done::Logged(line) => {
-                    assert_eq!(line.level, log::Level::Info);
-                    log.push(line.text);
-                }
-                Done::Gauged(Gauge::HeldBytes, _) => {}
-                Done::Gauged(gauge, value) => {
-                    let (_, name) = names.iter().find(|(known, _)| *known == gauge).unwrap();
-                    shown.push((name.clone(), value));
-                }
-                other => panic!("{other:?}"),
+            if let Done::Logged(line) = done {
+                assert_eq!(line.level, log::Level::Info);
+                log.push(line.text);
+            } else if let Done::Gauged(gauge, value) = done {
+                let (_, name) = names.iter().find(|(known, _)| *known == gauge).unwrap();
+                shown.extend((gauge != Gauge::HeldBytes).then(|| (name.clone(), value)));
+            } else {
+                panic!("{done:?}");
             }
         }
         (log, shown)
