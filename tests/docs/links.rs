@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::documents::{Document, documents, prose};
 
 /// What links call the headings of a document.
-fn headings(document: &str) -> Vec<String> {
+pub(crate) fn headings(document: &str) -> Vec<String> {
     let text = prose(document);
     let titles = text.lines().filter(|line| line.starts_with('#'));
     titles

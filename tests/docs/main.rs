@@ -11,6 +11,7 @@
     reason = "a test that cannot go on fails, and a server that does not start is waited for"
 )]
 
+mod alerts;
 mod answers;
 mod commands;
 mod demo;

@@ -2,6 +2,9 @@
 //!
 //! A pushed configuration gets a new engine; streams in progress keep the one they began with.
 
+mod census;
+mod standing;
+
 use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 
@@ -18,6 +21,8 @@ use crate::telemetry::gauges::Gauge;
 use crate::telemetry::line;
 use crate::telemetry::sampler::Sampler;
 use crate::time::UnixNanos;
+use standing::Standing;
+pub use standing::gauge_in_force;
 
 /// The state that all streams of one configuration on one worker share.
 #[derive(Debug)]
@@ -35,6 +40,7 @@ pub struct Engine {
     keys_shown: Cell<UnixNanos>,
     /// Whether this worker fetches key sets.
     fetches_keys: bool,
+    standing: Standing,
 }
 
 /// How often key sets are shown in metrics, seconds.
@@ -60,6 +66,7 @@ impl Engine {
             held: Arc::clone(held),
             keys_shown: Cell::default(),
             fetches_keys: true,
+            standing: Standing::default(),
         }
     }
 
@@ -78,13 +85,15 @@ impl Engine {
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
-    /// says what the process holds, and fetches key sets. Call it in each tick.
+    /// says what the process holds, how full its tables are and which configuration is in force, and fetches key sets. Call
+    /// it in each tick.
     pub fn on_tick(&self, host: &mut impl StreamHost, now: UnixNanos) {
         if let Some(value) = self.held.settle(self.max_held_bytes(), host.cells(), now) {
             let _ = host.act(Action::Gauge { gauge: Gauge::HeldBytes, value });
         }
         self.fetch_keys(host, now);
         self.show_keys(host, now);
+        self.stand(host, now);
     }
 
     /// Shows how many keys the sets have that are fetched, and how old they are, every few seconds.

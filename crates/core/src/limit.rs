@@ -34,6 +34,7 @@ pub use identity::{Identities, Identity};
 pub use lease::Leases;
 pub use outcome::{Outcome, Standing};
 pub use quota::Quota;
+pub(crate) use slot::live as live_in_slot;
 
 use attempt::{Attempt, Receipt, Settled};
 use table::Table;
@@ -79,6 +80,16 @@ impl Limiter {
     /// As [`Limiter::open`].
     pub fn open_failures(cells: &impl Cells, seed: Seed, capacity: u32) -> Result<Self, CellFault> {
         Ok(Self { seed, table: Table::of_failures(cells, capacity)? })
+    }
+
+    /// The number of identities that the table counts exactly, as the first to open it fixed it.
+    pub(crate) fn capacity(&self) -> u32 {
+        self.table.capacity()
+    }
+
+    /// The number of slots of the table.
+    pub(crate) fn slots(&self) -> u32 {
+        self.table.slots()
     }
 
     /// The identities of the limit called `limit`: to be made once for each limit.

@@ -1,5 +1,6 @@
 //! `api-guard check`: what is wrong or dangerous in a configuration, or in a manifest that loads one.
 
+mod digests;
 mod envoy;
 mod key_sets;
 mod kubernetes;
@@ -189,7 +190,8 @@ impl Check {
             let (source, text) = source::read(path)?;
             let found = findings(&source);
             let excerpts = source::excerpts(&source, &text);
-            checked.push(Checked { file: path.display().to_string(), found, excerpts });
+            let digests = digests::of(&source);
+            checked.push(Checked { file: path.display().to_string(), found, digests, excerpts });
         }
         let count = |severity| checked.iter().map(|one| one.count(severity)).fold(0, usize::saturating_add);
         match (self.json, self.format) {

@@ -138,7 +138,31 @@ fn several_files_are_checked_at_once() {
     assert!(run.out.contains(&format!("{}:1:1: error: /tokens", bad.path())), "{run:?}");
     assert_eq!(api_guard(["check", good.path(), "/nowhere"]).code, 2);
     let json = api_guard(["check", good.path(), bad.path(), "--format", "json"]);
-    assert!(findings(&json).iter().all(|one| one["file"] == bad.path()), "{json:?}");
+    let faults = findings(&json).into_iter().filter(|one| one["severity"] != "info");
+    assert!(faults.into_iter().all(|one| one["file"] == bad.path()), "{json:?}");
+}
+
+#[test]
+fn what_can_be_served_is_named_as_metrics_will_name_it() {
+    let text = r#"{"tokens":{"keys":[{"secret":{"env":"API_GUARD_SECRET"}}]}}"#;
+    let digest = api_guard_core::config::digest(text.as_bytes());
+    let configs = |content: &str| -> Vec<(Value, Value)> {
+        let list = findings(&check(content, &["--format", "json"])).into_iter();
+        let infos = list.filter(|one| one["severity"] == "info" && one["rule"] == "config");
+        infos.map(|one| (one["pointer"].clone(), one["config"].clone())).collect()
+    };
+    assert_eq!(configs(text), [("".into(), digest.as_str().into())]);
+    // One that Envoy would refuse is never in force.
+    assert!(configs("{}").is_empty());
+    let plain = File::new(text);
+    let emitted = api_guard(["emit", "envoy", "--config", plain.path()]).out;
+    let [(pointer, of_bootstrap)] = &configs(&emitted)[..] else { panic!("{emitted}") };
+    assert!(pointer.as_str().expect("a text").ends_with("/configuration/value"), "{pointer}");
+    assert_eq!(of_bootstrap.as_str().map(str::len), Some(12));
+    // Istio writes it anew.
+    assert!(configs(&api_guard(["emit", "istio", "--config", plain.path()]).out).is_empty());
+    let object = check(text, &["--json"]).json();
+    assert_eq!(object["config"], serde_json::json!([digest]));
 }
 
 #[test]

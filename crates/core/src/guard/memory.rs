@@ -23,12 +23,12 @@ pub struct Memory {
     pub(super) cache: TokenCache<Caller>,
     pub(super) seed: Seed,
     pub(super) leases: Leases,
-    pub(super) limiter: Limiter,
+    pub(crate) limiter: Limiter,
     // INVARIANT: one entry for each limit of the policy, in its order.
     pub(super) identities: Vec<Identities>,
     pub(super) failure_limiter: Limiter,
     pub(super) failures: Identities,
-    pub(super) revocations: Revocations,
+    pub(crate) revocations: Revocations,
     pub(super) hosts: LastHost,
     pub(crate) keys: KeySets,
 }
