@@ -1,11 +1,15 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native pod-test envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
 WASM_TARGET := wasm32-wasip1
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 MODULE := dist/api_guard.wasm
+
+# The page of `api-guard playground` is built where there is npm, and the command is built without it else.
+NPM := $(shell command -v npm)
+PAGE = $(if $(NPM),API_GUARD_PLAYGROUND="$(CURDIR)/dist/playground")
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | column -t -s @
@@ -19,13 +23,22 @@ run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIV
 	@$(MAKE) --no-print-directory $(if $(NATIVE),native,build) QUIET=
 	@QUIET= NATIVE="$(NATIVE)" scripts/run.sh
 
-test: build unpacked envoy ## every test: unit, property, configuration, command, end to end on a real Envoy
-	@ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
+test: build unpacked envoy $(if $(NPM),playground) ## every test: unit, property, configuration, command, end to end on a real Envoy, the page in a browser
+	@$(PAGE) ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
+	@scripts/playground-test.sh
+
+.PHONY: playground playground-test
+playground: tools ## the page to try configurations in, at dist/playground (needs Node and npm)
+	@scripts/playground.sh dist/playground
+
+playground-test: playground ## the page in a real browser (needs Chromium)
+	@scripts/playground-test.sh
 
 # Without the variable that names another library, a test finds the one that panics beside itself.
 test-native: native panicking envoy ## every end-to-end test on the native library, and the tests of its border to Envoy
 	@cargo test --package api-guard-envoy-native --features panic-on-demand
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test envoy
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test cli run::
 
 .PHONY: panicking
 panicking: tools
@@ -54,14 +67,14 @@ LIBRARY := dist/libapi_guard.so
 native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
 	@GLIBC="$(GLIBC)" ARCH="$(ARCH)" scripts/library.sh $(LIBRARY)
 # cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
-install: build ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else)
-	@API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
+install: build $(if $(NPM),playground) ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else; make native install: the library, too)
+	@$(PAGE) API_GUARD_MODULE="$(CURDIR)/$(MODULE)" cargo install --quiet --locked --path . $(if $(PREFIX),--root "$(PREFIX)")
 
 .PHONY: dist reproducible
-dist: build ## everything of a release under dist/, with checksums and a bill of materials
-	@scripts/dist.sh
+dist: build playground ## everything of a release under dist/, with checksums and a bill of materials
+	@$(PAGE) scripts/dist.sh
 
-reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone)
+reproducible: tools ## two builds of the last commit in two folders have the same bytes (ARGS=build: the module alone; ARGS=module: one more build, compared with dist/)
 	@scripts/reproducible.sh $(ARGS)
 
 .PHONY: unpacked
@@ -71,7 +84,7 @@ unpacked: tools ## the module as cargo leaves it, which a test runs
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-clients: ## gets grpcio, websockets, aioquic and (as root) Node, whose tests are skipped without them
+clients: ## gets grpcio, websockets, aioquic and (as root) Node, npm and Chromium, whose tests are skipped without them
 	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)
@@ -126,6 +139,10 @@ compose-test: build unpacked envoy ## starts the shipped docker-compose.yaml and
 
 compose-test-native: native envoy ## the same with the native library
 	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native python3 tests/compose/run.py
+
+pod-test: build envoy ## runs the container of `api-guard emit kubernetes` as its Deployment says (needs PyYAML)
+	@cargo build --quiet --bin api-guard
+	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/pod.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
 	@apt-get -qq update

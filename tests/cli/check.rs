@@ -88,6 +88,7 @@ fn everything_that_ships_is_clean() {
         "examples/compose/envoy.yaml",
         "examples/api-guard.json",
         "examples/envoy/bootstrap.yaml",
+        "examples/istio/traffic-extension.yaml",
         "examples/istio/wasm-plugin.yaml",
         "examples/envoy-gateway/extension-policy.yaml",
     ] {
@@ -223,7 +224,9 @@ fn rules_under(heading: &str, page: &str) -> Vec<String> {
 #[test]
 fn the_documents_list_every_rule_and_no_other() {
     let mut rules = BTreeSet::from(["configuration".to_owned(), "syntax".to_owned(), "no-filter".to_owned()]);
-    named_rules(&project("src/bin/api-guard/check"), &mut rules);
+    for folder in ["src/bin/api-guard/check", "crates/explain/src/check"] {
+        named_rules(&project(folder), &mut rules);
+    }
     let listed = rules_under("## What `check` warns of\n", include_str!("../../docs/command.md"));
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), rules);
     assert_eq!(listed.len(), rules.len(), "a rule is listed twice");

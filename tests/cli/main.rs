@@ -12,6 +12,7 @@
 )]
 
 mod cases;
+mod chart;
 mod check;
 mod command;
 mod diff;
@@ -24,6 +25,7 @@ mod inspect;
 mod key_sets;
 mod keygen;
 mod mint;
+mod playground;
 #[cfg(unix)]
 mod run;
 mod schema;

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::command::SECRET;
 use crate::files::{File, config};
-use running::{Home, Running, curl, ready};
+use running::{Home, Ready, Running, curl, forms, ready};
 
 /// The curl lines of a start, each with the status that is said before it.
 fn tries(said: &[String]) -> Vec<(u16, String)> {
@@ -30,9 +30,14 @@ fn token(said: &[String]) -> String {
 
 #[test]
 fn one_command_guards_a_demo_and_leaves_nothing() {
-    let Some(ready) = ready() else { return };
+    for ready in forms() {
+        guards_a_demo_and_leaves_nothing(&ready);
+    }
+}
+
+fn guards_a_demo_and_leaves_nothing(ready: &Ready) {
     let home = Home::new();
-    let mut run = Running::start(&home, &ready, &[]);
+    let mut run = Running::start(&home, ready, &[]);
     let said = run.said.clone();
     let tries = tries(&said);
     assert_eq!(tries.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [200, 401], "{said:?}");
@@ -54,9 +59,24 @@ fn one_command_guards_a_demo_and_leaves_nothing() {
     let secret = home.path(".local/state/api-guard/secrets/API_GUARD_SECRET");
     assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(secret.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
-    let mut again = Running::start(&home, &ready, &[]);
+    let mut again = Running::start(&home, ready, &[]);
     assert_eq!(again.get("/orders/42", Some(&token(&said))), Some(200));
     assert_eq!(again.end(Signal::TERM).0, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn envoy_ends_with_a_run_that_is_killed() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let mut run = Running::start(&home, &ready, &[]);
+    let [envoy] = run.children()[..] else { panic!("{:?}", run.children()) };
+    assert_eq!(run.end(Signal::KILL).0, None);
+    let start = std::time::Instant::now();
+    while running::is_running(envoy) {
+        assert!(start.elapsed() < Duration::from_secs(60), "Envoy outlives the run");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@ use crate::operations::{mint, verdict};
 use crate::server::{Server, VARIABLES};
 
 /// What is not run here, and what runs it.
-const RUN_ELSEWHERE: [(&str, &str); 5] = [
+const RUN_ELSEWHERE: [(&str, &str); 6] = [
     ("api-guard run", "`first_api`, and the tests of the command"),
+    ("api-guard playground", "the tests of the command and of the page, since it serves until it is ended"),
     ("make ", "make run by `demo`, make build before these tests; that a target exists is tested for all"),
     ("cargo install --path .", "cargo has built this package's command for these tests"),
     ("docker compose up", "make compose-test"),

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::documents::{Document, documents, prose};
 
 /// What links call the headings of a document.
-fn headings(document: &str) -> Vec<String> {
+pub(crate) fn headings(document: &str) -> Vec<String> {
     let text = prose(document);
     let titles = text.lines().filter(|line| line.starts_with('#'));
     titles
@@ -46,7 +46,8 @@ fn every_file_and_heading_that_is_linked_exists() {
 
 #[test]
 fn no_two_headings_of_a_document_have_the_same_name() {
-    for document in documents() {
+    // Each version of the changelog has the same headings, and nobody links them.
+    for document in documents().into_iter().filter(|document| document.name != "CHANGELOG.md") {
         let mut names = headings(&document.text);
         names.sort();
         let count = names.len();

@@ -11,12 +11,14 @@
     reason = "a test that cannot go on fails, and a server that does not start is waited for"
 )]
 
+mod alerts;
 mod answers;
 mod commands;
 mod demo;
 mod documents;
 mod first_api;
 mod issuers;
+mod kubernetes;
 mod links;
 mod migration;
 mod operations;

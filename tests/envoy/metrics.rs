@@ -36,32 +36,38 @@ const COUNTERS: [(&str, &[&str]); 7] = [
 ];
 
 /// Every gauge with its labels.
-const GAUGES: [(&str, &[&str]); 3] = [
+const GAUGES: [(&str, &[&str]); 9] = [
+    ("api_guard_info", &["config", "version"]),
+    ("api_guard_limiter_identities", &["state"]),
+    ("api_guard_limiter_capacity", &[]),
+    ("api_guard_revocation_entries", &[]),
+    ("api_guard_revocation_capacity", &[]),
+    ("api_guard_key_expires_timestamp_seconds", &["kid"]),
     ("api_guard_held_bytes", &[]),
     ("api_guard_key_set_keys", &["set"]),
     ("api_guard_key_set_age_seconds", &["set"]),
 ];
 
 /// Labels that are not Envoy's but of whoever scrapes it.
-const OF_THE_SCRAPER: [&str; 2] = ["instance", "job"];
+const OF_THE_SCRAPER: [&str; 3] = ["instance", "job", "namespace"];
 
 /// Envoy's labels whose names look like a metric's.
 const LABELS_OF_ENVOY: [&str; 2] = ["envoy_response_code_class", "envoy_http_conn_manager_prefix"];
 
-type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Label, operator, value.
 type Matcher = (String, String, String);
 
 /// One line of the metrics page.
 #[derive(Debug)]
-struct Series {
-    name: String,
-    labels: Labels,
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) labels: Labels,
     value: f64,
 }
 
-fn series(envoy: &Envoy) -> Vec<Series> {
+pub(crate) fn series(envoy: &Envoy) -> Vec<Series> {
     let page = envoy.prometheus();
     let lines = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
@@ -108,11 +114,16 @@ fn value(series: &[Series], name: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 /// An Envoy that has seen every kind of request that a client can send.
-fn busy() -> Envoy {
+pub(crate) fn busy() -> Envoy {
+    busy_with(|_| ())
+}
+
+/// The same under another setup.
+pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
     let limit = |name: &str, max_requests: u32, key: &[&str]| json!({ "name": name, "max_requests": max_requests, "window_seconds": 600, "key": key });
     let plugin = policy(json!({
         "tokens": { "keys": [
-            { "kid": ODD_KID, "secret": { "env": "API_GUARD_SECRET" } },
+            { "kid": ODD_KID, "secret": { "env": "API_GUARD_SECRET" }, "not_after": "2099-01-01T00:00:00Z" },
             { "kid": "2026-11", "secret": { "value": "the-second-secret-of-more-than-32-bytes" } },
         ], "key_sets": [
             // Of a cluster that is not there: that they can be fetched is shown elsewhere.
@@ -129,7 +140,9 @@ fn busy() -> Envoy {
         "limiter_capacity": 16,
         "revocation": { "capacity": 1, "endpoint": {} },
     }));
-    let envoy = Envoy::start(Setup { replaceable: true, ..Setup::new(&plugin) });
+    let mut setup = Setup { replaceable: true, ..Setup::new(&plugin) };
+    change(&mut setup);
+    let envoy = Envoy::start(setup);
     let good = token(json!({}));
     let revoke = |by: &str, body: &Value| {
         let body = Body::Sized(body.to_string().into_bytes());
@@ -351,7 +364,8 @@ fn dashboard_and_alerts_ask_for_what_envoy_shows() {
     for (name, _) in COUNTERS.iter().chain(&GAUGES) {
         assert!(shown.contains(*name), "the dashboard does not show {name}");
     }
-    let rules: Vec<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    let expression = |rule: &'static str| rule.split("expr: ").nth(1)?.split("labels: ").next();
+    let rules: Vec<_> = ALERTS.split("- alert: ").skip(1).filter_map(expression).collect();
     assert_eq!(rules.len(), ALERTS.matches("- alert: ").count());
     for query in rules {
         assert!(!assert_answerable(&series, query).is_empty(), "{query}");
@@ -402,6 +416,9 @@ fn no_label_has_a_value_that_is_not_in_the_contract() {
     assert_eq!(values(limits, "limit"), set(&["all", "a-few_2", "many", "auth-failures"]));
     assert_eq!(values("api_guard_token_cache_total", "outcome"), set(&["hit", "miss"]));
     assert_eq!(values("api_guard_key_used_total", "kid"), set(&[ODD_KID, "2026-11"]));
+    assert_eq!(values("api_guard_key_expires_timestamp_seconds", "kid"), set(&[ODD_KID]));
+    assert_eq!(values("api_guard_limiter_identities", "state"), set(&["live"]));
+    assert_eq!(values("api_guard_info", "version"), set(&[env!("CARGO_PKG_VERSION")]));
     let fetches = "api_guard_key_set_fetches_total";
     for name in [fetches, "api_guard_key_set_keys", "api_guard_key_set_age_seconds"] {
         assert_eq!(values(name, "set"), set(&[ODD_SET]));

@@ -204,6 +204,11 @@ impl Envoy {
         self.stat(&format!("{}.{name}", Kind::under_test().metrics_prefix()))
     }
 
+    /// Where the admin interface listens.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// The metrics as Prometheus sees them.
     pub(crate) fn prometheus(&self) -> String {
         admin_get(self.admin, "/stats/prometheus").text()
@@ -285,7 +290,7 @@ impl Started {
             .arg(binary())
             .arg("--config-path")
             .arg(&bootstrap)
-            .args(["--config-yaml", &shipped_stats_config()])
+            .args(["--config-yaml", &if setup.is_tagged { shipped_stats_config() } else { "{}".to_owned() }])
             .arg("--admin-address-path")
             .arg(directory.join("admin"))
             .args(["--concurrency", &setup.concurrency.to_string()])

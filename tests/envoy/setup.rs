@@ -54,6 +54,10 @@ pub(crate) struct Setup {
     pub(crate) as_struct: bool,
     /// Plugins with this name share their tables: the `vm_id`, or a library's `filter_name`.
     pub(crate) shared_name: &'static str,
+    /// What the plugin is called, which Envoy's own metrics of its VM are named after.
+    pub(crate) plugin_name: &'static str,
+    /// Whether Envoy is told the shipped labels of metrics.
+    pub(crate) is_tagged: bool,
     /// What is loaded.
     pub(crate) kind: Kind,
     /// The module or library under test.
@@ -83,6 +87,8 @@ impl Setup {
             service: None,
             as_struct: false,
             shared_name: "api_guard",
+            plugin_name: "api_guard",
+            is_tagged: true,
             kind: Kind::under_test(),
             artefact: Kind::under_test().artefact(),
         }
@@ -256,7 +262,7 @@ impl Setup {
         let environment: serde_json::Map<String, Value> =
             self.environment.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         json!({
-            "name": "api_guard",
+            "name": self.plugin_name,
             "root_id": "api_guard",
             "failure_policy": "FAIL_RELOAD",
             "reload_config": { "backoff": { "base_interval": "0.1s" } },

@@ -4,6 +4,7 @@
 //! whether a setting makes sense. docs/configuration.md says what each setting means; the defaults are in [`raw`].
 
 mod compile;
+pub(crate) mod digest;
 mod document;
 pub mod error;
 pub mod raw;
@@ -11,6 +12,7 @@ mod rfc3339;
 mod shape;
 
 pub use crate::policy::Policy;
+pub use digest::digest;
 use error::ConfigErrors;
 use raw::RawConfig;
 
@@ -34,7 +36,10 @@ impl Policy {
         let (policy, problems) = compile::compile(raw, environment);
         document.report(problems);
         match policy {
-            Some(policy) if document.errors.is_empty() => Ok(policy),
+            Some(mut policy) if document.errors.is_empty() => {
+                policy.digest = digest(text);
+                Ok(policy)
+            }
             _ => Err(ConfigErrors(document.errors)),
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! A pushed configuration gets a new engine; streams in progress keep the one they began with.
 
+mod census;
+mod standing;
+
 use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ use crate::telemetry::gauges::Gauge;
 use crate::telemetry::line;
 use crate::telemetry::sampler::Sampler;
 use crate::time::UnixNanos;
+use standing::Standing;
+pub use standing::gauge_in_force;
 
 /// The state that all streams of one configuration on one worker share.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ pub struct Engine {
     shown: Cell<UnixNanos>,
     /// Whether this worker fetches key sets.
     fetches_keys: bool,
+    standing: Standing,
 }
 
 /// How often gauges are set, seconds.
@@ -62,6 +68,7 @@ impl Engine {
             held: Arc::clone(held),
             shown: Cell::default(),
             fetches_keys: true,
+            standing: Standing::default(),
         }
     }
 
@@ -80,7 +87,8 @@ impl Engine {
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
-    /// says what the process holds, fetches key sets, and calls the store of the fleet. Call it in each tick.
+    /// says what the process holds, how full its tables are and which configuration is in force, fetches key sets, and calls the
+    /// store of the fleet. Call it in each tick.
     pub fn on_tick(&self, host: &mut impl StreamHost, now: UnixNanos) {
         if let Some(value) = self.held.settle(self.max_held_bytes(), host.cells(), now) {
             let _ = host.act(Action::Gauge { gauge: Gauge::HeldBytes, value });
@@ -88,6 +96,7 @@ impl Engine {
         self.fetch_keys(host, now);
         self.look_after_fleet(host, now);
         self.show(host, now);
+        self.stand(host, now);
     }
 
     /// Shows what gauges show, every few seconds.

@@ -35,6 +35,7 @@ pub use lease::Leases;
 pub(crate) use outcome::seconds_until;
 pub use outcome::{Outcome, Standing};
 pub use quota::Quota;
+pub(crate) use slot::live as live_in_slot;
 
 use attempt::{Attempt, Receipt, Settled};
 use table::Table;
@@ -80,6 +81,16 @@ impl Limiter {
     /// As [`Limiter::open`].
     pub fn open_failures(cells: &impl Cells, seed: Seed, capacity: u32) -> Result<Self, CellFault> {
         Ok(Self { seed, table: Table::of_failures(cells, capacity)? })
+    }
+
+    /// The number of identities that the table counts exactly, as the first to open it fixed it.
+    pub(crate) fn capacity(&self) -> u32 {
+        self.table.capacity()
+    }
+
+    /// The number of slots of the table.
+    pub(crate) fn slots(&self) -> u32 {
+        self.table.slots()
     }
 
     /// The identities of the limit called `limit`: to be made once for each limit.

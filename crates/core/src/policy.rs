@@ -44,6 +44,8 @@ pub use tokens::TooOld;
 /// A valid configuration, ready to judge requests.
 #[derive(Debug)]
 pub struct Policy {
+    /// Tells the configuration from others ([`crate::config::digest`]).
+    pub(crate) digest: String,
     pub(crate) mode: Mode,
     pub(crate) tokens: TokenPolicy,
     pub(crate) sources: Vec<Source>,
@@ -106,6 +108,11 @@ impl Policy {
     pub const UNSUITABLE_HOST: &str = "/tokens: this Envoy does not verify RSA and ECDSA signatures (it has no foreign \
                                        function verify_signature, or one that does not work); use a newer Envoy, or \
                                        keys for HS256, HS384, HS512 or EdDSA";
+
+    /// Tells the configuration from others ([`crate::config::digest`]).
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
 
     /// Whether `revocation.denied` refuses a token that verified.
     pub fn denies(&self, token: &Verified) -> bool {

@@ -65,6 +65,7 @@ mod share;
 
 pub use authority::Authority;
 pub use lifetime::{Aging, Lifetime};
+pub(crate) use page::live_stored as live_in_page;
 pub use revoke::{Revocable, RevokeError};
 pub use share::SharedEntry;
 
@@ -245,6 +246,11 @@ impl Revocations {
     /// The number of entries live at `now`, as of the last refresh. Looks at every entry.
     pub fn live(&self, now: UnixNanos) -> usize {
         self.mirror.live(now)
+    }
+
+    /// The number of pages that the capacity comes to.
+    pub(crate) fn page_count(&self) -> u32 {
+        u32::try_from(self.mirror.page_count()).unwrap_or(u32::MAX)
     }
 
     fn jti_mark(&self, jti: &str) -> Mark {

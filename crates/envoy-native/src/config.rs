@@ -66,7 +66,7 @@ impl Registered {
         };
         static LAST: AtomicU64 = AtomicU64::new(0);
         let config = Config {
-            metrics: Metrics::define(envoy, &policy),
+            metrics: Metrics::define(envoy, &policy, &shared.cells),
             policy: Arc::new(policy),
             shared,
             fetches: Fetches::default(),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use api_guard_core::cells::Cells;
+use api_guard_core::engine::gauge_in_force;
 use api_guard_core::policy::Policy;
 use api_guard_core::telemetry::counters::{CounterIndex, Counters};
 use api_guard_core::telemetry::gauges::Gauge;
@@ -38,17 +40,27 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Defines the metrics of a configuration that is being made.
-    pub(crate) fn define(envoy: &FilterConfig, policy: &Policy) -> Self {
+    pub(crate) fn define(envoy: &FilterConfig, policy: &Policy, cells: &impl Cells) -> Self {
         let counters = Counters::new(policy);
         let gauges = Gauge::all(policy).into_iter();
         let defined: Vec<Option<usize>> =
             counters.names().iter().map(|name| envoy.define_counter(name)).collect();
         keep_earlier(envoy, counters.names());
-        Self {
+        let metrics = Self {
             counters: defined,
             gauges: gauges.map(|(gauge, name)| (gauge, envoy.define_gauge(&name))).collect(),
             pending: Mutex::default(),
             has_pending: AtomicBool::new(false),
+        };
+        metrics.end_of(gauge_in_force(cells), envoy);
+        metrics
+    }
+
+    /// Shows that the configuration with this gauge is in force no more. It may be destroyed before it finds out itself, and
+    /// its gauge with it. One that stays in force, because this one is refused after all, shows itself again.
+    fn end_of(&self, earlier: Option<String>, envoy: &FilterConfig) {
+        if let Some(id) = earlier.and_then(|name| envoy.define_gauge(&name)) {
+            self.tell(News::Value(id, 0), Handle::Config(envoy));
         }
     }
 

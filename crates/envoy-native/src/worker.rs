@@ -49,6 +49,9 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
         let engine = if is_of_config { engine } else { engine.leaving_fetches() };
         // Each request tries again, and is refused if that fails too.
         let _ = engine.open(&Envoy::new(handle, config, false));
+        if !is_of_config {
+            engine.announce(&mut Envoy::new(handle, config, false));
+        }
         let worker = Rc::new(Worker { engine, config: Arc::clone(config), is_of_config });
         workers.all.push(Rc::clone(&worker));
         Some(worker)

@@ -1,7 +1,6 @@
 //! Policy tests: requests, and what is expected of each. They are judged by the code that explains.
 
 mod read;
-mod rfc3339;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -11,18 +10,17 @@ use api_guard_core::effect::{self, forward};
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_explain::explain::request::{Parts, pairs};
 use serde_json::{Map, Value, json};
 
-use crate::clock;
-use crate::explain::judge::Bench;
-use crate::explain::request::{Parts, pairs};
 use crate::issue::Issuer;
 use crate::keygen::{base64url, random};
 use crate::outcome::Failure;
 use crate::source::Written;
+use crate::{clock, explain};
 
+pub(crate) use api_guard_explain::rfc3339::moment;
 pub(crate) use read::cases;
-pub(crate) use rfc3339::moment;
 
 /// One policy test.
 pub(crate) struct Case {
@@ -180,7 +178,7 @@ impl Court {
     /// What becomes of a case's request, with nothing counted or revoked before.
     pub(crate) fn judge(&self, case: &Case) -> Result<Found, Failure> {
         let now = case.time.unwrap_or_else(clock::now);
-        let mut bench = Bench::new(self.policy()?, case.request.client_ip)?;
+        let mut bench = explain::bench(self.policy()?, case.request.client_ip)?;
         let token = match &case.request.token {
             None => None,
             Some(Token::Text(text)) => Some(text.clone()),

@@ -1,43 +1,40 @@
 //! `api-guard check`: what is wrong or dangerous in a configuration, or in a manifest that loads one.
 
+mod digests;
 mod envoy;
-mod finding;
-mod issuers;
 mod key_sets;
 mod kubernetes;
 mod library;
-mod limits;
-mod lint;
 mod manager;
 mod neighbours;
-mod pss;
+mod patches;
 mod report;
-mod routes;
-mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use api_guard_core::config::Policy;
 use api_guard_core::config::raw::RawConfig;
-use api_guard_core::config::{Environment, Policy};
+use api_guard_explain::check::Loaded;
+use api_guard_explain::check::finding::{Finding, InPlugin, Severity};
 use serde_json::Value;
 
-use finding::{Finding, InPlugin, Severity};
-pub(crate) use finding::{Findings, Part};
+pub(crate) use api_guard_explain::check::finding::{Findings, Part};
+pub(crate) use api_guard_explain::check::lint;
+pub(crate) use api_guard_explain::check::pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
-pub(crate) use pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 
-use crate::outcome::{self, Outcome, print};
+use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::plugin::Plugin;
 use crate::source::tree::Malformed;
-use crate::source::{self, Host, NOWHERE, Site, Source};
-use crate::wording;
+use crate::source::{self, Host, ManifestPart, NOWHERE, Site, Source};
 use report::Checked;
 
 /// Report every error in a configuration, and every setting that is legal but dangerous, with its position.
 ///
-/// FILE is a plugin configuration (JSON, also with comments, or YAML), an Envoy configuration (YAML or JSON), an Istio WasmPlugin or an Envoy
-/// Gateway EnvoyExtensionPolicy; every api-guard filter in it is checked. A variable that is not set is no error here,
+/// FILE is a plugin configuration (JSON, also with comments, or YAML), an Envoy configuration (YAML or JSON), resources of
+/// Istio (TrafficExtension, WasmPlugin, EnvoyFilter) or Envoy Gateway (EnvoyExtensionPolicy, EnvoyPatchPolicy), or a ConfigMap that
+/// holds one of them; every api-guard filter in it is checked. A variable that is not set is no error here,
 /// because Envoy may have it. Exit code 0: no errors, 1: errors (with --strict also warnings), 2: no such file.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -69,64 +66,6 @@ enum Format {
     Sarif,
 }
 
-impl Findings {
-    /// Checks one plugin configuration. `host`: who loads it. `variables`: what the manifest itself sets.
-    /// `domains`: the hosts that Envoy serves, if the manifest tells them.
-    fn plugin(
-        &mut self,
-        plugin: &Plugin,
-        host: Host,
-        within: Option<&str>,
-        variables: &BTreeMap<String, String>,
-        domains: Option<&[&str]>,
-    ) {
-        let mut add = |severity, rule, pointer: String, mark, text| {
-            let within = within.map(str::to_owned);
-            self.0.push(Finding { severity, rule, pointer, within, mark, text });
-        };
-        if let Some((mark, problem)) = plugin.json_error() {
-            add(Severity::Error, "configuration", String::new(), mark, format!("not JSON: {problem}"));
-            return;
-        }
-        let lookup = |name: &str| {
-            let own = variables.get(name).map(|value| value.clone().into_bytes());
-            own.or_else(|| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes))
-        };
-        let text = plugin.text.as_bytes();
-        let mut has_several_issuers = false;
-        let raw = Policy::parse_shape(text).ok();
-        match Policy::parse(text, &Environment { lookup: &lookup, must_be_set: false }) {
-            Ok(policy) => {
-                has_several_issuers = policy.tokens().has_several_issuers();
-                // The library verifies it itself.
-                let in_module = raw.iter().filter(|_| host != Host::Library);
-                for (pointer, name) in in_module.flat_map(|raw| pss::pointers(raw, &policy)) {
-                    let mark = plugin.locate(&pointer);
-                    let told = format!("{name:?}: {}", pss::WHY);
-                    add(Severity::Error, "configuration", pointer, mark, told);
-                }
-            }
-            Err(errors) => {
-                for error in errors.0 {
-                    let pointer = error.at.to_string();
-                    let told = format!("{}; {}", wording::problem(&error), wording::instead(&error));
-                    let mark = plugin.locate(&pointer);
-                    add(Severity::Error, "configuration", pointer, mark, told);
-                }
-            }
-        }
-        if let Some(raw) = raw {
-            // Only variables in the file count, so that the answer does not depend on who runs the command.
-            let written = |name: &str| variables.get(name).map(|value| value.clone().into_bytes());
-            let warnings = lint::warnings(&raw, &written, domains, has_several_issuers);
-            for lint::Warning { rule, pointer, text } in warnings {
-                let mark = plugin.locate(&pointer);
-                add(Severity::Warning, rule, pointer, mark, text);
-            }
-        }
-    }
-}
-
 /// All findings about a source.
 pub(crate) fn findings(source: &Source) -> Vec<Finding> {
     let mut findings = Findings::default();
@@ -139,10 +78,14 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
             mark: *mark,
             text: problem.clone(),
         }),
-        Source::Plugin(plugin) => findings.plugin(plugin, Host::Envoy, None, &BTreeMap::new(), None),
-        Source::Manifest(documents, file) => {
-            let sites = source::sites(documents);
-            if sites.is_empty() {
+        Source::Plugin(plugin) => {
+            let variables = BTreeMap::new();
+            findings.plugin(plugin, &loaded(Host::Envoy, None, &variables, None));
+        }
+        Source::Manifest(parts, file) => {
+            let sites = source::sites(parts);
+            let has_patches = patches::check(parts, sites.is_empty(), &mut findings);
+            if sites.is_empty() && !has_patches {
                 findings.0.push(Finding {
                     severity: Severity::Error,
                     rule: "no-filter",
@@ -153,14 +96,24 @@ pub(crate) fn findings(source: &Source) -> Vec<Finding> {
                 });
             }
             let guards: Vec<Guard<'_>> = sites.into_iter().map(|site| Guard::new(site, file)).collect();
-            guards.iter().for_each(|guard| guard.check(&mut findings));
+            guards.iter().for_each(|guard| guard.check(parts, &mut findings));
             neighbours::check(&guards, &mut findings);
-            kubernetes::resources::check(documents, &guards, &mut findings);
+            kubernetes::resources::check(parts, &guards, &mut findings);
         }
     }
     findings.0.sort_by_key(|finding| finding.mark);
     findings.0.dedup();
     findings.0
+}
+
+/// How a configuration is loaded, in the environment of this command.
+fn loaded<'l>(
+    host: Host,
+    within: Option<&'l str>,
+    variables: &'l BTreeMap<String, String>,
+    domains: Option<&'l [&'l str]>,
+) -> Loaded<'l> {
+    Loaded { host, within, variables, domains, environment: &source::variable }
 }
 
 /// A guard in a manifest.
@@ -179,12 +132,18 @@ impl<'f> Guard<'f> {
         Self { site, plugin, raw }
     }
 
-    fn check(&self, findings: &mut Findings) {
+    fn check(&self, parts: &[ManifestPart], findings: &mut Findings) {
+        let mut own = Findings::default();
+        self.check_site(parts, &mut own);
+        findings.add_within(self.site.within, own);
+    }
+
+    fn check_site(&self, parts: &[ManifestPart], findings: &mut Findings) {
         let Self { site, plugin, raw } = self;
         let variables = match site.host {
             Host::Envoy => envoy::variables(site),
             // A library reads Envoy's own environment.
-            Host::Library => Variables::default(),
+            Host::Library | Host::EnvoyGatewayLibrary | Host::Unknown => Variables::default(),
             Host::Istio | Host::EnvoyGateway => kubernetes::variables(site),
         };
         if let (Some(raw), Host::Envoy | Host::Library) = (raw, site.host) {
@@ -195,12 +154,18 @@ impl<'f> Guard<'f> {
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
             Host::Library => library::check(site, raw.as_ref(), findings),
-            Host::Istio | Host::EnvoyGateway => kubernetes::check(site, raw.as_ref(), &variables, findings),
+            Host::Istio | Host::EnvoyGateway => {
+                let is_completed = patches::complete(parts, site);
+                kubernetes::check(site, raw.as_ref(), &variables, is_completed, findings);
+            }
+            Host::EnvoyGatewayLibrary => kubernetes::library(site, findings),
+            Host::Unknown => {}
         }
         if let (Some(plugin), Some((below, _))) = (plugin, site.configuration()) {
             let within = format!("{}{below}", site.pointer);
             let domains = site.manager.as_ref().and_then(|(_, node)| manager::domains(node));
-            findings.plugin(plugin, site.host, Some(&within), &variables.values, domains.as_deref());
+            let loaded = loaded(site.host, Some(&within), &variables.values, domains.as_deref());
+            findings.plugin(plugin, &loaded);
         }
     }
 }
@@ -217,12 +182,16 @@ pub(crate) struct Variables {
 impl Check {
     /// Prints what was found.
     pub(crate) fn run(&self) -> outcome::Result {
+        if self.files.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
+            return Err(Failure::usage("standard input (-) can be read once; name it once"));
+        }
         let mut checked = Vec::new();
         for path in &self.files {
             let (source, text) = source::read(path)?;
             let found = findings(&source);
             let excerpts = source::excerpts(&source, &text);
-            checked.push(Checked { file: path.display().to_string(), found, excerpts });
+            let digests = digests::of(&source);
+            checked.push(Checked { file: path.display().to_string(), found, digests, excerpts });
         }
         let count = |severity| checked.iter().map(|one| one.count(severity)).fold(0, usize::saturating_add);
         match (self.json, self.format) {

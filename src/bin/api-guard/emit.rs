@@ -1,8 +1,14 @@
 //! `api-guard emit`: manifests that load the module with a configuration.
 
 pub(crate) mod envoy;
+mod envoy_gateway;
+mod istio;
 mod key_sets;
+mod kubernetes;
+mod names;
 mod native;
+mod options;
+mod stats;
 mod text;
 
 use std::net::IpAddr;
@@ -15,13 +21,18 @@ use crate::source::Configuration;
 use crate::upstream::{Upstream, system_trust};
 use crate::{check, source};
 use envoy::Bootstrap;
+use envoy_gateway::EnvoyGateway;
+use istio::{Istio, Resource};
+use kubernetes::{Kubernetes, Source};
+use names::{Kind, Target};
 
 /// Print a ready manifest that loads the module with a configuration.
 ///
-/// envoy is a complete bootstrap, with a demo API unless --upstream names yours; with --native it loads the library in
-/// place of the module. istio is a WasmPlugin, envoy-gateway an EnvoyExtensionPolicy. Secrets are not copied: the manifest
-/// only names their variables. The bootstrap has a cluster for each key set that is fetched, by TLS unless it is on the
-/// loopback address.
+/// envoy is a complete bootstrap, with a demo API unless --upstream names yours. istio is a TrafficExtension, and an
+/// EnvoyFilter that adds what it cannot say. envoy-gateway is an EnvoyExtensionPolicy, with an EnvoyProxy and an EnvoyPatchPolicy
+/// likewise. kubernetes is a Deployment of Envoy itself, with what belongs to it. Secrets are not copied: a manifest only
+/// names their variables, and the Secret that has them. What a host cannot promise is told on standard error. A bootstrap
+/// has a cluster for each key set that is fetched, by TLS unless it is on the loopback address.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,81 +41,106 @@ Examples:
   api-guard emit envoy --config api-guard.json --native > bootstrap.yaml
   api-guard emit envoy --config api-guard.json --upstream https://orders.example.com
   api-guard emit istio --config api-guard.json --image registry.example.com/api-guard:0.1.0
-  api-guard emit envoy-gateway --config api-guard.json --image registry.example.com/api-guard:0.1.0")]
+  api-guard emit istio --config api-guard.json --namespace shop --target Gateway/shop
+  api-guard emit envoy-gateway --config api-guard.json --target Gateway/eg/https
+  api-guard emit kubernetes --config api-guard.json --upstream http://orders:8080 > api-guard.yaml")]
 pub(crate) struct Emit {
     /// Who loads the module
     #[arg(value_enum)]
-    host: Target,
+    host: Loader,
     /// The configuration: plugin JSON, or a manifest that contains it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// envoy: the file of the module, or of the library with --native; the manifest names it by its whole path [default:
-    /// dist/api_guard.wasm, or dist/libapi_guard.so]
+    /// The file of the module, or of the library with --native. envoy: the manifest names it by its whole path [default:
+    /// dist/api_guard.wasm, or dist/libapi_guard.so]. kubernetes: it goes into a ConfigMap [default: the module inside this
+    /// command]. istio, and envoy-gateway with --native: its path in the proxies
     #[arg(long, value_name = "PATH")]
     module: Option<String>,
-    /// envoy: load the native library, which runs in Envoy's process without a sandbox, in place of the module
+    /// envoy, envoy-gateway and kubernetes: load the native library, which runs in Envoy's process without a sandbox, in place
+    /// of the module
     #[arg(long)]
     native: bool,
-    /// envoy: the port for clients
+    /// envoy and kubernetes: the port for clients
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     port: u16,
-    /// envoy: the port of the admin interface
+    /// envoy and kubernetes: the port of the admin interface
     #[arg(long, value_name = "PORT", default_value_t = 9901)]
     admin_port: u16,
-    /// envoy: the address of the admin interface, which can end Envoy: let only those reach it who may
+    /// envoy and kubernetes: the address of the admin interface, which can end Envoy: let only those reach it who may
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     admin_address: IpAddr,
-    /// envoy: the API to guard, as a URL or HOST:PORT; without it the bootstrap includes a demo API
+    /// envoy and kubernetes: the API to guard, as a URL or HOST:PORT; without it the bootstrap includes a demo API
     #[arg(long, value_name = "URL", value_parser = Upstream::parse)]
     upstream: Option<Upstream>,
-    /// envoy: the certificates that an https upstream may be signed by (PEM); those of the system if it is left out
+    /// envoy and kubernetes: the certificates that an https upstream may be signed by (PEM); those of the system if it is left
+    /// out
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<String>,
-    /// istio and envoy-gateway: the image that holds /plugin.wasm
-    #[arg(long, value_name = "IMAGE", default_value = IMAGE)]
-    image: String,
+    /// istio, envoy-gateway and kubernetes: the image that holds /plugin.wasm, or /libapi_guard.so with --native, best by its
+    /// digest (NAME@sha256:...) [default: registry.example.com/api-guard and this version]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// The digest of the image, or of the file that is loaded from a URL or put into a ConfigMap: 64 hexadecimal digits
+    #[arg(long, value_name = "DIGEST")]
+    sha256: Option<String>,
+    /// The Secret by which the image is pulled, in the namespace of the manifest
+    #[arg(long, value_name = "NAME")]
+    pull_secret: Option<String>,
+    /// What the objects are called
+    #[arg(long, value_name = "NAME", default_value = "api-guard")]
+    name: String,
+    /// Where they are [default: istio-system for istio with labels, else default]
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// What is guarded, as KIND/NAME, or as labels (LABEL=VALUE). istio: a Gateway, a GatewayClass or proxies with these labels
+    /// [default: istio=ingressgateway]. envoy-gateway: a Gateway (with /LISTENER), an HTTPRoute, a GRPCRoute, or Gateways with
+    /// these labels [default: Gateway/eg]
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+    /// The Secret that has the variables as keys [default: the name of the objects]
+    #[arg(long, value_name = "NAME")]
+    secret: Option<String>,
+    /// istio: the resource that loads the module; Istio before 1.30 has wasm-plugin alone
+    #[arg(long, value_enum, value_name = "KIND", default_value = "traffic-extension")]
+    kind: Resource,
+    /// kubernetes: the image of Envoy
+    #[arg(long, value_name = "IMAGE", default_value = ENVOY_IMAGE)]
+    envoy_image: String,
 }
 
 /// Who loads the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Target {
+enum Loader {
     Envoy,
     Istio,
     EnvoyGateway,
+    Kubernetes,
 }
-
-const ISTIO: &str = include_str!("emit/istio.yaml");
-const ENVOY_GATEWAY: &str = include_str!("emit/envoy-gateway.yaml");
 
 const MODULE: &str = "dist/api_guard.wasm";
 const LIBRARY: &str = "dist/libapi_guard.so";
 const IMAGE: &str = concat!("registry.example.com/api-guard:", env!("CARGO_PKG_VERSION"));
+/// The Envoy that the tests run, without a shell.
+const ENVOY_IMAGE: &str = "docker.io/envoyproxy/envoy:distroless-v1.40.0";
+/// The system's certificates in that image.
+const TRUST_OF_IMAGE: &str = "/etc/ssl/certs/ca-certificates.crt";
+const ISTIO_TARGET: &str = "istio=ingressgateway";
+const GATEWAY_TARGET: &str = "Gateway/eg";
 
 impl Emit {
     /// Prints the manifest.
     pub(crate) fn run(&self) -> outcome::Result {
-        if self.native {
-            let instead = match self.host {
-                Target::Envoy => None,
-                Target::Istio => {
-                    Some("a WasmPlugin loads modules only; leave --native out, or write an EnvoyFilter")
-                }
-                Target::EnvoyGateway => Some("this policy loads modules only; leave --native out"),
-            };
-            if let Some(instead) = instead {
-                return Err(Failure::usage(format!("--native: {instead}")));
-            }
+        if self.native && self.host == Loader::Istio {
+            return Err(Failure::usage(
+                "--native: Istio's resources load modules only, and its proxies are no builds that the library is tested \
+                 with; leave --native out",
+            ));
         }
-        let trust = self.upstream_ca.clone().unwrap_or_else(system_trust);
-        for (option, value) in
-            [("--module", self.module()), ("--image", &self.image), ("--upstream-ca", &trust)]
-        {
-            if value.is_empty() || !value.chars().all(|letter| letter.is_ascii_graphic()) {
-                return Err(Failure::usage(format!(
-                    "{option} {value:?}: write it in visible ASCII characters"
-                )));
-            }
-        }
+        let of_image =
+            || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
+        let trust = self.upstream_ca.clone().unwrap_or_else(of_image);
+        self.validate(&trust)?;
+        let target = self.target()?;
         let Configuration { text, raw, policy } = source::configuration(&self.config, false)?;
         if !self.native
             && let Some((pointer, name)) = check::pss_pointers(&raw, &policy).first()
@@ -112,68 +148,122 @@ impl Emit {
             let why = check::WHY_NOT_PSS;
             return Err(Failure::failed(format!("{}: {pointer}: {name:?}: {why}", self.config.display())));
         }
-        let manifest = match self.host {
-            Target::Envoy => self.envoy(&text, &raw, &trust)?,
-            Target::Istio => self.istio(&text, &raw),
-            Target::EnvoyGateway => self.envoy_gateway(&text, &raw),
+        let (manifest, mut notes) = match self.host {
+            Loader::Envoy => (self.envoy(&text, &raw, &trust)?, Vec::new()),
+            Loader::Istio => self.istio(&text, &raw, &target)?,
+            Loader::EnvoyGateway => self.envoy_gateway(&text, &raw, &target)?,
+            Loader::Kubernetes => self.kubernetes(&text, &raw, &trust)?,
         };
         for finding in check::findings(&source::of_text(manifest.clone())) {
-            say(&format!("note: {}: {}", finding.pointer, finding.text));
+            let note = format!("{}: {}", finding.pointer, finding.text);
+            // What two objects say alike is told once.
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
         }
+        notes.iter().for_each(|note| say(&format!("note: {note}")));
         print(&manifest);
         Ok(Outcome::Done)
     }
 
-    /// The file that Envoy loads.
-    fn module(&self) -> &str {
-        self.module.as_deref().unwrap_or(if self.native { LIBRARY } else { MODULE })
-    }
-
-    fn envoy(&self, configuration: &str, raw: &RawConfig, trust: &str) -> Result<String, Failure> {
-        let module = std::path::absolute(self.module())
-            .map_err(|error| Failure::usage(format!("--module {:?}: {error}", self.module())))?;
-        Ok(envoy::bootstrap(&Bootstrap {
+    fn bootstrap<'b>(
+        &'b self,
+        configuration: &'b str,
+        raw: &'b RawConfig,
+        module: &'b str,
+        trust: &'b str,
+    ) -> Bootstrap<'b> {
+        Bootstrap {
             configuration,
             raw,
-            module: &module.display().to_string(),
+            module,
             is_native: self.native,
             port: self.port,
             admin: (self.admin_address, self.admin_port),
+            probes: None,
             upstream: self.upstream.as_ref(),
             trust,
-        }))
+        }
     }
 
-    fn istio(&self, configuration: &str, raw: &RawConfig) -> String {
-        let names = variables(raw);
-        let variable = |name: &String| format!("\n      - name: {name}\n        valueFrom: HOST");
-        let env: String = names.iter().map(variable).collect();
-        let url =
-            if self.image.contains("://") { self.image.clone() } else { format!("oci://{}", self.image) };
-        text::fill(
-            ISTIO,
-            &[
-                ("variables", &names.join(", ")),
-                (" env", if env.is_empty() { " []" } else { &env }),
-                ("url", &text::quoted(&url)),
-                ("key_sets\n", &key_sets::comment(raw)),
-                ("configuration", &text::values(configuration, 4)),
-            ],
-        )
+    fn envoy(&self, configuration: &str, raw: &RawConfig, trust: &str) -> Result<String, Failure> {
+        let named = self.module.as_deref().unwrap_or(if self.native { LIBRARY } else { MODULE });
+        let module = std::path::absolute(named)
+            .map_err(|error| Failure::usage(format!("--module {named:?}: {error}")))?;
+        let module = module.display().to_string();
+        Ok(envoy::bootstrap(&self.bootstrap(configuration, raw, &module, trust)))
     }
 
-    fn envoy_gateway(&self, configuration: &str, raw: &RawConfig) -> String {
-        text::fill(
-            ENVOY_GATEWAY,
-            &[
-                ("variables", &variables(raw).join(", ")),
-                ("key_sets\n", &key_sets::comment(raw)),
-                ("image", &text::quoted(self.image.trim_start_matches("oci://"))),
-                ("configuration", &text::values(configuration, 8)),
-            ],
-        )
+    fn istio(&self, configuration: &str, raw: &RawConfig, target: &Target) -> Result<Emitted, Failure> {
+        let default = match target {
+            Target::Labels(_) | Target::Resource { kind: Kind::GatewayClass, .. } => "istio-system",
+            Target::Resource { .. } => "default",
+        };
+        let istio = Istio {
+            configuration,
+            raw,
+            resource: self.kind,
+            name: &self.name,
+            namespace: self.namespace(default),
+            target,
+            image: self.image(),
+            module: self.module.as_deref(),
+            sha256: self.sha256.as_deref(),
+            pull_secret: self.pull_secret.as_deref(),
+            secret: self.secret(),
+        };
+        let lacks_filter = self.pull_secret.is_some() && self.module.is_none();
+        let notes = if lacks_filter { vec![istio::PULL_SECRET.to_owned()] } else { Vec::new() };
+        Ok((istio.manifest()?, notes))
+    }
+
+    fn envoy_gateway(
+        &self,
+        configuration: &str,
+        raw: &RawConfig,
+        target: &Target,
+    ) -> Result<Emitted, Failure> {
+        let library = self.native.then(|| self.module.as_deref().unwrap_or(envoy_gateway::LIBRARY));
+        let gateway = EnvoyGateway {
+            configuration,
+            raw,
+            name: &self.name,
+            namespace: self.namespace("default"),
+            target,
+            image: self.image(),
+            sha256: self.sha256.as_deref(),
+            pull_secret: self.pull_secret.as_deref(),
+            secret: self.secret(),
+            library,
+        };
+        Ok((gateway.manifest()?, gateway.notes()))
+    }
+
+    fn kubernetes(&self, configuration: &str, raw: &RawConfig, trust: &str) -> Result<Emitted, Failure> {
+        let source = Source::choose(
+            self.module.as_deref(),
+            self.image.as_deref(),
+            self.sha256.as_deref(),
+            self.native,
+            IMAGE,
+        )?;
+        let kubernetes = Kubernetes {
+            bootstrap: self.bootstrap(configuration, raw, "", trust),
+            raw,
+            name: &self.name,
+            namespace: self.namespace("default"),
+            secret: self.secret(),
+            pull_secret: self.pull_secret.as_deref(),
+            envoy_image: &self.envoy_image,
+            source: &source,
+        };
+        let notes = kubernetes.notes();
+        Ok((kubernetes.manifest(), notes))
     }
 }
+
+/// A manifest, and what its host cannot promise.
+type Emitted = (String, Vec<String>);
 
 /// The names of the variables that hold secrets and public keys, without duplicates.
 pub(crate) fn variables(raw: &RawConfig) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::source::tree::{Mark, Node};
+use crate::source::tree::Mark;
 use crate::style::Style;
 
 /// A longer line is not shown: nobody would find the mark.
@@ -93,41 +93,6 @@ fn hide_strings(line: &mut [char]) {
         }
         start = start.saturating_add(length).saturating_add(1);
     }
-}
-
-/// Where values begin, in a plugin configuration, that may be secrets: those that the core does not quote either.
-pub(crate) fn secrets_of_plugin(configuration: &Node) -> Vec<Mark> {
-    let mut marks = Vec::new();
-    configuration.walk("", &mut |pointer, node| {
-        let steps: Vec<&str> = pointer.split('/').skip(1).collect();
-        let may_be_secret = match steps.as_slice() {
-            ["tokens", "keys", _, known, ..] => {
-                !["kid", "algorithm", "issuers", "audiences", "not_before", "not_after"].contains(known)
-            }
-            ["tokens", "keys", ..] | ["tokens"] => true,
-            ["fleet", field, ..] => ["password", "secret"].contains(field),
-            _ => false,
-        };
-        // The name of a variable is no secret.
-        let is_variable = steps.last().is_some_and(|last| *last == "env" || *last == "encoding");
-        if may_be_secret && !is_variable && node.text().is_some() {
-            marks.push(node.mark);
-        }
-    });
-    marks
-}
-
-/// Where a manifest has values of variables.
-pub(crate) fn secrets_of_manifest(document: &Node) -> Vec<Mark> {
-    let mut marks = Vec::new();
-    document.walk("", &mut |pointer, node| {
-        let of_envoy = pointer.contains("/key_values/") || pointer.contains("/keyValues/");
-        let of_kubernetes = pointer.contains("/env/") && pointer.ends_with("/value");
-        if (of_envoy || of_kubernetes || pointer.contains("/stringData/")) && node.text().is_some() {
-            marks.push(node.mark);
-        }
-    });
-    marks
 }
 
 #[cfg(test)]

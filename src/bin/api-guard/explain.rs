@@ -1,31 +1,24 @@
 //! `api-guard explain`: what would Envoy do with a request, and which rule decides?
 
-mod body;
-mod condition;
-pub(crate) mod judge;
 mod report;
-pub(crate) mod request;
-mod rule;
-mod steps;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use api_guard_core::config::raw::RawConfig;
-use api_guard_core::denial::Denial;
-use api_guard_core::effect::Reply;
+use api_guard_core::cells::MemoryCells;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
-use api_guard_core::verdict::{Grant, Trail};
+use api_guard_explain::explain::judge::Bench;
+use api_guard_explain::explain::request::{self, Parts, pairs};
+use api_guard_explain::explain::{Explained, report as machine};
 
 use crate::cases::moment;
 use crate::jwks::Jwks;
-use crate::outcome::{self, Outcome, print, say};
+use crate::keygen;
+use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
 use crate::{clock, source};
-use judge::Bench;
-use request::{Parts, pairs};
 
 /// Explain what Envoy would do with a request: each step, and the rule that decides.
 ///
@@ -72,30 +65,11 @@ pub(crate) struct Explain {
     json: bool,
 }
 
-/// A request that was judged.
-struct Explained<'e, 'r> {
-    raw: &'e RawConfig,
-    policy: &'e Policy,
-    request: &'e Request<'r>,
-    /// What each step found.
-    trail: &'e Trail,
-    /// The proof that it may pass, if it goes on to the upstream.
-    grant: Option<&'e Grant>,
-    /// The first refusal that was not carried out because of report mode.
-    reported: Option<&'e Denial>,
-    /// The response from api-guard itself, if there is one.
-    reply: Option<Reply>,
-    /// The refusal that is carried out.
-    denial: Option<&'e Denial>,
-    /// What to say of the key sets that are not known here.
-    unknown_sets: &'e [String],
-}
-
 impl Explain {
     /// Prints the decision.
     pub(crate) fn run(&self) -> outcome::Result {
         let Configuration { raw, policy, .. } = source::configuration(&self.config, self.token.is_some())?;
-        let token = self.token.as_deref().map(request::token).transpose()?;
+        let token = self.token.as_deref().map(token).transpose()?;
         let parts = Parts {
             method: &self.method,
             path: &self.path,
@@ -105,7 +79,7 @@ impl Explain {
         };
         let sent = pairs(parts, raw.tokens.sources.first());
         let fetched = self.jwks.read(&policy, &raw)?;
-        let mut bench = Bench::new(policy, self.client_ip)?;
+        let mut bench = bench(policy, self.client_ip)?;
         bench.put_key_sets(fetched.given);
         let now = self.time.unwrap_or_else(clock::now);
         let bytes = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -114,28 +88,31 @@ impl Explain {
             bench.admit(&request, now);
         }
         let judged = bench.judge(&request, self.body.as_deref(), now);
-        let denial = judged.denial();
-        let reply = judged.reply(bench.policy(), &request);
-        let verdict = &judged.verdict;
-        let explained = Explained {
-            raw: &raw,
-            policy: bench.policy(),
-            request: &request,
-            trail: &verdict.trail,
-            grant: verdict.grant().filter(|_| reply.is_none()),
-            reported: verdict.reported.as_ref(),
-            reply,
-            denial,
-            unknown_sets: &fetched.unknown,
-        };
+        let explained = Explained::new(&raw, bench.policy(), &request, &judged, &fetched.unknown);
         if self.json {
-            print(&report::json(&explained)?);
+            let object = serde_json::to_string_pretty(&machine::json(&explained));
+            print(&object.map_err(|error| Failure::failed(error.to_string()))?);
         } else {
             print(&report::text(&explained, &self.method, &self.path));
         }
         if !self.method.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'-') {
             say("note: methods are case-sensitive and usually written in capitals");
         }
-        Ok(if denial.is_some() { Outcome::Refused } else { Outcome::Done })
+        Ok(if explained.denial.is_some() { Outcome::Refused } else { Outcome::Done })
     }
+}
+
+/// A guard as it is after a start: nothing has been counted or revoked.
+pub(crate) fn bench(policy: Policy, client: IpAddr) -> Result<Bench, Failure> {
+    Bench::new(policy, client, MemoryCells::new(), keygen::random::<16>()?)
+        .map_err(|_| Failure::failed("the shared cells cannot be opened"))
+}
+
+/// A token as it was given, or from standard input where `-` was.
+fn token(given: &str) -> Result<String, Failure> {
+    if given != "-" {
+        return Ok(given.to_owned());
+    }
+    let bytes = source::bytes(Path::new("-"))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

@@ -1,14 +1,43 @@
 //! Files that are given by name, and standard input, which is called `-`.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
+/// No configuration, manifest or key is larger. A device that never ends is.
+const MAX_BYTES: u64 = 64 << 20;
+
 /// The bytes of a file, or of standard input.
-pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// It cannot be read, or has more than [`MAX_BYTES`].
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     if path != Path::new("-") {
-        return std::fs::read(path);
+        return bounded(File::open(path)?);
     }
+    bounded(std::io::stdin())
+}
+
+fn bounded(from: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let read = from.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(read).is_ok_and(|read| read <= MAX_BYTES) {
+        return Ok(bytes);
+    }
+    Err(Error::other(format!("it has more than {} MiB", MAX_BYTES >> 20)))
+}
+
+/// Why a file cannot be read, without the system's number of the error.
+pub(crate) fn reason(error: &Error) -> String {
+    let kind = error.kind();
+    if kind == ErrorKind::NotFound {
+        "there is no such file".to_owned()
+    } else if kind == ErrorKind::IsADirectory {
+        "it is a directory; name a file".to_owned()
+    } else if kind == ErrorKind::PermissionDenied {
+        "you may not read it".to_owned()
+    } else {
+        error.to_string()
+    }
 }

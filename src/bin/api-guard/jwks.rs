@@ -88,7 +88,8 @@ impl Jwks {
                 return Err(wrong(format!("a second file; write NAME=FILE, once for each of {names}")));
             }
             let bytes = input::read(Path::new(file)).map_err(|error| {
-                wrong(format!("cannot be read: {error} (the key sets are {})", names.join(", ")))
+                let why = input::reason(&error);
+                wrong(format!("cannot be read: {why} (the key sets are {})", names.join(", ")))
             })?;
             files.push(Given { set, file, bytes });
         }

@@ -1,6 +1,6 @@
 //! `api-guard keygen`: a random secret of sufficient length.
 
-use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+pub(crate) use api_guard_explain::issue::signing::base64url;
 use serde_json::json;
 
 use crate::outcome::{self, Failure, Outcome, print};
@@ -44,10 +44,4 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
 fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
     getrandom::fill(bytes)
         .map_err(|error| Failure::failed(format!("the system has no random bytes: {error}")))
-}
-
-/// Base64url without padding (RFC 4648 section 5).
-pub(crate) fn base64url(bytes: &[u8]) -> String {
-    // Encoding fails only if memory is exhausted.
-    Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default()
 }

@@ -13,12 +13,11 @@ mod explain;
 mod import;
 mod input;
 mod inspect;
-mod issue;
 mod jwks;
 mod keygen;
-mod limits;
 mod mint;
 mod outcome;
+mod playground;
 mod private_key;
 mod run;
 mod schema;
@@ -27,14 +26,14 @@ mod source;
 mod style;
 mod test;
 mod upstream;
-mod wording;
-mod words;
 
 use std::process::ExitCode;
 
+use api_guard_explain::{issue, limits, wording, words};
+
 use clap::{CommandFactory, Parser, Subcommand};
 
-use outcome::Outcome;
+use outcome::{Failure, Outcome};
 
 /// API security for Envoy: tokens, permissions, request form, rate limits, revocation.
 #[derive(Parser)]
@@ -61,11 +60,15 @@ enum Command {
     Import(import::Import),
     Schema(schema::Schema),
     Emit(emit::Emit),
+    Playground(playground::Playground),
     Completions(shells::Completions),
     Man(shells::Man),
 }
 
 fn main() -> ExitCode {
+    if let Some(why) = run::tether::follow() {
+        return Failure::failed(why).report();
+    }
     // clap answers --help and --version itself with 0, wrong usage with 2.
     let Cli { color, command } = Cli::parse();
     style::choose(color);
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Schema(schema) => schema.run(),
         Command::Emit(emit) => emit.run(),
+        Command::Playground(playground) => playground.run(),
         Command::Completions(completions) => completions.run(Cli::command()),
         Command::Man(man) => man.run(Cli::command()),
     };

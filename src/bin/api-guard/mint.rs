@@ -6,6 +6,7 @@ use api_guard_core::permission::PermissionFormat;
 use api_guard_core::token::algorithm::{Algorithm, MacAlgorithm, PublicAlgorithm};
 use api_guard_core::token::secret::{Secret, SecretEncoding};
 use api_guard_core::token::subject::LONGEST_SUBJECT_BYTES;
+use api_guard_explain::issue::signing::{sign, signing_input};
 use serde_json::{Map, Value, json};
 
 use crate::clock;
@@ -179,23 +180,6 @@ impl Signer {
             }
         }
     }
-}
-
-/// A token that is signed with a secret, in its compact form.
-pub(crate) fn sign(secret: &Secret, algorithm: MacAlgorithm, kid: Option<&str>, claims: &Value) -> String {
-    let input = signing_input(algorithm.name(), kid, claims);
-    let mac = base64url(&secret.mac(input.as_bytes()));
-    format!("{input}.{mac}")
-}
-
-/// Header and claims, as they are signed.
-fn signing_input(algorithm: &str, kid: Option<&str>, claims: &Value) -> String {
-    let mut header = json!({ "alg": algorithm, "typ": "JWT" });
-    if let (Some(header), Some(kid)) = (header.as_object_mut(), kid) {
-        header.insert("kid".to_owned(), json!(kid));
-    }
-    let part = |value: &Value| base64url(value.to_string().as_bytes());
-    format!("{}.{}", part(&header), part(claims))
 }
 
 /// `90s`, `15m`, `24h`, `7d`.

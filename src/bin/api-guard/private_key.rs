@@ -47,8 +47,8 @@ impl PrivateKey {
     /// The key in this file, in PEM or as a JSON Web Key.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let file = path.display();
-        let text =
-            input::read(path).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+        let text = input::read(path)
+            .map_err(|error| Failure::usage(format!("{file} cannot be read: {}", input::reason(&error))))?;
         let text = String::from_utf8(text).map_err(|_| {
             Failure::failed(format!("{file}: not text; write the key in PEM (openssl pkey -inform DER)"))
         })?;

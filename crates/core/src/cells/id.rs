@@ -25,6 +25,8 @@ pub enum CellId {
     RevocationPage(u32),
     /// What each worker may hold back of request bodies.
     HeldBytes,
+    /// Which configuration is in force, and since when it is known.
+    InForce,
     /// Empty; its version tells whether any key set has changed.
     KeySetStamp,
     /// A key set that is fetched, by a digest of where it comes from. There is one for each source that a configuration of
@@ -66,6 +68,7 @@ impl CellId {
                 key.push_hex(index, 1);
             }
             Self::HeldBytes => key.push_all("ag1/held"),
+            Self::InForce => key.push_all("ag1/force"),
             Self::KeySetStamp => key.push_all("ag1/kstamp"),
             Self::FleetRevocations => key.push_all("ag1/fleet"),
             Self::KeySet(digest) => {
@@ -136,6 +139,7 @@ mod tests {
             (CellId::RevocationPage(0x10), "ag2/r/10"),
             (CellId::RevocationPage(65_535), "ag2/r/ffff"),
             (CellId::HeldBytes, "ag1/held"),
+            (CellId::InForce, "ag1/force"),
             (CellId::KeySetStamp, "ag1/kstamp"),
             (CellId::FleetRevocations, "ag1/fleet"),
             (CellId::KeySet(0x1a2), "ag1/k/000001a2"),

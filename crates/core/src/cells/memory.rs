@@ -13,7 +13,7 @@ pub struct MemoryCells {
     inner: Mutex<Memory>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Memory {
     // No client chooses an id, so a hash without a key serves.
     cells: HashMap<CellId, Loaded, BuildHasherDefault<Fnv1a>>,
@@ -31,6 +31,14 @@ impl MemoryCells {
         let memory = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let contents = memory.cells.values().map(|cell| cell.bytes.len()).fold(0, usize::saturating_add);
         memory.cells.len().saturating_mul(size_of::<CellId>()).saturating_add(contents)
+    }
+}
+
+/// A copy, in which can be tried what shall leave no trace in the original.
+impl Clone for MemoryCells {
+    fn clone(&self) -> Self {
+        let memory = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { inner: Mutex::new(memory.clone()) }
     }
 }
 

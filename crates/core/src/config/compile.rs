@@ -111,6 +111,8 @@ pub(super) fn compile(mut raw: RawConfig, environment: &Environment<'_>) -> (Opt
 
     let Parts { problems, plan, book, .. } = parts;
     let policy = found.map(|(routes, table)| Policy {
+        // Only who has the text can tell.
+        digest: String::new(),
         mode: raw.mode,
         tokens,
         sources,

@@ -24,7 +24,7 @@ pub struct Memory {
     pub(super) cache: TokenCache<Caller>,
     pub(super) seed: Seed,
     pub(super) leases: Leases,
-    pub(super) limiter: Limiter,
+    pub(crate) limiter: Limiter,
     // INVARIANT: one entry for each limit of the policy, in its order.
     pub(super) identities: Vec<Identities>,
     pub(super) failure_limiter: Limiter,
@@ -37,6 +37,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// A memory that has spent what another one has: units that it had taken in advance are still to be spent.
+    #[must_use]
+    pub fn with_leases_of(self, other: &Self) -> Self {
+        Self { leases: other.leases.clone(), ..self }
+    }
+
     /// Joins the process's shared tables. `random`: bytes that no other worker has, which
     /// become the process's hash key if there is none yet.
     ///

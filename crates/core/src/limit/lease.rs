@@ -24,7 +24,7 @@ use crate::time::UnixNanos;
 const MAX_LEASES: u16 = 1024;
 
 /// The leases of one worker.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Leases {
     // INVARIANT: empty, or MAX_LEASES long; `index` says where an identity's lease is held.
     held: Vec<Option<Lease>>,

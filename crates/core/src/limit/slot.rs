@@ -217,6 +217,12 @@ impl Slot {
     }
 }
 
+/// How many entries of the slot stored as these bytes still count something at `now`, those that newcomers share included.
+pub(crate) fn live(stored: &[u8], now: UnixNanos) -> usize {
+    let encoded = stored.as_chunks::<ENTRY_BYTES>().0.iter().filter_map(|entry| entry.last_chunk());
+    encoded.filter(|encoded| Window::liveness(encoded, now).is_some_and(|it| it != Liveness::Dead)).count()
+}
+
 fn decode(entry: &[u8; ENTRY_BYTES]) -> Result<Window, CellFault> {
     entry.last_chunk().and_then(Window::decode).ok_or(CellFault)
 }

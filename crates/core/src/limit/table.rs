@@ -36,20 +36,20 @@ enum Content {
 impl Table {
     /// The process's table of limits, which is as large as the first to open it asked for. `limits`: how many share it.
     pub(super) fn of_limits(cells: &impl Cells, capacity: u32, limits: usize) -> Result<Self, CellFault> {
-        let slots = Self::slots(cells, capacity)?;
+        let slots = Self::open_slots(cells, capacity)?;
         Ok(Self { content: Content::Limits, slots, share: Share::among(limits) })
     }
 
     /// The process's table of failed authentications.
     pub(super) fn of_failures(cells: &impl Cells, capacity: u32) -> Result<Self, CellFault> {
-        let of_limits = Self::slots(cells, capacity)?;
+        let of_limits = Self::open_slots(cells, capacity)?;
         let slots =
             NonZeroU32::new(of_limits.get() / LIMIT_SLOTS_PER_FAILURE_SLOT).unwrap_or(NonZeroU32::MIN);
         Ok(Self { content: Content::Failures, slots, share: Share::among(1) })
     }
 
     /// The slots of the table of limits. One cell holds the size of both tables.
-    fn slots(cells: &impl Cells, capacity: u32) -> Result<NonZeroU32, CellFault> {
+    fn open_slots(cells: &impl Cells, capacity: u32) -> Result<NonZeroU32, CellFault> {
         let wanted = (capacity.min(MAX_TABLE_CAPACITY) / IDENTITIES_PER_SLOT).max(1);
         let slots = u32::from_le_bytes(open_once(cells, CellId::LimitGeometry, wanted.to_le_bytes())?);
         match NonZeroU32::new(slots) {
@@ -69,6 +69,16 @@ impl Table {
         }
     }
 
+    /// The number of slots.
+    pub(super) fn slots(&self) -> u32 {
+        self.slots.get()
+    }
+
+    /// The number of identities that it counts exactly.
+    pub(super) fn capacity(&self) -> u32 {
+        self.slots.get().saturating_mul(IDENTITIES_PER_SLOT)
+    }
+
     /// What each limit can always have of a slot.
     pub(super) fn share(&self) -> Share {
         self.share
@@ -83,8 +93,8 @@ mod tests {
     #[test]
     fn the_first_process_wide_geometry_stays() {
         let cells = MemoryCells::new();
-        assert_eq!(Table::slots(&cells, 1600).unwrap().get(), 100);
-        assert_eq!(Table::slots(&cells, 16).unwrap().get(), 100);
+        assert_eq!(Table::open_slots(&cells, 1600).unwrap().get(), 100);
+        assert_eq!(Table::open_slots(&cells, 16).unwrap().get(), 100);
     }
 
     #[test]
@@ -93,14 +103,14 @@ mod tests {
         for bytes in [&b""[..], &[0; 4], &[255; 4], &[1; 5], &too_large] {
             let cells = MemoryCells::new();
             let _ = cells.store(CellId::LimitGeometry, bytes, Expected::Anything);
-            assert_eq!(Table::slots(&cells, 16).err(), Some(CellFault));
+            assert_eq!(Table::open_slots(&cells, 16).err(), Some(CellFault));
         }
     }
 
     #[test]
     fn every_capacity_has_slots_within_the_key_space() {
         for capacity in [0, 1, 15, 16, 17, 65_536, MAX_TABLE_CAPACITY, u32::MAX] {
-            let slots = Table::slots(&MemoryCells::new(), capacity).unwrap().get();
+            let slots = Table::open_slots(&MemoryCells::new(), capacity).unwrap().get();
             assert!((1..=1 << 20).contains(&slots));
         }
     }

@@ -123,6 +123,12 @@ pub(super) fn live(page: &[Entry], now: UnixNanos) -> usize {
     page.iter().filter(|entry| !entry.has_lapsed(now)).count()
 }
 
+/// The number of entries that are live at `now` of a page that is stored as these bytes.
+pub(crate) fn live_stored(bytes: &[u8], now: UnixNanos) -> usize {
+    let rows = bytes.as_chunks::<8>().0.as_chunks::<5>().0;
+    rows.iter().filter(|[_, _, ends_at, ..]| u64::from_le_bytes(*ends_at) > now.seconds()).count()
+}
+
 fn live_of(page: &mut [Entry], mark: Mark, now: UnixNanos) -> Option<&mut Entry> {
     page.iter_mut().find(|entry| entry.mark == mark && !entry.has_lapsed(now))
 }

@@ -1,4 +1,5 @@
-//! What is logged? One JSON line for each refusal, and lines about old tokens and limits that are nearly used up.
+//! What is logged? One JSON line for each refusal, and lines about old tokens, limits that are nearly used up, key sets
+//! and configurations.
 //!
 //! Lines contain no token, no secret and no query. Text from a client is cut, and what is not printable ASCII is escaped. [`super::sampler`] decides
 //! which lines are written.
@@ -11,6 +12,7 @@ use crate::fleet;
 use crate::json::text::Object;
 use crate::keys::{Ended, FetchOutcome};
 use crate::policy::Policy;
+use crate::telemetry::VERSION;
 use crate::token::key_set::Skipped;
 use crate::token::public_key::KeyFault;
 use crate::verdict::{Judged, Trail};
@@ -122,6 +124,23 @@ pub fn refused(
 pub fn old_token(policy: &Policy, trail: &Trail, request: &LoggedRequest) -> Line {
     let common = fields("warned", policy, trail, request);
     line(log::Level::Info, &Fields { code: Some(Code::TokenTooOld), ..common })
+}
+
+/// The line about a configuration that a worker has put in force.
+pub(crate) fn configured(policy: &Policy) -> Line {
+    let mut line = Object::ascii();
+    for (name, text) in [("event", "configured"), ("version", VERSION), ("config", policy.digest())] {
+        line.text(name, text);
+    }
+    for (name, number) in [
+        ("routes", policy.routes.len().saturating_sub(usize::from(policy.endpoint.is_some()))),
+        ("keys", policy.kids().count()),
+        ("key_sets", policy.tokens.keys.sets().len()),
+        ("limits", policy.limits.len()),
+    ] {
+        line.number(name, u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    Line { level: log::Level::Info, text: line.end() }
 }
 
 /// The line about a fetch of a key set that has brought something new. A set with a secret in it is an error, because

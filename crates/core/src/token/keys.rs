@@ -313,6 +313,17 @@ impl KeyRing {
         self.keys.iter().map(|key| key.algorithm)
     }
 
+    /// The keys whose validity ends, each with its kid and the end of the first key that has it, because metrics tell keys by
+    /// kid.
+    pub(crate) fn expiries(&self) -> impl Iterator<Item = (KeyId, Option<&str>, UnixNanos)> {
+        let ends = |key: &Key| key.not_after < UnixNanos::from_nanos(u64::MAX);
+        self.keys.iter().enumerate().filter(move |(_, key)| ends(key)).map(|(index, key)| {
+            let of_kid = self.keys.iter().filter(|other| other.kid == key.kid);
+            let kid = key.kid.as_deref();
+            (KeyId(index), kid, of_kid.fold(key.not_after, |first, other| first.min(other.not_after)))
+        })
+    }
+
     /// Every key's kid, in the order of the ring.
     pub fn kids(&self) -> impl Iterator<Item = Option<&str>> {
         self.keys.iter().map(|key| key.kid.as_deref())

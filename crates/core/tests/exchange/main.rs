@@ -23,6 +23,7 @@ mod order;
 mod pause;
 mod pause_body;
 mod room;
+mod standing;
 mod streaming;
 mod telling;
 mod trailers;

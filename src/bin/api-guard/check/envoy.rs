@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use api_guard_core::config::raw::RawConfig;
 
 use super::{Findings, Part, Variables, manager, remote};
-use crate::source::Site;
 use crate::source::tree::Node;
+use crate::source::{self, Site};
 
 /// The callbacks of the module. A capability list without one of them switches that part off silently.
 pub(super) const CALLBACKS: [&str; 9] = [
@@ -99,6 +99,8 @@ pub(super) fn surroundings(
 ) {
     match &site.manager {
         Some((pointer, node)) => manager::check(&Part { node, pointer }, site, raw, findings),
+        // In a resource of Kubernetes, the manager is the work of a controller.
+        None if source::kind(site.document).is_some() => {}
         None => findings.warn(
             "no-manager",
             part,

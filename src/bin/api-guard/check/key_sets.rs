@@ -2,10 +2,10 @@
 
 use api_guard_core::config::raw::{RawConfig, RawJwks, RawKeySet};
 
-use super::finding::InPlugin;
 use super::{Findings, Part};
 use crate::source::Site;
 use crate::source::tree::Node;
+use api_guard_explain::check::finding::InPlugin;
 
 /// Checks the clusters that the key sets name. Clusters that Envoy gets by CDS are not seen.
 pub(super) fn check(

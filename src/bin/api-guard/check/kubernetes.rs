@@ -1,4 +1,4 @@
-//! Checks of Istio's `WasmPlugin` and Envoy Gateway's `EnvoyExtensionPolicy`.
+//! Checks of Istio's `TrafficExtension` and `WasmPlugin`, and of Envoy Gateway's `EnvoyExtensionPolicy`.
 
 pub(super) mod resources;
 
@@ -29,42 +29,57 @@ pub(super) fn variables(site: &Site<'_>) -> Variables {
     variables
 }
 
-/// Checks the settings around the configuration.
+/// Checks the settings around the configuration. `is_completed`: whether another resource in the file says what this one
+/// cannot.
 pub(super) fn check(
     site: &Site<'_>,
     raw: Option<&RawConfig>,
     variables: &Variables,
+    is_completed: bool,
     findings: &mut Findings,
 ) {
     let part = Part { node: site.settings, pointer: &site.pointer };
-    let (configuration, variable_list) = match site.host {
-        Host::Istio => ("pluginConfig", "/vmConfig/env"),
-        Host::Envoy | Host::Library | Host::EnvoyGateway => ("config", "/env/hostKeys"),
-    };
-    match part.node.field(configuration) {
+    let is_istio = site.host == Host::Istio;
+    let (field, variable_list) =
+        if is_istio { ("pluginConfig", "/vmConfig/env") } else { ("config", "/env/hostKeys") };
+    configuration(&part, field, findings);
+    if let Some(raw) = raw {
+        envoy::secrets(&part, variable_list, raw, variables, findings);
+        if raw.revocation.endpoint.is_some() && !is_completed {
+            let other = if is_istio { "EnvoyFilter" } else { "EnvoyPatchPolicy" };
+            let text = format!(
+                "this resource cannot set allow_on_headers_stop_iteration, so the revocation endpoint cannot read a body: \
+                 only logout, which needs none, works; remove the endpoint, or add the {other} that api-guard emit writes"
+            );
+            findings.warn("headers-stop", &part, &format!("/{field}/revocation/endpoint"), text);
+        }
+    }
+    if is_istio { istio(&part, findings) } else { envoy_gateway(&part, findings) }
+}
+
+/// Checks a library that Envoy Gateway loads.
+pub(super) fn library(site: &Site<'_>, findings: &mut Findings) {
+    let part = Part { node: site.settings, pointer: &site.pointer };
+    configuration(&part, "config", findings);
+    if part.node.field("filterName").and_then(Node::text).unwrap_or_default().is_empty() {
+        let text = "counters and revocations are shared with every other guard without a filterName; \
+                    write filterName: api_guard";
+        findings.warn("no-filter-name", &part, "/filterName", text);
+    }
+}
+
+fn configuration(part: &Part<'_>, field: &str, findings: &mut Findings) {
+    match part.node.field(field) {
         None => {
-            let text = format!("missing; write the plugin configuration as {configuration}");
-            findings.error("no-configuration", &part, &format!("/{configuration}"), text);
+            let text = format!("missing; write the plugin configuration as {field}");
+            findings.error("no-configuration", part, &format!("/{field}"), text);
         }
         // Both hosts convert their values to JSON, so a string would become a JSON string.
         Some(node) if node.text().is_some() => {
             let text = "a string, which reaches the module in quotes; write the configuration as YAML or JSON values";
-            findings.error("no-configuration", &part, &format!("/{configuration}"), text);
+            findings.error("no-configuration", part, &format!("/{field}"), text);
         }
         Some(_) => {}
-    }
-    if let Some(raw) = raw {
-        envoy::secrets(&part, variable_list, raw, variables, findings);
-        if raw.revocation.endpoint.is_some() {
-            let text = "this host cannot set allow_on_headers_stop_iteration, so the revocation endpoint cannot read \
-                        a body: only logout, which needs none, works; remove the endpoint, or use an Envoy \
-                        configuration";
-            findings.warn("headers-stop", &part, &format!("/{configuration}/revocation/endpoint"), text);
-        }
-    }
-    match site.host {
-        Host::Istio => istio(&part, findings),
-        Host::Envoy | Host::Library | Host::EnvoyGateway => envoy_gateway(&part, findings),
     }
 }
 

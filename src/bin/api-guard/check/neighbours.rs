@@ -21,7 +21,9 @@ pub(super) fn check(guards: &[Guard<'_>], findings: &mut Findings) {
                 Host::Library => {
                     ("/filter_name", "write another filter_name here, or other names for the limits")
                 }
-                Host::Istio | Host::EnvoyGateway => ("/pluginConfig", "write other names for the limits"),
+                Host::Istio | Host::EnvoyGateway | Host::EnvoyGatewayLibrary | Host::Unknown => {
+                    ("/pluginConfig", "write other names for the limits")
+                }
             };
             let text = format!(
                 "this guard and the one at {} (line {}) have one memory and limits of one name ({}): each counts what \
@@ -43,15 +45,16 @@ fn share_memory(first: &Site<'_>, second: &Site<'_>) -> bool {
         let id = site.settings.path(&["vm_config", "vm_id"]).and_then(Node::text);
         id.unwrap_or_default().to_owned()
     };
-    let proxies =
-        |site: &Site<'_>| ["selector", "targetRefs"].map(|name| site.settings.field(name).map(Node::to_json));
+    let proxies = |site: &Site<'_>| {
+        ["selector", "targetRefs"].map(|name| site.document.path(&["spec", name]).map(Node::to_json))
+    };
     let filter_name = |site: &Site<'_>| site.settings.field("filter_name").map(Node::to_json);
     first.host == second.host
         && match first.host {
             Host::Envoy => id(first) == id(second),
             Host::Library => filter_name(first) == filter_name(second),
             Host::Istio => proxies(first) == proxies(second),
-            Host::EnvoyGateway => false,
+            Host::EnvoyGateway | Host::EnvoyGatewayLibrary | Host::Unknown => false,
         }
 }
 

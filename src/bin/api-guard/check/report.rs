@@ -6,15 +6,17 @@ use serde_sarif::sarif::{
     Result, ResultLevel, Run, Sarif, Tool, ToolComponent,
 };
 
-use super::finding::{Finding, Severity};
+use super::digests::Digest;
 use crate::excerpt::Excerpts;
 use crate::outcome::Failure;
 use crate::style::Style;
+use api_guard_explain::check::finding::{Finding, Severity};
 
 /// A file that was checked.
 pub(super) struct Checked {
     pub(super) file: String,
     pub(super) found: Vec<Finding>,
+    pub(super) digests: Vec<Digest>,
     pub(super) excerpts: Excerpts,
 }
 
@@ -70,6 +72,7 @@ impl Checked {
             "errors": self.count(Severity::Error),
             "warnings": self.count(Severity::Warning),
             "findings": findings,
+            "config": self.digests.iter().map(|one| &one.digest).collect::<Vec<_>>(),
         })
     }
 }
@@ -99,14 +102,27 @@ const fn severity(finding: &Finding) -> &'static str {
     }
 }
 
-/// A list of all findings.
+/// A list of all findings, and one entry at level info for each configuration that can be served: its digest, in `config`.
 pub(super) fn json(checked: &[Checked]) -> std::result::Result<String, Failure> {
     let mut list = Vec::new();
-    for Checked { file, found, .. } in checked {
+    for Checked { file, found, digests, .. } in checked {
         for finding in found {
             let mut members = member(finding);
             members.insert("file".to_owned(), json!(file));
             list.push(Value::Object(members));
+        }
+        for Digest { pointer, mark, digest } in digests {
+            list.push(json!({
+                "file": file,
+                "severity": "info",
+                "rule": "config",
+                "pointer": pointer,
+                "line": mark.line,
+                "column": mark.column,
+                "message": format!("where this is in force, the metric api_guard_info has config=\"{digest}\""),
+                "instead": null,
+                "config": digest,
+            }));
         }
     }
     pretty(&list)

@@ -1,15 +1,18 @@
 //! A whole bootstrap of Envoy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api_guard_core::config::raw::RawConfig;
 
 use super::{key_sets, native, text, variables};
 use crate::upstream::Upstream;
 
-const ENVOY: &str = include_str!("envoy.yaml");
+/// The bootstrap, with what differs as `{{name}}`.
+pub(super) const TEMPLATE: &str = include_str!("envoy.yaml");
 const DEMO: &str = include_str!("demo.yaml");
 const TLS: &str = include_str!("tls.yaml");
+const PROBES: &str = include_str!("probes.yaml");
+const ADMIN_CLUSTER: &str = include_str!("admin-cluster.yaml");
 /// Where the demo API listens.
 const DEMO_PORT: u16 = 10001;
 
@@ -24,6 +27,8 @@ pub(crate) struct Bootstrap<'b> {
     pub(crate) is_native: bool,
     pub(crate) port: u16,
     pub(crate) admin: (IpAddr, u16),
+    /// A port for readiness and metrics alone, which others than this machine may reach.
+    pub(crate) probes: Option<u16>,
     /// The API to guard; `None` for the demo API.
     pub(crate) upstream: Option<&'b Upstream>,
     /// The file of the certificates by which an upstream over TLS is known.
@@ -52,12 +57,31 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
     } else {
         (String::new(), String::new())
     };
+    let (probes, admin_cluster) = match from.probes {
+        Some(port) => (
+            format!(
+                "{}{}",
+                if demo.is_empty() { "\n" } else { "" },
+                text::fill(PROBES, &[("probe_port", &port.to_string())])
+            ),
+            text::fill(
+                ADMIN_CLUSTER,
+                &[
+                    ("admin_host", &text::quoted(&reached(from.admin.0).to_string())),
+                    ("admin_port", &from.admin.1.to_string()),
+                ],
+            ),
+        ),
+        None => (String::new(), String::new()),
+    };
     let (template, indent) =
-        if from.is_native { (native::template(ENVOY), 26) } else { (ENVOY.to_owned(), 28) };
+        if from.is_native { (native::template(TEMPLATE), 26) } else { (TEMPLATE.to_owned(), 28) };
     text::fill(
         &template,
         &[
             ("demo\n", &demo),
+            ("probes\n", &probes),
+            ("admin_cluster\n", &admin_cluster),
             ("port", &from.port.to_string()),
             ("admin_address", &text::quoted(&from.admin.0.to_string())),
             ("admin_port", &from.admin.1.to_string()),
@@ -74,6 +98,15 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             ("configuration", &text::block(from.configuration, indent)),
         ],
     )
+}
+
+/// Where Envoy itself reaches what listens at an address.
+fn reached(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => address,
+    }
 }
 
 fn tls(upstream: &Upstream, trust: &str) -> String {

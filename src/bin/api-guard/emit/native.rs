@@ -7,15 +7,7 @@ const NEXT_FILTER: &str = "                  - name: envoy.filters.http.router\n
 const FILTER: &str = include_str!("native-filter.yaml");
 
 const STATIC_RESOURCES: &str = "static_resources:\n";
-const RUNTIME: &str = "\
-# [!] Prometheus shows the metrics by the names that the module's have.
-layered_runtime:
-  layers:
-    - name: api_guard
-      static_layer:
-        envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix: true
-
-";
+const RUNTIME: &str = include_str!("native-runtime.yaml");
 
 /// The template of the library's bootstrap: `template`, which is the module's, with what differs.
 pub(super) fn template(template: &str) -> String {

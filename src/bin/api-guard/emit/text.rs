@@ -79,7 +79,8 @@ fn printable(json: &str) -> String {
     out
 }
 
-fn indented(text: &str, indent: usize) -> String {
+/// Each line of the text moved to the right; lines of white space are empty.
+pub(super) fn indented(text: &str, indent: usize) -> String {
     let line = |line: &str| match line.trim_end() {
         "" => String::new(),
         line => format!("{:indent$}{line}", ""),

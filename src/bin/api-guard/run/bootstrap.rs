@@ -12,7 +12,6 @@ use crate::source::tree;
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const FILTER: &str = "/http_filters/0/typed_config";
-const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 /// How often a stream that lasts is logged: a decision is shown while the response is still coming.
 const LOG_INTERVAL: &str = "0.4s";
 
@@ -34,7 +33,8 @@ impl Files {
         let mut bootstrap = emitted(from)?;
         let filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
         files.replace_filter(&filter)?;
-        watch_filter(&mut bootstrap, &files.filter)?;
+        let kind = filter.get("@type").cloned().ok_or_else(unexpected)?;
+        watch_filter(&mut bootstrap, &kind, &files.filter)?;
         log_decisions(&mut bootstrap, from.raw.forward.subject_header.as_deref())?;
         if from.upstream.is_none() {
             answer_itself(&mut bootstrap)?;
@@ -52,16 +52,11 @@ impl Files {
     ) -> Result<(), Failure> {
         let mut filter = take(&mut emitted(from)?, &[MANAGER, FILTER].concat())?;
         if !late.is_empty() {
-            let variables = member(&mut filter, "/config/vm_config/environment_variables")?;
-            let hosts = variables.get("host_env_keys").and_then(Value::as_array).cloned().unwrap_or_default();
-            let is_late = |name: &Value| name.as_str().is_some_and(|name| late.contains_key(name));
-            let (own, hosts): (Vec<Value>, Vec<Value>) = hosts.into_iter().partition(is_late);
-            let own: BTreeMap<&str, &String> = own
-                .iter()
-                .filter_map(|name| late.get_key_value(name.as_str()?))
-                .map(|(name, secret)| (name.as_str(), secret))
-                .collect();
-            *variables = json!({ "host_env_keys": hosts, "key_values": own });
+            if from.is_native {
+                write_into_configuration(&mut filter, late)?;
+            } else {
+                write_into_environment(&mut filter, late)?;
+            }
         }
         self.versions = self.versions.saturating_add(1);
         self.replace_filter(&filter)
@@ -78,6 +73,38 @@ impl Files {
         });
         save(&self.filter, &response)
     }
+}
+
+/// A VM has an environment of its own.
+fn write_into_environment(filter: &mut Value, late: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let variables = member(filter, "/config/vm_config/environment_variables")?;
+    let hosts = variables.get("host_env_keys").and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_late = |name: &Value| name.as_str().is_some_and(|name| late.contains_key(name));
+    let (own, hosts): (Vec<Value>, Vec<Value>) = hosts.into_iter().partition(is_late);
+    let own: BTreeMap<&str, &String> = own
+        .iter()
+        .filter_map(|name| late.get_key_value(name.as_str()?))
+        .map(|(name, secret)| (name.as_str(), secret))
+        .collect();
+    *variables = json!({ "host_env_keys": hosts, "key_values": own });
+    Ok(())
+}
+
+/// The library has the environment that Envoy was started with, so its configuration holds the secret itself.
+fn write_into_configuration(filter: &mut Value, late: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let text = member(filter, "/filter_config/value")?;
+    let read = text.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let mut configuration = read.ok_or_else(unexpected)?;
+    let keys = member(&mut configuration, "/tokens/keys")?.as_array_mut().ok_or_else(unexpected)?;
+    for secret in keys.iter_mut().filter_map(|key| key.get_mut("secret")?.as_object_mut()) {
+        let named = secret.get("env").and_then(Value::as_str).and_then(|name| late.get(name)).cloned();
+        if let Some(value) = named {
+            secret.remove("env");
+            secret.insert("value".to_owned(), Value::String(value));
+        }
+    }
+    *text = Value::String(configuration.to_string());
+    Ok(())
 }
 
 fn emitted(from: &Bootstrap<'_>) -> Result<Value, Failure> {
@@ -101,12 +128,12 @@ fn take(value: &mut Value, pointer: &str) -> Result<Value, Failure> {
     Ok(member(value, pointer)?.take())
 }
 
-fn watch_filter(bootstrap: &mut Value, file: &Path) -> Result<(), Failure> {
+fn watch_filter(bootstrap: &mut Value, kind: &Value, file: &Path) -> Result<(), Failure> {
     *member(bootstrap, &[MANAGER, "/http_filters/0"].concat())? = json!({
         "name": "api_guard",
         "config_discovery": {
             "config_source": { "resource_api_version": "V3", "path_config_source": { "path": file } },
-            "type_urls": [WASM],
+            "type_urls": [kind],
         },
     });
     let root = bootstrap.as_object_mut().ok_or_else(unexpected)?;

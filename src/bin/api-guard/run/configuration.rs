@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use api_guard_core::config::Policy;
 use api_guard_core::config::raw::RawConfig;
 
+use super::guard::Form;
 use super::secrets::Secrets;
+use crate::check::{WHY_NOT_PSS, pss_pointers};
 use crate::outcome::Failure;
 use crate::source::Written;
 
 /// Without a configuration, every path asks for a token.
 const DEFAULT: &str = r#"{ "tokens": { "keys": [ { "secret": { "env": "API_GUARD_SECRET" } } ] } }"#;
 
-/// A configuration that the module accepts.
+/// A configuration that the guard accepts.
 pub(super) struct Configuration {
     written: Written,
     pub(super) raw: RawConfig,
@@ -20,16 +22,22 @@ pub(super) struct Configuration {
 
 impl Configuration {
     /// Reads the file, or takes the default, and makes the secrets that it needs.
-    pub(super) fn read(file: Option<&Path>, secrets: &mut Secrets) -> Result<Self, Failure> {
+    pub(super) fn read(file: Option<&Path>, form: Form, secrets: &mut Secrets) -> Result<Self, Failure> {
         let written = file.map_or_else(|| Ok(Written::of_text(DEFAULT)), Written::read)?;
         let raw = written.raw()?;
         secrets.provide(&raw)?;
         let configuration = Self { written, raw };
-        configuration.policy(secrets)?;
+        let policy = configuration.policy(secrets)?;
+        if form == Form::Module
+            && let Some((pointer, name)) = pss_pointers(&configuration.raw, &policy).first()
+        {
+            let why = format!("{name:?}: {WHY_NOT_PSS}; or add --native");
+            return Err(configuration.written.refused(pointer, &why));
+        }
         Ok(configuration)
     }
 
-    /// The text that the module gets.
+    /// The text that the guard gets.
     pub(super) fn text(&self) -> &str {
         self.written.text()
     }

@@ -7,6 +7,7 @@ use super::bootstrap::Files;
 use super::configuration::{Configuration, Watched};
 use super::decisions::Decisions;
 use super::events::{Event, Stop};
+use super::guard::{Form, Guard};
 use super::secrets::Secrets;
 use super::server::{Pushes, Server};
 use super::{Run, welcome};
@@ -32,7 +33,7 @@ pub(super) struct Guarded<'r> {
     pub(super) secrets: Secrets,
     /// The made secrets that Envoy's environment has.
     pub(super) at_start: Vec<String>,
-    pub(super) module: String,
+    pub(super) guard: Guard,
     pub(super) trust: String,
     pub(super) decisions: Decisions,
     pub(super) pushes: Pushes,
@@ -46,10 +47,7 @@ impl Guarded<'_> {
             // First whether it has ended, then what it said: the last words are read too.
             let ended = self.server.ended();
             std::thread::sleep(INTERVAL);
-            log.extend(self.events.try_iter().filter_map(|event| match event {
-                Event::Log(line) => Some(line),
-                Event::Access(_) | Event::Stop => None,
-            }));
+            log.extend(self.logged());
             if self.stop.asked() {
                 return Ok(false);
             }
@@ -60,10 +58,25 @@ impl Guarded<'_> {
                 return Ok(true);
             }
             if self.pushes.refused > 0 {
-                return Err(did_not_start("it refuses the module or the configuration", &log));
+                // Why, Envoy may still be saying.
+                std::thread::sleep(INTERVAL);
+                log.extend(self.logged());
+                let what = match self.guard.form {
+                    Form::Module => "module",
+                    Form::Library => "library",
+                };
+                return Err(did_not_start(&format!("it refuses the {what} or the configuration"), &log));
             }
         }
         Err(did_not_start("it is not ready after a minute", &log))
+    }
+
+    /// What Envoy has logged since the last call.
+    fn logged(&self) -> impl Iterator<Item = String> {
+        self.events.try_iter().filter_map(|event| match event {
+            Event::Log(line) => Some(line),
+            Event::Access(_) | Event::Stop => None,
+        })
     }
 
     fn is_serving(&mut self) -> bool {
@@ -146,10 +159,11 @@ impl Guarded<'_> {
     }
 
     fn try_change(&mut self) -> Result<(), Failure> {
-        let configuration = Configuration::read(self.run.config.as_deref(), &mut self.secrets)?;
+        let configuration =
+            Configuration::read(self.run.config.as_deref(), self.guard.form, &mut self.secrets)?;
         let late = self.secrets.made().iter().filter(|(name, _)| !self.at_start.contains(name));
         let late = late.map(|(name, secret)| (name.clone(), secret.clone())).collect();
-        let bootstrap = self.run.bootstrap(&configuration, &self.module, &self.trust);
+        let bootstrap = self.run.bootstrap(&configuration, &self.guard, &self.trust);
         self.files.push(&bootstrap, &late)?;
         let before = self.pushes;
         for _ in 0..PATIENCE {

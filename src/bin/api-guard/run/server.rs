@@ -1,12 +1,13 @@
 //! The Envoy that serves: started, asked through its admin interface, ended.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::events::{self, Event};
 use super::secrets::Secrets;
+use super::tether;
 use crate::outcome::Failure;
 
 /// How long Envoy may take to end before it is killed, in steps of 20 ms.
@@ -36,7 +37,7 @@ impl Server {
         secrets: &Secrets,
         to: &Sender<Event>,
     ) -> Result<Self, Failure> {
-        let mut command = Command::new(envoy);
+        let mut command = tether::command(envoy);
         command.arg("--config-path").arg(bootstrap);
         // Hot restart would leave shared memory behind.
         command.args(["--disable-hot-restart", "--file-flush-interval-msec", "100"]);
@@ -44,7 +45,7 @@ impl Server {
             "--log-level",
             "warning",
             "--component-log-level",
-            "wasm:error",
+            "wasm:error,dynamic_modules:error",
             "--log-format",
             "[%l] %v",
         ]);

@@ -6,9 +6,9 @@ use api_guard_core::config::raw::{RawConfig, RawRoute};
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_explain::explain::request::carry;
 
-use crate::explain::judge::Bench;
-use crate::explain::request::carry;
+use crate::explain;
 use crate::issue::Issuer;
 use crate::outcome::Failure;
 
@@ -76,7 +76,7 @@ fn answer(
     }
     let pairs = [(":method", method), (":path", path.as_str()), (":authority", "localhost")];
     let pairs = pairs.into_iter().chain(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let mut bench = Bench::new(policy, IpAddr::V4(Ipv4Addr::LOCALHOST))?;
+    let mut bench = explain::bench(policy, IpAddr::V4(Ipv4Addr::LOCALHOST))?;
     let request = Request::read(
         bench.policy().header_plan(),
         pairs.map(|(name, value)| (name.as_bytes(), value.as_bytes())),

@@ -8,7 +8,7 @@ use api_guard_core::config::{Environment, Policy};
 
 use super::plugin::Plugin;
 use super::tree::{Malformed, Mark};
-use super::{Site, Source, excerpts, read, sites};
+use super::{Site, Source, excerpts, read, sites, variable};
 use crate::excerpt::Excerpts;
 use crate::outcome::{Failure, say};
 use crate::style::Style;
@@ -25,7 +25,7 @@ pub(crate) struct Configuration {
 /// variable is an error.
 pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
     let written = Written::read(path)?;
-    let lookup = |name: &str| std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
+    let lookup = variable;
     let policy = match written.policy(&lookup, true) {
         Ok(policy) => policy,
         Err(told) => match written.policy(&lookup, false) {
@@ -102,6 +102,12 @@ impl Written {
     ) -> Result<Policy, Failure> {
         let environment = Environment { lookup, must_be_set };
         Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(&errors))
+    }
+
+    /// What is wrong with the value at a JSON pointer.
+    pub(crate) fn refused(&self, pointer: &str, what: &str) -> Failure {
+        let mark = self.plugin.locate(pointer);
+        Failure::failed(told(&self.file, mark, &format!("{pointer}: {what}"), &self.excerpts))
     }
 
     /// Every error with its place.

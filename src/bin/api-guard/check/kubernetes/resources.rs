@@ -1,8 +1,8 @@
 //! What do the other Kubernetes resources in the file do to requests that the guard has judged?
 
 use crate::check::{Findings, Guard, Part, lint, manager};
-use crate::source::Host;
 use crate::source::tree::Node;
+use crate::source::{Host, ManifestPart};
 
 /// A kind of resource, a value in it, and the members of that value that change what the upstream gets.
 struct Rewrite {
@@ -28,15 +28,16 @@ const REWRITES: [Rewrite; 2] = [
 ];
 
 /// Checks the documents for what a `WasmPlugin` or an `EnvoyExtensionPolicy` in them cannot say itself.
-pub(in crate::check) fn check(documents: &[Node], guards: &[Guard<'_>], findings: &mut Findings) {
-    let guards = guards.iter().filter(|guard| matches!(guard.site.host, Host::Istio | Host::EnvoyGateway));
+pub(in crate::check) fn check(parts: &[ManifestPart], guards: &[Guard<'_>], findings: &mut Findings) {
+    let is_hosted = |host| matches!(host, Host::Istio | Host::EnvoyGateway | Host::EnvoyGatewayLibrary);
+    let guards = guards.iter().filter(|guard| is_hosted(guard.site.host));
     let configurations: Vec<_> = guards.filter_map(|guard| guard.raw.as_ref()).collect();
     let by_path = configurations.iter().any(|raw| lint::judges_paths(raw));
     let by_host = configurations.iter().any(|raw| lint::judges_hosts(raw));
     if configurations.is_empty() {
         return;
     }
-    for document in documents {
+    for ManifestPart { root: document, .. } in parts {
         let part = Part { node: document, pointer: "" };
         let kind = document.field("kind").and_then(Node::text).unwrap_or_default();
         for rewrite in REWRITES.iter().filter(|rewrite| rewrite.kinds.contains(&kind)) {

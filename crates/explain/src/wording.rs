@@ -1,0 +1,43 @@
+//! How an error in a configuration is told: with the field that was probably meant, and in words for a person at a shell.
+
+use api_guard_core::config::error::ConfigError;
+
+/// Names as near as this are proposed: 1 is the same name.
+const NEAR: f64 = 0.8;
+
+/// What is wrong, with the value that is.
+pub fn problem(error: &ConfigError) -> String {
+    if let Some((unset, _)) = error.problem.split_once(" in the VM's environment") {
+        return unset.to_owned();
+    }
+    let value = error.value.as_ref().map(|value| format!("{value}: ")).unwrap_or_default();
+    format!("{value}{}", error.problem)
+}
+
+/// What to write instead.
+pub fn instead(error: &ConfigError) -> String {
+    // Whoever runs the command has a shell; the module's words are for whoever starts Envoy.
+    let unset = error.problem.strip_prefix("the variable ").and_then(|rest| rest.split_once(" is not set"));
+    if let Some((name, _)) = unset {
+        return format!("export {name}=\"...\" here, or make one: export {name}=\"$(api-guard keygen)\"");
+    }
+    let written = error.at.to_string();
+    let written = written.rsplit('/').next().unwrap_or_default();
+    match nearest(written, error) {
+        Some(meant) => format!("did you mean \"{meant}\"? {}", error.instead),
+        None => error.instead.clone(),
+    }
+}
+
+/// The known field, of those that the error lists, that is nearest to the unknown one.
+fn nearest<'e>(written: &str, error: &'e ConfigError) -> Option<&'e str> {
+    if error.problem != "unknown field" {
+        return None;
+    }
+    let written = written.replace("~1", "/").replace("~0", "~").to_lowercase().replace('-', "_");
+    let known = error.instead.split('"').skip(1).step_by(2);
+    let near = known.map(|known| (strsim::jaro_winkler(&written, known), known));
+    near.filter(|(nearness, _)| *nearness >= NEAR)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, known)| known)
+}

@@ -1,0 +1,239 @@
+//! A Deployment of Envoy itself with the guard in it, and what belongs to it.
+
+use std::path::Path;
+
+use api_guard_core::config::raw::RawConfig;
+use ct_codecs::{Base64, Encoder};
+use sha2::{Digest, Sha256};
+
+use super::envoy::{self, Bootstrap};
+use super::{stats, text, variables};
+use crate::outcome::Failure;
+use crate::run::guard;
+
+const MANIFEST: &str = include_str!("kubernetes.yaml");
+/// The alerts of `examples/prometheus`.
+const ALERTS: &str = include_str!("../../../../examples/prometheus/alerts.yaml");
+/// The port of readiness and metrics.
+pub(super) const PROBE_PORT: u16 = 9902;
+/// What the names of further objects end in, at its longest.
+const SUFFIX: &str = "-metrics";
+/// The letters that a name has to leave free.
+pub(super) const SPARE: usize = SUFFIX.len();
+/// Where an image, and the file of a ConfigMap, are mounted.
+const MOUNT: &str = "/opt/api-guard";
+/// The bytes that a ConfigMap may hold.
+const MOST_OF_A_CONFIG_MAP: usize = 1024 * 1024;
+/// How every WebAssembly module begins, and every library.
+const MAGIC: [(&[u8], &str); 2] = [(b"\0asm", "WebAssembly module"), (b"\x7fELF", "library of Linux")];
+
+/// Where the pods get the module from.
+pub(super) enum Source {
+    /// A ConfigMap with these bytes.
+    ConfigMap(Vec<u8>),
+    /// An image that is mounted as a volume.
+    Image(String),
+}
+
+impl Source {
+    /// The module of a file, or the one inside the command, or else of an image.
+    pub(super) fn choose(
+        named: Option<&str>,
+        image: Option<&str>,
+        sha256: Option<&str>,
+        is_native: bool,
+        default: &str,
+    ) -> Result<Self, Failure> {
+        let inside = guard::MODULE;
+        match (named, image) {
+            (Some(_), Some(_)) => Err(Failure::usage(
+                "--module and --image: the pods get the module from one of them; leave the other out",
+            )),
+            (Some(path), None) => {
+                let bytes = std::fs::read(Path::new(path)).map_err(|error| {
+                    Failure::usage(format!("--module {path:?}: {error}; write the path of a file"))
+                })?;
+                Self::of_bytes(path, bytes, sha256, is_native)
+            }
+            (None, None) if !is_native && !inside.is_empty() => {
+                Self::of_bytes("the module inside this command", inside.to_vec(), sha256, false)
+            }
+            (None, image) => {
+                let image = image.unwrap_or(default).trim_start_matches("oci://");
+                if image.contains("://") {
+                    return Err(Failure::usage(format!(
+                        "--image {image:?}: pods mount images of a registry; write REGISTRY/NAME:TAG, or name a file by \
+                         --module"
+                    )));
+                }
+                match (image.split_once('@'), sha256) {
+                    (Some((_, digest)), Some(sha256)) if digest != format!("sha256:{sha256}") => {
+                        Err(Failure::usage(format!(
+                            "--sha256 {sha256:?}: --image has the digest {digest}; write it in one place"
+                        )))
+                    }
+                    (None, Some(sha256)) => Ok(Self::Image(format!("{image}@sha256:{sha256}"))),
+                    (Some(_), _) | (None, None) => Ok(Self::Image(image.to_owned())),
+                }
+            }
+        }
+    }
+
+    fn of_bytes(what: &str, bytes: Vec<u8>, sha256: Option<&str>, is_native: bool) -> Result<Self, Failure> {
+        let [module, library] = MAGIC;
+        let (magic, kind) = if is_native { library } else { module };
+        if !bytes.starts_with(magic) {
+            return Err(Failure::usage(format!("--module {what:?}: it is no {kind}; write the path of one")));
+        }
+        if bytes.len() > MOST_OF_A_CONFIG_MAP {
+            return Err(Failure::usage(format!(
+                "--module {what:?}: it has {} bytes, and a ConfigMap may hold {MOST_OF_A_CONFIG_MAP}; put it into an image, \
+                 and write --image",
+                bytes.len()
+            )));
+        }
+        let found = hexadecimal(&bytes);
+        if sha256.is_some_and(|expected| expected != found) {
+            return Err(Failure::failed(format!(
+                "--sha256: {what} has the SHA-256 {found}; write that, or another module"
+            )));
+        }
+        Ok(Self::ConfigMap(bytes))
+    }
+}
+
+/// The SHA-256 in hexadecimal.
+fn hexadecimal(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the manifest is written from.
+pub(super) struct Kubernetes<'k> {
+    /// The bootstrap; its module is not looked at.
+    pub(super) bootstrap: Bootstrap<'k>,
+    pub(super) raw: &'k RawConfig,
+    pub(super) name: &'k str,
+    pub(super) namespace: &'k str,
+    pub(super) secret: &'k str,
+    pub(super) pull_secret: Option<&'k str>,
+    pub(super) envoy_image: &'k str,
+    pub(super) source: &'k Source,
+}
+
+impl Kubernetes<'_> {
+    /// What has to be known to apply it.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.bootstrap.upstream.is_none() {
+            notes.push("without --upstream the pods answer with a demo API".to_owned());
+        }
+        notes.push(match self.source {
+            Source::ConfigMap(_) => {
+                "the module is in a ConfigMap, which is too large for client-side apply: kubectl apply --server-side -f FILE"
+                    .to_owned()
+            }
+            Source::Image(image) => format!(
+                "the pods mount the image {image} as a volume, which Kubernetes can since 1.33 (feature gate ImageVolume, on \
+                 by default since 1.35); elsewhere put the module into a ConfigMap by --module FILE"
+            ),
+        });
+        notes
+    }
+
+    /// The objects as YAML.
+    pub(super) fn manifest(self) -> String {
+        let is_native = self.bootstrap.is_native;
+        let file = match (self.source, is_native) {
+            (Source::ConfigMap(_), false) => "api_guard.wasm",
+            (Source::Image(_), false) => "plugin.wasm",
+            (Source::ConfigMap(_) | Source::Image(_), true) => "libapi_guard.so",
+        };
+        let bootstrap = envoy::bootstrap(&Bootstrap {
+            module: &format!("{MOUNT}/{file}"),
+            probes: Some(PROBE_PORT),
+            ..self.bootstrap
+        });
+        // As it stands in the ConfigMap, without white space at the ends of lines.
+        let bootstrap = format!("{}\n", text::indented(&bootstrap, 0));
+        let (module_map, volume, module_note) = match self.source {
+            Source::ConfigMap(bytes) => (
+                self.module_map(file, bytes),
+                format!("configMap: {{ name: {}-module }}", self.name),
+                "The module is in a ConfigMap, which is too large for client-side apply: kubectl apply --server-side -f FILE.".to_owned(),
+            ),
+            Source::Image(image) => (
+                String::new(),
+                format!("image: {{ reference: {}, pullPolicy: IfNotPresent }}", text::quoted(image)),
+                "The module is an image that is mounted as a volume (Kubernetes 1.33 with the feature gate ImageVolume, 1.35 \
+                 without)."
+                    .to_owned(),
+            ),
+        };
+        let names = variables(self.raw);
+        let variable = |name: &String| {
+            format!(
+                "\n            - name: {name}\n              valueFrom: {{ secretKeyRef: {{ name: {}, key: {name} }} }}",
+                text::quoted(self.secret)
+            )
+        };
+        let env: String = names.iter().map(variable).collect();
+        let is_secret = |name: &str| {
+            self.raw.tokens.keys.iter().any(|key| key.variable() == Some(name) && key.secret.is_some())
+        };
+        let literal = |name: &String| match is_secret(name) {
+            true => format!("--from-literal={name}=\"$(api-guard keygen)\""),
+            false => format!("--from-file={name}=PUBLIC_KEY_FILE"),
+        };
+        let of = |pairs: &[(&str, &str)]| {
+            let owned: Vec<(String, String)> =
+                pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            stats::labels(&owned)
+        };
+        let instance = ("app.kubernetes.io/instance", self.name);
+        let app = ("app.kubernetes.io/name", "api-guard");
+        let version = ("app.kubernetes.io/version", env!("CARGO_PKG_VERSION"));
+        let component = ("app.kubernetes.io/component", "metrics");
+        let pull_secret = self
+            .pull_secret
+            .map(|name| format!("      imagePullSecrets: [{{ name: {} }}]\n", text::quoted(name)))
+            .unwrap_or_default();
+        let rules = ALERTS.split_once("groups:").map(|(_, groups)| groups).unwrap_or_default();
+        text::fill(
+            MANIFEST,
+            &[
+                ("name", &text::quoted(self.name)),
+                ("namespace", &text::quoted(self.namespace)),
+                ("secret", self.secret),
+                ("literals", &names.iter().map(literal).collect::<Vec<_>>().join(" ")),
+                ("module_note", &module_note),
+                ("labels", &of(&[app, instance, version])),
+                ("selector", &of(&[app, instance])),
+                ("metrics_name", &format!("{}{SUFFIX}", self.name)),
+                ("metrics_labels", &of(&[app, instance, version, component])),
+                ("metrics_selector", &of(&[app, instance, component])),
+                ("bootstrap", &text::indented(&bootstrap, 4)),
+                ("checksum", &text::quoted(&hexadecimal(bootstrap.as_bytes()))),
+                ("module_map\n", &module_map),
+                ("pull_secret\n", &pull_secret),
+                ("envoy_image", &text::quoted(self.envoy_image)),
+                (" env", if env.is_empty() { " []" } else { &env }),
+                ("port", &self.bootstrap.port.to_string()),
+                ("probe_port", &PROBE_PORT.to_string()),
+                ("mount", MOUNT),
+                ("volume", &volume),
+                ("rules", &text::indented(&format!("groups:{rules}"), 2)),
+            ],
+        )
+    }
+
+    fn module_map(&self, file: &str, bytes: &[u8]) -> String {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {}-module\n  namespace: {}\n  labels: {{ \
+             app.kubernetes.io/name: api-guard, app.kubernetes.io/instance: {} }}\nbinaryData:\n  {file}: {}\n---\n",
+            self.name,
+            text::quoted(self.namespace),
+            text::quoted(self.name),
+            Base64::encode_to_string(bytes).unwrap_or_default(),
+        )
+    }
+}

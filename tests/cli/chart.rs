@@ -1,0 +1,194 @@
+//! The Helm chart: rendered by a real helm, it gives the objects that `emit kubernetes` prints.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::{Run, api_guard, run};
+use crate::emit::manifests::{assert_accepted, crds, documents};
+use crate::files::{File, project};
+
+const IMAGE: &str = "registry.example.com/api-guard:0.1.0";
+
+/// A helm; `None`, which is said, where none can be had.
+fn helm() -> Option<String> {
+    let output = Command::new("python3").arg(project("tests/chart/helm.py")).output();
+    let path = output
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok());
+    if path.is_none() {
+        api_guard_testkit::skip("no helm: set HELM_BIN");
+    }
+    path.map(|path| path.trim().to_owned())
+}
+
+/// Runs helm on the chart, with the example as its configuration.
+fn on_chart(helm: &str, call: &[&str], options: &[&str]) -> Run {
+    let mut command = Command::new(helm);
+    let config = format!("config={}", project("examples/api-guard.json").display());
+    command.args(call).arg(project("charts/api-guard")).args(["--set-file", &config]).args(options);
+    run(&mut command)
+}
+
+fn template(helm: &str, options: &[&str]) -> Run {
+    let options = [&["--api-versions", "monitoring.coreos.com/v1"], options].concat();
+    on_chart(helm, &["template", "api-guard"], &options)
+}
+
+/// The objects by kind and name.
+fn objects(manifest: &str) -> BTreeMap<(String, String), Value> {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let key = |one: &Value| (text(&one["kind"]), text(&one["metadata"]["name"]));
+    documents(manifest).into_iter().map(|one| (key(&one), one)).collect()
+}
+
+#[test]
+fn the_chart_and_emit_give_the_same_objects() {
+    let Some(helm) = helm() else { return };
+    let sets = r#"{ "tokens": { "key_sets": [
+        { "name": "a", "issuers": ["https://a"], "jwks": { "cluster": "idp", "path": "/j", "authority": "login.example.com" } },
+        { "name": "b", "issuers": ["https://b"], "jwks": { "cluster": "here", "path": "/j", "authority": "127.0.0.1:9000" } },
+        { "name": "c", "issuers": ["https://c"], "jwks": { "cluster": "idp", "path": "/k", "authority": "login.example.com" } } ] },
+        "forward": { "subject_header": null, "issuer_header": "x-auth-issuer" } }"#;
+    let sets = File::new(sets);
+    let of_sets = format!("config={}", sets.path());
+    let example = project("examples/api-guard.json");
+    let example = example.to_str().expect("a path");
+    for (config, values, options) in [
+        (example, &[][..], &[][..]),
+        (example, &["--set", "upstream=orders:8080"], &["--upstream", "orders:8080"]),
+        (example, &["--set", "upstream=http://10.0.0.7"], &["--upstream", "http://10.0.0.7"]),
+        (
+            example,
+            &["--set", "upstream=https://orders.example.com"],
+            &["--upstream", "https://orders.example.com"],
+        ),
+        (example, &["--set", "upstream=https://orders:8443"], &["--upstream", "https://orders:8443"]),
+        (example, &["--set", "native=true"], &["--native"]),
+        (example, &["--set", "native=true,upstream=http://o:1"], &["--native", "--upstream", "http://o:1"]),
+        (
+            example,
+            &["--set", "port=8443,admin.port=9000,admin.address=0.0.0.0"],
+            &["--port", "8443", "--admin-port", "9000", "--admin-address", "0.0.0.0"],
+        ),
+        (
+            example,
+            &["--namespace", "prod", "--set", "pullSecrets={registry},secret.name=s"],
+            &["--namespace", "prod", "--pull-secret", "registry", "--secret", "s"],
+        ),
+        (sets.path(), &["--set-file", &of_sets], &[]),
+    ] {
+        let rendered = template(&helm, values);
+        assert_eq!(rendered.code, 0, "{values:?}: {rendered:?}");
+        let call = ["emit", "kubernetes", "--config", config, "--image", IMAGE];
+        let emitted = api_guard([&call[..], options].concat());
+        let (chart, command) = (objects(&rendered.out), objects(&emitted.out));
+        assert_eq!(chart.keys().collect::<Vec<_>>(), command.keys().collect::<Vec<_>>());
+        for (key, object) in &chart {
+            if let (Some(of_chart), Some(of_command)) =
+                (object["data"]["envoy.yaml"].as_str(), command[key]["data"]["envoy.yaml"].as_str())
+            {
+                for (line, other) in of_chart.lines().zip(of_command.lines()) {
+                    assert_eq!(line, other, "{values:?}");
+                }
+            }
+            assert_eq!(*object, command[key], "{values:?} {key:?}");
+        }
+    }
+}
+
+#[test]
+fn helm_finds_no_fault_in_the_chart() {
+    let Some(helm) = helm() else { return };
+    let linted = on_chart(&helm, &["lint", "--strict"], &[]);
+    assert_eq!(linted.code, 0, "{linted:?}");
+    let rendered = template(&helm, &[]);
+    let checked = api_guard(["check", "--strict", File::new(&rendered.out).path()]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    if let Some(crds) = crds() {
+        assert_accepted(&crds, &rendered.out);
+    }
+}
+
+#[test]
+fn values_choose_what_is_made() {
+    let Some(helm) = helm() else { return };
+    let kinds = |options: &[&str]| {
+        let rendered = on_chart(&helm, &["template", "a"], options);
+        assert_eq!(rendered.code, 0, "{rendered:?}");
+        objects(&rendered.out)
+    };
+    // Without the operator its resources are left out, unless they are asked for.
+    let plain = kinds(&[]);
+    assert!(!plain.keys().any(|(kind, _)| kind == "ServiceMonitor" || kind == "PrometheusRule"));
+    let asked = kinds(&["--set", "serviceMonitor.enabled=true"]);
+    assert!(asked.keys().any(|(kind, _)| kind == "ServiceMonitor"));
+    let bare =
+        "autoscaling.enabled=false,podDisruptionBudget.enabled=false,networkPolicy.enabled=false,replicas=3";
+    let bare = kinds(&["--set", bare]);
+    assert_eq!(
+        bare.keys().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(),
+        ["ConfigMap", "Deployment", "Service", "Service"]
+    );
+    let deployment = |objects: &BTreeMap<(String, String), Value>| {
+        objects
+            .iter()
+            .find(|((kind, _), _)| kind == "Deployment")
+            .map(|(_, object)| object["spec"].clone())
+            .expect("a Deployment")
+    };
+    assert_eq!(deployment(&bare)["replicas"], 3);
+    let mapped = kinds(&["--set", "module.configMap=api-guard-module"]);
+    assert_eq!(
+        deployment(&mapped)["template"]["spec"]["volumes"][1]["configMap"]["name"],
+        "api-guard-module"
+    );
+    // The configuration may be written as values.
+    let mut command = Command::new(&helm);
+    command.args(["template", "a"]).arg(project("charts/api-guard"));
+    command.args(["--set", "config.tokens.keys[0].secret.env=MY_SECRET"]);
+    let rendered = run(&mut command);
+    assert!(rendered.code == 0 && rendered.out.contains("host_env_keys: [MY_SECRET]"), "{rendered:?}");
+    // A wrong value is told with its name.
+    for (value, name) in
+        [("port=0", "port"), ("upstream=ftp://a", "upstream"), ("native=1", "native"), ("prot=1", "prot")]
+    {
+        let refused = on_chart(&helm, &["template", "a"], &["--set", value]);
+        assert!(refused.code != 0 && refused.err.contains(name), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_store_gets_its_cluster_and_its_password() {
+    let Some(helm) = helm() else { return };
+    let config = File::new(
+        r#"{ "tokens": { "keys": [ { "secret": { "env": "API_GUARD_SECRET" } } ] },
+             "fleet": { "cluster": "api-guard-redis", "password": { "env": "API_GUARD_REDIS_PASSWORD" },
+                        "secret": { "env": "API_GUARD_FLEET_SECRET" } } }"#,
+    );
+    let config = format!("config={}", config.path());
+    let redis = "redis.enabled=true,redis.host=store.example.com,redis.password.secret=redis";
+    let rendered = on_chart(&helm, &["template", "a"], &["--set-file", &config, "--set", redis]);
+    assert_eq!(rendered.code, 0, "{rendered:?}");
+    let objects = objects(&rendered.out);
+    let (_, map) = objects.iter().find(|((kind, _), _)| kind == "ConfigMap").expect("a ConfigMap");
+    let bootstrap = &documents(map["data"]["envoy.yaml"].as_str().expect("a text"))[0];
+    let clusters = bootstrap["static_resources"]["clusters"].as_array().expect("clusters");
+    let store =
+        clusters.iter().find(|cluster| cluster["name"] == "api-guard-redis").expect("the store's cluster");
+    assert_eq!(store["upstream_config"]["name"], "envoy.filters.connection_pools.http.tcp");
+    assert_eq!(store["transport_socket"]["typed_config"]["sni"], "store.example.com");
+    let (_, deployment) = objects.iter().find(|((kind, _), _)| kind == "Deployment").expect("a Deployment");
+    let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().expect("variables");
+    let reference = |name: &str| {
+        let variable = env.iter().find(|variable| variable["name"] == name).expect("the variable");
+        let key = &variable["valueFrom"]["secretKeyRef"];
+        (key["name"].as_str().expect("a name").to_owned(), key["key"].as_str().expect("a key").to_owned())
+    };
+    assert_eq!(reference("API_GUARD_REDIS_PASSWORD"), ("redis".to_owned(), "password".to_owned()));
+    assert_eq!(reference("API_GUARD_FLEET_SECRET").0, "a-api-guard");
+    let without = on_chart(&helm, &["template", "a"], &["--set", "redis.enabled=true"]);
+    assert!(without.code != 0 && without.err.contains("redis.host"), "{without:?}");
+}

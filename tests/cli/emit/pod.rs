@@ -1,0 +1,215 @@
+//! The pod of `emit kubernetes`: what Kubernetes is told of it, and what it does.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::emit;
+use super::manifests::{by_kind, documents};
+use super::started::{Running, envoy, free_ports, reply, status};
+use crate::command::{SECRET, api_guard};
+use crate::files::{File, config, project};
+
+fn example() -> String {
+    project("examples/api-guard.json").to_str().expect("a path").to_owned()
+}
+
+/// The objects of a manifest that mounts an image.
+fn objects(options: &[&str]) -> std::collections::BTreeMap<String, Value> {
+    let run = emit("kubernetes", &example(), &[&["--image", "registry.example.com/a:1"], options].concat());
+    assert_eq!(run.code, 0, "{run:?}");
+    by_kind(&run.out)
+}
+
+#[test]
+fn a_pod_has_no_rights_that_it_does_not_need() {
+    let objects = objects(&["--pull-secret", "registry"]);
+    let pod = &objects["Deployment"]["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(pod["imagePullSecrets"], json!([{ "name": "registry" }]));
+    let container = &pod["containers"][0];
+    let rights = &container["securityContext"];
+    assert_eq!(
+        (&rights["readOnlyRootFilesystem"], &rights["allowPrivilegeEscalation"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(rights["capabilities"]["drop"], json!(["ALL"]));
+    // The secret is named, and not in the file.
+    let secret = json!({ "secretKeyRef": { "name": "api-guard", "key": "API_GUARD_SECRET" } });
+    assert_eq!(container["env"], json!([{ "name": "API_GUARD_SECRET", "valueFrom": secret }]));
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        assert_eq!(container[probe]["httpGet"], json!({ "path": "/ready", "port": "metrics" }));
+    }
+    // No port of the admin interface.
+    let ports: Vec<&str> =
+        container["ports"].as_array().unwrap().iter().map(|port| port["name"].as_str().unwrap()).collect();
+    assert_eq!(ports, ["http", "metrics"]);
+    for mount in container["volumeMounts"].as_array().unwrap() {
+        assert_eq!(mount["readOnly"], true);
+    }
+}
+
+#[test]
+fn every_object_finds_the_pods() {
+    let objects = objects(&["--name", "shop", "--namespace", "prod"]);
+    let labels = &objects["Deployment"]["spec"]["template"]["metadata"]["labels"];
+    let finds = |selector: &Value| {
+        let selector = selector.as_object().expect("labels");
+        assert!(
+            !selector.is_empty() && selector.iter().all(|(name, value)| labels[name] == *value),
+            "{selector:?}"
+        );
+    };
+    finds(&objects["Deployment"]["spec"]["selector"]["matchLabels"]);
+    finds(&objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]);
+    finds(&objects["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]);
+    finds(&objects["Service"]["spec"]["selector"]);
+    assert_eq!(objects["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"], "shop");
+    // The monitor finds the second service alone.
+    let manifest = emit("kubernetes", &example(), &["--image", "a", "--name", "shop"]).out;
+    let services: Vec<Value> =
+        documents(&manifest).into_iter().filter(|one| one["kind"] == "Service").collect();
+    let wanted = objects["ServiceMonitor"]["spec"]["selector"]["matchLabels"].as_object().unwrap();
+    let found = services
+        .iter()
+        .filter(|one| wanted.iter().all(|(name, value)| one["metadata"]["labels"][name] == *value));
+    let names: Vec<&Value> = found.map(|one| &one["metadata"]["name"]).collect();
+    assert_eq!(names, ["shop-metrics"]);
+    for object in objects.values() {
+        assert_eq!(object["metadata"]["namespace"], "prod", "{object}");
+    }
+    let alerts = fs::read_to_string(project("examples/prometheus/alerts.yaml")).unwrap();
+    assert_eq!(objects["PrometheusRule"]["spec"], documents(&alerts)[0]);
+}
+
+#[test]
+fn an_image_is_named_by_its_digest() {
+    let digest = "0123456789abcdef".repeat(4);
+    let volume = |options: &[&str]| {
+        let volumes = objects(options)["Deployment"]["spec"]["template"]["spec"]["volumes"].clone();
+        volumes[1]["image"]["reference"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(volume(&["--sha256", &digest]), format!("registry.example.com/a:1@sha256:{digest}"));
+    let bootstrap =
+        |options: &[&str]| objects(options)["ConfigMap"]["data"]["envoy.yaml"].as_str().unwrap().to_owned();
+    assert!(bootstrap(&[]).contains("filename: /opt/api-guard/plugin.wasm"));
+    assert!(bootstrap(&["--native"]).contains("filename: /opt/api-guard/libapi_guard.so"));
+    // The certificates are those of Envoy's image, whatever machine this is.
+    let https = bootstrap(&["--upstream", "https://orders:8443"]);
+    assert!(https.contains("trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }"), "{https}");
+}
+
+#[test]
+fn check_reads_the_bootstrap_in_a_config_map() {
+    let file = File::new(
+        config(json!({ "auth_failure_limit": { "max_failures": 20, "window_seconds": 60 } })).to_string(),
+    );
+    let run = emit("kubernetes", file.path(), &["--image", "a"]);
+    let checked = api_guard(["check", "--strict", File::new(&run.out).path()]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let open = run.out.replacen("failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN", 1);
+    assert_ne!(open, run.out);
+    let checked = api_guard(["check", "--json", File::new(&open).path()]).json();
+    let finding = &checked["findings"][0];
+    assert_eq!(finding["rule"], "fail-open");
+    assert_eq!(finding["within"], "/data/envoy.yaml");
+    let line = open.lines().position(|line| line.contains("FAIL_OPEN")).unwrap() as u64 + 1;
+    assert_eq!(finding["line"], line, "{finding}");
+}
+
+/// What a listener answers, until it answers.
+fn ready(port: u16) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while reply(port, "/ready", "").as_deref().and_then(status) != Some(200) {
+        assert!(Instant::now() < until, "the pod's Envoy is not ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_container_serves_and_its_probes_show_nothing_else() {
+    let Some(envoy) = envoy() else { return };
+    let [port, admin, demo] = free_ports();
+    let [probes, ..] = free_ports();
+    let module = project("dist/api_guard.wasm");
+    let ports = [port.to_string(), admin.to_string()];
+    let options = ["--module", module.to_str().unwrap(), "--port", &ports[0], "--admin-port", &ports[1]];
+    let run = emit("kubernetes", &example(), &options);
+    assert_eq!(run.code, 0, "{run:?}");
+    let objects = documents(&run.out);
+    let of_kind = |kind: &str| objects.iter().filter(|one| one["kind"] == kind).collect::<Vec<_>>();
+    let maps = of_kind("ConfigMap");
+    assert!(maps[1]["binaryData"]["api_guard.wasm"].as_str().unwrap().starts_with("AGFzbQ"));
+    // What is mounted stands elsewhere here, and two ports are taken by whoever runs the tests.
+    let bootstrap = maps[0]["data"]["envoy.yaml"].as_str().unwrap();
+    let bootstrap = bootstrap
+        .replace("/opt/api-guard/api_guard.wasm", module.to_str().unwrap())
+        .replace("port_value: 10001 ", &format!("port_value: {demo} "))
+        .replace("port_value: 9902 ", &format!("port_value: {probes} "));
+    let file = File::with_ending(&bootstrap, ".yaml");
+    let container = &of_kind("Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let arguments =
+        container["args"].as_array().unwrap().iter().map(|argument| match argument.as_str().unwrap() {
+            "/etc/api-guard/envoy.yaml" => file.path(),
+            other => other,
+        });
+    let _running = Running(
+        Command::new(envoy)
+            .args(arguments)
+            .env_clear()
+            .env(container["env"][0]["name"].as_str().unwrap(), SECRET)
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Envoy"),
+    );
+    ready(probes);
+    let token = api_guard(["mint", "--sub", "user-7", "--kid", "2026-11", "--permission", "orders:read"]);
+    let bearer = format!("authorization: Bearer {}\r\n", token.line());
+    assert_eq!(status(&reply(port, "/orders/42", "").unwrap()), Some(401));
+    let served = reply(port, "/orders/42", &bearer).unwrap();
+    assert!(status(&served) == Some(200) && served.contains("user-7"), "{served}");
+    // Metrics come a little later than the answers that they count.
+    let until = Instant::now() + Duration::from_secs(20);
+    while !reply(probes, "/stats/prometheus", "").unwrap().contains("code=\"token_missing\"") {
+        assert!(Instant::now() < until, "the refusal is not counted");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for hidden in [
+        "/",
+        "/stats",
+        "/config_dump",
+        "/clusters",
+        "/ready/",
+        "/ready/../stats",
+        "/stats/prometheus/../../config_dump",
+        "/%72eady",
+        "/quitquitquit",
+        "/help",
+        "/server_info",
+        "/logging",
+    ] {
+        let answer = reply(probes, hidden, "").unwrap();
+        assert_eq!(status(&answer), Some(404), "{hidden}: {answer}");
+    }
+    // Nothing is changed by way of the probes.
+    assert_eq!(status(&post(probes, "/stats/prometheus")), Some(404));
+    assert_eq!(status(&post(probes, "/ready")), Some(404));
+}
+
+/// The answer to a POST without a body.
+fn post(port: u16, path: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
