@@ -1,5 +1,6 @@
 //! `api-guard emit`.
 
+pub(crate) mod fleet;
 mod key_sets;
 mod started;
 

@@ -1,6 +1,7 @@
 //! `api-guard emit`: manifests that load the module with a configuration.
 
 pub(crate) mod envoy;
+pub(crate) mod fleet;
 mod key_sets;
 mod native;
 mod text;
@@ -8,7 +9,7 @@ mod text;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
@@ -21,7 +22,7 @@ use envoy::Bootstrap;
 /// envoy is a complete bootstrap, with a demo API unless --upstream names yours; with --native it loads the library in
 /// place of the module. istio is a WasmPlugin, envoy-gateway an EnvoyExtensionPolicy. Secrets are not copied: the manifest
 /// only names their variables. The bootstrap has a cluster for each key set that is fetched, by TLS unless it is on the
-/// loopback address.
+/// loopback address, and one for the store of a fleet, which --redis names.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +30,7 @@ Examples:
   api-guard emit envoy --config api-guard.json --upstream orders.internal:8080 --module /etc/envoy/api_guard.wasm
   api-guard emit envoy --config api-guard.json --native > bootstrap.yaml
   api-guard emit envoy --config api-guard.json --upstream https://orders.example.com
+  api-guard emit envoy --config fleet.json --redis rediss://redis.example.com
   api-guard emit istio --config api-guard.json --image registry.example.com/api-guard:0.1.0
   api-guard emit envoy-gateway --config api-guard.json --image registry.example.com/api-guard:0.1.0")]
 pub(crate) struct Emit {
@@ -60,6 +62,9 @@ pub(crate) struct Emit {
     /// envoy: the certificates that an https upstream may be signed by (PEM); those of the system if it is left out
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<String>,
+    /// envoy: the Redis or Valkey of the configuration's fleet: redis://HOST:PORT, rediss://HOST:PORT for TLS, or HOST:PORT
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
     /// istio and envoy-gateway: the image that holds /plugin.wasm
     #[arg(long, value_name = "IMAGE", default_value = IMAGE)]
     image: String,
@@ -120,6 +125,9 @@ impl Emit {
         for finding in check::findings(&source::of_text(manifest.clone())) {
             say(&format!("note: {}: {}", finding.pointer, finding.text));
         }
+        if self.host != Target::Envoy {
+            fleet::note(&raw).iter().for_each(|note| say(&format!("note: {note}")));
+        }
         print(&manifest);
         Ok(Outcome::Done)
     }
@@ -130,6 +138,7 @@ impl Emit {
     }
 
     fn envoy(&self, configuration: &str, raw: &RawConfig, trust: &str) -> Result<String, Failure> {
+        let store = fleet::store(self.redis.as_deref(), raw)?;
         let module = std::path::absolute(self.module())
             .map_err(|error| Failure::usage(format!("--module {:?}: {error}", self.module())))?;
         Ok(envoy::bootstrap(&Bootstrap {
@@ -140,6 +149,7 @@ impl Emit {
             port: self.port,
             admin: (self.admin_address, self.admin_port),
             upstream: self.upstream.as_ref(),
+            store: store.as_ref(),
             trust,
         }))
     }
@@ -178,10 +188,9 @@ impl Emit {
 /// The names of the variables that hold secrets and public keys, without duplicates.
 pub(crate) fn variables(raw: &RawConfig) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for key in &raw.tokens.keys {
-        if let Some(name) = key.variable()
-            && !names.iter().any(|known| known == name)
-        {
+    let of_keys = raw.tokens.keys.iter().filter_map(RawKey::variable);
+    for name in of_keys.chain(raw.fleet.iter().flat_map(RawFleet::variables)) {
+        if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
     }

@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod shells;
 mod source;
+mod store;
 mod style;
 mod test;
 mod upstream;
