@@ -2,6 +2,7 @@
 
 mod envoy;
 mod finding;
+mod fleet;
 mod issuers;
 mod key_sets;
 mod kubernetes;
@@ -191,6 +192,7 @@ impl<'f> Guard<'f> {
             let within = site.configuration().map(|(below, _)| format!("{}{below}", site.pointer));
             let plugin = plugin.as_ref().zip(within).map(|(plugin, within)| InPlugin { plugin, within });
             key_sets::check(site, raw, plugin.as_ref(), findings);
+            fleet::check(site, raw, plugin.as_ref(), findings);
         }
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),
