@@ -62,9 +62,10 @@ pub(crate) struct Judged {
 }
 
 impl Bench {
-    /// A guard whose clients have this address.
+    /// A guard whose clients have this address. It judges as if the store of a fleet had answered, and as if nobody else asked it:
+    /// one Envoy alone counts what they all count together.
     pub(crate) fn new(policy: Policy, client: IpAddr) -> Result<Self, Failure> {
-        let guard = Guard::new(policy);
+        let guard = Guard::new(policy.without_fleet());
         let machine = Machine { cells: MemoryCells::new(), address: source_address(client) };
         let fault = |_| Failure::failed("the shared cells cannot be opened");
         let memory = Memory::open(guard.policy(), &machine.cells, keygen::random::<16>()?).map_err(fault)?;
