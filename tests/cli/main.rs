@@ -24,6 +24,7 @@ mod inspect;
 mod key_sets;
 mod keygen;
 mod mint;
+mod revoke;
 #[cfg(unix)]
 mod run;
 mod schema;

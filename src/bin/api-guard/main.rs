@@ -20,6 +20,7 @@ mod limits;
 mod mint;
 mod outcome;
 mod private_key;
+mod revoke;
 mod run;
 mod schema;
 mod shells;
@@ -55,6 +56,7 @@ enum Command {
     Keygen(keygen::Keygen),
     Mint(mint::Mint),
     Inspect(inspect::Inspect),
+    Revoke(revoke::Revoke),
     Check(check::Check),
     Explain(explain::Explain),
     Test(test::Test),
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Revoke(revoke) => revoke.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Test(test) => test.run(),
