@@ -16,6 +16,7 @@ mod commands;
 mod demo;
 mod documents;
 mod first_api;
+mod fleet;
 mod issuers;
 mod links;
 mod migration;
