@@ -1,5 +1,5 @@
 # `make help` lists what there is to do. CI calls these targets and nothing else.
-.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native pod-test envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
+.PHONY: help run test test-native test-versions unit build install native sanitize compose-test-native compose-test-fleet pod-test envoy clients bench bench-envoy bench-core fuzz deny coverage mutants soak compose-test docker lint clean
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
@@ -17,11 +17,11 @@ help: ## this list
 # What cargo says while it builds: nothing, unless a person waits for it.
 QUIET := --quiet
 
-run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIVE=1: by the library)
+run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIVE=1: by the library; FLEET=3: three Envoys and a Redis)
 	@echo "Building the $(if $(NATIVE),library,module) and the command, which takes some minutes the first time."
-	@scripts/ports.sh
+	@FLEET="$(FLEET)" scripts/ports.sh
 	@$(MAKE) --no-print-directory $(if $(NATIVE),native,build) QUIET=
-	@QUIET= NATIVE="$(NATIVE)" scripts/run.sh
+	@QUIET= NATIVE="$(NATIVE)" FLEET="$(FLEET)" scripts/run.sh
 
 test: build unpacked envoy $(if $(NPM),playground) ## every test: unit, property, configuration, command, end to end on a real Envoy, the page in a browser
 	@$(PAGE) ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
@@ -143,6 +143,9 @@ compose-test-native: native envoy ## the same with the native library
 pod-test: build envoy ## runs the container of `api-guard emit kubernetes` as its Deployment says (needs PyYAML)
 	@cargo build --quiet --bin api-guard
 	@ENVOY_BIN="$$(scripts/envoy.sh)" python3 tests/compose/pod.py
+
+compose-test-fleet: build envoy ## the same with docker-compose.fleet.yaml: three Envoys, a store, one port
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_COMPOSE=fleet python3 tests/compose/run.py
 
 docker: ## installs Debian's Docker engine and compose, for compose-test (as root)
 	@apt-get -qq update

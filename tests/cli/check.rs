@@ -2,6 +2,7 @@
 
 mod configuration;
 mod envoy;
+mod fleet;
 mod formats;
 mod key_sets;
 mod kubernetes;

@@ -1,5 +1,6 @@
 //! `api-guard emit`.
 
+pub(crate) mod fleet;
 mod hosts;
 mod istio;
 mod key_sets;

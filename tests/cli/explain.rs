@@ -522,3 +522,24 @@ fn a_secret_that_is_not_set_is_told_in_words_for_a_shell() {
     );
     assert!(!run.err.contains("Envoy"), "{run:?}");
 }
+
+#[test]
+fn a_limit_of_a_fleet_is_judged_as_if_the_store_had_answered_and_told_as_shared() {
+    let mut configuration = crate::emit::fleet::fleet();
+    configuration["fleet"]["nodes"] = json!(3);
+    configuration["rate_limits"][0]["max_requests"] = json!(6);
+    configuration["rate_limits"][0]["when_unreachable"] = json!("refuse");
+    let file = File::new(configuration.to_string());
+    let token = minted(&[]);
+    let arguments =
+        ["explain", "--config", file.path(), "--path", "/x", "--token", token.as_str(), "--repeat"];
+    let explain = |repeat: &str| {
+        // The variables that are for the store need not be set.
+        api_guard([&arguments[..], &[repeat]].concat())
+    };
+    let run = explain("6");
+    assert!(run.code == 0 && run.out.contains("6 of 6 requests"), "{run:?}");
+    assert!(run.out.contains("for each client_ip, shared by the fleet (/rate_limits/0)"), "{run:?}");
+    let run = explain("7");
+    assert!(run.code == 1 && run.out.contains("rate_limited"), "{run:?}");
+}

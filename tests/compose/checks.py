@@ -101,6 +101,41 @@ def answers(where, secret):
     metrics(where.admin)
 
 
+def fleet(port, secret, restart):
+    """What docs/fleet.md promises of three Envoys that one port spreads requests over. `restart`: begins one of them anew."""
+    wait_until_served(port, token(secret, "user-7", ["orders:read"]))
+    # Until each of them has read all revocations, and knows of the others.
+    time.sleep(6)
+    hungry = token(secret, "user-9", ["orders:read"])
+    heard = collections.Counter(ask(port, "/orders/9", hungry)[0] for _ in range(150))
+    expect("of 150 requests within a minute pass as many as a limit of 100 says, or a few less",
+           (90 <= heard[200] <= 100, heard[200] + heard[429]), (True, 150))
+    mine, other = (token(secret, name, ["orders:read"]) for name in ("user-10", "user-11"))
+    # 503: in force at one, and told to the store as soon as that answers in time.
+    expect("a token is revoked at one", ask(port, "/auth/revoke", mine, "POST")[0] in (200, 503), True)
+    expect("  and refused by all", statuses_become(port, mine, {401}), {401})
+    expect("  but no other is", statuses_become(port, other, {200}), {200})
+    restart()
+    expect("  a restart", statuses_become(port, other, {200}), {200})
+    expect("  forgets nothing of it", statuses_become(port, mine, {401}), {401})
+
+
+def statuses_become(port, bearer, wanted):
+    """The statuses of three requests to each of three Envoys, as soon as they are these, else after a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        found = set()
+        for _ in range(9):
+            try:
+                found.add(ask(port, "/orders/1", bearer)[0])
+            except (OSError, http.client.HTTPException, ValueError):
+                # The Envoy in front says in plain text that it does not reach one of them.
+                found.add(None)
+        if found == wanted or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
+
+
 def wait_until_served(port, bearer):
     deadline = time.monotonic() + 60
     while True:

@@ -1,4 +1,4 @@
-"""A Docker engine to test with, and the image that docker-compose.yaml names."""
+"""A Docker engine to test with, and the images that the compose files name."""
 
 import contextlib
 import ctypes
@@ -16,6 +16,8 @@ import tempfile
 import time
 
 IMAGE = "envoyproxy/envoy:v1.40.0"
+# The store's, in docker-compose.fleet.yaml, and the user that it has for it.
+STORE, STORE_USER = "valkey/valkey:8.1", 999
 
 # Names the directory of an engine of our own, in the process that is to start it.
 PRIVATE = "API_GUARD_COMPOSE_TEST_ENGINE"
@@ -127,30 +129,52 @@ def raise_loopback():
 
 
 def provide_image(root, can_pull):
-    """Makes sure that the image is there. Whether it is a stand-in, to be removed afterwards."""
-    if succeeds("docker", "image", "inspect", IMAGE):
-        print(f"{IMAGE}: the one that is here", flush=True)
-        return False
-    if can_pull and succeeds("docker", "pull", "--quiet", IMAGE):
-        print(f"{IMAGE}: pulled", flush=True)
-        return False
+    """Makes sure that Envoy's image is there. Whether it is a stand-in, to be removed afterwards."""
+    return provide(IMAGE, can_pull, lambda: envoy_files(root),
+                   ['ENV PATH=/usr/local/bin', 'CMD ["envoy","-c","/etc/envoy/envoy.yaml"]', "USER 101:101"])
+
+
+def envoy_files(root):
     envoy = subprocess.run(
         [os.path.join(root, "scripts", "envoy.sh")], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-    print(f"{IMAGE}: cannot be pulled here, so a STAND-IN of that name is made from {envoy} and the libraries it loads;"
-          " it has the official image's command and user for Envoy, not its entry point or anything else", flush=True)
-    change = ['ENV PATH=/usr/local/bin', 'CMD ["envoy","-c","/etc/envoy/envoy.yaml"]', "USER 101:101"]
-    command = ["docker", "import", *(word for line in change for word in ("--change", line)), "-", IMAGE]
+    return envoy, "usr/local/bin/envoy", ("tmp", 0o1777, 0)
+
+
+def provide_store(can_pull):
+    """Makes sure that the store's image is there. Whether it is a stand-in, to be removed afterwards."""
+    return provide(STORE, can_pull, store_files,
+                   ["ENV PATH=/usr/local/bin", "WORKDIR /data", 'CMD ["valkey-server"]'])
+
+
+def store_files():
+    store = shutil.which("valkey-server") or shutil.which("redis-server")
+    if not store:
+        sys.exit(f"{STORE} cannot be pulled, and nothing can stand in for it: apt-get install redis-server")
+    return os.path.realpath(store), "usr/local/bin/valkey-server", ("data", 0o755, STORE_USER)
+
+
+def provide(image, can_pull, files, changes):
+    if succeeds("docker", "image", "inspect", image):
+        print(f"{image}: the one that is here", flush=True)
+        return False
+    if can_pull and succeeds("docker", "pull", "--quiet", image):
+        print(f"{image}: pulled", flush=True)
+        return False
+    binary, inside, (folder, mode, owner) = files()
+    print(f"{image}: cannot be pulled here, so a STAND-IN of that name is made from {binary} and the libraries it loads;"
+          " it has the official image's command and user, not its entry point or anything else", flush=True)
+    command = ["docker", "import", *(word for line in changes for word in ("--change", line)), "-", image]
     importing = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     with tarfile.open(fileobj=importing.stdin, mode="w|", dereference=True) as archive:
-        archive.add(envoy, "usr/local/bin/envoy", filter=owned_by_root)
-        for library in libraries(envoy):
+        archive.add(binary, inside, filter=owned_by_root)
+        for library in libraries(binary):
             archive.add(library, library.lstrip("/"), filter=owned_by_root)
-        scratch = tarfile.TarInfo("tmp")
-        scratch.type, scratch.mode = tarfile.DIRTYPE, 0o1777
+        scratch = tarfile.TarInfo(folder)
+        scratch.type, scratch.mode, scratch.uid, scratch.gid = tarfile.DIRTYPE, mode, owner, owner
         archive.addfile(scratch)
     importing.stdin.close()
     if importing.wait():
-        sys.exit("the stand-in image could not be imported")
+        sys.exit(f"the stand-in image for {image} could not be imported")
     return True
 
 
@@ -166,5 +190,5 @@ def libraries(binary):
     return sorted(set(re.findall(r"(/\S+) \(0x", listed)))
 
 
-def remove_image():
-    succeeds("docker", "image", "rm", "--force", IMAGE)
+def remove_image(image=IMAGE):
+    succeeds("docker", "image", "rm", "--force", image)

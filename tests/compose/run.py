@@ -4,7 +4,7 @@
 Uses the Docker engine that runs. Where none does and this is root on Linux, starts one of its own in namespaces of its
 own: when this process ends, however it ends, the kernel ends all of it. Where neither can be, says what is missing and
 fails; COMPOSE_TEST_OPTIONAL=1 makes that a success. Installs nothing: `make docker` does.
-API_GUARD_KIND=native tries the native library in place of the module.
+API_GUARD_KIND=native tries the native library in place of the module, API_GUARD_COMPOSE=fleet docker-compose.fleet.yaml.
 API_GUARD_PORT and API_GUARD_ADMIN_PORT choose the ports (free ones otherwise), ENVOY_BIN the binary for a stand-in image.
 """
 
@@ -21,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 MODULE = os.path.join(ROOT, "dist", "api_guard.wasm")
 LIBRARY = os.path.join(ROOT, "dist", "libapi_guard.so")
 NATIVE = os.environ.get("API_GUARD_KIND") == "native"
+FLEET = os.environ.get("API_GUARD_COMPOSE") == "fleet"
 
 
 def main():
@@ -49,7 +50,7 @@ def skip(reason):
 
 
 def test(isolated):
-    stand_in = engine.provide_image(ROOT, can_pull=not isolated)
+    stand_ins = [image for image, is_stand_in in images(can_pull=not isolated) if is_stand_in]
     secret = secrets.token_urlsafe(32)
     ports = checks.ports()
     environment = {
@@ -59,7 +60,12 @@ def test(isolated):
         "API_GUARD_ADMIN_PORT": str(ports.admin),
         "COMPOSE_PROJECT_NAME": f"api-guard-test-{os.getpid()}",
     }
-    files = ["docker-compose.yaml", *(["docker-compose.native.yaml"] if NATIVE else [])]
+    if FLEET:
+        environment["API_GUARD_FLEET_SECRET"] = secrets.token_urlsafe(32)
+        environment["API_GUARD_REDIS_PASSWORD"] = secrets.token_urlsafe(32)
+        files = ["docker-compose.fleet.yaml"]
+    else:
+        files = ["docker-compose.yaml", *(["docker-compose.native.yaml"] if NATIVE else [])]
     compose = [*engine.compose(), *(word for name in files for word in ("--file", os.path.join(ROOT, name)))]
 
     def call(*arguments, **options):
@@ -68,9 +74,12 @@ def test(isolated):
     try:
         checks.refuses_to_start_without_a_secret(compose, environment)
         call("up", "--detach", check=True)
-        checks.answers(ports, secret)
-        if not NATIVE:
-            checks.image_holds_the_module(ROOT, MODULE)
+        if FLEET:
+            checks.fleet(ports.api, secret, lambda: call("restart", "--timeout", "2", "envoy-2", check=True))
+        else:
+            checks.answers(ports, secret)
+            if not NATIVE:
+                checks.image_holds_the_module(ROOT, MODULE)
     except (checks.Failed, subprocess.SubprocessError) as failure:
         checks.Tally.failed += 1
         print(f"  FAILED {failure}", flush=True)
@@ -78,10 +87,16 @@ def test(isolated):
         if checks.Tally.failed:
             call("logs", "--no-color")
         call("down", "--timeout", "2", "--volumes", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if stand_in:
-            engine.remove_image()
+        for image in stand_ins:
+            engine.remove_image(image)
     print(f"compose test: {checks.Tally.passed} passed, {checks.Tally.failed} failed", flush=True)
     return 1 if checks.Tally.failed else 0
+
+
+def images(can_pull):
+    yield engine.IMAGE, engine.provide_image(ROOT, can_pull)
+    if FLEET:
+        yield engine.STORE, engine.provide_store(can_pull)
 
 
 if __name__ == "__main__":

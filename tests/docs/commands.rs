@@ -7,7 +7,8 @@ use crate::operations::{mint, verdict};
 use crate::server::{Server, VARIABLES};
 
 /// What is not run here, and what runs it.
-const RUN_ELSEWHERE: [(&str, &str); 6] = [
+const RUN_ELSEWHERE: [(&str, &str); 7] = [
+    ("api-guard revoke", "`fleet`, with a store"),
     ("api-guard run", "`first_api`, and the tests of the command"),
     ("api-guard playground", "the tests of the command and of the page, since it serves until it is ended"),
     ("make ", "make run by `demo`, make build before these tests; that a target exists is tested for all"),
@@ -34,7 +35,7 @@ pub(crate) fn run(line: &str, server: Option<&Server>) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn lines(text: &str) -> Vec<String> {
+pub(crate) fn lines(text: &str) -> Vec<String> {
     blocks(text, "sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 

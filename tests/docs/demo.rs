@@ -41,15 +41,12 @@ fn run_curl(line: &str) -> u16 {
     reply.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-#[test]
-fn make_run_prints_three_curl_lines_that_give_what_they_say() {
-    let [port, admin, upstream] = free_ports();
+/// Starts the demo, and reads what it says.
+fn demo(environment: &[(&str, String)]) -> (Demo, Vec<String>) {
     let child = Command::new("sh")
         .arg("scripts/run.sh")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("PORT", port.to_string())
-        .env("ADMIN_PORT", admin.to_string())
-        .env("UPSTREAM_PORT", upstream.to_string())
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -64,6 +61,14 @@ fn make_run_prints_three_curl_lines_that_give_what_they_say() {
             break;
         }
     }
+    (demo, said)
+}
+
+#[test]
+fn make_run_prints_three_curl_lines_that_give_what_they_say() {
+    let ports = free_ports().map(|port| port.to_string());
+    let names = ["PORT", "ADMIN_PORT", "UPSTREAM_PORT"];
+    let (_demo, said) = demo(&names.into_iter().zip(ports).collect::<Vec<_>>());
     let mut expected: Vec<u16> = Vec::new();
     let mut statuses: Vec<u16> = Vec::new();
     for pair in said.windows(2) {
@@ -74,6 +79,47 @@ fn make_run_prints_three_curl_lines_that_give_what_they_say() {
     }
     assert_eq!(expected, [200, 401, 403], "{said:?}");
     assert_eq!(statuses, expected);
+}
+
+/// The first of three free ports that follow each other.
+fn three_ports() -> u16 {
+    let is_free = |port: u16| std::net::TcpListener::bind(("0.0.0.0", port)).is_ok();
+    let mut firsts = std::iter::repeat_with(|| free_ports()[0]).take(100);
+    firsts.find(|first| (1..3).all(|more| is_free(first + more))).unwrap()
+}
+
+#[test]
+fn a_fleet_of_three_shares_a_revocation_and_ends_with_its_store() {
+    // Says that it is skipped where there is no store.
+    if api_guard_testkit::Redis::start(&[]).is_none() {
+        return;
+    }
+    let (first, [upstream, redis, _]) = (three_ports(), free_ports());
+    let admin = three_ports();
+    let mut environment = vec![("FLEET", "3".to_owned())];
+    for (name, port) in
+        [("PORT", first), ("ADMIN_PORT", admin), ("UPSTREAM_PORT", upstream), ("REDIS_PORT", redis)]
+    {
+        environment.push((name, port.to_string()));
+    }
+    let (demo, said) = demo(&environment);
+    let line = |part: &str| said.iter().find(|line| line.contains("curl ") && line.contains(part)).unwrap();
+    let good = line("/orders/42 -H");
+    let at = |number: u16| run_curl(&good.replace(&first.to_string(), &(first + number).to_string()));
+    assert_eq!([0, 1, 2].map(at), [200; 3]);
+    // 503: it is in force here, and the store hears of it as soon as it answers in time.
+    assert!([200, 503].contains(&run_curl(line("/auth/revoke"))));
+    for _ in 0..100 {
+        if [0, 1, 2].map(at) == [401; 3] {
+            break;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    assert_eq!([0, 1, 2].map(at), [401; 3]);
+    drop(demo);
+    for port in [first, first + 1, first + 2, redis] {
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port} is still open");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod commands;
 mod demo;
 mod documents;
 mod first_api;
+mod fleet;
 mod issuers;
 mod kubernetes;
 mod links;

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use crate::SECRET;
 
 /// The variables that the documents name, and what they hold here.
-pub(crate) const VARIABLES: [(&str, &str); 4] = [
+pub(crate) const VARIABLES: [(&str, &str); 6] = [
     ("API_GUARD_SECRET", SECRET),
     ("API_GUARD_OLD_SECRET", "a-secret-of-the-tests-that-is-older-than-the-other"),
     ("API_GUARD_NEW_SECRET", "a-secret-of-the-tests-that-is-newer-than-the-other"),
+    ("API_GUARD_FLEET_SECRET", "a-secret-of-the-tests-that-all-envoys-of-a-fleet-have"),
+    ("API_GUARD_REDIS_PASSWORD", "a-password-of-the-tests"),
     ("HASURA_JWT_KEY", "a-secret-of-the-tests-that-is-long-enough-for-the-64-bytes-that-HS512-asks-for"),
 ];
 

@@ -6,6 +6,7 @@
 //! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand.
 //! - `sharing.rs`: revocations, told and read; `record.rs`: what the process knows of them, and who reads;
 //!   `seen.rs`: what the store has.
+//! - `notice.rs`: what a program that is no Envoy tells.
 //! - `nodes.rs`: how many Envoys there are.
 //! - `circuit.rs`: when the store is called; `outcome.rs`: how that can end.
 //! - `rule.rs`: what the operator says.
@@ -19,6 +20,7 @@ mod circuit;
 mod link;
 mod names;
 mod nodes;
+mod notice;
 mod outcome;
 mod record;
 mod resp;
@@ -31,6 +33,7 @@ pub use account::Demand;
 pub use accounts::Standing;
 pub use link::{Call, Ended, Link, Told};
 pub use names::{Names, Revoked};
+pub use notice::{NotTold, Notice};
 pub use outcome::{CallOutcome, CallResponse, CallUse};
 pub use record::Knowledge;
 pub use resp::MOST_REPLY_BYTES;

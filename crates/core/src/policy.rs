@@ -99,6 +99,13 @@ impl Policy {
         Self { asks_for_keys: true, ..self }
     }
 
+    /// The same policy for an Envoy that shares nothing: each limit of a fleet is one of its own, of as many requests.
+    #[must_use]
+    pub fn without_fleet(mut self) -> Self {
+        self.limits.iter_mut().for_each(|limit| limit.fleet = None);
+        Self { fleet: None, ..self }
+    }
+
     /// Whether `host` verifies what this policy needs it for. It is tried with a published signature.
     pub fn suits_host(&self, host: &dyn SignatureHost) -> bool {
         !self.tokens.keys.needs_signature_host() || signature::verifies_published(host)

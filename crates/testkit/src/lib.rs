@@ -6,6 +6,7 @@
 mod guarded;
 mod host;
 mod issuer;
+mod redis;
 mod token;
 pub mod vectors;
 mod watched;
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub use guarded::{Guarded, code};
 pub use host::{Done, Process, Stream};
 pub use issuer::{IssuerKey, key_set, sha256};
+pub use redis::{Redis, free_port};
 pub use token::{sign, sign_as, sign_with, token};
 pub use watched::{Decided, Watched};
 

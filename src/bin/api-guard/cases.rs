@@ -5,7 +5,7 @@ mod read;
 use std::convert::Infallible;
 use std::net::IpAddr;
 
-use api_guard_core::config::raw::{RawConfig, RawSecret};
+use api_guard_core::config::raw::{RawConfig, RawFleet, RawSecret};
 use api_guard_core::effect::{self, forward};
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
@@ -153,10 +153,10 @@ impl Court {
     pub(crate) fn new(written: Written) -> Result<Self, Failure> {
         let raw = written.raw()?;
         let mut made = Vec::new();
-        for key in &raw.tokens.keys {
-            let Some(RawSecret::Env { env, .. }) = &key.secret else { continue };
-            if std::env::var_os(env).is_none() {
-                made.push((env.clone(), base64url(&random::<64>()?)));
+        let of_keys = raw.tokens.keys.iter().flat_map(|key| &key.secret).filter_map(RawSecret::variable);
+        for name in of_keys.chain(raw.fleet.iter().flat_map(RawFleet::variables)) {
+            if std::env::var_os(name).is_none() {
+                made.push((name.to_owned(), base64url(&random::<64>()?)));
             }
         }
         let court = Self { written, raw, made };

@@ -2,6 +2,7 @@
 
 mod digests;
 mod envoy;
+mod fleet;
 mod key_sets;
 mod kubernetes;
 mod library;
@@ -150,6 +151,7 @@ impl<'f> Guard<'f> {
             let within = site.configuration().map(|(below, _)| format!("{}{below}", site.pointer));
             let plugin = plugin.as_ref().zip(within).map(|(plugin, within)| InPlugin { plugin, within });
             key_sets::check(site, raw, plugin.as_ref(), findings);
+            fleet::check(site, raw, plugin.as_ref(), findings);
         }
         match site.host {
             Host::Envoy => envoy::check(site, raw.as_ref(), &variables, findings),

@@ -2,6 +2,7 @@
 
 pub(crate) mod envoy;
 mod envoy_gateway;
+pub(crate) mod fleet;
 mod istio;
 mod key_sets;
 mod kubernetes;
@@ -14,7 +15,7 @@ mod text;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
@@ -32,7 +33,8 @@ use names::{Kind, Target};
 /// EnvoyFilter that adds what it cannot say. envoy-gateway is an EnvoyExtensionPolicy, with an EnvoyProxy and an EnvoyPatchPolicy
 /// likewise. kubernetes is a Deployment of Envoy itself, with what belongs to it. Secrets are not copied: a manifest only
 /// names their variables, and the Secret that has them. What a host cannot promise is told on standard error. A bootstrap
-/// has a cluster for each key set that is fetched, by TLS unless it is on the loopback address.
+/// has a cluster for each key set that is fetched, by TLS unless it is on the loopback address, and one for the store of a
+/// fleet, which --redis names.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,6 +42,7 @@ Examples:
   api-guard emit envoy --config api-guard.json --upstream orders.internal:8080 --module /etc/envoy/api_guard.wasm
   api-guard emit envoy --config api-guard.json --native > bootstrap.yaml
   api-guard emit envoy --config api-guard.json --upstream https://orders.example.com
+  api-guard emit envoy --config fleet.json --redis rediss://redis.example.com
   api-guard emit istio --config api-guard.json --image registry.example.com/api-guard:0.1.0
   api-guard emit istio --config api-guard.json --namespace shop --target Gateway/shop
   api-guard emit envoy-gateway --config api-guard.json --target Gateway/eg/https
@@ -106,6 +109,10 @@ pub(crate) struct Emit {
     /// kubernetes: the image of Envoy
     #[arg(long, value_name = "IMAGE", default_value = ENVOY_IMAGE)]
     envoy_image: String,
+    /// envoy and kubernetes: the Redis or Valkey of the configuration's fleet: redis://HOST:PORT, rediss://HOST:PORT for TLS, or
+    /// HOST:PORT
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 }
 
 /// Who loads the module.
@@ -161,6 +168,9 @@ impl Emit {
                 notes.push(note);
             }
         }
+        if matches!(self.host, Loader::Istio | Loader::EnvoyGateway) {
+            notes.extend(fleet::note(&raw));
+        }
         notes.iter().for_each(|note| say(&format!("note: {note}")));
         print(&manifest);
         Ok(Outcome::Done)
@@ -182,6 +192,7 @@ impl Emit {
             admin: (self.admin_address, self.admin_port),
             probes: None,
             upstream: self.upstream.as_ref(),
+            store: store.as_ref(),
             trust,
         }
     }
@@ -268,10 +279,9 @@ type Emitted = (String, Vec<String>);
 /// The names of the variables that hold secrets and public keys, without duplicates.
 pub(crate) fn variables(raw: &RawConfig) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for key in &raw.tokens.keys {
-        if let Some(name) = key.variable()
-            && !names.iter().any(|known| known == name)
-        {
+    let of_keys = raw.tokens.keys.iter().filter_map(RawKey::variable);
+    for name in of_keys.chain(raw.fleet.iter().flat_map(RawFleet::variables)) {
+        if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
     }

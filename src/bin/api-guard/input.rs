@@ -1,8 +1,10 @@
-//! Files that are given by name, and standard input, which is called `-`.
+//! Files that are given by name, tokens, and standard input, which is called `-`.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
+
+use crate::outcome::Failure;
 
 /// No configuration, manifest or key is larger. A device that never ends is.
 const MAX_BYTES: u64 = 64 << 20;
@@ -40,4 +42,19 @@ pub(crate) fn reason(error: &Error) -> String {
     } else {
         error.to_string()
     }
+}
+
+/// A token as it was given: with or without `Bearer ` before it, or on standard input.
+pub(crate) fn token(given: &str) -> Result<String, Failure> {
+    let mut text = given.to_owned();
+    if text == "-" {
+        text.clear();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+    }
+    let text = text.trim();
+    let bearer = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let token = if bearer { text.get(7..).unwrap_or_default() } else { text };
+    Ok(token.trim().to_owned())
 }

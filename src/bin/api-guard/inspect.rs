@@ -1,6 +1,5 @@
 //! `api-guard inspect`: what is in a token, and does a configuration accept it?
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use api_guard_core::denial::Denial;
@@ -18,7 +17,7 @@ use crate::jwks::{Fetched, Jwks};
 use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::Configuration;
 use crate::style::Style;
-use crate::{clock, source, words};
+use crate::{clock, input, source, words};
 
 /// Show header, claims and times of a token; with --config, also whether it verifies, and if not, why.
 ///
@@ -56,7 +55,7 @@ enum Judgement {
 impl Inspect {
     /// Prints what is in the token.
     pub(crate) fn run(&self) -> outcome::Result {
-        let token = self.token()?;
+        let token = input::token(&self.token)?;
         let configuration = match &self.config {
             Some(path) => Some(source::configuration(path, true)?),
             None => None,
@@ -98,20 +97,6 @@ impl Inspect {
             Some(Judgement::Refused { .. }) => Outcome::Refused,
             Some(Judgement::Accepted { .. }) | None => Outcome::Done,
         })
-    }
-
-    fn token(&self) -> Result<String, Failure> {
-        let mut text = self.token.clone();
-        if text == "-" {
-            text.clear();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
-        }
-        let text = text.trim();
-        let bearer = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        let token = if bearer { text.get(7..).unwrap_or_default() } else { text };
-        Ok(token.trim().to_owned())
     }
 }
 

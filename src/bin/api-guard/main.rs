@@ -19,10 +19,12 @@ mod mint;
 mod outcome;
 mod playground;
 mod private_key;
+mod revoke;
 mod run;
 mod schema;
 mod shells;
 mod source;
+mod store;
 mod style;
 mod test;
 mod upstream;
@@ -53,6 +55,7 @@ enum Command {
     Keygen(keygen::Keygen),
     Mint(mint::Mint),
     Inspect(inspect::Inspect),
+    Revoke(revoke::Revoke),
     Check(check::Check),
     Explain(explain::Explain),
     Test(test::Test),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Keygen(keygen) => keygen.run(),
         Command::Mint(mint) => mint.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Revoke(revoke) => revoke.run(),
         Command::Check(check) => check.run(),
         Command::Explain(explain) => explain.run(),
         Command::Test(test) => test.run(),

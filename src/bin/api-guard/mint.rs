@@ -223,7 +223,8 @@ fn algorithm(text: &str) -> Result<Algorithm, String> {
     })
 }
 
-fn secret_encoding(text: &str) -> Result<SecretEncoding, String> {
+/// The encoding of a secret in a variable.
+pub(crate) fn secret_encoding(text: &str) -> Result<SecretEncoding, String> {
     match text {
         "text" => Ok(SecretEncoding::Text),
         "base64" => Ok(SecretEncoding::Base64),

@@ -18,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use crate::emit::envoy::Bootstrap;
+use crate::emit::fleet;
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::style::Style;
 use crate::upstream::{Upstream, system_trust};
@@ -42,7 +43,8 @@ Examples:
   api-guard run
   api-guard run --upstream http://localhost:3000
   api-guard run --upstream http://localhost:3000 --native
-  api-guard run --upstream https://orders.example.com --config api-guard.yaml --port 8080")]
+  api-guard run --upstream https://orders.example.com --config api-guard.yaml --port 8080
+  api-guard run --config fleet.json --redis redis://localhost:6379")]
 pub(crate) struct Run {
     /// The API to guard, as a URL or HOST:PORT
     #[arg(long, value_name = "URL", value_parser = Upstream::parse)]
@@ -71,6 +73,9 @@ pub(crate) struct Run {
     /// The certificates that an https upstream may be signed by (PEM); those of the system if it is left out
     #[arg(long, value_name = "FILE")]
     upstream_ca: Option<PathBuf>,
+    /// The Redis or Valkey of the configuration's fleet: redis://HOST:PORT, rediss://HOST:PORT for TLS, or HOST:PORT
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 }
 
 impl Run {
@@ -80,6 +85,7 @@ impl Run {
         ports::check(self.port, self.admin_port)?;
         let mut secrets = Secrets::default();
         let configuration = Configuration::read(self.config.as_deref(), self.form(), &mut secrets)?;
+        let store = fleet::store(self.redis.as_deref(), &configuration.raw)?;
         // A pipe gives its content once.
         let watched = self.config.as_deref().filter(|path| path.is_file()).map(Watched::new);
         let (stop, sender, events) = events::listen()?;
@@ -90,7 +96,9 @@ impl Run {
             found => found?,
         };
         say("starting Envoy ...");
-        let files = Files::write(folder.path(), &self.bootstrap(&configuration, &guard, &trust))?;
+        let bootstrap =
+            Bootstrap { store: store.as_ref(), ..self.bootstrap(&configuration, &guard, &trust) };
+        let files = Files::write(folder.path(), &bootstrap)?;
         let server = Server::start(&envoy, &files.bootstrap, self.admin_port, &secrets, &sender)?;
         let mut guarded = Guarded {
             run: self,
@@ -101,6 +109,7 @@ impl Run {
             files,
             at_start: secrets.made().keys().cloned().collect(),
             secrets,
+            fleet_cluster: fleet::cluster(&configuration.raw).map(str::to_owned),
             guard,
             trust,
             decisions: Decisions::new(Style::of_stdout(), self.upstream_name()),
@@ -152,6 +161,7 @@ impl Run {
             admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
             probes: None,
             upstream: self.upstream.as_ref(),
+            store: None,
             trust,
         }
     }

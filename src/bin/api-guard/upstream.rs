@@ -33,7 +33,7 @@ impl Upstream {
         if tls.is_some() && rest.contains(['/', '?', '#', '@']) {
             return Err(NO_PATH.to_owned());
         }
-        let (host, port) = split_port(rest);
+        let (host, port) = split_authority(rest).ok_or(FORM)?;
         let port = match (port, tls) {
             (Some(port), _) => port.parse().ok().filter(|port| *port > 0).ok_or(FORM)?,
             (None, Some(tls)) => {
@@ -44,13 +44,6 @@ impl Upstream {
                 }
             }
             (None, None) => return Err(FORM.to_owned()),
-        };
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
-        let host = match bracketed {
-            Some(host) if host.parse::<std::net::Ipv6Addr>().is_ok() => host,
-            None if !host.is_empty() && host.chars().all(plain) => host,
-            Some(_) | None => return Err(FORM.to_owned()),
         };
         Ok(Self { host: host.to_owned(), port, tls: tls == Some(true) })
     }
@@ -74,6 +67,18 @@ impl Upstream {
             (Some((_, authority)), _) => authority.to_owned(),
             (None, _) => self.host.clone(),
         }
+    }
+}
+
+/// The host, a name or an address without brackets, and the port, which may be anything; `None` if it is no host.
+pub(crate) fn split_authority(text: &str) -> Option<(&str, Option<&str>)> {
+    let (host, port) = split_port(text);
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_".contains(letter);
+    match bracketed {
+        Some(host) if host.parse::<std::net::Ipv6Addr>().is_ok() => Some((host, port)),
+        None if !host.is_empty() && host.chars().all(plain) => Some((host, port)),
+        Some(_) | None => None,
     }
 }
 

@@ -89,6 +89,41 @@ fn answer(envoy: &str, options: &[&str]) -> String {
     reply(port, "/orders/42", &bearer).unwrap()
 }
 
+/// What comes back of bytes that are sent over a cluster of a bootstrap, as the body of a request.
+pub(super) fn bytes_through(envoy: &str, bootstrap: &str, cluster: &str, bytes: &[u8]) -> String {
+    let [port, admin, _] = free_ports();
+    let (_, clusters) = bootstrap.split_once("  clusters:\n").expect("clusters");
+    let text = format!(
+        "admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
+static_resources:
+  listeners:
+    - address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
+      filter_chains:
+        - filters:
+            - name: manager
+              typed_config:
+                \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: bytes
+                http_filters: [{{ name: router, typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }} }}]
+                route_config: {{ virtual_hosts: [{{ name: all, domains: ['*'], routes: [{{ match: {{ prefix: / }}, route: {{ cluster: {cluster} }} }}] }}] }}
+  clusters:
+{clusters}"
+    );
+    let _envoy = start(envoy, &text, admin);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("Envoy");
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        bytes.len()
+    );
+    stream.write_all(&[head.as_bytes(), bytes].concat()).expect("a request");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply");
+    // The one piece of a body whose length was not known before.
+    let (_, body) = reply.split_once("\r\n\r\n").expect("a body");
+    let body = body.strip_suffix("\r\n0\r\n\r\n").unwrap_or(body);
+    body.to_owned()
+}
+
 /// A service on this address that answers everything with 200.
 fn service(address: &str) -> Option<u16> {
     let upstream = TcpListener::bind((address, 0)).ok()?;

@@ -96,6 +96,20 @@ fn a_wrong_configuration_is_told_with_its_place() {
 }
 
 #[test]
+fn the_store_of_a_fleet_must_be_named_and_its_password_set() {
+    let home = Home::new();
+    let file = File::with_ending(crate::emit::fleet::fleet().to_string(), ".json");
+    let password = [("API_GUARD_REDIS_PASSWORD", "hunter2")];
+    let (code, told) = refused(&home, &["--config", file.path()], &password);
+    assert!(code == 2 && told.contains("--redis redis://"), "{told}");
+    let (code, told) = refused(&home, &["--redis", "redis://localhost"], &password);
+    assert!(code == 2 && told.contains("no fleet"), "{told}");
+    // A password cannot be made, as a secret can.
+    let (code, told) = refused(&home, &["--config", file.path(), "--redis", "redis://localhost"], &[]);
+    assert!(code == 1 && told.contains("API_GUARD_REDIS_PASSWORD"), "{told}");
+}
+
+#[test]
 fn without_envoy_and_python_it_is_said_what_to_install() {
     let home = Home::new();
     let module = module();

@@ -24,6 +24,7 @@ use crate::revocation::SharedEntry;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use call::Flight;
+pub(super) use call::login;
 pub use call::{Call, Ended};
 
 /// No call may take longer, seconds.

@@ -4,7 +4,7 @@
 //! have. What was read is entered into the table of the process, where all its workers see it. Where the store has lost
 //! something, whoever reads next tells it what it does not have.
 
-use super::names::{hex, unhex};
+use super::names::{Names, hex, unhex};
 use super::record::{Knowledge, Record};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetRule, SharedRevocations};
@@ -152,22 +152,14 @@ impl Sharing {
         scripts: KnownScripts,
         commands: &mut Commands,
     ) {
-        let keys = ["ends", "numbers", "moments", "newest", "epoch"].map(|key| rule.names.common(key));
         if work.tells {
             self.telling = self.waiting.len().min(MOST_TOLD);
-            let arguments = self.telling.saturating_mul(3).saturating_add(1);
-            commands.script(REVOKE, scripts.has(REVOKE), 5, arguments);
-            keys.iter().for_each(|key| commands.text(key.as_bytes()));
-            commands.number(fresh);
-            for entry in self.waiting.iter().take(self.telling) {
-                commands.text(hex(&entry.name.to_be_bytes()).as_bytes());
-                commands.number(entry.ends_at.min(NEVER));
-                commands.number(entry.issued_before.min(NEVER));
-            }
+            let told = self.waiting.iter().take(self.telling);
+            write_told(told, &rule.names, fresh, scripts.has(REVOKE), commands);
         }
         if work.reads {
             commands.script(REVOKED, scripts.has(REVOKED), 5, 2);
-            keys.iter().for_each(|key| commands.text(key.as_bytes()));
+            write_keys(&rule.names, commands);
             commands.number(fresh);
             commands.number(self.record.cursor);
         }
@@ -330,5 +322,30 @@ impl Sharing {
         let [a, b, c, d, e, f, g, h, ..] =
             self.seed.digest("fleet/jitter", [&now.nanos().to_le_bytes()[..]]).to_le_bytes();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// Writes the command that tells the store of revocations. `fresh`: an epoch, should the store have none.
+pub(super) fn write_told<'e>(
+    entries: impl ExactSizeIterator<Item = &'e SharedEntry>,
+    names: &Names,
+    fresh: u64,
+    is_known: bool,
+    commands: &mut Commands,
+) {
+    commands.script(REVOKE, is_known, 5, entries.len().saturating_mul(3).saturating_add(1));
+    write_keys(names, commands);
+    commands.number(fresh);
+    for entry in entries {
+        commands.text(hex(&entry.name.to_be_bytes()).as_bytes());
+        commands.number(entry.ends_at.min(NEVER));
+        commands.number(entry.issued_before.min(NEVER));
+    }
+}
+
+/// Writes the keys of what the store holds of revocations.
+fn write_keys(names: &Names, commands: &mut Commands) {
+    for key in ["ends", "numbers", "moments", "newest", "epoch"] {
+        commands.text(names.common(key).as_bytes());
     }
 }

@@ -2,7 +2,8 @@
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::fleet::{
-    AtStart, CallResponse, FleetRule, Knowledge, Link, Names, SharedRevocations, Told,
+    AtStart, CallOutcome, CallResponse, FleetRule, Knowledge, Link, Names, Notice, Password,
+    SharedRevocations, Told,
 };
 use api_guard_core::revocation::{Authority, Lifetime, Revocable, Revocations};
 use api_guard_core::seed::Seed;
@@ -235,4 +236,50 @@ fn workers_of_one_process_take_turns_and_all_see_what_one_has_read() {
     let identity = TokenIdentity::Numbered { issuer: None, subject: None, jti: "j" };
     let marks = of_second.marks(&identity, None, None);
     assert!(of_second.is_revoked(&marks, None, at(102)));
+}
+
+#[test]
+fn what_a_program_that_is_no_envoy_enters_all_envoys_refuse_and_none_counts_it() {
+    let Some(store) = Store::start() else { return };
+    let rule = usual(1);
+    let mut program = Revocations::open(&MemoryCells::new(), Seed::from_bytes([8; 16]), 16).unwrap();
+    program.share_under(&rule.names);
+    let until = Lifetime::UntilSecond(START + 100_000);
+    program.revoke(&MemoryCells::new(), Revocable::Jti("j"), until, Authority::Holder, at(0)).unwrap();
+    let entries = program.take_entered();
+    let notice = Notice { names: &rule.names, login: None, entries: &entries };
+    for _ in 0..2 {
+        notice.read(&store.call(&notice.commands([1, 2, 3, 4, 5, 6]))).unwrap();
+    }
+    let mut envoy = Envoy::start(&store, usual(1), 1);
+    envoy.tick(at(0));
+    assert!(envoy.refuses("j", "u", at(0)) && !envoy.refuses("i", "u", at(0)));
+    assert_eq!(envoy.link.nodes(&envoy.rule).get(), 1);
+    assert_eq!(envoy.resets, 0);
+}
+
+#[test]
+fn a_program_is_told_why_the_store_does_not_take_its_entries() {
+    let Some(store) = Store::start() else { return };
+    let rule = usual(1);
+    let password = |text: &str| Some((None, Password::new(text.as_bytes().to_vec())));
+    let tells = |login| {
+        let notice = Notice { names: &rule.names, login, entries: &[] };
+        notice.read(&store.call(&notice.commands([0; 6]))).map_err(|not_told| not_told.outcome)
+    };
+    assert_eq!(tells(password("hunter2")), Err(CallOutcome::Denied));
+    store.command(&["CONFIG", "SET", "requirepass", "hunter2"]);
+    assert_eq!(tells(None), Err(CallOutcome::Denied));
+    assert_eq!(tells(password("hunter2")), Ok(()));
+    let notice = Notice { names: &rule.names, login: None, entries: &[] };
+    for (reply, outcome) in [
+        (&b"-READONLY You can't write\r\n+OK\r\n"[..], CallOutcome::Readonly),
+        (b"-LOADING Redis is loading\r\n", CallOutcome::Loading),
+        (b"*2\r\n:1\r\n:1\r\n", CallOutcome::Malformed),
+        (b"*2\r\n:1\r\n:1\r\n:1\r\n+OK\r\n", CallOutcome::Malformed),
+        (b"", CallOutcome::Malformed),
+        (b"+OK\r\n", CallOutcome::Malformed),
+    ] {
+        assert_eq!(notice.read(reply).unwrap_err().outcome, outcome, "{}", String::from_utf8_lossy(reply));
+    }
 }

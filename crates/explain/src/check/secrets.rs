@@ -30,33 +30,63 @@ const RFC_7515_KEY: &str =
 /// The least entropy of a secret without a warning, bits. 32 random hexadecimal digits have 128.
 const LEAST_BITS: f64 = 100.0;
 
-pub(super) fn check(raw: &RawConfig, lookup: &dyn Fn(&str) -> Option<Vec<u8>>, out: &mut Warnings) {
-    let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
-    for (index, key) in raw.tokens.keys.iter().enumerate() {
-        let Some(secret) = &key.secret else { continue };
-        let at = format!("/tokens/keys/{index}/secret");
-        let (field, bytes) = match secret {
-            RawSecret::Env { env, encoding } => ("env", lookup(env).and_then(|text| encoding.decode(&text))),
-            RawSecret::Value { value, encoding } => ("value", encoding.decode(value.as_bytes())),
-            RawSecret::Base64url { base64url } => {
-                ("base64url", Base64UrlSafeNoPadding::decode_to_vec(base64url, None).ok())
-            }
-        };
-        let at = format!("{at}/{field}");
-        if field != "env" {
-            let text = "the secret is in this file, and in Envoy's /config_dump; write {\"env\": \"NAME\"}";
-            out.add("inline-secret", at.clone(), text);
-        }
+/// The value of a variable, as far as it is known.
+type Lookup<'l> = &'l dyn Fn(&str) -> Option<Vec<u8>>;
+
+pub(super) fn check(raw: &RawConfig, lookup: Lookup<'_>, out: &mut Warnings) {
+    let of_keys = raw.tokens.keys.iter().enumerate();
+    let of_keys = of_keys
+        .filter_map(|(index, key)| Some((format!("/tokens/keys/{index}/secret"), key.secret.as_ref()?)));
+    let of_fleet =
+        raw.fleet.iter().filter_map(|fleet| Some(("/fleet/secret".to_owned(), fleet.secret.as_ref()?)));
+    let mut known: HashMap<Vec<u8>, String> = HashMap::new();
+    for (pointer, secret) in of_keys.chain(of_fleet) {
+        let (at, bytes) = read(secret, &pointer, lookup, out);
         let Some(bytes) = bytes else { continue };
         if let Some(why) = weakness(&bytes) {
             let text = format!("{why}; make one with api-guard keygen");
             out.add("weak-secret", at.clone(), text);
         }
-        if let Some(first) = known.insert(bytes, index) {
-            let text = format!("the same secret as /tokens/keys/{first}: rotation needs a new one");
+        let is_of_fleet = pointer.starts_with("/fleet");
+        if let Some(first) = known.insert(bytes, pointer) {
+            let first = first.trim_end_matches("/secret");
+            let text = if is_of_fleet {
+                format!(
+                    "the same secret as {first}: whoever may revoke in the store could sign tokens; make another one"
+                )
+            } else {
+                format!("the same secret as {first}: rotation needs a new one")
+            };
             out.add("repeated-secret", at, text);
         }
     }
+    if let Some(password) = raw.fleet.as_ref().and_then(|fleet| fleet.password.as_ref()) {
+        read(password, "/fleet/password", lookup, out);
+    }
+}
+
+/// Warns of a secret that is in the file. Returns where its text is, and its bytes if they are known.
+fn read(
+    secret: &RawSecret,
+    pointer: &str,
+    lookup: Lookup<'_>,
+    out: &mut Warnings,
+) -> (String, Option<Vec<u8>>) {
+    let (field, bytes) = match secret {
+        RawSecret::Env { env, encoding } => ("env", lookup(env).and_then(|text| encoding.decode(&text))),
+        RawSecret::Value { value, encoding } => ("value", encoding.decode(value.as_bytes())),
+        RawSecret::Base64url { base64url } => {
+            ("base64url", Base64UrlSafeNoPadding::decode_to_vec(base64url, None).ok())
+        }
+    };
+    let at = format!("{pointer}/{field}");
+    if field != "env" {
+        let what = if pointer.ends_with("/password") { "password" } else { "secret" };
+        let text =
+            format!("the {what} is in this file, and in Envoy's /config_dump; write {{\"env\": \"NAME\"}}");
+        out.add("inline-secret", at.clone(), text);
+    }
+    (at, bytes)
 }
 
 /// Why a secret is weak. The secret itself is never quoted.

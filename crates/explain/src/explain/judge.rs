@@ -63,8 +63,9 @@ pub struct Judged {
 }
 
 impl Bench {
-    /// A guard whose clients have this address. `cells`: what has been counted and revoked; `random`: bytes that nobody
-    /// else knows.
+    /// A guard whose clients have this address. It judges as if the store of a fleet had answered, and as if nobody else asked it:
+    /// one Envoy alone counts what they all count together. `cells`: what has been counted and revoked; `random`: bytes that
+    /// nobody else knows.
     ///
     /// # Errors
     ///
@@ -75,7 +76,7 @@ impl Bench {
         cells: MemoryCells,
         random: [u8; 16],
     ) -> Result<Self, CellFault> {
-        let guard = Guard::new(policy);
+        let guard = Guard::new(policy.without_fleet());
         let machine = Machine { cells, address: source_address(client) };
         let memory = Memory::open(guard.policy(), &machine.cells, random)?;
         Ok(Self { guard, memory, machine, sets: Vec::new(), random })

@@ -1,6 +1,6 @@
 //! The steps of a decision in words: the guard's trail, with the names and pointers of the configuration.
 
-use api_guard_core::config::raw::{RawLimit, RawRoute};
+use api_guard_core::config::raw::{RawLimit, RawRoute, Scope};
 use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
@@ -147,8 +147,12 @@ impl Explained<'_, '_> {
                 Standing::Contended => "refuses: its counter stays contended",
             };
             let apart = if self.trail.form.preflight { ", preflights apart" } else { "" };
+            let shared = match limit.scope {
+                Scope::Fleet => ", shared by the fleet",
+                Scope::Envoy => "",
+            };
             Some(format!(
-                "{} {what}: {} of {} requests in {} seconds for each {}{apart} ({pointer})",
+                "{} {what}: {} of {} requests in {} seconds for each {}{apart}{shared} ({pointer})",
                 limit.name.as_deref().unwrap_or_default(),
                 judged.outcome.used,
                 judged.quota.max_requests,

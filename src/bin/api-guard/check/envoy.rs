@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::raw::{RawConfig, RawFleet};
 
 use super::{Findings, Part, Variables, manager, remote};
 use crate::source::tree::Node;
@@ -47,7 +47,7 @@ pub(super) const CALLS: [&str; 21] = [
 
 /// What it needs besides where the host verifies signatures.
 const SIGNATURE_CALLS: [&str; 1] = ["proxy_call_foreign_function"];
-/// What it needs besides where it fetches key sets.
+/// What it needs besides where it fetches key sets, or calls the store of a fleet.
 const FETCH_CALLS: [&str; 2] = ["proxy_on_http_call_response", "proxy_http_call"];
 
 /// Variables that the VM gets.
@@ -180,7 +180,9 @@ fn machine(part: &Part<'_>, raw: Option<&RawConfig>, variables: &Variables, find
     let sets = raw.map(|raw| raw.tokens.key_sets.as_slice()).unwrap_or_default();
     let of_keys = raw.is_some_and(|raw| raw.tokens.keys.iter().any(|key| key.public_key.is_some()));
     let signatures: &[&str] = if of_keys || !sets.is_empty() { &SIGNATURE_CALLS } else { &[] };
-    let fetches: &[&str] = if sets.iter().any(|set| remote(set).is_some()) { &FETCH_CALLS } else { &[] };
+    let calls_out =
+        sets.iter().any(|set| remote(set).is_some()) || raw.is_some_and(|raw| raw.fleet.is_some());
+    let fetches: &[&str] = if calls_out { &FETCH_CALLS } else { &[] };
     let missing = [missing(&CALLBACKS), missing(&CALLS), missing(signatures), missing(fetches)].concat();
     if !allowed.is_empty() && !missing.is_empty() {
         let text = format!(
@@ -199,9 +201,10 @@ pub(super) fn secrets(
     variables: &Variables,
     findings: &mut Findings,
 ) {
-    for key in &raw.tokens.keys {
-        let Some(name) = key.variable() else { continue };
-        if variables.values.contains_key(name) && key.secret.is_some() {
+    let of_keys = raw.tokens.keys.iter().filter_map(|key| Some((key.variable()?, key.secret.is_some())));
+    let of_fleet = raw.fleet.iter().flat_map(RawFleet::variables).map(|name| (name, true));
+    for (name, is_secret) in of_keys.chain(of_fleet) {
+        if variables.values.contains_key(name) && is_secret {
             let text = format!("the secret in {name} is in this file; take it from Envoy's own environment");
             findings.warn("inline-secret", part, list, text);
         } else if !variables.values.contains_key(name)

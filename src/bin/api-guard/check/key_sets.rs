@@ -80,13 +80,7 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
     }
     let Some(validation) = validation(tls) else { return };
     let has = |name: &str| validation.is_some_and(|node| node.field(name).is_some());
-    let pins = ["verify_certificate_spki", "verify_certificate_hash", "custom_validator_config"];
-    let trusts =
-        [&["trusted_ca", "ca_certificate_provider_instance", "system_root_certs"][..], &pins].concat();
-    let believes = validation
-        .and_then(|node| node.field("trust_chain_verification"))
-        .is_some_and(|node| node.text() == Some("ACCEPT_UNTRUSTED"));
-    if believes || !trusts.iter().any(|name| has(name)) {
+    if trusts_anybody(tls) {
         let text = "any certificate is believed: whoever is on the way gives out keys of their own, and signs any token; \
                     write trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt } into validation_context";
         findings.error("jwks-no-ca", part, AT, text);
@@ -95,7 +89,7 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
     let names = ["match_typed_subject_alt_names", "match_subject_alt_names"];
     let is_own = tls.field("auto_sni_san_validation").is_some_and(Node::is_true)
         || has_option(part.node, "auto_san_validation");
-    if !is_own && !names.iter().chain(&pins).any(|name| has(name)) {
+    if !is_own && !names.iter().chain(&PINS).any(|name| has(name)) {
         let text = "the certificate of any host is believed that the CA has signed, because Envoy compares no names unless \
                     told to; write match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: HOST } }] into \
                     validation_context";
@@ -103,8 +97,23 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
     }
 }
 
+/// By what a certificate is known without a CA.
+const PINS: [&str; 3] = ["verify_certificate_spki", "verify_certificate_hash", "custom_validator_config"];
+/// Where trusted CAs come from.
+const TRUSTED: [&str; 3] = ["trusted_ca", "ca_certificate_provider_instance", "system_root_certs"];
+
+/// Whether any certificate is believed.
+pub(super) fn trusts_anybody(tls: &Node) -> bool {
+    let Some(validation) = validation(tls) else { return false };
+    let has = |name: &str| validation.is_some_and(|node| node.field(name).is_some());
+    let believes = validation
+        .and_then(|node| node.field("trust_chain_verification"))
+        .is_some_and(|node| node.text() == Some("ACCEPT_UNTRUSTED"));
+    believes || !TRUSTED.iter().chain(&PINS).any(|name| has(name))
+}
+
 /// The settings of TLS, whatever socket they are wrapped in.
-fn tls_context(socket: &Node) -> Option<&Node> {
+pub(super) fn tls_context(socket: &Node) -> Option<&Node> {
     let mut found = None;
     socket.walk("", &mut |_, node| {
         let is_tls = node
@@ -143,7 +152,7 @@ fn has_option(cluster: &Node, name: &str) -> bool {
 }
 
 /// Whether nothing of it leaves the machine.
-fn is_loopback(cluster: &Node) -> bool {
+pub(super) fn is_loopback(cluster: &Node) -> bool {
     let mut addresses = Vec::new();
     cluster.walk("", &mut |_, node| {
         let socket = node.path(&["socket_address", "address"]).and_then(Node::text);

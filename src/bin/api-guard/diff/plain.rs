@@ -98,15 +98,18 @@ pub(super) fn keys(configuration: &Value) -> Named {
         }
         // Somebody may have written a private key where the public one belongs.
         for (field, what) in [("secret", "secret"), ("public_key", "key")] {
-            if let Some(value) = settings.get_mut(field)
-                && value.get("env").is_none()
-            {
-                *value = json!(format!("<{what} {}>", mark(value)));
-            }
+            settings.get_mut(field).into_iter().for_each(|value| hide(value, what));
         }
         named.insert(name, settings);
     }
     named
+}
+
+/// Puts a mark in the place of what is not taken from a variable.
+fn hide(value: &mut Value, what: &str) {
+    if !value.is_null() && value.get("env").is_none() {
+        *value = json!(format!("<{what} {}>", mark(value)));
+    }
 }
 
 /// Tells two secrets apart, and says nothing of either.
@@ -149,8 +152,12 @@ pub(super) fn settings(configuration: &Value) -> Named {
     if let Some(tokens) = rest.get_mut("tokens").and_then(Value::as_object_mut) {
         tokens.remove("keys");
     }
+    let mut rest = Value::Object(rest);
+    for (pointer, what) in [("/fleet/secret", "secret"), ("/fleet/password", "password")] {
+        rest.pointer_mut(pointer).into_iter().for_each(|value| hide(value, what));
+    }
     let mut named = Named::new();
-    leaves(&Value::Object(rest), "", &mut named);
+    leaves(&rest, "", &mut named);
     named
 }
 

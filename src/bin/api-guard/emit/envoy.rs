@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::{key_sets, native, text, variables};
+use super::{fleet, key_sets, native, text, variables};
 use crate::upstream::Upstream;
 
 /// The bootstrap, with what differs as `{{name}}`.
@@ -31,6 +31,8 @@ pub(crate) struct Bootstrap<'b> {
     pub(crate) probes: Option<u16>,
     /// The API to guard; `None` for the demo API.
     pub(crate) upstream: Option<&'b Upstream>,
+    /// The store of the configuration's fleet, if that has one.
+    pub(crate) store: Option<&'b Upstream>,
     /// The file of the certificates by which an upstream over TLS is known.
     pub(crate) trust: &'b str,
 }
@@ -45,11 +47,7 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
         None => format!("\n{}", text::fill(DEMO, &[("upstream_port", &upstream_port)])),
     };
     let host = text::quoted(&upstream.host);
-    // A name may have addresses of either family. A logical cluster tries them in turn; the service may listen on one.
-    let (cluster, family) = match upstream.address() {
-        Some(_) => ("STATIC", ""),
-        None => ("LOGICAL_DNS", "      dns_lookup_family: ALL\n"),
-    };
+    let (cluster, family) = discovery(upstream);
     // A service with a certificate goes by its own name, not by the guard's.
     let (tls, rewrite) = if upstream.tls {
         let rewrite = format!(", host_rewrite_literal: {}", text::quoted(&upstream.authority()));
@@ -94,6 +92,7 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             (" host_rewrite", &rewrite),
             ("tls\n", &tls),
             ("key_sets\n", &key_sets::of_bootstrap(from.raw)),
+            ("fleet\n", &fleet::of_bootstrap(from.raw, from.store)),
             ("subject", &logged_subject(from.raw)),
             ("configuration", &text::block(from.configuration, indent)),
         ],
@@ -109,7 +108,16 @@ fn reached(address: IpAddr) -> IpAddr {
     }
 }
 
-fn tls(upstream: &Upstream, trust: &str) -> String {
+/// The type of a cluster, and its line about the families of addresses.
+pub(super) fn discovery(upstream: &Upstream) -> (&'static str, &'static str) {
+    // A name may have addresses of either family. A logical cluster tries them in turn; the service may listen on one.
+    match upstream.address() {
+        Some(_) => ("STATIC", ""),
+        None => ("LOGICAL_DNS", "      dns_lookup_family: ALL\n"),
+    }
+}
+
+pub(super) fn tls(upstream: &Upstream, trust: &str) -> String {
     let host = text::quoted(&upstream.host);
     let (kind, sni) = match upstream.address() {
         // Server Name Indication is for names alone (RFC 6066 section 3).

@@ -187,7 +187,8 @@ fn answer_itself(bootstrap: &mut Value) -> Result<(), Failure> {
     let listeners =
         member(bootstrap, "/static_resources/listeners")?.as_array_mut().ok_or_else(unexpected)?;
     listeners.truncate(1);
-    *member(bootstrap, "/static_resources/clusters")? = json!([]);
+    let clusters = member(bootstrap, "/static_resources/clusters")?.as_array_mut().ok_or_else(unexpected)?;
+    clusters.retain(|cluster| cluster.get("name").and_then(Value::as_str) != Some("upstream"));
     Ok(())
 }
 

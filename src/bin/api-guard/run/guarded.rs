@@ -12,6 +12,7 @@ use super::secrets::Secrets;
 use super::server::{Pushes, Server};
 use super::{Run, welcome};
 use crate::clock;
+use crate::emit::fleet;
 use crate::outcome::{self, Failure, Outcome, print, say};
 
 /// How often the file is looked at, and Envoy.
@@ -33,6 +34,8 @@ pub(super) struct Guarded<'r> {
     pub(super) secrets: Secrets,
     /// The made secrets that Envoy's environment has.
     pub(super) at_start: Vec<String>,
+    /// The cluster of the fleet that Envoy was started with.
+    pub(super) fleet_cluster: Option<String>,
     pub(super) guard: Guard,
     pub(super) trust: String,
     pub(super) decisions: Decisions,
@@ -161,6 +164,12 @@ impl Guarded<'_> {
     fn try_change(&mut self) -> Result<(), Failure> {
         let configuration =
             Configuration::read(self.run.config.as_deref(), self.guard.form, &mut self.secrets)?;
+        let cluster = fleet::cluster(&configuration.raw);
+        if cluster.is_some() && cluster != self.fleet_cluster.as_deref() {
+            return Err(Failure::failed(
+                "a fleet needs a cluster, which Envoy gets at its start alone: end this run, and start it anew with --redis URL",
+            ));
+        }
         let late = self.secrets.made().iter().filter(|(name, _)| !self.at_start.contains(name));
         let late = late.map(|(name, secret)| (name.clone(), secret.clone())).collect();
         let bootstrap = self.run.bootstrap(&configuration, &self.guard, &self.trust);

@@ -21,8 +21,10 @@ pub(super) struct Secrets {
 impl Secrets {
     /// Makes what is missing, or reads what an earlier run has kept.
     pub(super) fn provide(&mut self, raw: &RawConfig) -> Result<(), Failure> {
-        for key in &raw.tokens.keys {
-            let Some(RawSecret::Env { env: name, .. }) = &key.secret else { continue };
+        // A password is the store's, and cannot be made.
+        let of_fleet = raw.fleet.iter().flat_map(|fleet| &fleet.secret);
+        let of_keys = raw.tokens.keys.iter().flat_map(|key| &key.secret);
+        for name in of_keys.chain(of_fleet).filter_map(RawSecret::variable) {
             if std::env::var_os(name).is_none() && !self.made.contains_key(name) {
                 let path = file(name)?;
                 let secret = kept_or_new(&path).map_err(|error| {
@@ -32,8 +34,8 @@ impl Secrets {
                         path.display()
                     ))
                 })?;
-                self.made.insert(name.clone(), secret);
-                self.kept.push((name.clone(), path));
+                self.made.insert(name.to_owned(), secret);
+                self.kept.push((name.to_owned(), path));
             }
         }
         Ok(())

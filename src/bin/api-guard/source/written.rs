@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use api_guard_core::config::error::ConfigErrors;
-use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
 use api_guard_core::config::{Environment, Policy};
 
 use super::plugin::Plugin;
@@ -25,7 +25,13 @@ pub(crate) struct Configuration {
 /// variable is an error.
 pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
     let written = Written::read(path)?;
-    let lookup = variable;
+    // Whatever is wrong is told by the policy, all at once.
+    let raw = written.raw();
+    let lookup = |name: &str| {
+        let set = variable(name);
+        let is_spare = raw.as_ref().is_ok_and(|raw| is_for_store_alone(raw, name));
+        set.or_else(|| is_spare.then(|| STAND_IN.to_vec()))
+    };
     let policy = match written.policy(&lookup, true) {
         Ok(policy) => policy,
         Err(told) => match written.policy(&lookup, false) {
@@ -33,8 +39,17 @@ pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configur
             Ok(_) | Err(_) => return Err(told),
         },
     };
-    let raw = written.raw()?;
-    Ok(Configuration { text: written.text().to_owned(), raw, policy })
+    Ok(Configuration { text: written.text().to_owned(), raw: raw?, policy })
+}
+
+/// What stands for a secret that nothing here depends on; base64 too.
+const STAND_IN: &[u8] = &[b'A'; 64];
+
+/// Whether a variable is only for the store of a fleet, which the command does not ask.
+fn is_for_store_alone(raw: &RawConfig, name: &str) -> bool {
+    let mut of_fleet = raw.fleet.iter().flat_map(RawFleet::variables);
+    let mut of_keys = raw.tokens.keys.iter().filter_map(RawKey::variable);
+    of_fleet.any(|known| known == name) && !of_keys.any(|known| known == name)
 }
 
 /// Whether the module accepts a configuration, whatever its secrets are.
@@ -104,13 +119,13 @@ impl Written {
         Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(&errors))
     }
 
+    /// Every error with its place.
     /// What is wrong with the value at a JSON pointer.
     pub(crate) fn refused(&self, pointer: &str, what: &str) -> Failure {
         let mark = self.plugin.locate(pointer);
         Failure::failed(told(&self.file, mark, &format!("{pointer}: {what}"), &self.excerpts))
     }
 
-    /// Every error with its place.
     fn failure(&self, errors: &ConfigErrors) -> Failure {
         let plural = if errors.0.len() == 1 { "error" } else { "errors" };
         let mut text = format!("{} {plural} in the configuration", errors.0.len());

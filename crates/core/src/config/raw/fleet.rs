@@ -50,6 +50,13 @@ impl Default for RawFleet {
     }
 }
 
+impl RawFleet {
+    /// The variables of the VM's environment that hold its secret and its password.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.secret.iter().chain(&self.password).filter_map(RawSecret::variable)
+    }
+}
+
 /// Who counts together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]

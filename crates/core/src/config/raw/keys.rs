@@ -48,13 +48,11 @@ pub struct RawKey {
 impl RawKey {
     /// The variable of the VM's environment that holds the secret or the public key.
     pub fn variable(&self) -> Option<&str> {
-        if let Some(RawSecret::Env { env, .. }) = &self.secret {
-            Some(env)
-        } else if let Some(RawPublicKey::Env { env }) = &self.public_key {
-            Some(env)
-        } else {
-            None
-        }
+        let public_key = match &self.public_key {
+            Some(RawPublicKey::Env { env }) => Some(env.as_str()),
+            Some(_) | None => None,
+        };
+        self.secret.as_ref().and_then(RawSecret::variable).or(public_key)
     }
 }
 
@@ -133,6 +131,16 @@ pub enum RawSecret {
         /// The secret's bytes in base64url without padding.
         base64url: String,
     },
+}
+
+impl RawSecret {
+    /// The variable of the VM's environment that holds it.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Env { env, .. } => Some(env),
+            Self::Value { .. } | Self::Base64url { .. } => None,
+        }
+    }
 }
 
 impl Shape for RawSecret {

@@ -5,7 +5,7 @@ use crate::cells::Cells;
 use crate::fleet::account::{Account, Asking, Demand, Settled, Units};
 use crate::fleet::outcome::{CallOutcome, CallResponse, CallUse};
 use crate::fleet::resp::{Commands, Item, Malformed, Reader};
-use crate::fleet::rule::FleetRule;
+use crate::fleet::rule::{FleetRule, Password};
 use crate::fleet::script::{KnownScripts, LIMIT, NODES, is_unknown};
 use crate::fleet::sharing::{Brought, Work};
 use crate::revocation::Revocations;
@@ -94,7 +94,7 @@ impl Link {
             return None;
         }
         let mut commands = Commands::default();
-        let logs_in = login(rule, &mut commands);
+        let logs_in = login(rule.login.as_ref(), &mut commands);
         let fresh = self.fresh(now);
         let Self { who, accounts, reports, scripts, .. } = self;
         let mut limits = Vec::new();
@@ -282,8 +282,8 @@ fn shut(account: &mut Account, now: UnixNanos) {
 }
 
 /// Writes AUTH where the store wants it.
-fn login(rule: &FleetRule, commands: &mut Commands) -> bool {
-    let Some((user, password)) = &rule.login else { return false };
+pub(in crate::fleet) fn login(login: Option<&(Option<String>, Password)>, commands: &mut Commands) -> bool {
+    let Some((user, password)) = login else { return false };
     match user {
         Some(user) => commands.all(&[b"AUTH", user.as_bytes(), password.bytes()]),
         None => commands.all(&[b"AUTH", password.bytes()]),

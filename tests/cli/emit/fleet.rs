@@ -1,0 +1,83 @@
+//! The cluster of the store that a fleet shares.
+
+use serde_json::{Value, json};
+
+use super::emit;
+use super::started::{bytes_through, envoy};
+use crate::command::api_guard;
+use crate::files::{File, config};
+
+/// A configuration with a fleet.
+pub(crate) fn fleet() -> Value {
+    config(json!({
+        "fleet": {
+            "cluster": "api-guard-redis",
+            "secret": { "env": "API_GUARD_FLEET_SECRET" },
+            "password": { "env": "API_GUARD_REDIS_PASSWORD" },
+        },
+        "rate_limits": [{ "name": "all", "max_requests": 100, "window_seconds": 60, "key": ["client_ip"], "scope": "fleet" }],
+        "revocation": { "endpoint": {}, "fleet": {} },
+    }))
+}
+
+#[test]
+fn the_bootstrap_of_a_fleet_has_the_cluster_that_speaks_the_store_s_protocol() {
+    let file = File::new(fleet().to_string());
+    let run = emit("envoy", file.path(), &["--redis", "rediss://cache.example.com:6380"]);
+    assert_eq!((run.code, run.err.as_str()), (0, ""), "{run:?}");
+    for part in [
+        "    - name: api-guard-redis\n      type: LOGICAL_DNS\n      dns_lookup_family: ALL\n",
+        "TcpConnectionPoolProto",
+        "address: cache.example.com, port_value: 6380",
+        "sni: cache.example.com",
+        "{ san_type: DNS, matcher: { exact: cache.example.com } }",
+        "host_env_keys: [API_GUARD_SECRET, API_GUARD_FLEET_SECRET, API_GUARD_REDIS_PASSWORD]",
+    ] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
+    let checked = api_guard(["check", File::new(&run.out).path(), "--strict"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+
+    let run = emit("envoy", file.path(), &["--redis", "127.0.0.1:7000"]);
+    assert!(run.out.contains("type: STATIC") && run.out.contains("port_value: 7000"), "{}", run.out);
+    assert!(!run.out.contains("UpstreamTlsContext") && run.err.is_empty(), "{run:?}");
+    // In the clear over a network: said.
+    let run = emit("envoy", file.path(), &["--redis", "redis://redis"]);
+    assert!(run.code == 0 && run.err.contains("in the clear"), "{run:?}");
+}
+
+#[test]
+fn where_the_store_is_must_be_said_for_a_fleet_and_for_nothing_else() {
+    let (with, without) = (File::new(fleet().to_string()), File::new(config(json!({})).to_string()));
+    let run = emit("envoy", with.path(), &[]);
+    assert!(run.code == 2 && run.err.contains("--redis redis://"), "{run:?}");
+    let run = emit("envoy", without.path(), &["--redis", "redis://redis"]);
+    assert!(run.code == 2 && run.err.contains("no fleet"), "{run:?}");
+    let run = emit("envoy", with.path(), &["--redis", "redis://guard:hunter2@redis"]);
+    assert!(run.code == 2 && run.err.contains("fleet.password") && !run.err.contains("hunter2"), "{run:?}");
+    let run = emit("envoy", with.path(), &["--redis", "redis://redis/3"]);
+    assert!(run.code == 2 && run.err.contains("fleet.prefix"), "{run:?}");
+    let mut same = fleet();
+    same["fleet"]["cluster"] = json!("upstream");
+    let run = emit("envoy", File::new(same.to_string()).path(), &["--redis", "redis://redis"]);
+    assert!(run.code == 2 && run.err.contains("fleet.cluster"), "{run:?}");
+    for host in ["istio", "envoy-gateway"] {
+        let run = emit(host, with.path(), &[]);
+        assert!(run.code == 0 && run.err.contains("note: /fleet/cluster"), "{run:?}");
+        assert!(run.out.contains("API_GUARD_FLEET_SECRET"), "{}", run.out);
+    }
+}
+
+#[test]
+fn what_goes_through_the_emitted_cluster_reaches_a_real_store() {
+    let Some(envoy) = envoy() else { return };
+    let Some(store) = api_guard_testkit::Redis::start(&[]) else { return };
+    let port = store.port;
+    for redis in [format!("127.0.0.1:{port}"), format!("redis://localhost:{port}")] {
+        let file = File::new(fleet().to_string());
+        let emitted = emit("envoy", file.path(), &["--redis", &redis]);
+        assert_eq!(emitted.code, 0, "{emitted:?}");
+        let said = bytes_through(&envoy, &emitted.out, "api-guard-redis", b"PING\r\nQUIT\r\n");
+        assert!(said.ends_with("+PONG\r\n+OK\r\n"), "{redis}: {said}");
+    }
+}
