@@ -44,7 +44,7 @@ pub use tokens::TooOld;
 /// A valid configuration, ready to judge requests.
 #[derive(Debug)]
 pub struct Policy {
-    /// Tells the configuration from others ([`crate::config::digest`]).
+    /// Tells the configuration from others ([`crate::config::digest()`]).
     pub(crate) digest: String,
     pub(crate) mode: Mode,
     pub(crate) tokens: TokenPolicy,
@@ -116,7 +116,7 @@ impl Policy {
                                        function verify_signature, or one that does not work); use a newer Envoy, or \
                                        keys for HS256, HS384, HS512 or EdDSA";
 
-    /// Tells the configuration from others ([`crate::config::digest`]).
+    /// Tells the configuration from others ([`crate::config::digest()`]).
     pub fn digest(&self) -> &str {
         &self.digest
     }
