@@ -25,10 +25,12 @@ pub(crate) struct Configuration {
 /// variable is an error.
 pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
     let written = Written::read(path)?;
-    let raw = written.raw()?;
+    // Whatever is wrong is told by the policy, all at once.
+    let raw = written.raw();
     let lookup = |name: &str| {
         let set = std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes);
-        set.or_else(|| is_for_store_alone(&raw, name).then(|| STAND_IN.to_vec()))
+        let is_spare = raw.as_ref().is_ok_and(|raw| is_for_store_alone(raw, name));
+        set.or_else(|| is_spare.then(|| STAND_IN.to_vec()))
     };
     let policy = match written.policy(&lookup, true) {
         Ok(policy) => policy,
@@ -37,7 +39,7 @@ pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configur
             Ok(_) | Err(_) => return Err(told),
         },
     };
-    Ok(Configuration { text: written.text().to_owned(), raw, policy })
+    Ok(Configuration { text: written.text().to_owned(), raw: raw?, policy })
 }
 
 /// What stands for a secret that nothing here depends on; base64 too.
