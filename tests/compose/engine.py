@@ -150,7 +150,7 @@ def store_files():
     store = shutil.which("valkey-server") or shutil.which("redis-server")
     if not store:
         sys.exit(f"{STORE} cannot be pulled, and nothing can stand in for it: apt-get install redis-server")
-    return os.path.realpath(store), "usr/local/bin/valkey-server", ("data", 0o755, STORE_USER)
+    return store, "usr/local/bin/valkey-server", ("data", 0o755, STORE_USER)
 
 
 def provide(image, can_pull, files, changes):

@@ -250,7 +250,7 @@ impl Engine {
     }
 
     /// Has the store be told of what was revoked. `None` if there is nothing to tell, or nobody.
-    pub(crate) fn announce(&self, host: &impl StreamHost) -> Result<Option<Told>, Denial> {
+    pub(crate) fn tell_store(&self, host: &impl StreamHost) -> Result<Option<Told>, Denial> {
         let mut memory = self.memory(host).map_err(Denial::Fault)?;
         let Memory { fleet, revocations, .. } = &mut *memory;
         let entered = revocations.take_entered();

@@ -48,7 +48,7 @@ fn without_null_defaults(schema: &mut Value) {
 
 /// Defaults that schemars does not write, because the type does not say how it is written: the value is one of a list of
 /// names, or an object. docs/configuration.md has them too, and tests hold those to the parser.
-const DEFAULTS: [(&str, &str); 24] = [
+const DEFAULTS: [(&str, &str); 27] = [
     ("/properties/mode", r#""enforce""#),
     ("/properties/request", "{}"),
     ("/properties/routes", "[]"),
@@ -61,6 +61,9 @@ const DEFAULTS: [(&str, &str); 24] = [
     ("/$defs/RawClientIp/properties/from", r#""source_address""#),
     ("/$defs/RawForward/properties/filter_state", r#""refusals""#),
     ("/$defs/RawForward/properties/token", r#""keep""#),
+    ("/$defs/RawLimit/properties/scope", r#""envoy""#),
+    ("/$defs/RawLimit/properties/when_unreachable", r#""share""#),
+    ("/$defs/RawSharedRevocations/properties/at_start", r#""refuse""#),
     ("/$defs/RawReplies/properties/detail", r#""full""#),
     ("/$defs/RawReplies/properties/rate_limit_headers", r#""draft""#),
     ("/$defs/RawRequest/properties/cors_preflight", r#""reject""#),

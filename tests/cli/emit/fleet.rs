@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::emit;
 use super::started::{bytes_through, envoy};
+use super::{emit, only_in};
 use crate::command::api_guard;
-use crate::files::{File, config};
+use crate::files::{File, config, project};
 
 /// A configuration with a fleet.
 pub(crate) fn fleet() -> Value {
@@ -66,6 +66,33 @@ fn where_the_store_is_must_be_said_for_a_fleet_and_for_nothing_else() {
         assert!(run.code == 0 && run.err.contains("note: /fleet/cluster"), "{run:?}");
         assert!(run.out.contains("API_GUARD_FLEET_SECRET"), "{}", run.out);
     }
+}
+
+#[test]
+fn the_fleet_that_ships_is_what_emit_writes_but_for_its_surroundings() {
+    let file = project("examples/compose/fleet.yaml");
+    let text = std::fs::read_to_string(&file).expect("the file");
+    let run = emit(
+        "envoy",
+        file.to_str().expect("a path"),
+        &[
+            "--redis",
+            "redis://store:6379",
+            "--upstream",
+            "upstream:8080",
+            "--admin-address",
+            "0.0.0.0",
+            "--module",
+            "/etc/envoy/api_guard.wasm",
+        ],
+    );
+    assert_eq!(run.code, 0, "{run:?}");
+    // What only Compose resolves has addresses of one family; the proxy in front says who the client is.
+    assert_eq!(only_in(&run.out, &text), [""; 0]);
+    assert_eq!(only_in(&text, &run.out), ["xff_num_trusted_hops: 1", "type: STRICT_DNS"]);
+    let checked = api_guard(["check", file.to_str().expect("a path"), "--json"]).json();
+    let rules = checked["findings"].as_array().expect("a list").iter().map(|finding| finding["rule"].clone());
+    assert_eq!(rules.collect::<Vec<_>>(), ["fleet-plain"], "Compose's own network is not checked");
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Announcing {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Result<Self, (Box<Kept>, Result<Revoked, Denial>)> {
-        match engine.announce(host) {
+        match engine.tell_store(host) {
             Ok(None) => Err((kept, Ok(revoked))),
             Err(denial) => Err((kept, Err(denial))),
             Ok(Some(told)) => {
