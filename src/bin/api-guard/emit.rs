@@ -182,6 +182,7 @@ impl Emit {
         raw: &'b RawConfig,
         module: &'b str,
         trust: &'b str,
+        store: Option<&'b Upstream>,
     ) -> Bootstrap<'b> {
         Bootstrap {
             configuration,
@@ -192,7 +193,7 @@ impl Emit {
             admin: (self.admin_address, self.admin_port),
             probes: None,
             upstream: self.upstream.as_ref(),
-            store: store.as_ref(),
+            store,
             trust,
         }
     }
@@ -202,7 +203,8 @@ impl Emit {
         let module = std::path::absolute(named)
             .map_err(|error| Failure::usage(format!("--module {named:?}: {error}")))?;
         let module = module.display().to_string();
-        Ok(envoy::bootstrap(&self.bootstrap(configuration, raw, &module, trust)))
+        let store = fleet::store(self.redis.as_deref(), raw)?;
+        Ok(envoy::bootstrap(&self.bootstrap(configuration, raw, &module, trust, store.as_ref())))
     }
 
     fn istio(&self, configuration: &str, raw: &RawConfig, target: &Target) -> Result<Emitted, Failure> {
@@ -258,8 +260,9 @@ impl Emit {
             self.native,
             IMAGE,
         )?;
+        let store = fleet::store(self.redis.as_deref(), raw)?;
         let kubernetes = Kubernetes {
-            bootstrap: self.bootstrap(configuration, raw, "", trust),
+            bootstrap: self.bootstrap(configuration, raw, "", trust, store.as_ref()),
             raw,
             name: &self.name,
             namespace: self.namespace("default"),

@@ -45,7 +45,7 @@ pub(crate) fn reason(error: &Error) -> String {
 }
 
 /// A token as it was given: with or without `Bearer ` before it, or on standard input.
-pub(crate) fn token(given: &str) -> Result<String, Failure> {
+pub(crate) fn token(given: &str) -> std::result::Result<String, Failure> {
     let mut text = given.to_owned();
     if text == "-" {
         text.clear();

@@ -96,8 +96,7 @@ impl Run {
             found => found?,
         };
         say("starting Envoy ...");
-        let bootstrap =
-            Bootstrap { store: store.as_ref(), ..self.bootstrap(&configuration, &guard, &trust) };
+        let bootstrap = Bootstrap { store: store.as_ref(), ..self.bootstrap(&configuration, &guard, &trust) };
         let files = Files::write(folder.path(), &bootstrap)?;
         let server = Server::start(&envoy, &files.bootstrap, self.admin_port, &secrets, &sender)?;
         let mut guarded = Guarded {

@@ -2,11 +2,11 @@
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::finding::InPlugin;
 use super::key_sets::{is_loopback, tls_context, trusts_anybody};
 use super::{Findings, Part};
 use crate::source::Site;
 use crate::source::tree::Node;
+use api_guard_explain::check::finding::InPlugin;
 
 /// Checks the cluster that the configuration names. Clusters that Envoy gets by CDS are not seen.
 pub(super) fn check(
