@@ -71,7 +71,7 @@ unpacked: tools ## the module as cargo leaves it, which a test runs
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-clients: ## gets grpcio, websockets, aioquic and (as root) Node, whose tests are skipped without them
+clients: ## gets grpcio, websockets, aioquic and (as root) Node and redis-server, whose tests are skipped without them
 	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)

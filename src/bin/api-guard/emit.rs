@@ -100,6 +100,11 @@ impl Emit {
                 return Err(Failure::usage(format!("--native: {instead}")));
             }
         }
+        if self.redis.is_some() && self.host != Target::Envoy {
+            return Err(Failure::usage(
+                "--redis: this manifest has no clusters; leave --redis out, and write the cluster as emit envoy --redis does",
+            ));
+        }
         let trust = self.upstream_ca.clone().unwrap_or_else(system_trust);
         for (option, value) in
             [("--module", self.module()), ("--image", &self.image), ("--upstream-ca", &trust)]
