@@ -57,11 +57,17 @@ MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehin
 	-C llvm-args=-unroll-runtime=false -Z unstable-options -C panic=immediate-abort \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
-build: tools ## the module to ship, at dist/api_guard.wasm
+build: tools optimizer ## the module to ship, at dist/api_guard.wasm
 	@RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build $(QUIET) \
 		-Z build-std=std,panic_abort -Z build-std-features= --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
 	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+
+# Where it cannot be had, packing says so and goes on.
+.PHONY: optimizer
+optimizer:
+	@command -v wasm-opt >/dev/null || { [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends binaryen; } >/dev/null 2>&1; } || true
 
 LIBRARY := dist/libapi_guard.so
 native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
@@ -84,7 +90,7 @@ unpacked: tools ## the module as cargo leaves it, which a test runs
 envoy: ## gets a real Envoy, if there is none
 	@scripts/envoy.sh >/dev/null
 
-clients: ## gets grpcio, websockets, aioquic and (as root) Node, npm and Chromium, whose tests are skipped without them
+clients: ## gets grpcio, websockets, aioquic and (as root) Node, npm, Chromium and redis-server, whose tests are skipped without them
 	@scripts/clients.sh
 
 bench: bench-envoy bench-core ## both benchmarks, about 30 minutes (ARGS=--quick: a few)

@@ -88,6 +88,7 @@ fn everything_that_ships_is_clean() {
         "envoy.yaml",
         "examples/compose/envoy.yaml",
         "examples/api-guard.json",
+        "examples/fleet.json",
         "examples/envoy/bootstrap.yaml",
         "examples/istio/traffic-extension.yaml",
         "examples/istio/wasm-plugin.yaml",

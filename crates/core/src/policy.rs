@@ -106,6 +106,11 @@ impl Policy {
         Self { fleet: None, ..self }
     }
 
+    /// Whether limits or revocations are shared through a store.
+    pub const fn has_fleet(&self) -> bool {
+        self.fleet.is_some()
+    }
+
     /// Whether `host` verifies what this policy needs it for. It is tried with a published signature.
     pub fn suits_host(&self, host: &dyn SignatureHost) -> bool {
         !self.tokens.keys.needs_signature_host() || signature::verifies_published(host)

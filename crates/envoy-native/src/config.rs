@@ -47,6 +47,11 @@ impl Registered {
     pub(crate) fn new(envoy: &FilterConfig, filter_name: &[u8], text: &[u8]) -> Option<Self> {
         let environment = Environment { lookup: &variable, must_be_set: true };
         let policy = match Policy::parse(text, &environment) {
+            Ok(policy) if policy.has_fleet() => {
+                let what = "/fleet: the native library does not call the store of a fleet yet; use the module, or remove the field";
+                abi::log(log::Level::Error, &format!("api-guard: {what}"));
+                return None;
+            }
             Ok(policy) => policy,
             Err(errors) => {
                 abi::log(log::Level::Error, &format!("api-guard: {errors}"));

@@ -143,6 +143,11 @@ impl Emit {
                  with; leave --native out",
             ));
         }
+        if self.redis.is_some() && matches!(self.host, Loader::Istio | Loader::EnvoyGateway) {
+            return Err(Failure::usage(
+                "--redis: this manifest has no clusters; leave --redis out, and write the cluster as emit envoy --redis does",
+            ));
+        }
         let of_image =
             || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
         let trust = self.upstream_ca.clone().unwrap_or_else(of_image);

@@ -65,6 +65,8 @@ fn where_the_store_is_must_be_said_for_a_fleet_and_for_nothing_else() {
         let run = emit(host, with.path(), &[]);
         assert!(run.code == 0 && run.err.contains("note: /fleet/cluster"), "{run:?}");
         assert!(run.out.contains("API_GUARD_FLEET_SECRET"), "{}", run.out);
+        let run = emit(host, with.path(), &["--redis", "redis://redis"]);
+        assert!(run.code == 2 && run.err.contains("no clusters"), "{run:?}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod layout;
+mod optimize;
 mod pack;
 mod profile;
 mod steps;
@@ -35,8 +36,10 @@ fn main() -> ExitCode {
 fn pack_file(input: &Path, output: &Path) -> Result<usize, String> {
     let built = std::fs::read(input).map_err(|error| format!("{}: {error}", input.display()))?;
     let packed = pack::pack(&built)?;
-    let packed = layout::arrange(&packed, &profile::Profile::of(&packed)?)?;
-    if packed.len() > pack::MOST_BYTES {
+    let optimized = optimize::smaller(&packed)?;
+    let packed = optimized.as_deref().unwrap_or(&packed);
+    let packed = layout::arrange(packed, &profile::Profile::of(packed)?)?;
+    if packed.len() > pack::MOST_BYTES && optimized.is_some() {
         return Err(format!(
             "{}: {} bytes, but the limit is {}",
             output.display(),
