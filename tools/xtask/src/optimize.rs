@@ -25,7 +25,9 @@ pub(crate) fn smaller(module: &[u8]) -> Result<Option<Vec<u8>>, String> {
         }
         Ok(output) => Err(format!("wasm-opt: {}", String::from_utf8_lossy(&output.stderr))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("wasm-opt is not installed, so the module is larger than it could be (Debian: apt-get install binaryen)");
+            eprintln!(
+                "wasm-opt is not installed, so the module is larger than it could be (Debian: apt-get install binaryen)"
+            );
             Ok(None)
         }
         Err(error) => Err(format!("wasm-opt: {error}")),
