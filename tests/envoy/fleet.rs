@@ -100,27 +100,29 @@ fn what_one_envoy_revokes_all_refuse_and_neither_restart_forgets() {
 
 #[test]
 fn without_a_store_each_limit_does_what_it_is_to_do() {
-    let Some(store) = Store::up() else { return };
-    let token = token(json!({}));
-    for (when, admitted, refused) in [("share", 10, 429), ("alone", 30, 429), ("refuse", 0, 503)] {
-        let envoys = [(); 3].map(|()| envoy(&store, limit(30, json!({ "when_unreachable": when }))));
-        await_nodes(&envoys);
-        store.kill();
-        eventually("the store is still reached", || {
-            (envoys[0].counter("api_guard_fleet_reachable") == 0).then_some(())
-        });
-        let statuses: Vec<u16> = (0..40).map(|_| status(&envoys[0], &token)).collect();
-        let passed = statuses.iter().filter(|status| **status == 200).count();
-        assert_eq!(passed, admitted, "{when}: {statuses:?}");
-        assert!(statuses[admitted..].iter().all(|status| *status == refused), "{when}: {statuses:?}");
-        for envoy in &envoys {
-            envoy.assert_healthy();
+    std::thread::scope(|scope| {
+        for (when, admitted, refused) in [("share", 10, 429), ("alone", 30, 429), ("refuse", 0, 503)] {
+            scope.spawn(move || without_a_store(when, admitted, refused));
         }
-        store.start(&[]);
-        eventually("the store is not reached again", || {
-            (envoys[0].counter("api_guard_fleet_reachable") == 1).then_some(())
-        });
-    }
+    });
+}
+
+/// The first Envoy of three admits so many of 40 requests, and answers the others so, while the store is down.
+fn without_a_store(when: &str, admitted: usize, refused: u16) {
+    let Some(store) = Store::up() else { return };
+    let envoys = [(); 3].map(|()| envoy(&store, limit(30, json!({ "when_unreachable": when }))));
+    let is_reached = |yes: u64| envoys[0].counter("api_guard_fleet_reachable") == yes;
+    await_nodes(&envoys);
+    store.kill();
+    eventually("the store is still reached", || is_reached(0).then_some(()));
+    let token = token(json!({}));
+    let statuses: Vec<u16> = (0..40).map(|_| status(&envoys[0], &token)).collect();
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(passed, admitted, "{when}: {statuses:?}");
+    assert!(statuses[admitted..].iter().all(|status| *status == refused), "{when}: {statuses:?}");
+    store.start(&[]);
+    eventually("the store is not reached again", || is_reached(1).then_some(()));
+    envoys.iter().for_each(Envoy::assert_healthy);
 }
 
 #[test]
