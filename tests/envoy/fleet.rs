@@ -3,12 +3,22 @@
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, Body, Protocol};
+use crate::kind::Kind;
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
 use crate::store::Store;
 use crate::token::token;
 
 const SECRET: &str = "a secret of the fleet, of more than 32 bytes";
+
+/// A store, where the kind under test has fleets and this machine has a store.
+fn up() -> Option<Store> {
+    if Kind::under_test() == Kind::Native {
+        eprintln!("SKIPPED: the library has no fleet yet");
+        return None;
+    }
+    Store::up()
+}
 
 /// An Envoy of the fleet. `changes`: laid over its configuration.
 fn envoy(store: &Store, changes: Value) -> Envoy {
@@ -50,7 +60,7 @@ fn await_nodes(envoys: &[Envoy]) {
 
 #[test]
 fn three_envoys_admit_what_one_limit_says() {
-    let Some(store) = Store::up() else { return };
+    let Some(store) = up() else { return };
     let envoys = [(); 3].map(|()| envoy(&store, limit(60, json!({}))));
     let token = token(json!({}));
     let mut admitted = 0;
@@ -70,7 +80,7 @@ fn three_envoys_admit_what_one_limit_says() {
 
 #[test]
 fn what_one_envoy_revokes_all_refuse_and_neither_restart_forgets() {
-    let Some(store) = Store::up() else { return };
+    let Some(store) = up() else { return };
     let shared = || json!({ "revocation": { "endpoint": {}, "fleet": {} } });
     let mut envoys = vec![envoy(&store, shared()), envoy(&store, shared())];
     let revoked = token(json!({ "jti": "one" }));
@@ -109,7 +119,7 @@ fn without_a_store_each_limit_does_what_it_is_to_do() {
 
 /// The first Envoy of three admits so many of 40 requests, and answers the others so, while the store is down.
 fn without_a_store(when: &str, admitted: usize, refused: u16) {
-    let Some(store) = Store::up() else { return };
+    let Some(store) = up() else { return };
     let envoys = [(); 3].map(|()| envoy(&store, limit(30, json!({ "when_unreachable": when }))));
     let is_reached = |yes: u64| envoys[0].counter("api_guard_fleet_reachable") == yes;
     await_nodes(&envoys);
@@ -127,7 +137,7 @@ fn without_a_store(when: &str, admitted: usize, refused: u16) {
 
 #[test]
 fn a_store_that_wants_a_password_gets_it_and_a_wrong_one_is_said() {
-    let Some(store) = Store::up() else { return };
+    let Some(store) = up() else { return };
     store.kill();
     store.start(&["--requirepass", "a password"]);
     let with = |name: &str| {
@@ -147,4 +157,13 @@ fn a_store_that_wants_a_password_gets_it_and_a_wrong_one_is_said() {
     let wrong = with("API_GUARD_SECRET");
     eventually("no call is denied", || (calls(&wrong, "heartbeat", "denied") > 0).then_some(()));
     eventually("nothing is said of it", || wrong.written().contains(r#""event":"fleet""#).then_some(()));
+}
+
+#[test]
+fn the_library_says_that_it_has_no_fleet() {
+    if Kind::under_test() == Kind::Native {
+        let fleet = json!({ "cluster": "store", "secret": { "value": SECRET } });
+        let log = Envoy::refuses(&Setup::new(&policy(json!({ "fleet": fleet }))));
+        assert!(log.contains("/fleet: the native library does not call the store"), "{log}");
+    }
 }

@@ -48,6 +48,25 @@ const GAUGES: [(&str, &[&str]); 9] = [
     ("api_guard_key_set_age_seconds", &["set"]),
 ];
 
+/// Every counter and gauge of a fleet, with its labels.
+const OF_A_FLEET: [(&str, &[&str]); 9] = [
+    ("api_guard_fleet_calls_total", &["result", "use"]),
+    ("api_guard_fleet_leased_units_total", &[]),
+    ("api_guard_fleet_returned_units_total", &[]),
+    ("api_guard_fleet_waited_requests_total", &[]),
+    ("api_guard_fleet_share_requests_total", &[]),
+    ("api_guard_fleet_engine_resets_total", &[]),
+    ("api_guard_fleet_reachable", &[]),
+    ("api_guard_fleet_nodes", &[]),
+    ("api_guard_fleet_revocation_age_seconds", &[]),
+];
+
+/// Everything that is shown, with its labels. The library has no fleet yet.
+fn metrics() -> impl Iterator<Item = &'static (&'static str, &'static [&'static str])> {
+    let of_a_fleet = OF_A_FLEET.iter().filter(|_| Kind::under_test() == Kind::Module);
+    COUNTERS.iter().chain(&GAUGES).chain(of_a_fleet)
+}
+
 /// Labels that are not Envoy's but of whoever scrapes it.
 const OF_THE_SCRAPER: [&str; 3] = ["instance", "job", "namespace"];
 
@@ -121,7 +140,7 @@ pub(crate) fn busy() -> Envoy {
 /// The same under another setup.
 pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
     let limit = |name: &str, max_requests: u32, key: &[&str]| json!({ "name": name, "max_requests": max_requests, "window_seconds": 600, "key": key });
-    let plugin = policy(json!({
+    let mut plugin = policy(json!({
         "tokens": { "keys": [
             { "kid": ODD_KID, "secret": { "env": "API_GUARD_SECRET" }, "not_after": "2099-01-01T00:00:00Z" },
             { "kid": "2026-11", "secret": { "value": "the-second-secret-of-more-than-32-bytes" } },
@@ -140,6 +159,10 @@ pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
         "limiter_capacity": 16,
         "revocation": { "capacity": 1, "endpoint": {} },
     }));
+    if Kind::under_test() == Kind::Module {
+        // Of a cluster that is not there, too.
+        plugin["fleet"] = json!({ "cluster": "store", "secret": { "value": "a-secret-of-the-fleet-of-more-than-32-bytes" } });
+    }
     let mut setup = Setup { replaceable: true, ..Setup::new(&plugin) };
     change(&mut setup);
     let envoy = Envoy::start(setup);
@@ -203,12 +226,11 @@ fn every_kind_of_request_is_counted_under_the_labels_of_the_contract() {
         .filter(|one| one.name.contains("api_guard_") && !one.name.starts_with("envoy_"))
         .collect();
     for one in &ours {
-        let (_, labels) =
-            COUNTERS.iter().chain(&GAUGES).find(|(name, _)| *name == one.name).expect(&one.name);
+        let (_, labels) = metrics().find(|(name, _)| *name == one.name).expect(&one.name);
         assert_eq!(one.labels.keys().collect::<Vec<_>>(), *labels, "{one:?}");
     }
     let names: BTreeSet<_> = ours.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(names, COUNTERS.iter().chain(&GAUGES).map(|(name, _)| *name).collect());
+    assert_eq!(names, metrics().map(|(name, _)| *name).collect());
 
     let at_least = |count: f64, name: &str, labels: &[(&str, &str)]| {
         let found = value(&series, name, labels);
@@ -311,7 +333,8 @@ fn assert_answerable(series: &[Series], text: &str) -> BTreeSet<String> {
     let mut asked = BTreeSet::new();
     for (name, matchers) in selectors(text) {
         let of_name: Vec<_> = series.iter().filter(|one| one.name == name).collect();
-        if Kind::under_test() == Kind::Native && name.starts_with(kind::OF_VMS) {
+        let is_of_modules = name.starts_with(kind::OF_VMS) || name.starts_with("api_guard_fleet_");
+        if Kind::under_test() == Kind::Native && is_of_modules {
             asked.insert(name);
             continue;
         }
@@ -361,7 +384,7 @@ fn dashboard_and_alerts_ask_for_what_envoy_shows() {
             }
         }
     }
-    for (name, _) in COUNTERS.iter().chain(&GAUGES) {
+    for (name, _) in metrics() {
         assert!(shown.contains(*name), "the dashboard does not show {name}");
     }
     let expression = |rule: &'static str| rule.split("expr: ").nth(1)?.split("labels: ").next();
@@ -380,7 +403,7 @@ fn the_operations_page_names_what_envoy_shows() {
         assert!(!assert_answerable(&settled, page).is_empty());
     }
     let asked = assert_answerable(&settled, OPERATIONS);
-    for (name, _) in COUNTERS.iter().chain(&GAUGES) {
+    for (name, _) in metrics() {
         assert!(asked.contains(*name), "{name}: {asked:?}");
     }
     // Envoy's own names, which are the connection manager's in part.

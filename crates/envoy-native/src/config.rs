@@ -48,8 +48,8 @@ impl Registered {
         let environment = Environment { lookup: &variable, must_be_set: true };
         let policy = match Policy::parse(text, &environment) {
             Ok(policy) if policy.has_fleet() => {
-                let what = "/fleet: the native library does not call the store of a fleet yet; use the module, or remove the field";
-                abi::log(log::Level::Error, &format!("api-guard: {what}"));
+                let what = format!("api-guard: /fleet: {}", Policy::NO_FLEET_IN_LIBRARY);
+                abi::log(log::Level::Error, &what);
                 return None;
             }
             Ok(policy) => policy,

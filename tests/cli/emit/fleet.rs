@@ -71,6 +71,16 @@ fn where_the_store_is_must_be_said_for_a_fleet_and_for_nothing_else() {
 }
 
 #[test]
+fn a_library_is_not_given_a_fleet() {
+    let file = File::new(fleet().to_string());
+    for host in ["envoy", "envoy-gateway", "kubernetes"] {
+        let run = emit(host, file.path(), &["--native", "--redis", "redis://redis"]);
+        let is_refused = run.err.contains("/fleet: the native library does not call the store");
+        assert!(run.code != 0 && (is_refused || host == "envoy-gateway"), "{run:?}");
+    }
+}
+
+#[test]
 fn the_fleet_that_ships_is_what_emit_writes_but_for_its_surroundings() {
     let file = project("examples/compose/fleet.yaml");
     let text = std::fs::read_to_string(&file).expect("the file");
