@@ -56,6 +56,9 @@ fn the_chart_and_emit_give_the_same_objects() {
     let of_sets = format!("config={}", sets.path());
     let example = project("examples/api-guard.json");
     let example = example.to_str().expect("a path");
+    let fleet = project("examples/fleet.json");
+    let fleet = fleet.to_str().expect("a path");
+    let of_fleet = format!("config={fleet}");
     for (config, values, options) in [
         (example, &[][..], &[][..]),
         (example, &["--set", "upstream=orders:8080"], &["--upstream", "orders:8080"]),
@@ -72,6 +75,21 @@ fn the_chart_and_emit_give_the_same_objects() {
             example,
             &["--set", "port=8443,admin.port=9000,admin.address=0.0.0.0"],
             &["--port", "8443", "--admin-port", "9000", "--admin-address", "0.0.0.0"],
+        ),
+        (
+            fleet,
+            &[
+                "--set-file",
+                &of_fleet,
+                "--set",
+                "redis.enabled=true,redis.host=store.example.com,redis.port=6380",
+            ],
+            &["--redis", "rediss://store.example.com:6380"],
+        ),
+        (
+            fleet,
+            &["--set-file", &of_fleet, "--set", "redis.enabled=true,redis.host=10.0.0.9,redis.ca="],
+            &["--redis", "redis://10.0.0.9"],
         ),
         (
             example,

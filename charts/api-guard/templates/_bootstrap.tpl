@@ -38,7 +38,7 @@
 {{- $address := ternary (quote .Values.admin.address) .Values.admin.address (contains ":" .Values.admin.address) -}}
 {{- $admin := .Files.Get "files/admin-cluster.yaml" | replace "{{admin_host}}" (ternary (quote $reached) $reached (contains ":" $reached)) | replace "{{admin_port}}" (toString (int .Values.admin.port)) -}}
 {{- $clusters := include "api-guard.key-sets" . -}}
-{{- if .Values.redis.enabled -}}{{- $clusters = printf "%s%s\n" $clusters (include "api-guard.redis" .) -}}{{- end -}}
+{{- $store := "" -}}{{- if .Values.redis.enabled -}}{{- $store = include "api-guard.redis" . -}}{{- end -}}
 {{- with .Values.extraClusters -}}{{- $clusters = printf "%s%s\n" $clusters (toYaml . | indent 4) -}}{{- end -}}
 {{- $config := include "api-guard.parsed" . | fromJson -}}
 {{- $header := dig "forward" "subject_header" "x-auth-subject" $config -}}
@@ -47,7 +47,7 @@
 {{- $subject = printf "'%%COALESCE({\"operators\":[{\"command\":\"REQ\",\"param\":\"%s\"},{\"command\":\"FILTER_STATE\",\"param\":\"wasm.api_guard.subject:PLAIN\"}]})%%'" (upper $header) -}}
 {{- end -}}
 {{- $file := ternary "libapi_guard.so" (ternary "api_guard.wasm" "plugin.wasm" (ne .Values.module.configMap "")) .Values.native -}}
-{{- $text = $text | replace "{{demo}}\n" $demo | replace "{{probes}}\n" $probes | replace "{{tls}}\n" $tls | replace "{{key_sets}}\n" $clusters | replace "{{admin_cluster}}\n" $admin -}}
+{{- $text = $text | replace "{{demo}}\n" $demo | replace "{{probes}}\n" $probes | replace "{{tls}}\n" $tls | replace "{{key_sets}}\n" $clusters | replace "{{fleet}}\n" $store | replace "{{admin_cluster}}\n" $admin -}}
 {{- $text = $text | replace "{{dns_family}}\n" (ternary "" "      dns_lookup_family: ALL\n" $is_address) | replace "{{cluster_type}}" (ternary "STATIC" "LOGICAL_DNS" $is_address) -}}
 {{- $text = $text | replace "{{upstream_host}}" $quoted | replace "{{upstream_port}}" (toString $upstream.port) | replace " {{host_rewrite}}" $rewrite -}}
 {{- $text = $text | replace "{{admin_address}}" $address | replace "{{admin_port}}" (toString (int .Values.admin.port)) | replace "{{port}}" (toString (int .Values.port)) -}}
@@ -101,33 +101,14 @@
 {{- define "api-guard.redis" -}}
 {{- $redis := .Values.redis -}}
 {{- if not $redis.host }}{{ fail "redis.host: missing; write the host of the Redis or Valkey" }}{{ end -}}
-{{- $is_address := or (regexMatch "^[0-9.]+$" $redis.host) (contains ":" $redis.host) }}
-    - name: {{ $redis.cluster }}
-      type: {{ ternary "STATIC" "STRICT_DNS" $is_address }}
-      connect_timeout: 1s
-      {{- if not $is_address }}
-      dns_lookup_family: ALL
-      {{- end }}
-      # The guard speaks the store's protocol itself, over connections that Envoy makes.
-      upstream_config:
-        name: envoy.filters.connection_pools.http.tcp
-        typed_config: { "@type": type.googleapis.com/envoy.extensions.upstreams.http.tcp.v3.TcpConnectionPoolProto }
-      load_assignment:
-        cluster_name: {{ $redis.cluster }}
-        endpoints:
-          - lb_endpoints:
-              - endpoint: { address: { socket_address: { address: {{ quote $redis.host }}, port_value: {{ int $redis.port }} } } }
-      {{- if $redis.ca }}
-      transport_socket:
-        name: envoy.transport_sockets.tls
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-          {{- if not $is_address }}
-          sni: {{ $redis.host }}
-          {{- end }}
-          common_tls_context:
-            validation_context:
-              trusted_ca: { filename: {{ $redis.ca }} }
-              match_typed_subject_alt_names: [{ san_type: {{ ternary "IP_ADDRESS" "DNS" $is_address }}, matcher: { exact: {{ quote $redis.host }} } }]
-      {{- end }}
+{{- $is_address := or (regexMatch "^[0-9.]+$" $redis.host) (contains ":" $redis.host) -}}
+{{- $quoted := ternary (quote $redis.host) $redis.host (contains ":" $redis.host) -}}
+{{- $tls := "" -}}
+{{- if $redis.ca -}}
+{{- $sni := ternary "" (printf "          sni: %s\n" $quoted) $is_address -}}
+{{- $kind := ternary "IP_ADDRESS" "DNS" $is_address -}}
+{{- $tls = .Files.Get "files/tls.yaml" | replace "{{sni}}\n" $sni | replace "{{trust}}" $redis.ca | replace "{{kind}}" $kind | replace "{{host}}" $quoted -}}
+{{- end -}}
+{{- $cluster := .Files.Get "files/fleet.yaml" | replace "{{tls}}\n" $tls | replace "{{name}}" $redis.cluster | replace "{{host}}" $quoted | replace "{{port}}" (toString (int $redis.port)) -}}
+{{- $cluster | replace "{{dns_family}}\n" (ternary "" "      dns_lookup_family: ALL\n" $is_address) | replace "{{cluster_type}}" (ternary "STATIC" "LOGICAL_DNS" $is_address) -}}
 {{- end -}}

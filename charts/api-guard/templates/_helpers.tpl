@@ -49,7 +49,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if $name }}{{ $names = append $names $name }}{{ end -}}
 {{- end -}}
 {{- $fleet := default dict (get $config "fleet") -}}
-{{- range list "password" "secret" -}}
+{{- range list "secret" "password" -}}
 {{- $name := dig "env" "" (default dict (get $fleet .)) -}}
 {{- if $name }}{{ $names = append $names $name }}{{ end -}}
 {{- end -}}
