@@ -11,7 +11,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 # In a target folder of its own: nothing of one build may help the other.
 build() {
-    git clone --quiet . "$room/$1"
+    git -c advice.detachedHead=false clone --quiet . "$room/$1"
     env -u CARGO_TARGET_DIR "${MAKE:-make}" --no-print-directory -C "$room/$1" "$2"
 }
 if [ "$what" = module ]; then
