@@ -10,6 +10,7 @@ use crate::issuer::remote_set;
 use crate::kind::{self, Kind};
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
+use crate::store::Store;
 use crate::token::{base64url, forged, now, payload, sign, sign_with, token};
 
 const DASHBOARD: &str = include_str!("../../examples/grafana/dashboard.json");
@@ -61,9 +62,14 @@ const OF_A_FLEET: [(&str, &[&str]); 9] = [
     ("api_guard_fleet_revocation_age_seconds", &[]),
 ];
 
-/// Everything that is shown, with its labels. The library has no fleet yet.
+/// Whether a fleet is shown: the library has none yet, and a machine may have no store.
+fn has_fleet() -> bool {
+    Kind::under_test() == Kind::Module && Store::is_here()
+}
+
+/// Everything that is shown, with its labels.
 fn metrics() -> impl Iterator<Item = &'static (&'static str, &'static [&'static str])> {
-    let of_a_fleet = OF_A_FLEET.iter().filter(|_| Kind::under_test() == Kind::Module);
+    let of_a_fleet = OF_A_FLEET.iter().filter(|_| has_fleet());
     COUNTERS.iter().chain(&GAUGES).chain(of_a_fleet)
 }
 
@@ -132,13 +138,26 @@ fn value(series: &[Series], name: &str, labels: &[(&str, &str)]) -> f64 {
     series.iter().find(|one| one.name == name && one.labels == labels).map_or(0.0, |one| one.value)
 }
 
-/// An Envoy that has seen every kind of request that a client can send.
-pub(crate) fn busy() -> Envoy {
+/// An Envoy that has seen every kind of request that a client can send, and the store of its fleet.
+pub(crate) struct Busy {
+    envoy: Envoy,
+    _store: Option<Store>,
+}
+
+impl std::ops::Deref for Busy {
+    type Target = Envoy;
+
+    fn deref(&self) -> &Envoy {
+        &self.envoy
+    }
+}
+
+pub(crate) fn busy() -> Busy {
     busy_with(|_| ())
 }
 
 /// The same under another setup.
-pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
+pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Busy {
     let limit = |name: &str, max_requests: u32, key: &[&str]| json!({ "name": name, "max_requests": max_requests, "window_seconds": 600, "key": key });
     let mut plugin = policy(json!({
         "tokens": { "keys": [
@@ -159,11 +178,14 @@ pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
         "limiter_capacity": 16,
         "revocation": { "capacity": 1, "endpoint": {} },
     }));
-    if Kind::under_test() == Kind::Module {
-        // Of a cluster that is not there, too.
-        plugin["fleet"] = json!({ "cluster": "store", "secret": { "value": "a-secret-of-the-fleet-of-more-than-32-bytes" } });
+    let store = if has_fleet() { Store::up() } else { None };
+    if store.is_some() {
+        let secret = json!({ "value": "a-secret-of-the-fleet-of-more-than-32-bytes" });
+        plugin["fleet"] = json!({ "cluster": "store", "secret": secret, "timeout_milliseconds": 1000 });
+        plugin["revocation"]["fleet"] = json!({ "at_start": "serve" });
     }
     let mut setup = Setup { replaceable: true, ..Setup::new(&plugin) };
+    setup.clusters.extend(store.as_ref().map(Store::cluster));
     change(&mut setup);
     let envoy = Envoy::start(setup);
     let good = token(json!({}));
@@ -201,7 +223,7 @@ pub(crate) fn busy_with(change: impl FnOnce(&mut Setup)) -> Envoy {
     for _ in 0..61 {
         Ask::get("/x").token(&forged(json!({}))).send(&envoy, Protocol::Http2);
     }
-    envoy
+    Busy { envoy, _store: store }
 }
 
 /// The module's series, once everything that `busy` did is handed over.
@@ -333,8 +355,9 @@ fn assert_answerable(series: &[Series], text: &str) -> BTreeSet<String> {
     let mut asked = BTreeSet::new();
     for (name, matchers) in selectors(text) {
         let of_name: Vec<_> = series.iter().filter(|one| one.name == name).collect();
-        let is_of_modules = name.starts_with(kind::OF_VMS) || name.starts_with("api_guard_fleet_");
-        if Kind::under_test() == Kind::Native && is_of_modules {
+        let is_left_out = Kind::under_test() == Kind::Native && name.starts_with(kind::OF_VMS)
+            || !has_fleet() && name.starts_with("api_guard_fleet_");
+        if is_left_out {
             asked.insert(name);
             continue;
         }
@@ -448,8 +471,25 @@ fn no_label_has_a_value_that_is_not_in_the_contract() {
     }
     let outcomes = ["ok", "status", "timeout", "reset", "malformed", "too_large", "unusable"];
     assert_eq!(values(fetches, "outcome"), set(&outcomes));
-    let revocations = ["revoked", "full", "invalid", "forbidden", "fault"];
+    let revocations = ["revoked", "full", "invalid", "forbidden", "fault", "unshared"];
     assert_eq!(values("api_guard_revocations_total", "outcome"), set(&revocations));
+    if has_fleet() {
+        let calls = "api_guard_fleet_calls_total";
+        assert_eq!(values(calls, "use"), set(&["limit", "revocation", "heartbeat"]));
+        let results = [
+            "ok",
+            "timeout",
+            "reset",
+            "malformed",
+            "denied",
+            "readonly",
+            "full",
+            "loading",
+            "moved",
+            "error",
+        ];
+        assert_eq!(values(calls, "result"), set(&results));
+    }
     let faults: Vec<_> = api_guard_core::fault::Fault::ALL.iter().map(|fault| fault.kind()).collect();
     assert_eq!(values("api_guard_faults_total", "kind"), set(&faults));
 }

@@ -244,7 +244,7 @@ impl Envoy {
         let mut died = stats.iter().filter(|(name, value)| name.contains("vm_reload") && *value > 0);
         assert_eq!(died.next(), None, "{written}");
         // Envoy counts a reload only when the next request asks for it; the request that died is in the access log.
-        let signs = ["panicked", "wasm_fail_stream", "a panic at"];
+        let signs = ["panicked", "Uncaught RuntimeError", "wasm_fail_stream", "a panic at"];
         assert!(!signs.iter().any(|sign| written.contains(sign)), "{written}");
         let is_active =
             |(name, value): &(String, u64)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -16,9 +16,10 @@ pub(crate) struct Store {
     process: Mutex<Option<Child>>,
 }
 
-impl Store {
-    /// A store that is up; `None`, and a word to that end, if this machine has none.
-    pub(crate) fn up() -> Option<Self> {
+/// The store of this machine.
+fn program() -> Option<&'static str> {
+    static PROGRAM: OnceLock<Option<&str>> = OnceLock::new();
+    *PROGRAM.get_or_init(|| {
         let has = |program: &&str| {
             Command::new(program)
                 .arg("--version")
@@ -26,10 +27,23 @@ impl Store {
                 .status()
                 .is_ok_and(|status| status.success())
         };
-        let Some(program) = ["redis-server", "valkey-server"].into_iter().find(has) else {
+        let program = ["redis-server", "valkey-server"].into_iter().find(has);
+        if program.is_none() {
             eprintln!("SKIPPED: this machine has neither redis-server nor valkey-server");
-            return None;
-        };
+        }
+        program
+    })
+}
+
+impl Store {
+    /// Whether this machine has a store.
+    pub(crate) fn is_here() -> bool {
+        program().is_some()
+    }
+
+    /// A store that is up; `None` if this machine has none.
+    pub(crate) fn up() -> Option<Self> {
+        let program = program()?;
         // Not where the system takes the ports of clients from, so that the port is free again later.
         let address = TcpListener::bind("127.0.0.10:0").unwrap().local_addr().unwrap();
         let store = Self { program, address, process: Mutex::new(None) };
