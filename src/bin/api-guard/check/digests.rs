@@ -26,7 +26,7 @@ pub(super) fn of(source: &Source) -> Vec<Digest> {
             let of_site = |site: source::Site<'_>| {
                 let (below, node) = site.configuration()?;
                 node.text()?;
-                digest(&Plugin::of_node(node, file), format!("{}{below}", site.pointer))
+                digest(&Plugin::of_node(node, file), format!("{}{}{below}", site.within, site.pointer))
             };
             of_envoy.filter_map(of_site).collect()
         }
