@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 each=${1:-60}
-targets=(request token config cells revoke_body exchange key_set border)
+targets=(request token config cells revoke_body exchange key_set store_reply border)
 sanitizer_of() { [ "$1" = border ] && echo address || echo none; }
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
