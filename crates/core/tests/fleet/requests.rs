@@ -224,6 +224,7 @@ fn what_is_unreachable_and_reached_again_is_told_once_each() {
     let logged = |done: &[Done]| -> Vec<String> {
         done.iter()
             .filter_map(|done| if let Done::Logged(line) = done { Some(line.text.clone()) } else { None })
+            .filter(|line| line.contains(r#""event":"fleet""#))
             .collect()
     };
     let mut lines = Vec::new();
