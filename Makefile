@@ -57,11 +57,14 @@ MODULE_FLAGS := -C llvm-args=-inlinedefault-threshold=60 -C llvm-args=-inlinehin
 	-C llvm-args=-unroll-runtime=false -Z unstable-options -C panic=immediate-abort \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/= --remap-path-prefix=$(CURDIR)/=
 
+# As the compiler leaves it. Packing takes half a minute, so it is done where something has changed.
+BUILT := $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm
 build: tools optimizer ## the module to ship, at dist/api_guard.wasm
 	@RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(MODULE_FLAGS)" cargo build $(QUIET) \
 		-Z build-std=std,panic_abort -Z build-std-features= --profile module --no-default-features --target $(WASM_TARGET) --lib
 	@mkdir -p dist
-	@cargo run --quiet --package xtask -- pack $(TARGET_DIR)/$(WASM_TARGET)/module/api_guard.wasm $(MODULE)
+	@cargo build --quiet --package xtask
+	@[ $(MODULE) -nt $(BUILT) ] && [ $(MODULE) -nt $(TARGET_DIR)/debug/xtask ] || $(TARGET_DIR)/debug/xtask pack $(BUILT) $(MODULE)
 
 # Where it cannot be had, packing says so and goes on.
 .PHONY: optimizer
