@@ -2,12 +2,12 @@
 
 mod answer;
 
-use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use crate::outcome::{self, Failure, Outcome, print};
+use crate::run::ports::taken;
 
 /// The files of the page, by their names; none if the page was not built before this command.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/playground.rs"));
@@ -35,7 +35,7 @@ impl Playground {
             ));
         }
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
-            .map_err(|error| Failure::failed(self.busy(error.kind(), &error)))?;
+            .map_err(|error| Failure::failed(taken(self.port, "--port", &error)))?;
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
         print(&format!("The playground is at http://{address} (Ctrl-C ends it)"));
         let (ended, end) = channel();
@@ -55,16 +55,5 @@ impl Playground {
         });
         let _ = end.recv();
         Ok(Outcome::Done)
-    }
-
-    fn busy(&self, kind: ErrorKind, error: &std::io::Error) -> String {
-        let problem = if kind == ErrorKind::AddrInUse {
-            "is in use".to_owned()
-        } else if kind == ErrorKind::PermissionDenied {
-            "is for the system's own services".to_owned()
-        } else {
-            format!("cannot be used: {error}")
-        };
-        format!("port {} {problem}: choose another one with --port", self.port)
     }
 }

@@ -8,7 +8,7 @@ mod events;
 mod folders;
 pub(crate) mod guard;
 mod guarded;
-mod ports;
+pub(crate) mod ports;
 mod secrets;
 mod server;
 pub(crate) mod tether;

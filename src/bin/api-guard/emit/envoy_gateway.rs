@@ -60,13 +60,7 @@ impl EnvoyGateway<'_> {
             )));
         }
         let names = variables(self.raw);
-        let variable = |name: &String| {
-            format!(
-                "\n            - name: {name}\n              valueFrom: {{ secretKeyRef: {{ name: {}, key: {name} }} }}",
-                text::quoted(self.secret)
-            )
-        };
-        let env: String = names.iter().map(variable).collect();
+        let env = text::secret_variables(&names, self.secret);
         let (extension, dynamic_modules, patch_policy) = match self.library {
             None => (self.wasm()?, String::new(), self.patch_policy()),
             Some(library) => {

@@ -170,13 +170,7 @@ impl Kubernetes<'_> {
             ),
         };
         let names = variables(self.raw);
-        let variable = |name: &String| {
-            format!(
-                "\n            - name: {name}\n              valueFrom: {{ secretKeyRef: {{ name: {}, key: {name} }} }}",
-                text::quoted(self.secret)
-            )
-        };
-        let env: String = names.iter().map(variable).collect();
+        let env = text::secret_variables(&names, self.secret);
         let is_secret = |name: &str| {
             self.raw.tokens.keys.iter().any(|key| key.variable() == Some(name) && key.secret.is_some())
         };

@@ -88,6 +88,17 @@ pub(super) fn indented(text: &str, indent: usize) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The variables of a container, each a key of this Secret.
+pub(super) fn secret_variables(names: &[String], secret: &str) -> String {
+    let variable = |name: &String| {
+        format!(
+            "\n            - name: {name}\n              valueFrom: {{ secretKeyRef: {{ name: {}, key: {name} }} }}",
+            quoted(secret)
+        )
+    };
+    names.iter().map(variable).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
