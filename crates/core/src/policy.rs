@@ -25,7 +25,7 @@ use crate::route::RouteTable;
 use crate::time::UnixNanos;
 use crate::token::keys::SigningKey;
 use crate::token::signature::{self, SignatureHost};
-use crate::token::{Means, NotVerified, TokenPolicy, Verified};
+use crate::token::{Means, NotVerified, TokenPolicy, TokenRefusal, Verified};
 
 pub use form::CorsPreflight;
 pub(crate) use form::FormPolicy;
@@ -143,7 +143,26 @@ impl Policy {
     ///
     /// The first rule of the configuration that the token breaks, or why it could not be verified.
     pub fn verify(&self, token: &[u8], means: &Means<'_>, now: UnixNanos) -> Result<Verified, NotVerified> {
-        self.tokens.verify(token, &self.book, means, now)
+        let verified = self.verify_but_times(token, means, now)?;
+        match self.tokens.judge_times(&verified, now) {
+            Ok(_) => Ok(verified),
+            Err(fault) => Err(NotVerified::Refused(TokenRefusal { fault, is_signed: true })),
+        }
+    }
+
+    /// Verifies a token in everything but its times, for [`TokenPolicy::judge_times`] on every use of it. `token`: the bytes
+    /// after the scheme.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`]. The times come before issuer and audience there, so they are told if those are wrong, too.
+    pub(crate) fn verify_but_times(
+        &self,
+        token: &[u8],
+        means: &Means<'_>,
+        now: UnixNanos,
+    ) -> Result<Verified, NotVerified> {
+        self.tokens.verify_but_times(token, &self.book, means, now)
     }
 
     /// The kid of a key.

@@ -239,8 +239,8 @@ pub enum Age {
 }
 
 impl TokenPolicy {
-    /// Verifies `token`, the bytes after the scheme, and judges its times.
-    pub(crate) fn verify(
+    /// Verifies `token`, the bytes after the scheme, in everything but its times.
+    pub(crate) fn verify_but_times(
         &self,
         token: &[u8],
         book: &PermissionBook,

@@ -1,6 +1,6 @@
 //! A cache of verified tokens, so that the next use of one costs a comparison instead of a signature check.
 //!
-//! Only verified tokens enter, so nobody without a key can fill it. A token's slot follows from its signature, which no
+//! Only verified tokens enter, expired ones too, so nobody without a key can fill it. A token's slot follows from its signature, which no
 //! client can choose. A hit needs the exact bytes (compared in constant time, because they are a credential) and the
 //! key set that the token was verified with. The caller of this module judges times, the key's validity and revocations
 //! again. A cache belongs to one worker and one configuration: a changed policy starts with an empty one.

@@ -1,4 +1,5 @@
-//! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims.
+//! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims. The times of a token that
+//! passes all of them are left to whoever uses it, so that an expired token that comes again is known again.
 
 use super::authenticate::authenticate;
 use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
@@ -64,7 +65,16 @@ fn judge_claims(
 ) -> Result<Verified, TokenFault> {
     let digest = || SigningDigest::of(compact.signing_input, seed);
     let verified = read_claims(policy, claims, book, key, digest)?;
-    policy.judge_times(&verified, now)?;
+    if let Err(fault) = judge_lists(policy, claims, &verified) {
+        // The times are told first.
+        policy.judge_times(&verified, now)?;
+        return Err(fault);
+    }
+    Ok(verified)
+}
+
+/// Checks `iss` and `aud` against the accepted ones: those of the key, or else those of all tokens.
+fn judge_lists(policy: &TokenPolicy, claims: &Claims<'_>, verified: &Verified) -> Result<(), TokenFault> {
     let (of_key, of_all) =
         (policy.keys.vouched(&verified.key), (policy.issuers.as_slice(), policy.audiences.as_slice()));
     let own = ListOf::of(&verified.key);
@@ -79,7 +89,7 @@ fn judge_claims(
     if !audiences.is_empty() && !audience_known(audiences, claims) {
         return Err(TokenFault::AudienceRefused(list));
     }
-    Ok(verified)
+    Ok(())
 }
 
 fn read_claims(

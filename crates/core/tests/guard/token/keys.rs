@@ -83,6 +83,8 @@ fn a_token_is_remembered_unless_it_is_long_and_refused_where_it_is_too_long() {
         (of_length(5000), "ok", Some(false)),
         (of_length(5001), "token_malformed", Some(false)),
         (with(json!({ "sub": "" })), "claim_invalid", Some(false)),
+        (with(json!({ "exp": START - 1 })), "token_expired", Some(true)),
+        (with(json!({ "nbf": START + 2 })), "token_not_yet_valid", Some(true)),
     ] {
         let bearer = format!("Bearer {token}");
         for remembered in [Some(false), then] {
@@ -100,4 +102,24 @@ fn a_token_is_remembered_unless_it_is_long_and_refused_where_it_is_too_long() {
         (said(&verdict).as_str(), verdict.trail.token.as_ref().map(|token| token.remembered)),
         ("token_missing", None)
     );
+}
+
+#[test]
+fn of_a_token_that_is_expired_and_of_another_issuer_the_first_is_told_and_it_is_not_remembered() {
+    let mut guarded = Guarded::new(json!({ "issuers": ["ours"], "audiences": ["us"] }), json!({}));
+    let of = |iss: &str, aud: &str, exp: u64| with(json!({ "iss": iss, "aud": aud, "exp": exp }));
+    for (token, code, then) in [
+        (of("theirs", "us", START + 9), "issuer_refused", false),
+        (of("theirs", "us", START - 1), "token_expired", false),
+        (of("ours", "them", START - 1), "token_expired", false),
+        (of("ours", "us", START - 1), "token_expired", true),
+    ] {
+        let bearer = format!("Bearer {token}");
+        for remembered in [false, then] {
+            let verdict = guarded.admit(&request("GET", "/", &[("authorization", &bearer)]), START);
+            let facts = verdict.trail.token.as_ref().unwrap();
+            assert_eq!((said(&verdict).as_str(), facts.remembered), (code, remembered), "{token}");
+            assert!(facts.is_signed);
+        }
+    }
 }
