@@ -31,6 +31,8 @@ CALLS = {
     "headers, clock, stamp, address, added header, filter state": ("calls-lifecycle", "hcvaAp"),
     "headers, clock, stamp, added header, filter state": ("calls-lifecycle", "hcvAp"),
     "headers, clock, metric, added header, filter state": ("calls-lifecycle", "hcnAp"),
+    "sixteen shared values of no bytes": ("calls", "v" * 16),
+    "sixteen shared values of 32 bytes": ("calls", "g" * 16),
 }
 # What api-guard does at the least for a request that forwards the subject alone and tells no limit, with and without
 # an address to ask for.

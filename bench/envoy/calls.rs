@@ -2,7 +2,7 @@
 //!
 //! The configuration is a word of letters, done in their order for each request:
 //! `h` all request headers, `q` one header, `c` the clock, `a` the client's address, `v` a shared value of no bytes (a
-//! stamp), `g` a shared value of 64 bytes, `s` the same and a compare-and-swap of it, `e` and `f` a request header
+//! stamp), `g` a shared value of 32 bytes, `s` the same and a compare-and-swap of it, `e` and `f` a request header
 //! each replaced, `A` one added, `n` a metric read, `p` a filter state property, `m` a counter. Built by `bench.py` with plain `rustc`: with `--cfg lifecycle` it
 //! exports the callbacks that the SDK needs, with `--cfg response` the one for response headers. Never shipped.
 #![allow(static_mut_refs)]

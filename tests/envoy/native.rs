@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jwt_simple::prelude::{Claims, Duration, PS256KeyPair, RS256KeyPair, RSAKeyPairLike};
 use serde_json::json;
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
@@ -161,5 +162,32 @@ fn a_configuration_may_be_a_struct() {
     let ask = Ask::get("/x").token(&token(json!({})));
     ask.send(&envoy, Protocol::Http1).forwarded(&envoy);
     ask.send(&envoy, Protocol::Http1).refused(&envoy, 429, "rate_limited");
+    envoy.assert_healthy();
+}
+
+#[test]
+fn a_library_verifies_what_envoy_would_not() {
+    if !kind::runs(kind::LIBRARY) {
+        return;
+    }
+    let keys: serde_json::Value = serde_json::from_str(include_str!("../issuer_keys/jwks.json")).unwrap();
+    let of = |algorithm: &str| json!({ "algorithm": algorithm, "public_key": { "jwk": keys["keys"][0] } });
+    let envoy = Envoy::start(Setup::new(&policy(json!({ "tokens": { "keys": [of("PS256")] } }))));
+    let pem = include_str!("../issuer_keys/rsa.pem");
+    let claims = Claims::create(Duration::from_hours(1)).with_subject("user-1");
+    let token = PS256KeyPair::from_pem(pem).unwrap().sign(claims.clone()).unwrap();
+    let of_another = RS256KeyPair::from_pem(pem).unwrap().sign(claims).unwrap();
+    for protocol in BOTH {
+        for _ in 0..2 {
+            Ask::get("/x").token(&token).send(&envoy, protocol).forwarded(&envoy);
+        }
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let first = if signature.starts_with('A') { "B" } else { "A" };
+        let changed = format!("{signed}.{first}{}", &signature[1..]);
+        let reply = Ask::get("/x").token(&changed).send(&envoy, protocol);
+        reply.refused(&envoy, 401, "token_signature_invalid");
+        let reply = Ask::get("/x").token(&of_another).send(&envoy, protocol);
+        reply.refused(&envoy, 401, "token_algorithm_refused");
+    }
     envoy.assert_healthy();
 }
