@@ -18,8 +18,9 @@ import chains
 import plan
 import report
 import smoke
+import store
 from envoy import Envoy, Failed, find_envoy, slug
-from kinds import BEFORE, CACHED, EMPTY, KEYS_100, LIMITED, NONE, REVOKED_60_000, RS256, Kind, chosen, kind_of
+from kinds import BEFORE, CACHED, EMPTY, KEYS_100, LIMITED, NONE, REVOKED_60_000, RS256, SHARED, Kind, chosen, kind_of
 from load import Run, in_turns
 from upstream import Silent, Slow, raise_file_limit
 
@@ -75,6 +76,7 @@ class Bench:
         self.work.mkdir(parents=True, exist_ok=True)
         self.modules = built.build(self.work)
         self.slow: Slow | None = None
+        self.store: store.Store | None = None
         self.envoys: dict[tuple, Envoy] = {}
         self.silent: dict[tuple, Silent] = {}
         self.results: list[tuple[plan.Load, dict[str, list[Run]]]] = []
@@ -82,9 +84,10 @@ class Bench:
 
     def start(self, chain: str, workers=1, bodies=False, upstream_port=None, name: str | None = None) -> Envoy:
         filters = plan.filters(chain, self.modules | self.files)
+        store_port = self.store_port() if SHARED in chain else None
         return Envoy(
             self.binary,
-            lambda port, admin: chains.bootstrap(filters, port, admin, bodies, upstream_port),
+            lambda port, admin: chains.bootstrap(filters, port, admin, bodies, upstream_port, store_port),
             name or f"{chain}{' bodies' if bodies else ''}{f' {workers} workers' if workers > 1 else ''}",
             self.work,
             workers,
@@ -127,9 +130,19 @@ class Bench:
             return self.slow.port
         return None
 
+    def store_port(self) -> int:
+        program = store.find()
+        if not program:
+            raise Failed("no redis-server and no valkey-server")
+        self.store = self.store or store.Store(program, self.work)
+        return self.store.port
+
     def measure(self, load: plan.Load):
         names = self.chains_of(load)
         if len(names) < 2:
+            return
+        if load.store and not store.find():
+            print(f"  {load.name}: SKIPPED, because this machine has none of {', '.join(store.PROGRAMS)}", flush=True)
             return
         envoys = {name: self.envoy(name, load) for name in names}
         runs: dict[str, list[Run]] = {name: [] for name in names}
@@ -159,8 +172,9 @@ class Bench:
     def stop_all(self):
         for key in list(self.envoys):
             self.end(key)
-        if self.slow:
-            self.slow.stop()
+        for upstream in (self.slow, self.store):
+            if upstream:
+                upstream.stop()
 
     def one_round_of(
         self, load: plan.Load, envoys: dict[str, Envoy], files: dict[str, Path], runs: dict[str, list[Run]], number: int
@@ -195,6 +209,8 @@ class Bench:
         refused = run.requests if load.status >= 400 and chain not in (NONE, EMPTY) else 0
         if run.refused != refused:
             raise Failed(f"{load.name}: `{chain}` refused {run.refused} of {run.requests} requests, not {refused}")
+        if SHARED in chain and (without := smoke.without_the_store(self.envoy(chain, load))):
+            raise Failed(f"{load.name}: `{chain}` admitted {without} requests without the store")
         if load.anew and chain != NONE and run.wraps > 1:
             raise Failed(f"{load.name}: `{chain}` was faster than tokens were minted; raise the number in plan.py")
 

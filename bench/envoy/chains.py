@@ -18,6 +18,7 @@ FEW = 100  # a limit that a benchmark reaches at once
 LONG_WINDOW_SECONDS = 3600
 LATE = "/orders/late"  # the one path that goes to the upstream; everything else is answered at once
 UPSTREAM_SECONDS = 0.1  # what the slow upstream takes for a request
+STORE = "store"  # the cluster of a fleet's store
 ANSWER = {"status": 200, "body": {"inline_string": "ok\n"}}
 
 ORDERS = [
@@ -26,12 +27,14 @@ ORDERS = [
 ]
 
 
-def guard_policy(requests=PLENTY, window=60, routes=None, revocation=False, trusted=False, public_keys=0) -> dict:
+def guard_policy(
+    requests=PLENTY, window=60, routes=None, revocation=False, trusted=False, public_keys=0, fleet=False
+) -> dict:
     """api-guard's configuration: token, permission on the route, one limit by address and subject; all else by default.
 
     So subject and permissions go upstream, and admitted responses tell the limit. `trusted` takes the client's address
     from the header that Envoy sets itself, as `use_remote_address` allows, instead of asking for it. `public_keys`: an
-    issuer with a set of so many beside the secret.
+    issuer with a set of so many beside the secret. `fleet`: the limit is one of a fleet.
     """
     limit = {"name": "default", "max_requests": requests, "window_seconds": window, "key": ["client_ip", "subject"]}
     policy = {
@@ -47,6 +50,11 @@ def guard_policy(requests=PLENTY, window=60, routes=None, revocation=False, trus
     if revocation:
         endpoint = {"path": "/auth/revoke", "required_permissions": ["tokens:revoke"]}
         policy["revocation"] = {"endpoint": endpoint, "capacity": 65_536}
+    if fleet:
+        limit["scope"] = "fleet"
+        # The store shares its core with the load generator, and is never to count as not reached.
+        secret = {"value": tokens.SECRET.decode()[::-1]}
+        policy["fleet"] = {"cluster": STORE, "secret": secret, "timeout_milliseconds": 1000}
     return policy
 
 
@@ -137,11 +145,19 @@ def native(cache: bool, requests=PLENTY, window=60, public=False) -> list[dict]:
     return [{"name": f"{FILTER}.{name}", "typed_config": config} for name, config in chain.items()]
 
 
-def bootstrap(chain: list[dict], port: int, admin_port: int, bodies=False, upstream_port: int | None = None) -> dict:
+def bootstrap(
+    chain: list[dict],
+    port: int,
+    admin_port: int,
+    bodies=False,
+    upstream_port: int | None = None,
+    store_port: int | None = None,
+) -> dict:
     """A whole Envoy with this chain. `/echo/` also shows in its response what would have reached the upstream.
 
     `bodies` waits for the body behind the chain: a direct response to a request half read closes the connection, and
     what would be measured is the connecting. `upstream_port` is where requests to `LATE` go, for as long as they take.
+    `store_port`: where a fleet has its store.
     """
     behind = []
     if bodies:
@@ -155,10 +171,11 @@ def bootstrap(chain: list[dict], port: int, admin_port: int, bodies=False, upstr
         {"match": {"prefix": "/echo/"}, "direct_response": ANSWER, "response_headers_to_add": seen},
         {"match": {"prefix": "/"}, "direct_response": ANSWER},
     ]
-    if upstream_port is None:
-        return _server([*chain, *behind], routes, port, admin_port)
-    late = {"match": {"path": LATE}, "route": {"cluster": "upstream", "timeout": "0s"}}
-    return _server([*chain, *behind], [late, *routes], port, admin_port, [_cluster(upstream_port)])
+    clusters = [] if store_port is None else [_store(store_port)]
+    if upstream_port is not None:
+        routes.insert(0, {"match": {"path": LATE}, "route": {"cluster": "upstream", "timeout": "0s"}})
+        clusters.append(_cluster(upstream_port))
+    return _server([*chain, *behind], routes, port, admin_port, clusters)
 
 
 def slow_upstream(port: int, admin_port: int) -> dict:
@@ -200,6 +217,19 @@ def _cluster(port: int) -> dict:
         "circuit_breakers": {"thresholds": [unlimited]},
         "load_assignment": {
             "cluster_name": "upstream",
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
+        },
+    }
+
+
+def _store(port: int) -> dict:
+    pool = "type.googleapis.com/envoy.extensions.upstreams.http.tcp.v3.TcpConnectionPoolProto"
+    return {
+        "name": STORE,
+        "connect_timeout": "1s",
+        "upstream_config": {"name": "envoy.filters.connection_pools.http.tcp", "typed_config": {"@type": pool}},
+        "load_assignment": {
+            "cluster_name": STORE,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(port)}}]}],
         },
     }

@@ -11,7 +11,7 @@ import load as driving
 import tokens
 from built import CALLS, FLOORS
 from kinds import CACHED, EMPTY, LIMITED, NATIVE, NONE, POLICIES, REVOKED_0, REVOKED_60_000, ROUTES_10, ROUTES_10_000
-from kinds import HS256, KEYS_100, RS256, TRUSTED, Kind, kind_of
+from kinds import HS256, KEYS_100, RS256, SHARED, TRUSTED, Kind, kind_of
 
 REVOCATIONS = 60_000
 
@@ -54,6 +54,7 @@ class Load:
     charted: bool = True  # False: of another order of size, which would flatten the chart's other bars
     usual: bool = True  # False: measured only when asked for by name
     anew: bool = False  # a new list of requests for every round
+    store: bool = False  # some of the chains need the store of a fleet
     life: int = 1  # rounds, after which every chain gets a new process
 
 
@@ -142,6 +143,13 @@ def loads(kinds: list[Kind]) -> list[Load]:
             [NONE, *guards(REVOKED_0, REVOKED_60_000)],
             _one(),
             life=3,
+        ),
+        Load(
+            "fleet",
+            "GET, one token; the limit counts in this Envoy, or in a fleet that has units in hand",
+            [NONE, *guards("", SHARED)],
+            _one(),
+            store=True,
         ),
         Load(
             "floor",

@@ -49,6 +49,12 @@ def revoke(envoy: Envoy, count: int):
     _expect(envoy, "a revoked token", envoy.ask("GET", "/orders/17", victim), 401)
 
 
+def without_the_store(envoy: Envoy) -> int:
+    """How many requests a fleet's limit has admitted while its store was not reached."""
+    prefixes = ("wasmcustom", "dynamicmodulescustom")
+    return sum(envoy.stat(f"{prefix}.api_guard_fleet_share_requests_total") for prefix in prefixes)
+
+
 def _expect(envoy: Envoy, what: str, answer, status: int):
     if answer[0] != status:
         raise Failed(f"`{envoy.name}` answers {answer[0]} to {what}, not {status}: {answer[2][:300]!r}")

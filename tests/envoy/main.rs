@@ -3,7 +3,7 @@
 //!
 //! `setup` writes Envoy's bootstrap, `process` runs it, `upstream` is the service behind it, `ask` is one request over
 //! either protocol (`http1` and `http2` put its exact bytes on the wire), `load` is a hundred thousand of them, `reply` is
-//! what came back, `table` judges many at once, `token` mints, `issuer` publishes keys, `trap` makes a module whose VM dies
+//! what came back, `table` judges many at once, `token` mints, `issuer` publishes keys, `store` is a fleet's, and `forwarder` stands before it, `trap` makes a module whose VM dies
 //! on demand, `kind` says which of both is under test, and which tests are for one alone.
 //! The other modules are the rules, one file for each part of the contract.
 //!
@@ -24,6 +24,7 @@
 )]
 
 mod ask;
+mod forwarder;
 mod http1;
 mod http2;
 mod issuer;
@@ -48,6 +49,7 @@ mod configuration;
 mod empty_bodies;
 mod faults;
 mod fleet;
+mod fleet_wire;
 mod form;
 mod forwarding;
 mod grpc;

@@ -1,104 +1,52 @@
-//! A real store of a fleet: `redis-server` or `valkey-server` of this machine, on a port of loopback.
+//! A real store of a fleet, and the cluster that leads Envoy to it.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::net::{Ipv4Addr, SocketAddr};
 
+use api_guard_testkit::Redis;
 use serde_json::{Value, json};
 
-use crate::process::eventually;
-
 /// A store that can be killed and started again at its port. It keeps nothing on disk.
-pub(crate) struct Store {
-    program: &'static str,
-    address: SocketAddr,
-    process: Mutex<Option<Child>>,
-}
-
-/// The store of this machine.
-fn program() -> Option<&'static str> {
-    static PROGRAM: OnceLock<Option<&str>> = OnceLock::new();
-    *PROGRAM.get_or_init(|| {
-        let has = |program: &&str| {
-            Command::new(program)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success())
-        };
-        let program = ["redis-server", "valkey-server"].into_iter().find(has);
-        if program.is_none() {
-            eprintln!("SKIPPED: this machine has neither redis-server nor valkey-server");
-        }
-        program
-    })
-}
+pub(crate) struct Store(Redis);
 
 impl Store {
     /// Whether this machine has a store.
     pub(crate) fn is_here() -> bool {
-        program().is_some()
+        Redis::is_here()
     }
 
     /// A store that is up; `None` if this machine has none.
     pub(crate) fn up() -> Option<Self> {
-        let program = program()?;
-        // Not where the system takes the ports of clients from, so that the port is free again later.
-        let address = TcpListener::bind("127.0.0.10:0").unwrap().local_addr().unwrap();
-        let store = Self { program, address, process: Mutex::new(None) };
-        store.start(&[]);
-        Some(store)
+        Redis::start_on(Ipv4Addr::new(127, 0, 0, 10), &[]).map(Self)
     }
 
     /// Starts it, empty, with more arguments.
     pub(crate) fn start(&self, arguments: &[&str]) {
-        let mut process = self.process.lock().unwrap();
-        assert!(process.is_none(), "the store is up");
-        let child = Command::new(self.program)
-            .args(["--port", &self.address.port().to_string(), "--bind", &self.address.ip().to_string()])
-            .args(["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"])
-            .args(arguments)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        *process = Some(child);
-        eventually("the store does not listen", || TcpStream::connect(self.address).ok());
+        self.0.start_again(arguments);
     }
 
     /// Kills it.
     pub(crate) fn kill(&self) {
-        let mut process = self.process.lock().unwrap().take().expect("the store is down");
-        process.kill().unwrap();
-        process.wait().unwrap();
+        self.0.kill();
     }
 
     /// Sends one command, and returns the reply as it came.
     pub(crate) fn command(&self, arguments: &[&str]) -> String {
-        let mut bytes = format!("*{}\r\n", arguments.len());
-        for argument in arguments {
-            bytes += &format!("${}\r\n{argument}\r\n", argument.len());
-        }
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.write_all(bytes.as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        reply
+        self.0.command(arguments)
+    }
+
+    /// Sends bytes as Envoy does: all of them, then the end. The whole reply.
+    pub(crate) fn call(&self, bytes: &[u8]) -> Vec<u8> {
+        self.0.call(bytes)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 
     /// Envoy's cluster `store` that leads to it.
     pub(crate) fn cluster(&self) -> Value {
-        cluster(self.address)
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        if let Some(mut process) = self.process.get_mut().unwrap().take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        cluster(self.address())
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::denial::{Denial, FleetGap};
 use crate::exchange::hold::HostHolds;
+use crate::exchange::patience::Patience;
 use crate::fault::Fault;
 use crate::fleet::{CallResponse, Knowledge, Told};
 use crate::guard::{Answer, Guard, Memory, Question};
@@ -228,8 +229,20 @@ impl Engine {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) {
+        if self.calls_again(number, response, host) {
+            return;
+        }
         self.end_call(number, response, host, now);
         self.call_store(host, now);
+    }
+
+    /// Whether the call that has ended has been sent once more.
+    fn calls_again(&self, number: u32, response: CallResponse<'_>, host: &mut impl StreamHost) -> bool {
+        let Some(rule) = &self.guard.policy().fleet else { return false };
+        let Ok(mut memory) = self.memory(host) else { return false };
+        let call = memory.fleet.as_mut().and_then(|link| link.begin_again(rule, number, response));
+        drop(memory);
+        call.is_some_and(|call| host.act(Action::Call(&call)).is_ok())
     }
 
     fn end_call(&self, number: u32, response: CallResponse<'_>, host: &mut impl StreamHost, now: UnixNanos) {
@@ -278,7 +291,7 @@ impl Engine {
                 memory.keys.refresh(&policy.tokens.keys, host.cells()).ok()?;
                 memory.keys.has_ended_since(set, ended)
             }
-            Question::FleetLimit { identity, answered } => {
+            Question::FleetLimit { identity, answered, .. } => {
                 self.memory(host).ok()?.fleet.as_ref()?.is_answered(identity, answered)
             }
             Question::FleetRevocations => {
@@ -291,15 +304,16 @@ impl Engine {
         is_ready.then_some(Answer::Ready)
     }
 
-    /// How long to wait for the answer to a question, nanoseconds.
-    pub(crate) fn patience_nanos(&self, question: Question) -> u64 {
+    /// How long to wait for the answer to a question.
+    pub(crate) fn patience(&self, question: Question, now: UnixNanos) -> Patience {
         match question {
-            Question::Keys | Question::KeySet { .. } => 500_000_000,
-            Question::FleetRevocations => 1_000_000_000,
-            Question::FleetLimit { .. } => {
-                let timeout =
-                    self.guard.policy().fleet.as_ref().map_or(0, |fleet| fleet.timeout_milliseconds);
-                u64::from(timeout).saturating_mul(1_000_000)
+            Question::Keys | Question::KeySet { .. } => Patience::begin(500_000_000, now),
+            Question::FleetRevocations => Patience::begin(1_000_000_000, now),
+            Question::FleetLimit { since, .. } => {
+                let fleet = self.guard.policy().fleet.as_ref();
+                let timeout = fleet.map_or(0, |fleet| fleet.timeout_milliseconds);
+                // For the call that was under way, and for the request's own.
+                Patience::begin(u64::from(timeout).saturating_mul(2_000_000), since)
             }
         }
     }

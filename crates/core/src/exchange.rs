@@ -14,7 +14,7 @@ mod carry_out;
 pub(crate) mod hold;
 mod ledger;
 mod meter;
-mod patience;
+pub(crate) mod patience;
 mod trailers;
 
 use crate::denial::Denial;

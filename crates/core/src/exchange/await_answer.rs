@@ -40,7 +40,7 @@ impl Awaiting {
         now: UnixNanos,
     ) -> Option<Answer> {
         let answer = engine.answer(self.question, host, now);
-        answer.or_else(|| self.is_over(now).then_some(Answer::Unavailable))
+        answer.or_else(|| self.is_over(now).then_some(Answer::Overdue))
     }
 
     /// Whether the deadline has been reached.
@@ -145,7 +145,7 @@ impl Exchange {
     ) -> Flow {
         self.questions = self.questions.wrapping_add(1);
         let number = self.questions;
-        let patience = Patience::begin(engine.patience_nanos(question), now);
+        let patience = engine.patience(question, now);
         // Should the request be held after the answer, its body may have come by then.
         let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
         let body = HeldBody::new(&engine.held);

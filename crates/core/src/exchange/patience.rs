@@ -5,24 +5,24 @@ use crate::time::UnixNanos;
 
 /// A wait that ends.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     since: UnixNanos,
     nanos: u64,
 }
 
 impl Patience {
     /// A wait of so many nanoseconds from now on.
-    pub(super) fn begin(nanos: u64, now: UnixNanos) -> Self {
+    pub(crate) fn begin(nanos: u64, now: UnixNanos) -> Self {
         Self { since: now, nanos }
     }
 
     /// Begins the wait anew.
-    pub(super) fn begin_anew(&mut self, now: UnixNanos) {
+    pub(crate) fn begin_anew(&mut self, now: UnixNanos) {
         self.since = now;
     }
 
     /// Whether it has ended.
-    pub(super) fn is_over(&mut self, now: UnixNanos) -> bool {
+    pub(crate) fn is_over(&mut self, now: UnixNanos) -> bool {
         self.since = self.since.min(now);
         now.nanos().saturating_sub(self.since.nanos()) >= self.nanos
     }

@@ -45,6 +45,8 @@ pub struct Link {
     nodes: Nodes,
     accounts: Accounts,
     flight: Option<Flight>,
+    /// When the latest call ended.
+    ended: UnixNanos,
     calls: u32,
     /// The number of the last report.
     reports: u64,
@@ -72,6 +74,7 @@ impl Link {
             nodes: Nodes::new(),
             accounts: Accounts::default(),
             flight: None,
+            ended: UnixNanos::default(),
             calls: 0,
             reports: 0,
             scripts: KnownScripts::default(),

@@ -3,8 +3,11 @@
 //! It tells the store what its own requests have revoked, and, if it is the one of its process whose turn it is, reads what others
 //! have. What was read is entered into the table of the process, where all its workers see it. Where the store has lost
 //! something, whoever reads next tells it what it does not have.
+//!
+//! - `sharing/page.rs`: the commands for that, and the store's answers.
 
-use super::names::{Names, hex, unhex};
+mod page;
+
 use super::record::{Knowledge, Record};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetRule, SharedRevocations};
@@ -14,15 +17,13 @@ use crate::cells::{CellFault, CellId, Cells, Change, update};
 use crate::revocation::{Revocations, SharedEntry};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
+use page::write_read;
+pub(super) use page::{Brought, write_told};
 
 /// Entries that one call tells.
 const MOST_TOLD: usize = 256;
-/// Entries that one call reads, as the script has it.
-const MOST_READ: usize = 500;
 /// Entries that wait to be told, at most.
 const MOST_WAITING: usize = 4096;
-/// What the store has for `u64::MAX`, which a number of its scripts cannot hold.
-const NEVER: u64 = (1 << 53) - 1;
 const TRIES: u32 = 16;
 
 /// One worker's part in sharing revocations.
@@ -48,16 +49,6 @@ pub(super) struct Sharing {
 pub(super) struct Work {
     tells: bool,
     reads: bool,
-}
-
-/// What the store said of revocations.
-#[derive(Debug, Default)]
-pub(super) struct Brought {
-    epoch: u64,
-    newest: u64,
-    cursor: u64,
-    entries: Vec<SharedEntry>,
-    is_last: bool,
 }
 
 impl Work {
@@ -158,10 +149,7 @@ impl Sharing {
             write_told(told, &rule.names, fresh, scripts.has(REVOKE), commands);
         }
         if work.reads {
-            commands.script(REVOKED, scripts.has(REVOKED), 5, 2);
-            write_keys(&rule.names, commands);
-            commands.number(fresh);
-            commands.number(self.record.cursor);
+            write_read(self.record.cursor, &rule.names, fresh, scripts.has(REVOKED), commands);
         }
     }
 
@@ -195,7 +183,7 @@ impl Sharing {
             match reader.next()?.ok_or(Malformed)? {
                 Item::Array(length) => {
                     scripts.add(REVOKED);
-                    brought = Some(self.entries(length, reader)?);
+                    brought = Some(Brought::read(length, self.record.cursor, reader)?);
                 }
                 Item::Error(error) if is_unknown(error) => scripts.remove(REVOKED),
                 Item::Error(error) => refused = Some(error),
@@ -203,32 +191,6 @@ impl Sharing {
             }
         }
         Ok(refused.map_or(Ok(brought), Err))
-    }
-
-    fn entries(&self, length: usize, reader: &mut Reader<'_>) -> Result<Brought, Malformed> {
-        let count = length.checked_sub(2).filter(|rest| rest % 4 == 0).ok_or(Malformed)? / 4;
-        let (epoch, newest) = (reader.number()?, reader.number()?);
-        let mut brought = Brought {
-            epoch,
-            newest,
-            cursor: self.record.cursor,
-            entries: Vec::new(),
-            is_last: count < MOST_READ,
-        };
-        for _ in 0..count {
-            let Some(Item::Bulk(name)) = reader.next()? else { return Err(Malformed) };
-            brought.cursor = reader.number()?.max(brought.cursor);
-            let [ends_at, issued_before] = [reader.number()?, reader.number()?]
-                .map(|number| if number >= NEVER { u64::MAX } else { number });
-            // Whatever else stands there is nobody's token.
-            if let Some(name) = unhex(name) {
-                brought.entries.push(SharedEntry { name, ends_at, issued_before });
-            }
-        }
-        if brought.is_last {
-            brought.cursor = brought.cursor.max(newest);
-        }
-        Ok(brought)
     }
 
     /// Ends a call that has done `work`. `brought`: what was read; `None` if nothing was. The store's epoch if it has lost
@@ -322,30 +284,5 @@ impl Sharing {
         let [a, b, c, d, e, f, g, h, ..] =
             self.seed.digest("fleet/jitter", [&now.nanos().to_le_bytes()[..]]).to_le_bytes();
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
-    }
-}
-
-/// Writes the command that tells the store of revocations. `fresh`: an epoch, should the store have none.
-pub(super) fn write_told<'e>(
-    entries: impl ExactSizeIterator<Item = &'e SharedEntry>,
-    names: &Names,
-    fresh: u64,
-    is_known: bool,
-    commands: &mut Commands,
-) {
-    commands.script(REVOKE, is_known, 5, entries.len().saturating_mul(3).saturating_add(1));
-    write_keys(names, commands);
-    commands.number(fresh);
-    for entry in entries {
-        commands.text(hex(&entry.name.to_be_bytes()).as_bytes());
-        commands.number(entry.ends_at.min(NEVER));
-        commands.number(entry.issued_before.min(NEVER));
-    }
-}
-
-/// Writes the keys of what the store holds of revocations.
-fn write_keys(names: &Names, commands: &mut Commands) {
-    for key in ["ends", "numbers", "moments", "newest", "epoch"] {
-        commands.text(names.common(key).as_bytes());
     }
 }

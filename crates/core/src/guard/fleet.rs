@@ -75,9 +75,11 @@ impl<H: Host> Visit<'_, '_, H> {
             chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Refused(_)));
         if !is_refused {
             let asks = chosen.iter().filter(|chosen| matches!(chosen.way, Way::Ask));
+            let before = asked.and_then(|asked| asked.for_units());
+            let (since, again) = before.map_or((self.now, false), |(since, _)| (since, true));
             let questions = asks.map(|chosen| {
                 let identity = chosen.charge.identity;
-                Question::FleetLimit { identity, answered: link.wait(identity) }
+                Question::FleetLimit { identity, answered: link.wait(identity), since, again }
             });
             // All are asked for in one call, whose end answers the last question too.
             if let Some(question) = questions.last() {
@@ -156,15 +158,20 @@ impl<H: Host> Visit<'_, '_, H> {
             }
         }
         let demand = Demand { units: of_fleet.shared(quota.max_requests), ..demand(&charge) };
-        let standing = link.judge(fleet, demand, self.now);
-        let way = match standing {
-            Standing::InHand => Way::InHand,
-            Standing::Refused(outcome) => Way::Refused(outcome),
-            Standing::Ask if asked.is_some_and(|asked| asked.asks >= MOST_ASKS) => {
+        let way = match (link.judge(fleet, demand, self.now), asked) {
+            (Standing::InHand, _) => Way::InHand,
+            (Standing::Refused(outcome), _) => Way::Refused(outcome),
+            (Standing::Ask, Some(Asked { asks: MOST_ASKS.., .. })) => {
                 Way::Refused(link.refusal(demand, self.now))
             }
-            Standing::Ask if asked.is_none_or(|asked| asked.answer == Answer::Ready) => Way::Ask,
-            Standing::Ask | Standing::Unreachable => {
+            // The store is reached, so others may have spent all there is.
+            (Standing::Ask, Some(asked @ Asked { answer: Answer::Overdue, .. })) => match asked.for_units() {
+                None => Way::Ask,
+                Some((_, false)) => Way::Lacking,
+                Some((_, true)) => Way::Refused(link.refusal(demand, self.now)),
+            },
+            (Standing::Ask, None | Some(Asked { answer: Answer::Ready, .. })) => Way::Ask,
+            (Standing::Ask, Some(Asked { answer: Answer::Unavailable, .. })) | (Standing::Unreachable, _) => {
                 match of_fleet.unreachable(quota.max_requests, link.nodes(fleet)) {
                     Some(max_requests) => {
                         charge.quota = Quota { max_requests, ..quota };

@@ -227,7 +227,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
         }
         let refreshed = link.refresh(visit.host.cells(), visit.now);
         refreshed.map_err(|fault| Stop::Refuse(Stage::Revocation, fault.into()))?;
-        let has_waited = self.asked.is_some_and(|asked| asked.answer == Answer::Unavailable);
+        let has_waited = self.asked.is_some_and(|asked| asked.answer != Answer::Ready);
         match link.knowledge(rule, visit.now) {
             Knowledge::Enough => Ok(()),
             Knowledge::Coming if !has_waited => Err(Stop::Ask(Question::FleetRevocations)),

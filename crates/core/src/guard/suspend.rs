@@ -7,6 +7,7 @@ use crate::denial::Denial;
 use crate::index::KeySetIndex;
 use crate::limit::Identity;
 use crate::request::owned::OwnedRequest;
+use crate::time::UnixNanos;
 use crate::verdict::{BodyRules, Trail};
 
 /// What a step needs to know before it can go on.
@@ -27,6 +28,10 @@ pub enum Question {
         identity: Identity,
         /// The number of answers when this was asked.
         answered: u32,
+        /// When the request asked for units first.
+        since: UnixNanos,
+        /// Whether the store has answered before, and others got what there was.
+        again: bool,
     },
     /// The revocations of the fleet were never read: have they been?
     FleetRevocations,
@@ -42,6 +47,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// If it was for units of a limit: when the request asked for them first, and whether this was not the first time.
+    pub(super) fn for_units(&self) -> Option<(UnixNanos, bool)> {
+        match self.question {
+            Question::FleetLimit { since, again, .. } => Some((since, again)),
+            Question::Keys | Question::KeySet { .. } | Question::FleetRevocations => None,
+        }
+    }
+
     /// Whether the token step waited for it.
     pub(super) fn is_of_keys(&self) -> bool {
         match self.question {
@@ -56,8 +69,10 @@ impl Asked {
 pub enum Answer {
     /// What was asked for is available now.
     Ready,
-    /// It is not available, or did not come in time.
+    /// It is not available, and nobody waits for it.
     Unavailable,
+    /// It did not come in time.
+    Overdue,
 }
 
 /// A request whose judgement waits. It owns what it needs, because the host's headers are gone by the time it resumes.

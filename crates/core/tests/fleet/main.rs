@@ -16,4 +16,5 @@ mod requests;
 mod revocations;
 mod roles;
 mod simulation;
+mod slow;
 mod store;

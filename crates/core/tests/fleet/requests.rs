@@ -14,14 +14,14 @@ use super::store::Store;
 
 const START: u64 = 1_796_000_000;
 
-fn at(milliseconds: u64) -> UnixNanos {
+pub(crate) fn at(milliseconds: u64) -> UnixNanos {
     UnixNanos::from_nanos(START * 1_000_000_000 + milliseconds * 1_000_000)
 }
 
 /// One Envoy of the fleet, which has one worker.
-struct Envoy {
-    engine: Engine,
-    process: Process,
+pub(crate) struct Envoy {
+    pub(crate) engine: Engine,
+    pub(crate) process: Process,
 }
 
 fn configuration(limit: &Value, revocation: &Value) -> Value {
@@ -38,7 +38,7 @@ fn configuration(limit: &Value, revocation: &Value) -> Value {
 }
 
 impl Envoy {
-    fn new(limit: &Value) -> Self {
+    pub(crate) fn new(limit: &Value) -> Self {
         Self::with(limit, &json!({}))
     }
 
@@ -72,7 +72,7 @@ impl Envoy {
         }
     }
 
-    fn send(&self, sub: &str, now: UnixNanos) -> (Watched<'_>, Flow) {
+    pub(crate) fn send(&self, sub: &str, now: UnixNanos) -> (Watched<'_>, Flow) {
         self.send_as(&json!({ "sub": sub, "iat": START, "exp": START + 3600 }), "GET", "/x", now)
     }
 
@@ -84,7 +84,12 @@ impl Envoy {
     }
 
     /// A request, and if it waits, the call that it waits for.
-    fn ask(&self, sub: &str, answer: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>, now: UnixNanos) -> Decided {
+    pub(crate) fn ask(
+        &self,
+        sub: &str,
+        answer: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        now: UnixNanos,
+    ) -> Decided {
         let (mut stream, flow) = self.send(sub, now);
         if flow == Flow::Pause && stream.decided.is_empty() {
             let mut root = Stream::new(&self.process);
@@ -143,8 +148,8 @@ fn a_request_that_another_limit_refuses_spends_nothing_of_the_fleet_s() {
     assert!(format!("{names:?}").contains("own"), "{names:?}");
 }
 
-const LIMITED: Decided = Decided::Refused(Code::RateLimited);
-const UNAVAILABLE: Decided = Decided::Refused(Code::FleetUnavailable);
+pub(crate) const LIMITED: Decided = Decided::Refused(Code::RateLimited);
+pub(crate) const UNAVAILABLE: Decided = Decided::Refused(Code::FleetUnavailable);
 
 #[test]
 fn two_envoys_admit_together_what_the_limit_says() {

@@ -25,6 +25,7 @@ const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 const START: u64 = 1_796_000_000 * SECOND;
 const TIMEOUT: u64 = 120;
+const TICK: u64 = 100;
 
 /// What a run is like.
 #[derive(Clone, Copy)]
@@ -39,6 +40,8 @@ struct Scene {
     spread: usize,
     seconds: u64,
     limit: FleetLimit,
+    /// Each way between an Envoy and the store takes so long, nanoseconds: at least, and more than that at most.
+    ways: (u64, u64),
     /// One call of so many is lost, half of them after the store has run it; 0: none.
     loses_one_in: u64,
     /// What goes wrong, and when, in seconds.
@@ -85,14 +88,22 @@ enum Event {
     Trouble(Trouble),
 }
 
+#[derive(Clone, Copy)]
+struct Waiting {
+    caller: u32,
+    answered: u32,
+    since: u64,
+    again: bool,
+}
+
 struct Envoy {
     link: Link,
     /// What this Envoy counts itself, by caller.
     local: HashMap<u32, Window>,
     /// What it has spent of what it owns, by caller.
     owned: HashMap<u32, Window>,
-    /// Requests that wait: caller, number, since when.
-    waiting: Vec<(u32, u32, u64)>,
+    /// Requests that wait.
+    waiting: Vec<Waiting>,
     life: u32,
     cut: bool,
     /// By how much its clock is behind.
@@ -105,6 +116,8 @@ struct Figures {
     refused: u64,
     waited: u64,
     unreachable: u64,
+    /// Requests that the store has not answered in time.
+    overdue: u64,
     calls: u64,
     /// The most of one caller in any window.
     worst_calm: usize,
@@ -210,11 +223,11 @@ impl Run {
         self.next() % bound.max(1)
     }
 
-    /// From 0.1 to 25 ms one way, short ones more often.
+    /// One way, short ones more often.
     fn delay(&mut self) -> u64 {
         let scale = self.below(9);
-        let most = (100_000_u64 << scale).min(25 * MILLISECOND);
-        100_000 + self.below(most)
+        let (least, more) = self.scene.ways;
+        least + self.below((100_000_u64 << scale).min(more))
     }
 
     fn at(&mut self, after: u64, event: Event) {
@@ -247,8 +260,9 @@ impl Run {
             Event::Tick(envoy) => {
                 let now = self.clock(envoy);
                 self.envoys[envoy].link.on_tick(now);
+                self.go_on(envoy);
                 self.call(envoy);
-                self.at(100 * MILLISECOND, Event::Tick(envoy));
+                self.at(TICK * MILLISECOND, Event::Tick(envoy));
             }
             Event::Request(caller) => {
                 let (callers, spread) = (u64::from(self.scene.callers), self.scene.spread as u64);
@@ -291,14 +305,7 @@ impl Run {
                 if ended.outcome.as_str() != "ok" {
                     self.trouble_at = self.now;
                 }
-                let waiting = std::mem::take(&mut self.envoys[envoy].waiting);
-                for (caller, asked, since) in waiting {
-                    if self.envoys[envoy].link.is_answered(self.names[&caller], asked) {
-                        self.judge(envoy, caller, Some(since));
-                    } else {
-                        self.envoys[envoy].waiting.push((caller, asked, since));
-                    }
-                }
+                self.go_on(envoy);
                 self.call(envoy);
             }
             Event::Trouble(trouble) => {
@@ -387,8 +394,25 @@ impl Run {
                 }
             }
             Standing::Ask => {
-                let number = envoy.link.wait(identity);
-                envoy.waiting.push((caller, number, waited_since.unwrap_or(self.now)));
+                let answered = envoy.link.wait(identity);
+                let (since, again) = (waited_since.unwrap_or(self.now), waited_since.is_some());
+                envoy.waiting.push(Waiting { caller, answered, since, again });
+            }
+        }
+    }
+
+    /// What becomes of the requests that wait at an Envoy.
+    fn go_on(&mut self, envoy: usize) {
+        for waiting in std::mem::take(&mut self.envoys[envoy].waiting) {
+            let Waiting { caller, answered, since, again } = waiting;
+            if self.envoys[envoy].link.is_answered(self.names[&caller], answered) {
+                self.judge(envoy, caller, Some(since));
+            } else if self.now - since < 2 * TIMEOUT * MILLISECOND {
+                self.envoys[envoy].waiting.push(waiting);
+            } else if again {
+                self.figures.refused += 1;
+            } else {
+                self.figures.overdue += 1;
             }
         }
     }
@@ -450,6 +474,7 @@ fn calm() -> Scene {
         spread: 3,
         seconds: 90,
         limit: SHARE,
+        ways: (MILLISECOND / 10, 25 * MILLISECOND),
         loses_one_in: 0,
         events: &[],
     }
@@ -559,4 +584,18 @@ fn restarted_envoys_and_clocks_that_step_back_admit_nothing_twice() {
     let figures = Run::new(Scene { events, seconds: 120, ..calm() }, 14).run();
     eprintln!("{figures:?}");
     assert!(figures.worst <= 200 && figures.last_window >= 150, "{figures:?}");
+}
+
+#[test]
+fn a_slow_store_that_is_reached_keeps_the_limit_and_nobody_waits_for_more_than_two_calls() {
+    for seed in 19..23 {
+        // There and back takes less than the time-out, and twice that takes more.
+        let ways = (35 * MILLISECOND, 20 * MILLISECOND);
+        let figures = Run::new(Scene { ways, envoys: 3, demand: 4.0, ..calm() }, seed).run();
+        eprintln!("{figures:?}");
+        assert_eq!((figures.unreachable, figures.overdue), (0, 0), "{figures:?}");
+        assert!(figures.worst <= 200 && figures.last_window >= 150, "{figures:?}");
+        assert!(figures.longest_wait > TIMEOUT * MILLISECOND, "{figures:?}");
+        assert!(figures.longest_wait <= (2 * TIMEOUT + TICK) * MILLISECOND, "{figures:?}");
+    }
 }

@@ -1,17 +1,9 @@
-//! A real store: `redis-server` or `valkey-server` of this machine, on a socket of its own, without a file.
+//! A real store: `redis-server` or `valkey-server` of this machine, and what it answers item by item.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use api_guard_testkit::Redis;
 
 /// A store that ends with this value.
-pub(crate) struct Store {
-    process: Child,
-    socket: PathBuf,
-}
+pub(crate) struct Store(Redis);
 
 /// An item of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,55 +18,20 @@ pub(crate) enum Item {
 impl Store {
     /// A store without content; `None`, and a word to that end, if this machine has none.
     pub(crate) fn start() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let socket = std::env::temp_dir().join(format!("api-guard-store-{}-{number}", std::process::id()));
-        let start = |program: &str| {
-            Command::new(program)
-                .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-                .arg(&socket)
-                .stdout(Stdio::null())
-                .spawn()
-                .ok()
-        };
-        let Some(process) = start("redis-server").or_else(|| start("valkey-server")) else {
-            eprintln!("skipped: this machine has neither redis-server nor valkey-server");
-            return None;
-        };
-        let store = Self { process, socket };
-        for _ in 0..2000 {
-            if UnixStream::connect(&store.socket).is_ok() {
-                return Some(store);
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("the store does not listen");
+        Redis::start(&[]).map(Self)
     }
 
     /// Sends bytes as the host does: all of them, then the end. The whole reply.
     pub(crate) fn call(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = UnixStream::connect(&self.socket).unwrap();
-        stream.write_all(bytes).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut reply = Vec::new();
-        stream.read_to_end(&mut reply).unwrap();
-        reply
+        self.0.call(bytes)
     }
 
     /// Sends one command.
     pub(crate) fn command(&self, arguments: &[&str]) -> Item {
-        let reply = self.call(&command(arguments));
-        let (item, rest) = read(&reply);
-        assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&reply));
+        let reply = self.0.command(arguments);
+        let (item, rest) = read(reply.as_bytes());
+        assert!(rest.is_empty(), "{reply}");
         item
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_file(&self.socket);
     }
 }
 
@@ -84,15 +41,6 @@ impl Item {
         let number = |item| if let Self::Number(number) = item { number } else { panic!("{item:?}") };
         items.into_iter().map(number).collect()
     }
-}
-
-/// A command as bytes.
-pub(crate) fn command(arguments: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
-    for argument in arguments {
-        bytes.extend_from_slice(format!("${}\r\n{argument}\r\n", argument.len()).as_bytes());
-    }
-    bytes
 }
 
 fn read(bytes: &[u8]) -> (Item, &[u8]) {

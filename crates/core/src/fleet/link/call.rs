@@ -16,6 +16,9 @@ const MOST_LIMITS: usize = 256;
 /// A call of which the host has not said how it ended is lost after this time, nanoseconds.
 const LOST_NANOS: u64 = 10_000_000_000;
 
+/// A call that begins so soon after another one has ended may have got that one's connection, nanoseconds.
+const SOON_NANOS: u64 = 1_000_000;
+
 /// A call to be sent now.
 #[derive(Debug)]
 pub struct Call<'r> {
@@ -57,6 +60,8 @@ pub(super) struct Flight {
     limits: Vec<(Demand, Units)>,
     marks: bool,
     work: Work,
+    /// What is sent once more if the connection that it got was closing.
+    again: Option<Vec<u8>>,
 }
 
 /// What a reply brings that does not concern limits.
@@ -118,15 +123,35 @@ impl Link {
             (true, false) => CallUse::Revocation,
             (true, true) => CallUse::Heartbeat,
         };
-        self.flight = Some(Flight { sent: now, purpose, logs_in, limits, marks, work });
+        let body = commands.end();
+        let is_soon = now.nanos().abs_diff(self.ended.nanos()) < SOON_NANOS;
+        let again = is_soon.then(|| body.clone());
+        self.flight = Some(Flight { sent: now, purpose, logs_in, limits, marks, work, again });
         self.circuit.begin(now);
         self.calls = self.calls.wrapping_add(1);
-        Some(Call {
+        Some(self.call(rule, body))
+    }
+
+    /// The call in flight, to be sent once more: it began while the one before it ended, and Envoy may have given it that one's
+    /// connection, which was closing. Then nothing of it has reached the store. `None` if it has failed otherwise.
+    pub fn begin_again<'r>(
+        &mut self,
+        rule: &'r FleetRule,
+        number: u32,
+        response: CallResponse<'_>,
+    ) -> Option<Call<'r>> {
+        let flight = self.flight.as_mut().filter(|_| number == self.calls)?;
+        let body = flight.again.take().filter(|_| matches!(response, CallResponse::Reset))?;
+        Some(self.call(rule, body))
+    }
+
+    fn call<'r>(&self, rule: &'r FleetRule, body: Vec<u8>) -> Call<'r> {
+        Call {
             number: self.calls,
             cluster: &rule.cluster,
             timeout_milliseconds: rule.timeout_milliseconds,
-            body: commands.end(),
-        })
+            body,
+        }
     }
 
     /// Ends a call. `None` if it has ended before.
@@ -144,6 +169,7 @@ impl Link {
             return None;
         }
         let mut flight = self.flight.take()?;
+        self.ended = now;
         let mut ended = Ended {
             purpose: flight.purpose,
             outcome: CallOutcome::Ok,
