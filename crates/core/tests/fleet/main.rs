@@ -17,3 +17,4 @@ mod revocations;
 mod roles;
 mod simulation;
 mod store;
+mod workers;

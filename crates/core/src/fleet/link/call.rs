@@ -19,7 +19,7 @@ const LOST_NANOS: u64 = 10_000_000_000;
 /// A call to be sent now.
 #[derive(Debug)]
 pub struct Call<'r> {
-    /// Identifies the call within its worker.
+    /// Identifies the call within its link.
     pub number: u32,
     /// The host's name for the store.
     pub cluster: &'r str,
