@@ -92,6 +92,8 @@ impl StreamHost for Envoy<'_> {
             // The stream finds the answer in its worker's memory.
             Action::Ask { question: Question::FleetLimit { .. } | Question::FleetRevocations, .. } => {}
             Action::Fetch(fetch) => return self.plugin.calls.fetch(fetch, self.context),
+            // Every worker calls for itself, so nobody has to be reminded.
+            Action::Remind => {}
             Action::Call(call) => return self.plugin.calls.call(call, self.context),
             Action::Resume => abi::resume_request(),
         }

@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut now = UnixNanos::from_seconds(1_796_000_000);
     for reply in data.split(|byte| *byte == 0) {
-        if link.judge(&rule, demand, now) == Standing::Ask {
+        if link.take(&rule, demand, now) == Standing::Ask {
             for _ in 0..WAITING {
                 link.wait(demand.identity);
             }
@@ -51,7 +51,8 @@ fuzz_target!(|data: &[u8]| {
             let response = CallResponse::Reply(&reply);
             link.end(&rule, call.number, response, &mut revocations, &cells, now);
         }
-        let units = std::iter::from_fn(|| link.spend(demand.identity, now)).take(100).count();
+        let taken = || matches!(link.take(&rule, demand, now), Standing::Taken(_)).then_some(());
+        let units = std::iter::from_fn(taken).take(100).count();
         assert!(units <= 20, "{units} units");
         assert!(revocations.live(now) <= 16);
         now = now.plus_seconds(1);

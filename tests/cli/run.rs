@@ -224,15 +224,16 @@ fn a_configuration_from_a_pipe_is_read_once() {
 
 #[test]
 fn a_fleet_runs_with_its_store() {
-    let Some(ready) = ready() else { return };
-    let Some(store) = api_guard_testkit::Redis::start(&["--requirepass", "hunter2"]) else { return };
-    let home = Home::new();
-    let file = File::with_ending(crate::emit::fleet::fleet().to_string(), ".json");
-    let redis = format!("redis://localhost:{}", store.port);
-    let more = ["--config", file.path(), "--redis", &redis];
-    let mut run = Running::start_with(&home, &ready, &more, &[("API_GUARD_REDIS_PASSWORD", "hunter2")]);
-    let token = token(&run.said);
-    assert_eq!(run.get("/orders/42", Some(&token)), Some(200));
-    assert!(home.path(".local/state/api-guard/secrets/API_GUARD_FLEET_SECRET").is_file());
-    assert_eq!(run.end(Signal::TERM).0, Some(0));
+    for ready in forms() {
+        let Some(store) = api_guard_testkit::Redis::start(&["--requirepass", "hunter2"]) else { return };
+        let home = Home::new();
+        let file = File::with_ending(crate::emit::fleet::fleet().to_string(), ".json");
+        let redis = format!("redis://localhost:{}", store.port);
+        let more = ["--config", file.path(), "--redis", &redis];
+        let mut run = Running::start_with(&home, &ready, &more, &[("API_GUARD_REDIS_PASSWORD", "hunter2")]);
+        let token = token(&run.said);
+        assert_eq!(run.get("/orders/42", Some(&token)), Some(200));
+        assert!(home.path(".local/state/api-guard/secrets/API_GUARD_FLEET_SECRET").is_file());
+        assert_eq!(run.end(Signal::TERM).0, Some(0));
+    }
 }

@@ -90,13 +90,23 @@ fn three_ports() -> u16 {
 
 #[test]
 fn a_fleet_of_three_shares_a_revocation_and_ends_with_its_store() {
+    a_fleet_of_three("");
+}
+
+#[test]
+fn a_fleet_of_three_libraries_does_as_one_of_modules_does() {
+    a_fleet_of_three("1");
+}
+
+/// Tries `make run FLEET=3`. `native`: the variable `NATIVE`.
+fn a_fleet_of_three(native: &str) {
     // Says that it is skipped where there is no store.
     if api_guard_testkit::Redis::start(&[]).is_none() {
         return;
     }
     let (first, [upstream, redis, _]) = (three_ports(), free_ports());
     let admin = three_ports();
-    let mut environment = vec![("FLEET", "3".to_owned())];
+    let mut environment = vec![("FLEET", "3".to_owned()), ("NATIVE", native.to_owned())];
     for (name, port) in
         [("PORT", first), ("ADMIN_PORT", admin), ("UPSTREAM_PORT", upstream), ("REDIS_PORT", redis)]
     {

@@ -1,4 +1,4 @@
-//! Three Envoys that share limits and revocations through a real store.
+//! Three Envoys that share limits and revocations through a real store, with modules or libraries, or both.
 
 use serde_json::{Value, json};
 
@@ -11,22 +11,19 @@ use crate::token::token;
 
 const SECRET: &str = "a secret of the fleet, of more than 32 bytes";
 
-/// A store, where the kind under test has fleets and this machine has a store.
-fn up() -> Option<Store> {
-    if Kind::under_test() == Kind::Native {
-        eprintln!("SKIPPED: the library has no fleet yet");
-        return None;
-    }
-    Store::up()
-}
-
 /// An Envoy of the fleet. `changes`: laid over its configuration.
 fn envoy(store: &Store, changes: Value) -> Envoy {
+    envoy_of(Kind::under_test(), 1, store, changes)
+}
+
+/// An Envoy of the fleet that loads a kind of its own, and has so many workers.
+fn envoy_of(kind: Kind, concurrency: u32, store: &Store, changes: Value) -> Envoy {
     let mut plugin = json!({ "fleet": { "cluster": "store", "secret": { "env": "API_GUARD_FLEET_SECRET" }, "timeout_milliseconds": 1000 } });
     for (name, value) in changes.as_object().unwrap() {
         plugin[name] = value.clone();
     }
-    let mut setup = Setup { clusters: vec![store.cluster()], ..Setup::new(&policy(plugin)) };
+    let mut setup =
+        Setup { clusters: vec![store.cluster()], concurrency, ..Setup::of(kind, &policy(plugin)) };
     setup.environment.push(("API_GUARD_FLEET_SECRET", SECRET.to_owned()));
     setup.environment.push(("API_GUARD_REDIS_PASSWORD", "a password".to_owned()));
     Envoy::start(setup)
@@ -60,27 +57,58 @@ fn await_nodes(envoys: &[Envoy]) {
 
 #[test]
 fn three_envoys_admit_what_one_limit_says() {
-    let Some(store) = up() else { return };
-    let envoys = [(); 3].map(|()| envoy(&store, limit(60, json!({}))));
+    let Some(store) = Store::up() else { return };
+    admit_what_one_limit_says(&[(); 3].map(|()| envoy(&store, limit(60, json!({})))));
+}
+
+/// Asks Envoys in turn that share a limit of 60.
+fn admit_what_one_limit_says(envoys: &[Envoy]) {
     let token = token(json!({}));
     let mut admitted = 0;
     for round in 0..60 {
-        for envoy in &envoys {
+        for envoy in envoys {
             let status = status(envoy, &token);
             assert!(status == 200 || status == 429, "{status} in round {round}");
             admitted += u32::from(status == 200);
         }
     }
     assert!((51..=60).contains(&admitted), "{admitted} of 60");
-    for envoy in &envoys {
+    for envoy in envoys {
         assert!(calls(envoy, "limit", "ok") > 0);
         envoy.assert_healthy();
     }
 }
 
 #[test]
+fn modules_and_a_library_share_a_limit_and_revocations() {
+    if !Kind::Module.is_built() || !Kind::Native.is_built() {
+        println!("SKIPPED: make build native");
+        return;
+    }
+    let Some(store) = Store::up() else { return };
+    let kinds = [(Kind::Module, 1), (Kind::Native, 2), (Kind::Module, 1)];
+    let mut shared = limit(60, json!({}));
+    shared["revocation"] = json!({ "endpoint": {}, "fleet": {} });
+    let envoys = kinds.map(|(kind, workers)| envoy_of(kind, workers, &store, shared.clone()));
+    await_nodes(&envoys);
+    // By the library, and by a module.
+    for (number, by) in [1, 0].into_iter().enumerate() {
+        let revoked = token(json!({ "sub": format!("caller {number}"), "jti": number.to_string() }));
+        assert_eq!(status(&envoys[by], &revoked), 200);
+        let reply =
+            Ask::post("/auth/revoke").token(&revoked).body(Body::None).send(&envoys[by], Protocol::Http1);
+        // 503: it is in force there, and the store hears of it as soon as it answers.
+        assert!([200, 503].contains(&reply.status), "{reply:?}");
+        for envoy in &envoys {
+            eventually("an Envoy does not learn of it", || (status(envoy, &revoked) == 401).then_some(()));
+        }
+    }
+    admit_what_one_limit_says(&envoys);
+}
+
+#[test]
 fn what_one_envoy_revokes_all_refuse_and_neither_restart_forgets() {
-    let Some(store) = up() else { return };
+    let Some(store) = Store::up() else { return };
     let shared = || json!({ "revocation": { "endpoint": {}, "fleet": {} } });
     let mut envoys = vec![envoy(&store, shared()), envoy(&store, shared())];
     let revoked = token(json!({ "jti": "one" }));
@@ -119,7 +147,7 @@ fn without_a_store_each_limit_does_what_it_is_to_do() {
 
 /// The first Envoy of three admits so many of 40 requests, and answers the others so, while the store is down.
 fn without_a_store(when: &str, admitted: usize, refused: u16) {
-    let Some(store) = up() else { return };
+    let Some(store) = Store::up() else { return };
     let envoys = [(); 3].map(|()| envoy(&store, limit(30, json!({ "when_unreachable": when }))));
     let is_reached = |yes: u64| envoys[0].counter("api_guard_fleet_reachable") == yes;
     await_nodes(&envoys);
@@ -137,7 +165,7 @@ fn without_a_store(when: &str, admitted: usize, refused: u16) {
 
 #[test]
 fn a_store_that_wants_a_password_gets_it_and_a_wrong_one_is_said() {
-    let Some(store) = up() else { return };
+    let Some(store) = Store::up() else { return };
     store.kill();
     store.start(&["--requirepass", "a password"]);
     let with = |name: &str| {
@@ -157,13 +185,4 @@ fn a_store_that_wants_a_password_gets_it_and_a_wrong_one_is_said() {
     let wrong = with("API_GUARD_SECRET");
     eventually("no call is denied", || (calls(&wrong, "heartbeat", "denied") > 0).then_some(()));
     eventually("nothing is said of it", || wrong.written().contains(r#""event":"fleet""#).then_some(()));
-}
-
-#[test]
-fn the_library_says_that_it_has_no_fleet() {
-    if Kind::under_test() == Kind::Native {
-        let fleet = json!({ "cluster": "store", "secret": { "value": SECRET } });
-        let log = Envoy::refuses(&Setup::new(&policy(json!({ "fleet": fleet }))));
-        assert!(log.contains("/fleet: the native library does not call the store"), "{log}");
-    }
 }

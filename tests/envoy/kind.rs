@@ -52,14 +52,25 @@ impl Kind {
 
     /// Where it was built.
     pub(crate) fn artefact(self) -> PathBuf {
+        let (path, target) = self.target();
+        assert!(path.is_file(), "nothing at {}: run `make {target}` first", path.display());
+        path
+    }
+
+    /// Whether it was built.
+    pub(crate) fn is_built(self) -> bool {
+        self.target().0.is_file()
+    }
+
+    /// Where it is to be, and how it is built.
+    fn target(self) -> (PathBuf, &'static str) {
         let (variable, usual, target) = match self {
             Self::Module => ("API_GUARD_WASM", "dist/api_guard.wasm", "build"),
             Self::Native => ("API_GUARD_LIBRARY", "dist/libapi_guard.so", "native"),
         };
         let path = std::env::var_os(variable)
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(usual), PathBuf::from);
-        assert!(path.is_file(), "nothing at {}: run `make {target}` first", path.display());
-        path
+        (path, target)
     }
 
     /// What precedes the names of its metrics.

@@ -201,7 +201,8 @@ impl Envoy {
 
     /// A counter of the guard's own, which it may hand over in batches.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        self.stat(&format!("{}.{name}", Kind::under_test().metrics_prefix()))
+        let kind = self.setup.lock().unwrap().kind;
+        self.stat(&format!("{}.{name}", kind.metrics_prefix()))
     }
 
     /// Where the admin interface listens.
@@ -248,7 +249,7 @@ impl Envoy {
         assert!(!signs.iter().any(|sign| written.contains(sign)), "{written}");
         let is_active =
             |(name, value): &(String, u64)| name == "wasm.envoy.wasm.runtime.v8.active" && *value > 0;
-        assert!(Kind::under_test() == Kind::Native || stats.iter().any(is_active));
+        assert!(self.setup.lock().unwrap().kind == Kind::Native || stats.iter().any(is_active));
     }
 }
 
@@ -290,7 +291,10 @@ impl Started {
             .arg(binary())
             .arg("--config-path")
             .arg(&bootstrap)
-            .args(["--config-yaml", &if setup.is_tagged { shipped_stats_config() } else { "{}".to_owned() }])
+            .args([
+                "--config-yaml",
+                &if setup.is_tagged { shipped_stats_config(setup.kind) } else { "{}".to_owned() },
+            ])
             .arg("--admin-address-path")
             .arg(directory.join("admin"))
             .args(["--concurrency", &setup.concurrency.to_string()])

@@ -66,6 +66,11 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn new(plugin: &Value) -> Self {
+        Self::of(Kind::under_test(), plugin)
+    }
+
+    /// Options of an Envoy that loads a kind which may not be the one under test.
+    pub(crate) fn of(kind: Kind, plugin: &Value) -> Self {
         Self {
             plugin: plugin.to_string(),
             concurrency: 1,
@@ -89,8 +94,8 @@ impl Setup {
             shared_name: "api_guard",
             plugin_name: "api_guard",
             is_tagged: true,
-            kind: Kind::under_test(),
-            artefact: Kind::under_test().artefact(),
+            kind,
+            artefact: kind.artefact(),
         }
     }
 
@@ -301,12 +306,12 @@ fn lay_over(base: &mut Value, changes: Value) {
 }
 
 /// The labels of the metrics, as the shipped configuration has them: its section `stats_config`, still in YAML.
-pub(crate) fn shipped_stats_config() -> String {
+pub(crate) fn shipped_stats_config(kind: Kind) -> String {
     let shipped = include_str!("../../envoy.yaml");
     let section = shipped.lines().skip_while(|line| !line.starts_with("stats_config:"));
     let indented = |line: &&str| line.starts_with("stats_config:") || line.starts_with(' ');
     let section = section.take_while(indented).collect::<Vec<_>>().join("\n");
-    section.replace(Kind::Module.metrics_prefix(), Kind::under_test().metrics_prefix())
+    section.replace(Kind::Module.metrics_prefix(), kind.metrics_prefix())
 }
 
 fn loopback(port: u16) -> Value {

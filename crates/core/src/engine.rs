@@ -12,7 +12,7 @@ use crate::denial::{Denial, FleetGap};
 use crate::exchange::hold::HostHolds;
 use crate::exchange::patience::Patience;
 use crate::fault::Fault;
-use crate::fleet::{CallResponse, Knowledge, Told};
+use crate::fleet::{CallResponse, Knowledge, SharedLink, Told};
 use crate::guard::{Answer, Guard, Memory, Question};
 use crate::held::HeldBytes;
 use crate::host::{Action, StreamHost};
@@ -41,8 +41,9 @@ pub struct Engine {
     pub(crate) held: Arc<HeldBytes>,
     /// When gauges were last set.
     shown: Cell<UnixNanos>,
-    /// Whether this worker fetches key sets.
-    fetches_keys: bool,
+    /// Whether this worker fetches key sets and calls the store of the fleet.
+    calls: bool,
+    link: SharedLink,
     standing: Standing,
 }
 
@@ -68,7 +69,8 @@ impl Engine {
             holds: Cell::default(),
             held: Arc::clone(held),
             shown: Cell::default(),
-            fetches_keys: true,
+            calls: true,
+            link: SharedLink::default(),
             standing: Standing::default(),
         }
     }
@@ -80,11 +82,17 @@ impl Engine {
         self
     }
 
-    /// Leaves the fetching of key sets to another worker of the process. An [`Action::Ask`] for one is to make that worker
-    /// tick.
+    /// Leaves the fetching of key sets and the calls to the store of the fleet to another worker of the process, which has
+    /// the same configuration and the same link, and ticks. [`Action::Remind`] is to reach it.
     #[must_use]
-    pub fn leaving_fetches(self) -> Self {
-        Self { fetches_keys: false, ..self }
+    pub fn leaving_calls(self) -> Self {
+        Self { calls: false, ..self }
+    }
+
+    /// Shares the link to the store of the fleet with other workers of the process that have the same configuration.
+    #[must_use]
+    pub fn sharing(self, link: &SharedLink) -> Self {
+        Self { link: link.clone(), ..self }
     }
 
     /// Handles the passing of time for what no single stream has: renews what this worker has reserved of the process,
@@ -96,6 +104,7 @@ impl Engine {
         }
         self.fetch_keys(host, now);
         self.look_after_fleet(host, now);
+        self.call_store(host, now);
         self.show(host, now);
         self.stand(host, now);
     }
@@ -114,12 +123,15 @@ impl Engine {
     /// Shows whether the store of the fleet is reached, by how many Envoys, and how old what is known of revocations is.
     fn show_fleet(&self, host: &mut impl StreamHost, now: UnixNanos) {
         let Some(rule) = &self.guard.policy().fleet else { return };
-        let Ok(memory) = self.memory(host) else { return };
-        let Some(link) = &memory.fleet else { return };
+        let Ok(mut memory) = self.memory(host) else { return };
+        let Some(fleet) = &mut memory.fleet else { return };
+        let Ok((is_reached, nodes)) = fleet.with(now, |link, _| (link.is_reached(), link.nodes(rule))) else {
+            return;
+        };
         let shown = [
-            (Gauge::FleetReachable, Some(u64::from(link.is_reached()))),
-            (Gauge::FleetNodes, Some(link.nodes(rule).get().into())),
-            (Gauge::FleetRevocationAge, link.revocation_age_seconds(now)),
+            (Gauge::FleetReachable, Some(u64::from(is_reached))),
+            (Gauge::FleetNodes, Some(nodes.get().into())),
+            (Gauge::FleetRevocationAge, fleet.view().age_seconds(now)),
         ];
         drop(memory);
         for (gauge, value) in shown {
@@ -148,10 +160,21 @@ impl Engine {
         }
     }
 
+    /// Begins the fetches of key sets and the call to the store that are due, or has the worker begin them that does so.
+    pub fn call(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        if self.calls {
+            self.fetch_keys(host, now);
+            self.call_store(host, now);
+        } else {
+            // Without it, what is due begins in that worker's next tick.
+            let _ = host.act(Action::Remind);
+        }
+    }
+
     /// Begins the fetches of key sets that are due, as far as no other worker has begun them.
-    pub(crate) fn fetch_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
+    fn fetch_keys(&self, host: &mut impl StreamHost, now: UnixNanos) {
         let ring = &self.guard.policy().tokens.keys;
-        if !self.fetches_keys || !ring.fetches() {
+        if !self.calls || !ring.fetches() {
             return;
         }
         // Whatever fails here is tried again in the next tick.
@@ -186,35 +209,39 @@ impl Engine {
         }
     }
 
-    /// Looks at what has ended of the fleet, and calls the store if that is due.
+    /// Looks at what has ended of the fleet.
     fn look_after_fleet(&self, host: &mut impl StreamHost, now: UnixNanos) {
         if self.guard.policy().fleet.is_none() {
             return;
         }
         let Ok(mut memory) = self.memory(host) else { return };
         let Memory { fleet, revocations, .. } = &mut *memory;
-        let Some(link) = fleet else { return };
-        link.on_tick(now);
-        // What there is no room for is told when the store has lost what it held.
-        let _ = link.tell(&revocations.take_entered());
+        let Some(fleet) = fleet else { return };
+        let entered = revocations.take_entered();
         // Whatever fails here is tried again in the next tick.
-        let _ = link.refresh(host.cells(), now);
-        let (waited, shared) = link.take_counts();
+        let _ = fleet.refresh(host.cells(), now);
+        let counts = fleet.with(now, |link, now| {
+            link.on_tick(now);
+            // What there is no room for is told when the store has lost what it held.
+            let _ = link.tell(&entered);
+            link.take_counts()
+        });
         drop(memory);
+        let (waited, shared) = counts.unwrap_or_default();
         self.counters.of_fleet([0, 0, waited, shared, 0], |counter, by| {
             let _ = host.act(Action::Add { counter, by });
         });
-        self.call_store(host, now);
     }
 
     /// Begins the call to the store that is due.
-    pub(crate) fn call_store(&self, host: &mut impl StreamHost, now: UnixNanos) {
+    fn call_store(&self, host: &mut impl StreamHost, now: UnixNanos) {
         let Some(rule) = &self.guard.policy().fleet else { return };
         let Ok(mut memory) = self.memory(host) else { return };
         let Memory { fleet, revocations, .. } = &mut *memory;
-        let call = fleet.as_mut().and_then(|link| link.begin(rule, revocations, host.cells(), now));
+        let Some(fleet) = fleet else { return };
+        let call = fleet.with(now, |link, now| link.begin(rule, revocations, host.cells(), now));
         drop(memory);
-        if let Some(call) = call
+        if let Ok(Some(call)) = call
             && host.act(Action::Call(&call)).is_err()
         {
             self.end_call(call.number, CallResponse::Reset, host, now);
@@ -229,7 +256,7 @@ impl Engine {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) {
-        if self.calls_again(number, response, host) {
+        if self.calls_again(number, response, host, now) {
             return;
         }
         self.end_call(number, response, host, now);
@@ -237,21 +264,30 @@ impl Engine {
     }
 
     /// Whether the call that has ended has been sent once more.
-    fn calls_again(&self, number: u32, response: CallResponse<'_>, host: &mut impl StreamHost) -> bool {
+    fn calls_again(
+        &self,
+        number: u32,
+        response: CallResponse<'_>,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> bool {
         let Some(rule) = &self.guard.policy().fleet else { return false };
         let Ok(mut memory) = self.memory(host) else { return false };
-        let call = memory.fleet.as_mut().and_then(|link| link.begin_again(rule, number, response));
+        let Some(fleet) = &mut memory.fleet else { return false };
+        let call = fleet.with(now, |link, _| link.begin_again(rule, number, response));
         drop(memory);
-        call.is_some_and(|call| host.act(Action::Call(&call)).is_ok())
+        matches!(call, Ok(Some(call)) if host.act(Action::Call(&call)).is_ok())
     }
 
     fn end_call(&self, number: u32, response: CallResponse<'_>, host: &mut impl StreamHost, now: UnixNanos) {
         let Some(rule) = &self.guard.policy().fleet else { return };
         let Ok(mut memory) = self.memory(host) else { return };
         let Memory { fleet, revocations, .. } = &mut *memory;
-        let Some(link) = fleet else { return };
-        let Some(ended) = link.end(rule, number, response, revocations, host.cells(), now) else { return };
+        let Some(fleet) = fleet else { return };
+        let ended =
+            fleet.with(now, |link, now| link.end(rule, number, response, revocations, host.cells(), now));
         drop(memory);
+        let Ok(Some(ended)) = ended else { return };
         let _ = host.act(Action::Count(self.counters.called(ended.purpose, ended.outcome)));
         let counts = [ended.leased, ended.returned, 0, 0, u32::from(ended.has_reset)];
         self.counters.of_fleet(counts, |counter, by| {
@@ -263,17 +299,26 @@ impl Engine {
     }
 
     /// Has the store be told of what was revoked. `None` if there is nothing to tell, or nobody.
-    pub(crate) fn tell_store(&self, host: &impl StreamHost) -> Result<Option<Told>, Denial> {
+    pub(crate) fn tell_store(&self, host: &impl StreamHost, now: UnixNanos) -> Result<Option<Told>, Denial> {
         let mut memory = self.memory(host).map_err(Denial::Fault)?;
         let Memory { fleet, revocations, .. } = &mut *memory;
         let entered = revocations.take_entered();
-        let Some(link) = fleet.as_mut().filter(|_| !entered.is_empty()) else { return Ok(None) };
-        link.tell(&entered).map(Some).ok_or(Denial::FleetUnavailable(FleetGap::Revoked))
+        let Some(fleet) = fleet.as_mut().filter(|_| !entered.is_empty()) else { return Ok(None) };
+        let told = fleet.with(now, |link, _| link.tell(&entered))?;
+        told.map(Some).ok_or(Denial::FleetUnavailable(FleetGap::Revoked))
+    }
+
+    /// Has the store be told of what a request has entered that did not ask for it: a token that turned out to live longer than
+    /// its revocation. A worker that ticks does so in its next tick.
+    pub(crate) fn hand_over_entered(&self, host: &mut impl StreamHost, now: UnixNanos) {
+        if !self.calls && matches!(self.tell_store(host, now), Ok(Some(_))) {
+            self.call(host, now);
+        }
     }
 
     /// Whether the store has been told; `None` if that is not known yet.
-    pub(crate) fn is_told(&self, told: Told, host: &impl StreamHost) -> Option<bool> {
-        self.memory(host).ok()?.fleet.as_ref()?.is_told(told)
+    pub(crate) fn is_told(&self, told: Told, host: &impl StreamHost, now: UnixNanos) -> Option<bool> {
+        self.memory(host).ok()?.fleet.as_mut()?.with(now, |link, _| link.is_told(told)).ok()?
     }
 
     /// The answer to a question, if it is known by now.
@@ -292,13 +337,15 @@ impl Engine {
                 memory.keys.has_ended_since(set, ended)
             }
             Question::FleetLimit { identity, answered, .. } => {
-                self.memory(host).ok()?.fleet.as_ref()?.is_answered(identity, answered)
+                let mut memory = self.memory(host).ok()?;
+                let fleet = memory.fleet.as_mut()?;
+                fleet.with(now, |link, _| link.is_answered(identity, answered)).ok()?
             }
             Question::FleetRevocations => {
                 let mut memory = self.memory(host).ok()?;
-                let link = memory.fleet.as_mut()?;
-                link.refresh(host.cells(), now).ok()?;
-                link.knowledge(policy.fleet.as_ref()?, now) != Knowledge::Coming
+                let fleet = memory.fleet.as_mut()?;
+                fleet.refresh(host.cells(), now).ok()?;
+                fleet.view().knowledge(policy.fleet.as_ref()?, now) != Knowledge::Coming
             }
         };
         is_ready.then_some(Answer::Ready)
@@ -348,7 +395,7 @@ impl Engine {
         let mut memory = self.memory.try_borrow_mut().map_err(|_| Fault::SharedData)?;
         if memory.is_none() {
             let random = host.random().ok_or(Fault::SharedData)?;
-            let opened = Memory::open(self.guard.policy(), host.cells(), random);
+            let opened = Memory::open_with(self.guard.policy(), host.cells(), &self.link, random);
             *memory = Some(opened.map_err(|_| Fault::SharedData)?);
         }
         RefMut::filter_map(memory, Option::as_mut).map_err(|_| Fault::SharedData)

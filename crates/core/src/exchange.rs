@@ -194,6 +194,20 @@ impl Exchange {
         }
     }
 
+    /// Whether the stream waits for a call to the store of the fleet.
+    pub fn awaits_store(&self) -> bool {
+        match &self.state {
+            State::Awaiting(awaiting) => awaiting.awaits_store(),
+            State::Announcing(_) => true,
+            State::New
+            | State::Stopped
+            | State::Passing
+            | State::Counting { .. }
+            | State::Holding { .. }
+            | State::Overtaken { .. } => false,
+        }
+    }
+
     /// Whether nothing is left to judge in the request or to add to its response. An adapter may then forget the
     /// stream, provided it pauses the later phases of streams it does not know.
     pub fn is_over(&self) -> bool {

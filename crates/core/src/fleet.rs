@@ -2,7 +2,7 @@
 //!
 //! Limits and revocations of a fleet stand in one store, Redis or Valkey.
 //!
-//! - `link.rs`: one worker's side of the store, call by call.
+//! - `link.rs`: our side of the store, call by call; `member.rs`: how the workers of a process share it.
 //! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand.
 //! - `sharing.rs`: revocations, told and read; `record.rs`: what the process knows of them, and who reads;
 //!   `seen.rs`: what the store has.
@@ -18,6 +18,7 @@ mod account;
 mod accounts;
 mod circuit;
 mod link;
+mod member;
 mod names;
 mod nodes;
 mod notice;
@@ -29,12 +30,13 @@ pub mod script;
 mod seen;
 mod sharing;
 
-pub use account::Demand;
+pub use account::{Demand, Unit};
 pub use accounts::Standing;
 pub use link::{Call, Ended, Link, Told};
+pub use member::{Member, SharedLink};
 pub use names::{Names, Revoked};
 pub use notice::{NotTold, Notice};
 pub use outcome::{CallOutcome, CallResponse, CallUse};
-pub use record::Knowledge;
+pub use record::{Knowledge, View};
 pub use resp::MOST_REPLY_BYTES;
 pub use rule::{AtStart, FleetLimit, FleetRule, Password, SharedRevocations, WhenUnreachable};

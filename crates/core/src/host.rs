@@ -125,4 +125,7 @@ pub enum Action<'a> {
     /// Send bytes to the store of the fleet, and then no more. It belongs to no stream. The whole reply, or why there is none, is
     /// told to [`Engine::on_called`](crate::engine::Engine::on_called); the streams that wait are to be ticked then.
     Call(&'a Call<'a>),
+    /// Have the worker [call](crate::engine::Engine::call) soon to which this one
+    /// [leaves](crate::engine::Engine::leaving_calls) that.
+    Remind,
 }

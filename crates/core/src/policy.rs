@@ -111,10 +111,6 @@ impl Policy {
         self.fleet.is_some()
     }
 
-    /// What is wrong with a fleet in the native library, and what to do about it.
-    pub const NO_FLEET_IN_LIBRARY: &str =
-        "the native library does not call the store of a fleet yet; use the module, or remove the field";
-
     /// Whether `host` verifies what this policy needs it for. It is tried with a published signature.
     pub fn suits_host(&self, host: &dyn SignatureHost) -> bool {
         !self.tokens.keys.needs_signature_host() || signature::verifies_published(host)

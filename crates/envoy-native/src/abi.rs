@@ -20,11 +20,9 @@ use std::sync::OnceLock;
 use api_guard_core::cells::{CellFault, Expected, Loaded, Stored, Version};
 use api_guard_core::effect::Reply;
 use api_guard_core::exchange::Flow;
-use api_guard_core::keys::{Fetch, Response};
 use smallvec::SmallVec;
 
 use crate::config::Registered;
-use crate::fetches;
 use crate::metrics::Handle;
 use crate::stream::{Piece, Stream};
 use crate::stripes::Stripes;
@@ -487,23 +485,28 @@ impl FilterConfig {
         })
     }
 
-    /// Sends a GET request, and returns its number; `None` if Envoy cannot.
-    pub(crate) fn get(&self, fetch: &Fetch<'_>) -> Option<u64> {
-        let header =
-            |name: &[u8], value: &str| Header { name: Buffer::of(name), value: Buffer::of(value.as_bytes()) };
-        let headers =
-            [header(b":method", "GET"), header(b":path", fetch.path), header(b":authority", fetch.authority)];
+    /// Sends a request to a cluster, and returns its number; `None` if Envoy cannot. Envoy may tell meanwhile that it has ended.
+    pub(crate) fn send(
+        &self,
+        cluster: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        timeout_milliseconds: u32,
+    ) -> Option<u64> {
+        let bytes = |text: &str| Buffer::of(text.as_bytes());
+        let header = |(name, value): &(&str, &str)| Header { name: bytes(name), value: bytes(value) };
+        let headers: SmallVec<[Header; 4]> = headers.iter().map(header).collect();
         let mut id = 0;
         // SAFETY: everything pointed to lives during the call, and Envoy copies it; the number is valid for writing.
         let result = unsafe {
             envoy_dynamic_module_callback_http_filter_config_http_callout(
                 self.pointer(),
                 &raw mut id,
-                Buffer::of(fetch.cluster.as_bytes()),
+                bytes(cluster),
                 headers.as_ptr(),
                 headers.len(),
-                Buffer::NONE,
-                u64::from(fetch.timeout_milliseconds),
+                Buffer::of(body),
+                u64::from(timeout_milliseconds),
             )
         };
         (result == CALLOUT_DONE).then_some(id)
@@ -526,9 +529,31 @@ impl FilterConfig {
 
 /// Whom a scheduler reminds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scheduled {
+enum Scheduled {
     Stream,
     Config,
+}
+
+/// What a configuration is reminded of, by the number that Envoy passes on. A stream does not need to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reminded {
+    /// Time has passed.
+    Tick,
+    /// Something is to be sent.
+    Call,
+}
+
+impl Reminded {
+    fn of(event: u64) -> Self {
+        if event == Self::Call.number() { Self::Call } else { Self::Tick }
+    }
+
+    fn number(self) -> u64 {
+        match self {
+            Self::Tick => 0,
+            Self::Call => 1,
+        }
+    }
 }
 
 /// Makes Envoy call a stream or a configuration on the thread that it belongs to.
@@ -541,20 +566,19 @@ pub(crate) struct Scheduler {
 unsafe impl Send for Scheduler {}
 
 impl Scheduler {
-    pub(crate) fn kind(&self) -> Scheduled {
-        self.kind
-    }
-
     /// Schedules a call. The stream or configuration must still be there, or its thread's dispatcher might not be.
-    pub(crate) fn commit(&self) {
+    pub(crate) fn commit(&self, reminded: Reminded) {
         match self.kind {
             // SAFETY: the scheduler was not deleted yet.
             Scheduled::Stream => unsafe {
-                envoy_dynamic_module_callback_http_filter_scheduler_commit(self.pointer, 0);
+                envoy_dynamic_module_callback_http_filter_scheduler_commit(self.pointer, reminded.number());
             },
             // SAFETY: the scheduler was not deleted yet.
             Scheduled::Config => unsafe {
-                envoy_dynamic_module_callback_http_filter_config_scheduler_commit(self.pointer, 0);
+                envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
+                    self.pointer,
+                    reminded.number(),
+                );
             },
         }
     }
@@ -833,18 +857,19 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(config: *const 
     }
 }
 
-/// Time has passed for a configuration, on the main thread.
+/// Time has passed for a configuration, or it has something to send, on the main thread.
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
     envoy: Pointer,
     config: *const c_void,
-    _event: u64,
+    event: u64,
 ) {
     let config: *const Registered = config.cast();
     let (Some(envoy), false) = (NonNull::new(envoy).map(FilterConfig), config.is_null()) else { return };
     // SAFETY: `config_new` gave it to Envoy, which has not destroyed it yet.
     let registered = unsafe { &*config };
-    let _ = catch_unwind(AssertUnwindSafe(|| worker::tick(registered.config(), &envoy)));
+    let reminded = Reminded::of(event);
+    let _ = catch_unwind(AssertUnwindSafe(|| worker::on_reminded(registered.config(), &envoy, reminded)));
 }
 
 /// A request of a configuration has ended, on the main thread.
@@ -869,15 +894,17 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
         let headers = if result == CALLOUT_DONE { headers } else { &[] };
         // SAFETY: Envoy lends what they point to during the call.
         let pairs = headers.iter().map(|header| unsafe { (header.name.bytes(), header.value.bytes()) });
-        let mut body = Vec::new();
-        for chunk in chunks {
-            let room = Response::MOST_BYTES.saturating_sub(body.len());
-            // SAFETY: as above.
-            let chunk = unsafe { chunk.bytes() };
-            body.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
-        }
-        let came = |is_late| fetches::response(pairs, &body, is_late);
-        worker::on_fetched(registered.config(), &envoy, id, came);
+        let body = |most: usize| {
+            let mut body = Vec::new();
+            for chunk in chunks {
+                let room = most.saturating_sub(body.len());
+                // SAFETY: as above.
+                let chunk = unsafe { chunk.bytes() };
+                body.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+            }
+            body
+        };
+        worker::on_called(registered.config(), &envoy, id, pairs, body);
     }));
 }
 

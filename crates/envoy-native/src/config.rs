@@ -5,23 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use api_guard_core::config::Environment;
+use api_guard_core::fleet::SharedLink;
 use api_guard_core::policy::Policy;
 
 use crate::abi::{self, FilterConfig};
+use crate::calls::Calls;
 use crate::cells::{self, Shared};
-use crate::fetches::Fetches;
 use crate::metrics::Metrics;
-use crate::ticker::{self, Reminder, Ticket};
+use crate::ticker::{self, Pace, Reminder, Ticket};
 
 /// What all workers share of one configuration.
 pub(crate) struct Config {
     pub(crate) policy: Arc<Policy>,
     pub(crate) metrics: Metrics,
     pub(crate) shared: Shared,
-    pub(crate) fetches: Fetches,
+    pub(crate) calls: Calls,
+    /// To the store of the fleet, if there is one.
+    pub(crate) link: SharedLink,
+    /// How many calls to the store have ended.
+    ended_calls: AtomicU64,
     /// Reminds the main thread; `None` where Envoy only validates.
     reminder: Option<Reminder>,
-    /// Whether the main thread has been reminded, and has not ticked since.
+    /// Whether the main thread has been reminded, and has not looked since.
     is_reminded: AtomicBool,
     number: u64,
     is_retired: AtomicBool,
@@ -47,11 +52,6 @@ impl Registered {
     pub(crate) fn new(envoy: &FilterConfig, filter_name: &[u8], text: &[u8]) -> Option<Self> {
         let environment = Environment { lookup: &variable, must_be_set: true };
         let policy = match Policy::parse(text, &environment) {
-            Ok(policy) if policy.has_fleet() => {
-                let what = format!("api-guard: /fleet: {}", Policy::NO_FLEET_IN_LIBRARY);
-                abi::log(log::Level::Error, &what);
-                return None;
-            }
             Ok(policy) => policy,
             Err(errors) => {
                 abi::log(log::Level::Error, &format!("api-guard: {errors}"));
@@ -62,7 +62,8 @@ impl Registered {
             abi::log(log::Level::Error, "api-guard: Envoy does not keep the shared tables");
             return None;
         };
-        let ticks = match envoy.scheduler().map(ticker::register) {
+        let pace = if policy.has_fleet() { Pace::Always } else { Pace::Seldom };
+        let ticks = match envoy.scheduler().map(|scheduler| ticker::register(scheduler, pace)) {
             Some(None) => {
                 abi::log(log::Level::Error, "api-guard: no thread can be started");
                 return None;
@@ -74,7 +75,9 @@ impl Registered {
             metrics: Metrics::define(envoy, &policy, &shared.cells),
             policy: Arc::new(policy),
             shared,
-            fetches: Fetches::default(),
+            calls: Calls::default(),
+            link: SharedLink::default(),
+            ended_calls: AtomicU64::new(0),
             reminder: ticks.as_ref().map(Ticket::reminder),
             is_reminded: AtomicBool::new(false),
             number: LAST.fetch_add(1, Ordering::Relaxed),
@@ -101,7 +104,7 @@ impl Config {
         self.number
     }
 
-    /// Makes the main thread tick soon, from any thread.
+    /// Has the main thread send soon what is due, from any thread.
     pub(crate) fn remind(&self) {
         if let Some(reminder) = &self.reminder
             && !self.is_reminded.swap(true, Ordering::AcqRel)
@@ -110,9 +113,21 @@ impl Config {
         }
     }
 
-    /// Notes that the main thread ticks.
-    pub(crate) fn note_tick(&self) {
+    /// Notes that the main thread looks.
+    pub(crate) fn note_look(&self) {
         self.is_reminded.store(false, Ordering::Release);
+    }
+
+    /// How many calls to the store have ended.
+    pub(crate) fn ended_calls(&self) -> u64 {
+        self.ended_calls.load(Ordering::Acquire)
+    }
+
+    /// Wakes the streams that wait for a call to the store, which has ended.
+    pub(crate) fn wake(&self) {
+        // Before: a stream that is not registered yet looks whether this has changed.
+        self.ended_calls.fetch_add(1, Ordering::AcqRel);
+        ticker::wake(self.number);
     }
 
     /// Whether Envoy has destroyed it: no stream of it is left.

@@ -117,17 +117,23 @@ impl StreamHost for Envoy<'_> {
             Action::Reply { reply, is_grpc } => self.orders.reply(reply, is_grpc),
             // No configuration asks this.
             Action::Ask { question: Question::Keys, .. } => return Err(NotDone),
-            // The main thread fetches it, and the stream finds the answer in the shared cells.
-            Action::Ask { question: Question::KeySet { .. }, .. } => self.config.remind(),
+            // The stream finds the answer in the shared cells.
+            Action::Ask { question: Question::KeySet { .. }, .. } => {}
+            // The stream finds the answer at the link that all workers share.
+            Action::Ask { question: Question::FleetLimit { .. } | Question::FleetRevocations, .. } => {}
             Action::Fetch(fetch) => {
                 return match self.handle {
-                    Handle::Config(envoy) => self.config.fetches.send(fetch, envoy),
+                    Handle::Config(envoy) => self.config.calls.fetch(&fetch, envoy),
                     Handle::Stream(_) => Err(NotDone),
                 };
             }
-            Action::Ask { question: Question::FleetLimit { .. } | Question::FleetRevocations, .. } => {}
-            // Nothing calls stores yet.
-            Action::Call(_) => return Err(NotDone),
+            Action::Call(call) => {
+                return match self.handle {
+                    Handle::Config(envoy) => self.config.calls.call(call, envoy),
+                    Handle::Stream(_) => Err(NotDone),
+                };
+            }
+            Action::Remind => self.config.remind(),
             Action::Resume => self.orders.resume(),
         }
         Ok(())

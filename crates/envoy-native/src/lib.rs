@@ -6,14 +6,14 @@
 //!   nobody reads the request any more.
 //! - `config.rs`: a configuration as all workers share it; `worker.rs`: what each worker has for itself; `stream.rs`: one
 //!   request.
-//! - `cells.rs` and `stripes.rs`: the shared cells; `metrics.rs`: counters and gauges; `fetches.rs`: requests for
-//!   key sets; `ticker.rs`: the passing of time.
+//! - `cells.rs` and `stripes.rs`: the shared cells; `metrics.rs`: counters and gauges; `calls.rs`: requests for
+//!   key sets and to the store of a fleet; `ticker.rs`: the passing of time.
 
 mod abi;
+mod calls;
 mod cells;
 mod clock;
 mod config;
-mod fetches;
 mod host;
 mod metrics;
 mod orders;

@@ -103,11 +103,22 @@ impl Metrics {
 
     fn put_off(&self, news: News) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of a gauge only the last value counts, and there are few gauges, so this does not grow while nobody asks.
-        if let News::Value(gauge, _) = news {
-            pending.retain(|old| !matches!(old, News::Value(id, _) if *id == gauge));
+        // Of a gauge only the last value counts, and of a counter the sum. There are few of either, so this does not grow while
+        // nobody asks.
+        let known = pending.iter_mut().find_map(|old| match (old, news) {
+            (News::Count(id, sum), News::Count(counter, by)) if *id == counter => {
+                *sum = sum.saturating_add(by);
+                Some(())
+            }
+            (News::Value(id, value), News::Value(gauge, latest)) if *id == gauge => {
+                *value = latest;
+                Some(())
+            }
+            (News::Count(..) | News::Value(..), News::Count(..) | News::Value(..)) => None,
+        });
+        if known.is_none() {
+            pending.push(news);
         }
-        pending.push(news);
         self.has_pending.store(true, Ordering::Release);
     }
 }

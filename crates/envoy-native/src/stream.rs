@@ -18,7 +18,7 @@ use crate::clock;
 use crate::host::Envoy;
 use crate::metrics::Handle;
 use crate::orders::Orders;
-use crate::ticker::{self, Ticket};
+use crate::ticker::{self, Pace, Ticket};
 use crate::worker::Worker;
 
 /// One request and its response.
@@ -123,6 +123,7 @@ impl Stream {
         };
         // Envoy runs no event of a stream within another; if it did, the inner one would stop the request.
         let Ok(mut exchange) = self.exchange.try_borrow_mut() else { return Flow::Pause };
+        let ended_calls = worker.config.ended_calls();
         let now = clock::now();
         let (mut flow, mut orders) = self.judge(worker, filter, &mut exchange, now, event);
         if orders.make_edits(filter).is_err() {
@@ -131,10 +132,15 @@ impl Stream {
             let _ = orders.make_edits(filter);
         }
         let waits = exchange.wants_ticks();
+        let store = (waits && exchange.awaits_store()).then(|| worker.config.number());
         // From here on Envoy may run other hooks of this stream, or end it.
         drop(exchange);
         self.is_held.set(waits);
-        self.set_ticks(waits, filter);
+        self.set_ticks(waits, store, filter);
+        if store.is_some() && worker.config.ended_calls() != ended_calls {
+            // The call that it waits for may have ended before it could be woken.
+            self.remind();
+        }
         self.is_answered.set(self.is_answered.get() || orders.answers());
         orders.finish(filter);
         flow
@@ -186,13 +192,26 @@ impl Stream {
         }
     }
 
-    /// Begins or ends the ticks.
-    fn set_ticks(&self, waits: bool, filter: &Filter) {
+    /// Begins or ends the ticks. `store`: the configuration whose store it waits for.
+    fn set_ticks(&self, waits: bool, store: Option<u64>, filter: &Filter) {
         let Ok(mut ticks) = self.ticks.try_borrow_mut() else { return };
-        if waits && ticks.is_none() {
-            *ticks = ticker::register(filter.scheduler());
-        } else if !waits && ticks.is_some() {
+        if !waits {
             *ticks = None;
+            return;
+        }
+        if ticks.is_none() {
+            *ticks = ticker::register(filter.scheduler(), Pace::Early);
+        }
+        if let Some(ticket) = &*ticks {
+            ticket.wait_for(store);
+        }
+    }
+
+    fn remind(&self) {
+        if let Ok(ticks) = self.ticks.try_borrow()
+            && let Some(ticket) = &*ticks
+        {
+            ticket.remind();
         }
     }
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use api_guard_core::engine::Engine;
-use api_guard_core::keys::Response;
 
-use crate::abi::FilterConfig;
+use crate::abi::{FilterConfig, Reminded};
+use crate::calls::Purpose;
 use crate::clock;
 use crate::config::{self, Config};
 use crate::host::Envoy;
@@ -17,7 +17,7 @@ use crate::metrics::Handle;
 pub(crate) struct Worker {
     pub(crate) engine: Engine,
     pub(crate) config: Arc<Config>,
-    /// Whether it is the configuration's own, which fetches key sets, and has no streams.
+    /// Whether it is the configuration's own, which fetches key sets and calls the store, and has no streams.
     is_of_config: bool,
 }
 
@@ -45,8 +45,10 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
         if let Some(worker) = known {
             return Some(Rc::clone(worker));
         }
-        let engine = Engine::on_worker(Arc::clone(&config.policy), &config.shared.held).on_host_that_holds();
-        let engine = if is_of_config { engine } else { engine.leaving_fetches() };
+        let engine = Engine::on_worker(Arc::clone(&config.policy), &config.shared.held)
+            .on_host_that_holds()
+            .sharing(&config.link);
+        let engine = if is_of_config { engine } else { engine.leaving_calls() };
         // Each request tries again, and is refused if that fails too.
         let _ = engine.open(&Envoy::new(handle, config, false));
         if !is_of_config {
@@ -59,26 +61,37 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
 }
 
 /// Looks after what all streams of a configuration share, on the main thread, which counts as a worker here.
-pub(crate) fn tick(config: &Arc<Config>, envoy: &FilterConfig) {
-    config.note_tick();
+pub(crate) fn on_reminded(config: &Arc<Config>, envoy: &FilterConfig, reminded: Reminded) {
+    config.note_look();
     let handle = Handle::Config(envoy);
     if let Some(worker) = of(config, handle) {
-        worker.engine.on_tick(&mut Envoy::new(handle, config, false), clock::now());
+        let (mut host, now) = (Envoy::new(handle, config, false), clock::now());
+        match reminded {
+            Reminded::Tick => worker.engine.on_tick(&mut host, now),
+            Reminded::Call => worker.engine.call(&mut host, now),
+        }
     }
 }
 
-/// Handles the end of a request for a key set, on the main thread. `came`: what came back, by whether its time was over.
-pub(crate) fn on_fetched<'b>(
+/// Handles the end of a request of the configuration, on the main thread. `headers` and `body`: as for
+/// [`crate::calls::Calls::end`].
+pub(crate) fn on_called<'b>(
     config: &Arc<Config>,
     envoy: &FilterConfig,
     id: u64,
-    came: impl FnOnce(bool) -> Response<'b>,
+    headers: impl Iterator<Item = (&'b [u8], &'b [u8])> + Clone,
+    body: impl FnOnce(usize) -> Vec<u8>,
 ) {
     let (handle, now) = (Handle::Config(envoy), clock::now());
-    if let Some((set, is_late)) = config.fetches.end(id, now)
-        && let Some(worker) = of(config, handle)
-    {
-        worker.engine.on_fetched(set, came(is_late), &mut Envoy::new(handle, config, false), now);
+    let Some((purpose, ended)) = config.calls.end(id, headers, body, now) else { return };
+    let Some(worker) = of(config, handle) else { return };
+    let mut host = Envoy::new(handle, config, false);
+    match purpose {
+        Purpose::KeySet(set) => worker.engine.on_fetched(set, ended.response(), &mut host, now),
+        Purpose::Store(number) => {
+            worker.engine.on_called(number, ended.reply(), &mut host, now);
+            config.wake();
+        }
     }
 }
 

@@ -62,11 +62,6 @@ impl Findings {
                     let told = format!("{name:?}: {}", pss::WHY);
                     add(Severity::Error, "configuration", pointer, mark, told);
                 }
-                if host.is_library() && policy.has_fleet() {
-                    let mark = plugin.locate("/fleet");
-                    let told = Policy::NO_FLEET_IN_LIBRARY.to_owned();
-                    add(Severity::Error, "configuration", "/fleet".to_owned(), mark, told);
-                }
                 parsed = Some(policy);
             }
             Err(errors) => {

@@ -97,6 +97,8 @@ pub enum Done {
     Fetched(KeySetIndex),
     /// [`Action::Call`], by the call's number, and what is sent.
     Called(u32, Vec<u8>),
+    /// [`Action::Remind`].
+    Reminded,
 }
 
 /// One stream of a process: what it holds of the body, and what was done.
@@ -213,6 +215,7 @@ impl StreamHost for Stream<'_> {
             Action::Resume => Done::Resumed,
             Action::Fetch(_) if self.cannot_ask => return Err(NotDone),
             Action::Fetch(fetch) => Done::Fetched(fetch.set),
+            Action::Remind => Done::Reminded,
             Action::Call(_) if self.cannot_ask => return Err(NotDone),
             Action::Call(call) => Done::Called(call.number, call.body.clone()),
         };

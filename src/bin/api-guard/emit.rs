@@ -15,7 +15,6 @@ mod text;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use api_guard_core::config::Policy;
 use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
 
 use crate::outcome::{self, Failure, Outcome, print, say};
@@ -160,10 +159,6 @@ impl Emit {
         {
             let why = check::WHY_NOT_PSS;
             return Err(Failure::failed(format!("{}: {pointer}: {name:?}: {why}", self.config.display())));
-        }
-        if self.native && policy.has_fleet() {
-            let why = Policy::NO_FLEET_IN_LIBRARY;
-            return Err(Failure::failed(format!("{}: /fleet: {why}", self.config.display())));
         }
         let (manifest, mut notes) = match self.host {
             Loader::Envoy => (self.envoy(&text, &raw, &trust)?, Vec::new()),

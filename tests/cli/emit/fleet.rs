@@ -71,13 +71,23 @@ fn where_the_store_is_must_be_said_for_a_fleet_and_for_nothing_else() {
 }
 
 #[test]
-fn a_library_is_not_given_a_fleet() {
+fn a_library_is_given_the_cluster_and_the_secrets_of_a_fleet_as_a_module_is() {
     let file = File::new(fleet().to_string());
-    for host in ["envoy", "envoy-gateway", "kubernetes"] {
-        let run = emit(host, file.path(), &["--native", "--redis", "redis://redis"]);
-        let is_refused = run.err.contains("/fleet: the native library does not call the store");
-        assert!(run.code != 0 && (is_refused || host == "envoy-gateway"), "{run:?}");
+    let image = ["--image", "registry.example.com/api-guard:1", "--upstream", "https://orders:8443"];
+    for (host, more) in [("envoy", &[][..]), ("kubernetes", &image)] {
+        let more = [&["--native", "--redis", "rediss://cache.example.com"], more].concat();
+        let run = emit(host, file.path(), &more);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.out.contains("TcpConnectionPoolProto") && !run.err.contains("/fleet"), "{run:?}");
+        // It has Envoy's own environment, which a Deployment fills.
+        assert!(host == "envoy" || run.out.contains("API_GUARD_FLEET_SECRET"), "{}", run.out);
+        let checked = api_guard(["check", File::new(&run.out).path(), "--json"]).json();
+        let findings = checked["findings"].as_array().expect("a list").iter();
+        let rules: Vec<_> = findings.filter_map(|finding| finding["rule"].as_str()).collect();
+        assert!(rules.iter().all(|rule| !rule.starts_with("fleet") && *rule != "configuration"), "{rules:?}");
     }
+    let run = emit("envoy-gateway", file.path(), &["--native"]);
+    assert!(run.code == 0 && run.err.contains("note: /fleet/cluster"), "{run:?}");
 }
 
 #[test]

@@ -32,12 +32,12 @@ impl Announcing {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Result<Self, (Box<Kept>, Result<Revoked, Denial>)> {
-        match engine.tell_store(host) {
+        match engine.tell_store(host, now) {
             Ok(None) => Err((kept, Ok(revoked))),
             Err(denial) => Err((kept, Err(denial))),
             Ok(Some(told)) => {
                 let patience = Patience::begin(PATIENCE_NANOS, now);
-                engine.call_store(host, now);
+                engine.call(host, now);
                 Ok(Self { kept, revoked, told, patience })
             }
         }
@@ -53,7 +53,7 @@ impl Exchange {
         now: UnixNanos,
     ) {
         let State::Announcing(announcing) = &mut self.state else { return };
-        let is_told = engine.is_told(announcing.told, host);
+        let is_told = engine.is_told(announcing.told, host, now);
         let Some(is_told) = is_told.or_else(|| announcing.patience.is_over(now).then_some(false)) else {
             return;
         };

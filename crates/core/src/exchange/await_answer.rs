@@ -32,6 +32,14 @@ impl Awaiting {
         }
     }
 
+    /// Whether a call to the store may bring the answer.
+    pub(super) fn awaits_store(&self) -> bool {
+        match self.question {
+            Question::FleetLimit { .. } | Question::FleetRevocations => true,
+            Question::Keys | Question::KeySet { .. } => false,
+        }
+    }
+
     /// The answer, if it can be known by now.
     pub(super) fn answer(
         &mut self,
@@ -154,8 +162,7 @@ impl Exchange {
             Ok(()) => {
                 self.state = State::Awaiting(Box::new(awaiting));
                 // What is asked for is fetched at once, if nobody fetches it yet.
-                engine.fetch_keys(host, now);
-                engine.call_store(host, now);
+                engine.call(host, now);
                 Flow::Pause
             }
             Err(_) => self.judge_again(engine, awaiting, Answer::Unavailable, host, now),

@@ -212,6 +212,7 @@ fn report(
         let line = line::refused(policy, denial, about.trail, &request, carried_out);
         act(host, Action::Log(&line));
     }
+    engine.hand_over_entered(host, now);
 }
 
 /// Counts a request that passes: as allowed, or as one that would have been refused.

@@ -1,6 +1,6 @@
-//! What does one worker know of one caller's limit, and what does it have in hand?
+//! What does a link know of one caller's limit, and what does it have in hand?
 //!
-//! Units are granted by the store before they are spent, for its present bucket alone, and the worker counts from the moment when
+//! Units are granted by the store before they are spent, for its present bucket alone, and the link counts from the moment when
 //! it asked, so that its lease ends before that bucket does, whatever the clocks say. What is unspent then goes back. What is
 //! spent while the store is not reached is a debt, and is reported when it is reached again: under a number, by which
 //! the store knows a report that it has had already.
@@ -44,7 +44,7 @@ pub(super) enum Asking {
     Sent,
 }
 
-/// One caller's limit at one worker.
+/// One caller's limit at one link.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) demand: Demand,
@@ -84,6 +84,15 @@ pub(super) struct Account {
 
 /// A sixteenth of a second, microseconds: a bucket of a window of one second.
 const BUCKET_MICROS: u64 = 62_500;
+
+/// A unit that was taken from a lease, to be spent or put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    epoch: u64,
+    bucket: u64,
+    /// The caller's figures once it is spent.
+    pub outcome: Outcome,
+}
 
 /// What came of asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -135,15 +144,30 @@ impl Account {
         }
     }
 
-    /// Spends a unit in hand. True if it is time to ask for more.
-    pub(super) fn spend(&mut self, now: UnixNanos) -> Option<bool> {
+    /// Takes a unit in hand, if there is one.
+    pub(super) fn take(&mut self, now: UnixNanos) -> Option<Unit> {
         if !self.has_units(now) {
             return None;
         }
         self.lease.units = self.lease.units.saturating_sub(1);
         let [spent, _] = &mut self.spent;
         *spent = spent.saturating_add(1);
-        Some(self.granted >= 4 && self.lease.units < self.granted / 4)
+        let Units { epoch, bucket, .. } = self.lease;
+        Some(Unit { epoch, bucket, outcome: self.outcome(self.demand.units, true, now) })
+    }
+
+    /// Puts back a unit that was taken and not spent. One of an earlier bucket leaves with its window.
+    pub(super) fn put_back(&mut self, unit: Unit) {
+        if (unit.epoch, unit.bucket) == (self.lease.epoch, self.lease.bucket) {
+            self.lease.units = self.lease.units.saturating_add(1);
+            let [spent, _] = &mut self.spent;
+            *spent = spent.saturating_sub(1);
+        }
+    }
+
+    /// Whether it is time to ask for more.
+    pub(super) fn runs_low(&self) -> bool {
+        self.granted >= 4 && self.lease.units < self.granted / 4
     }
 
     /// Notes a unit that was spent without asking.
@@ -176,8 +200,9 @@ impl Account {
         }
     }
 
-    /// The units in hand go back.
+    /// The units in hand go back, and so does what is put back from now on.
     pub(super) fn void(&mut self) {
+        self.lease_ends = UnixNanos::default();
         let lease = std::mem::take(&mut self.lease.units);
         if lease > 0 {
             // What would go back to two buckets goes back to the later one: the rest leaves with its window.

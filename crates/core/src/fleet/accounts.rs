@@ -1,10 +1,10 @@
-//! Whose limits does one worker know of the store?
+//! Whose limits does a link know of the store?
 //!
 //! A fixed number of accounts, four for each digest that could stand there, so that memory does not grow with the number of callers.
 //! Who was not there for the longest time makes room. Whoever finds none, because all four are in a call, asks later.
 
 use super::Names;
-use super::account::{Account, Asking, Demand, Settled};
+use super::account::{Account, Asking, Demand, Settled, Unit};
 use crate::limit::{Identity, Outcome};
 use crate::time::UnixNanos;
 
@@ -16,8 +16,8 @@ const WAYS: usize = 4;
 /// What a limit of the fleet says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A unit is in hand.
-    InHand,
+    /// A unit was in hand, and is taken.
+    Taken(Unit),
     /// The store has none at present.
     Refused(Outcome),
     /// The store has to be asked.
@@ -26,7 +26,7 @@ pub enum Standing {
     Unreachable,
 }
 
-/// The accounts of one worker.
+/// The accounts of one link.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     // INVARIANT: empty, or SETS long, each at most WAYS long.
@@ -36,17 +36,22 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// What the limit says of one more request. `is_reached`: whether the store can be asked.
-    pub(super) fn judge(
+    /// Takes a unit for one more request, or says what the limit says of it. `is_reached`: whether the store can be asked.
+    pub(super) fn take(
         &mut self,
         demand: Demand,
         names: &Names,
         is_reached: bool,
         now: UnixNanos,
     ) -> Standing {
-        let Some(account) = self.open(demand, names, now) else { return Standing::Ask };
-        if account.has_units(now) {
-            Standing::InHand
+        let Self { sets, queue } = self;
+        let Some(account) = open(sets, demand, names, now) else { return Standing::Ask };
+        if let Some(unit) = account.take(now) {
+            if account.asking == Asking::No && account.runs_low() {
+                account.ask();
+                queue.push(demand.identity);
+            }
+            Standing::Taken(unit)
         } else if !is_reached || now < account.shut_until {
             Standing::Unreachable
         } else if now < account.refused_until {
@@ -56,15 +61,11 @@ impl Accounts {
         }
     }
 
-    /// Spends a unit in hand; the figures then. `None` if there is none.
-    pub(super) fn spend(&mut self, identity: Identity, now: UnixNanos) -> Option<Outcome> {
-        let Self { sets, queue } = self;
-        let account = find(sets, identity)?;
-        if account.spend(now)? && account.asking == Asking::No {
-            account.ask();
-            queue.push(identity);
+    /// Puts back a unit that was taken and not spent.
+    pub(super) fn put_back(&mut self, identity: Identity, unit: Unit) {
+        if let Some(account) = find(&mut self.sets, identity) {
+            account.put_back(unit);
         }
-        Some(account.outcome(account.demand.units, true, now))
     }
 
     /// Notes a unit that was spent while the store was not reached.
@@ -159,30 +160,6 @@ impl Accounts {
     pub(super) fn clock_went_back(&mut self) {
         self.sets.iter_mut().flatten().for_each(Account::clock_went_back);
     }
-
-    /// The account of `demand`, which is made if there is room for it.
-    fn open(&mut self, demand: Demand, names: &Names, now: UnixNanos) -> Option<&mut Account> {
-        if self.sets.is_empty() {
-            self.sets.resize_with(usize::try_from(SETS).unwrap_or(1), Vec::new);
-        }
-        let set = self.sets.get_mut(set(demand.identity))?;
-        let index = match set.iter().position(|account| account.demand.identity == demand.identity) {
-            Some(index) => index,
-            None if set.len() < WAYS => {
-                set.push(Account::new(demand, names, now));
-                set.len().checked_sub(1)?
-            }
-            None => {
-                let idle = set.iter().enumerate().filter(|(_, account)| account.asking == Asking::No);
-                let (index, _) = idle.min_by_key(|(_, account)| (account.owes(), account.touched))?;
-                *set.get_mut(index)? = Account::new(demand, names, now);
-                index
-            }
-        };
-        let account = set.get_mut(index)?;
-        account.follow(demand, now);
-        Some(account)
-    }
 }
 
 impl Settled {
@@ -190,6 +167,35 @@ impl Settled {
         self.leased = self.leased.saturating_add(leased);
         self.returned = self.returned.saturating_add(returned);
     }
+}
+
+/// The account of `demand`, which is made if there is room for it.
+fn open<'s>(
+    sets: &'s mut Vec<Vec<Account>>,
+    demand: Demand,
+    names: &Names,
+    now: UnixNanos,
+) -> Option<&'s mut Account> {
+    if sets.is_empty() {
+        sets.resize_with(usize::try_from(SETS).unwrap_or(1), Vec::new);
+    }
+    let set = sets.get_mut(set(demand.identity))?;
+    let index = match set.iter().position(|account| account.demand.identity == demand.identity) {
+        Some(index) => index,
+        None if set.len() < WAYS => {
+            set.push(Account::new(demand, names, now));
+            set.len().checked_sub(1)?
+        }
+        None => {
+            let idle = set.iter().enumerate().filter(|(_, account)| account.asking == Asking::No);
+            let (index, _) = idle.min_by_key(|(_, account)| (account.owes(), account.touched))?;
+            *set.get_mut(index)? = Account::new(demand, names, now);
+            index
+        }
+    };
+    let account = set.get_mut(index)?;
+    account.follow(demand, now);
+    Some(account)
 }
 
 fn find(sets: &mut [Vec<Account>], identity: Identity) -> Option<&mut Account> {

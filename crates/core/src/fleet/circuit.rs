@@ -1,7 +1,7 @@
 //! May the store be called now?
 //!
-//! A worker has one call in flight. After a failure nobody waits for the store: it is tried again a second later, and then
-//! each second, until it answers. A connection that the host has closed keeps its port for a minute, so a worker makes
+//! A link has one call in flight. After a failure nobody waits for the store: it is tried again a second later, and then
+//! each second, until it answers. A connection that the host has closed keeps its port for a minute, so a link makes
 //! 100 calls a second at most.
 
 use crate::time::UnixNanos;

@@ -1,6 +1,6 @@
-//! One worker's side of the store: what does it ask, and what becomes of the answers?
+//! Our side of the store: what is it asked, and what becomes of the answers?
 //!
-//! The worker has one call in flight. Whatever is wanted meanwhile goes with the next one, all in one body: limits, what
+//! There is one call in flight. Whatever is wanted meanwhile goes with the next one, all in one body: limits, what
 //! goes back, debts, the mark that this Envoy is alive, revocations. Nothing here sends anything: a call is returned, and how
 //! it ended is told.
 //!
@@ -10,11 +10,11 @@ mod call;
 
 use std::num::NonZeroU32;
 
-use super::account::Demand;
+use super::account::{Demand, Unit};
 use super::accounts::{Accounts, Standing};
 use super::circuit::Circuit;
 use super::nodes::Nodes;
-use super::record::Knowledge;
+use super::record::View;
 use super::rule::{FleetLimit, FleetRule};
 use super::script::KnownScripts;
 use super::sharing::Sharing;
@@ -29,12 +29,15 @@ pub use call::{Call, Ended};
 
 /// No call may take longer, seconds.
 const LONGEST_CALL_SECONDS: u64 = 1;
+/// Times of workers that share a link may be out of order by so much, seconds: one reads the clock, and waits for the lock. By
+/// more, the clock went backwards.
+const MOST_DISORDER_SECONDS: u64 = 1;
 
 /// Revocations that the store is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told((u64, u32));
 
-/// One worker's side of the store.
+/// Our side of the store, for one worker or for several that share it ([`super::Member`]).
 #[derive(Debug)]
 pub struct Link {
     who: String,
@@ -62,7 +65,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link to the store of `rule`, of the worker that `random` bytes identify, in the process that `seed` identifies.
+    /// A link to the store of `rule`, which `random` bytes identify, in the process that `seed` identifies.
     pub fn open(rule: &FleetRule, seed: Seed, random: [u8; 16]) -> Self {
         let digest = |domain, of: Seed| super::names::hex(&of.digest(domain, []).to_be_bytes());
         let seed_of_worker = Seed::from_bytes(random);
@@ -90,15 +93,15 @@ impl Link {
         }
     }
 
-    /// What a limit says of one more request. Nothing is spent.
-    pub fn judge(&mut self, rule: &FleetRule, demand: Demand, now: UnixNanos) -> Standing {
+    /// Takes a unit for one more request, or says why there is none. A unit that is not spent after all must be put back.
+    pub fn take(&mut self, rule: &FleetRule, demand: Demand, now: UnixNanos) -> Standing {
         self.note_time(now);
-        self.accounts.judge(demand, &rule.names, self.circuit.is_reached(), now)
+        self.accounts.take(demand, &rule.names, self.circuit.is_reached(), now)
     }
 
-    /// Spends a unit in hand. `None` if there is none.
-    pub fn spend(&mut self, identity: Identity, now: UnixNanos) -> Option<Outcome> {
-        self.accounts.spend(identity, now)
+    /// Puts back a unit that was taken and not spent.
+    pub fn put_back(&mut self, identity: Identity, unit: Unit) {
+        self.accounts.put_back(identity, unit);
     }
 
     /// Notes a unit that was spent while the store was not reached.
@@ -162,13 +165,8 @@ impl Link {
     }
 
     /// What is known of the fleet's revocations, as of the last refresh.
-    pub fn knowledge(&self, rule: &FleetRule, now: UnixNanos) -> Knowledge {
-        rule.revocations.as_ref().map_or(Knowledge::Enough, |shared| self.sharing.knowledge(shared, now))
-    }
-
-    /// How long ago all revocations had been read, seconds; `None` if they never were.
-    pub fn revocation_age_seconds(&self, now: UnixNanos) -> Option<u64> {
-        self.sharing.age_seconds(now)
+    pub fn view(&self) -> View {
+        self.sharing.view()
     }
 
     /// Has the store be told of revocations, with the next call. `None` if too many wait for that.
@@ -186,6 +184,14 @@ impl Link {
     pub fn on_tick(&mut self, now: UnixNanos) {
         self.note_time(now);
         self.accounts.sweep(now);
+    }
+
+    /// Notes the time of one of several workers, and returns the time to go by. `went_back`: whether that worker's clock did.
+    pub(super) fn order(&mut self, now: UnixNanos, went_back: bool) -> UnixNanos {
+        let is_late = now < self.latest && self.latest <= now.plus_seconds(MOST_DISORDER_SECONDS);
+        let now = if is_late && !went_back { self.latest } else { now };
+        self.note_time(now);
+        now
     }
 
     /// Notes the time. What was to end at a moment ends when the clock goes backwards.

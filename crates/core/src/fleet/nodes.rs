@@ -17,7 +17,7 @@ const FORGOTTEN_SECONDS: u64 = 10;
 /// Until then every Envoy has heard of a change, seconds after it.
 const HEARD_SECONDS: u64 = 30;
 
-/// The Envoys of the fleet, as one worker knows them.
+/// The Envoys of the fleet, as a link knows them.
 #[derive(Debug)]
 pub(super) struct Nodes {
     /// As the store said last; at least 1.

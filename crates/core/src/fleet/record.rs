@@ -35,6 +35,28 @@ pub(super) struct Record {
     pub(super) republishes: bool,
 }
 
+/// What was known of the fleet's revocations when the record was last read.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    pub(super) record: Record,
+    /// When it was read for the first time.
+    pub(super) opened: Option<UnixNanos>,
+}
+
+impl View {
+    /// What is known.
+    pub fn knowledge(&self, rule: &FleetRule, now: UnixNanos) -> Knowledge {
+        let knows = |shared| self.record.knowledge(shared, self.opened.unwrap_or(now), now);
+        rule.revocations.as_ref().map_or(Knowledge::Enough, knows)
+    }
+
+    /// How long ago all had been read, seconds; `None` if they never were.
+    pub fn age_seconds(&self, now: UnixNanos) -> Option<u64> {
+        let completed = self.record.completed;
+        (completed.nanos() > 0).then(|| now.seconds().saturating_sub(completed.seconds()))
+    }
+}
+
 /// What is known of the fleet's revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Knowledge {
@@ -185,12 +207,7 @@ impl Record {
     }
 
     /// What is known. `opened`: when this worker began.
-    pub(super) fn knowledge(
-        &self,
-        shared: &SharedRevocations,
-        opened: UnixNanos,
-        now: UnixNanos,
-    ) -> Knowledge {
+    fn knowledge(&self, shared: &SharedRevocations, opened: UnixNanos, now: UnixNanos) -> Knowledge {
         if self.completed.nanos() == 0 {
             return match shared.at_start {
                 AtStart::Serve => Knowledge::Enough,

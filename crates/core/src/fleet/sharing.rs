@@ -1,6 +1,6 @@
-//! What does one worker do so that all Envoys have the same revocations?
+//! What does a link do so that all Envoys have the same revocations?
 //!
-//! It tells the store what its own requests have revoked, and, if it is the one of its process whose turn it is, reads what others
+//! It tells the store what its workers' requests have revoked, and, if it is the one of its process whose turn it is, reads what others
 //! have. What was read is entered into the table of the process, where all its workers see it. Where the store has lost
 //! something, whoever reads next tells it what it does not have.
 //!
@@ -8,7 +8,7 @@
 
 mod page;
 
-use super::record::{Knowledge, Record};
+use super::record::{Record, View};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetRule, SharedRevocations};
 use super::script::{KnownScripts, REVOKE, REVOKED, is_unknown};
@@ -26,7 +26,7 @@ const MOST_TOLD: usize = 256;
 const MOST_WAITING: usize = 4096;
 const TRIES: u32 = 16;
 
-/// One worker's part in sharing revocations.
+/// One link's part in sharing revocations.
 #[derive(Debug)]
 pub(super) struct Sharing {
     record: Record,
@@ -84,14 +84,8 @@ impl Sharing {
     }
 
     /// What is known of the fleet's revocations, as of the last refresh.
-    pub(super) fn knowledge(&self, shared: &SharedRevocations, now: UnixNanos) -> Knowledge {
-        self.record.knowledge(shared, self.opened.unwrap_or(now), now)
-    }
-
-    /// How long ago all had been read, seconds; `None` if they never were.
-    pub(super) fn age_seconds(&self, now: UnixNanos) -> Option<u64> {
-        let completed = self.record.completed;
-        (completed.nanos() > 0).then(|| now.seconds().saturating_sub(completed.seconds()))
+    pub(super) fn view(&self) -> View {
+        View { record: self.record, opened: self.opened }
     }
 
     /// Has the store be told. Returns the numbers for [`Self::is_told`]; `None` if there is no room.
@@ -112,7 +106,7 @@ impl Sharing {
         (self.failures != failures).then_some(false)
     }
 
-    /// What there is to do now, as far as no other worker does it. The call must be sent.
+    /// What there is to do now, as far as no other link does it. The call must be sent.
     pub(super) fn begin(
         &mut self,
         rule: &FleetRule,

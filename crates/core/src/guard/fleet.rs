@@ -11,22 +11,24 @@ use super::suspend::Asked;
 use super::{Answer, Caller, Memory, Question, Visit};
 use crate::cells::CellFault;
 use crate::denial::{Denial, FleetGap};
-use crate::fleet::{Demand, Link, Standing};
+use crate::fleet::{Demand, Member, Standing, Unit};
 use crate::host::Host;
 use crate::index::LimitIndex;
-use crate::limit::{Charge, Limiter, Outcome, Quota};
+use crate::limit::{Charge, Leases, Limiter, Outcome, Quota};
 use crate::policy::LimitRule;
+use crate::time::UnixNanos;
 use crate::verdict::{Judged, Stage};
 
 /// A request asks for units so often, at most. Whoever is not lucky then is refused.
 const MOST_ASKS: u32 = 8;
 
 /// How a limit is judged.
+#[derive(Clone, Copy)]
 enum Way {
     /// By what this Envoy counts.
     Alone,
-    /// By a unit in hand.
-    InHand,
+    /// By a unit that was in hand.
+    Taken(Unit),
     /// By what this Envoy owns, which is counted by itself.
     Owned(Charge),
     /// Without the store.
@@ -46,6 +48,8 @@ struct Chosen {
     quota: Quota,
     charge: Charge,
     way: Way,
+    /// The unit that was taken, until it is spent.
+    unspent: Option<Unit>,
 }
 
 impl<H: Host> Visit<'_, '_, H> {
@@ -59,14 +63,42 @@ impl<H: Host> Visit<'_, '_, H> {
         limits: &[LimitIndex],
         asked: Option<Asked>,
     ) -> Result<SmallVec<[Judged; 1]>, Halt> {
-        let Memory { limiter, leases, identities, fleet: link, .. } = memory;
-        let link = link.as_mut().ok_or(CellFault)?;
+        let Memory { limiter, leases, identities, fleet, .. } = memory;
+        let fleet = fleet.as_mut().ok_or(CellFault)?;
         let mut chosen = Vec::with_capacity(limits.len());
-        for &limit in limits {
-            let charge = self.charge(identities, limit, form, caller)?;
-            let rule = self.policy.limit(limit).ok_or(CellFault)?;
-            chosen.push(self.way(link, *limiter, limit, rule, charge, asked)?);
+        let mut choose = || {
+            for &limit in limits {
+                let charge = self.charge(identities, limit, form, caller)?;
+                let rule = self.policy.limit(limit).ok_or(CellFault)?;
+                chosen.push(self.way(fleet, *limiter, limit, rule, charge, asked)?);
+            }
+            let before = asked.and_then(|asked| asked.for_units());
+            self.spend(fleet, *limiter, leases, &mut chosen, stage, before)
+        };
+        let judged = choose();
+        // Other workers may have spent it meanwhile, had it not been taken.
+        if chosen.iter().any(|chosen| chosen.unspent.is_some()) {
+            let _ = fleet.with(self.now, |link, _| {
+                for Chosen { charge, unspent, .. } in &chosen {
+                    if let Some(unit) = unspent {
+                        link.put_back(charge.identity, *unit);
+                    }
+                }
+            });
         }
+        judged
+    }
+
+    /// Spends all limits, if all admit. `before`: what the request has asked of limits, if it waited for that.
+    fn spend(
+        &self,
+        fleet: &mut Member,
+        limiter: Limiter,
+        leases: &mut Leases,
+        chosen: &mut [Chosen],
+        stage: Stage,
+        before: Option<(UnixNanos, bool)>,
+    ) -> Result<SmallVec<[Judged; 1]>, Halt> {
         let is_enforced = |chosen: &&Chosen| chosen.charge.enforced;
         if chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Lacking)) {
             return Err(Halt::Refuse(Denial::FleetUnavailable(FleetGap::Limit)));
@@ -74,22 +106,22 @@ impl<H: Host> Visit<'_, '_, H> {
         let is_refused =
             chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Refused(_)));
         if !is_refused {
-            let asks = chosen.iter().filter(|chosen| matches!(chosen.way, Way::Ask));
-            let before = asked.and_then(|asked| asked.for_units());
             let (since, again) = before.map_or((self.now, false), |(since, _)| (since, true));
-            let questions = asks.map(|chosen| {
-                let identity = chosen.charge.identity;
-                Question::FleetLimit { identity, answered: link.wait(identity), since, again }
-            });
+            let mut question = None;
+            for Chosen { charge, .. } in chosen.iter().filter(|chosen| matches!(chosen.way, Way::Ask)) {
+                let identity = charge.identity;
+                let answered = fleet.with(self.now, |link, _| link.wait(identity))?;
+                question = Some(Question::FleetLimit { identity, answered, since, again });
+            }
             // All are asked for in one call, whose end answers the last question too.
-            if let Some(question) = questions.last() {
+            if let Some(question) = question {
                 return Err(Halt::Ask(question));
             }
         }
         let mut charges = Vec::with_capacity(chosen.len());
-        for Chosen { charge, way, .. } in &chosen {
+        for Chosen { charge, way, .. } in chosen.iter() {
             match way {
-                Way::Alone | Way::InHand | Way::Unreachable => charges.push(*charge),
+                Way::Alone | Way::Taken(_) | Way::Unreachable => charges.push(*charge),
                 Way::Owned(owned) => charges.extend([*charge, *owned]),
                 Way::Refused(_) | Way::Ask | Way::Lacking => {}
             }
@@ -105,12 +137,11 @@ impl<H: Host> Visit<'_, '_, H> {
         };
         let mut outcomes = outcomes.into_iter();
         let mut judged = SmallVec::new();
-        for Chosen { limit, quota, charge, way } in chosen {
+        for Chosen { limit, quota, charge, way, unspent } in chosen {
             let identity = charge.identity;
-            let refusal = |link: &Link| link.refusal(demand(&charge), self.now);
             let outcome = match way {
-                Way::Refused(outcome) => outcome,
-                Way::Ask | Way::Lacking => refusal(link),
+                Way::Refused(outcome) => *outcome,
+                Way::Ask | Way::Lacking => self.refusal(fleet, demand(charge))?,
                 Way::Alone => outcomes.next().ok_or(CellFault)?,
                 Way::Owned(_) => {
                     let outcome = outcomes.next().ok_or(CellFault)?;
@@ -120,18 +151,21 @@ impl<H: Host> Visit<'_, '_, H> {
                 Way::Unreachable => {
                     let outcome = outcomes.next().ok_or(CellFault)?;
                     if is_spent && outcome.admits() {
-                        link.owe(identity);
+                        fleet.with(self.now, |link, _| link.owe(identity))?;
                     }
                     outcome
                 }
-                Way::InHand => {
+                Way::Taken(unit) => {
                     let outcome = outcomes.next().ok_or(CellFault)?;
-                    let told =
-                        (is_spent && outcome.admits()).then(|| link.spend(identity, self.now)).flatten();
-                    told.map_or(outcome, |told| Outcome { standing: outcome.standing, ..told })
+                    if is_spent && outcome.admits() {
+                        *unspent = None;
+                        Outcome { standing: outcome.standing, ..unit.outcome }
+                    } else {
+                        outcome
+                    }
                 }
             };
-            judged.push(Judged { limit, stage, quota, outcome });
+            judged.push(Judged { limit: *limit, stage, quota: *quota, outcome });
         }
         Ok(judged)
     }
@@ -139,7 +173,7 @@ impl<H: Host> Visit<'_, '_, H> {
     /// How a limit is judged now.
     fn way(
         &self,
-        link: &mut Link,
+        fleet: &mut Member,
         limiter: Limiter,
         limit: LimitIndex,
         rule: &LimitRule,
@@ -147,32 +181,39 @@ impl<H: Host> Visit<'_, '_, H> {
         asked: Option<Asked>,
     ) -> Result<Chosen, CellFault> {
         let quota = charge.quota;
-        let (Some(fleet), Some(of_fleet)) = (&self.policy.fleet, rule.fleet) else {
-            return Ok(Chosen { limit, quota, charge, way: Way::Alone });
+        let chosen = |charge, way| Chosen { limit, quota, charge, way, unspent: None };
+        let (Some(store), Some(of_fleet)) = (&self.policy.fleet, rule.fleet) else {
+            return Ok(chosen(charge, Way::Alone));
         };
-        if let Some(owned) = link.owned(fleet, of_fleet, quota.max_requests, self.now) {
+        if of_fleet.private_percent > 0
+            && let Some(owned) =
+                fleet.with(self.now, |link, now| link.owned(store, of_fleet, quota.max_requests, now))?
+        {
             let own_quota = Quota { max_requests: owned, warn_at_percent: None, ..quota };
             let owned = Charge { identity: charge.identity.twin(), quota: own_quota, ..charge };
             if limiter.peek(self.host.cells(), &owned, self.now)?.admits() {
-                return Ok(Chosen { limit, quota, charge, way: Way::Owned(owned) });
+                return Ok(chosen(charge, Way::Owned(owned)));
             }
         }
         let demand = Demand { units: of_fleet.shared(quota.max_requests), ..demand(&charge) };
-        let way = match (link.judge(fleet, demand, self.now), asked) {
-            (Standing::InHand, _) => Way::InHand,
+        let way = match (fleet.with(self.now, |link, now| link.take(store, demand, now))?, asked) {
+            (Standing::Taken(unit), _) => {
+                return Ok(Chosen { unspent: Some(unit), ..chosen(charge, Way::Taken(unit)) });
+            }
             (Standing::Refused(outcome), _) => Way::Refused(outcome),
             (Standing::Ask, Some(Asked { asks: MOST_ASKS.., .. })) => {
-                Way::Refused(link.refusal(demand, self.now))
+                Way::Refused(self.refusal(fleet, demand)?)
             }
             // The store is reached, so others may have spent all there is.
             (Standing::Ask, Some(asked @ Asked { answer: Answer::Overdue, .. })) => match asked.for_units() {
                 None => Way::Ask,
                 Some((_, false)) => Way::Lacking,
-                Some((_, true)) => Way::Refused(link.refusal(demand, self.now)),
+                Some((_, true)) => Way::Refused(self.refusal(fleet, demand)?),
             },
             (Standing::Ask, None | Some(Asked { answer: Answer::Ready, .. })) => Way::Ask,
             (Standing::Ask, Some(Asked { answer: Answer::Unavailable, .. })) | (Standing::Unreachable, _) => {
-                match of_fleet.unreachable(quota.max_requests, link.nodes(fleet)) {
+                let nodes = fleet.with(self.now, |link, _| link.nodes(store))?;
+                match of_fleet.unreachable(quota.max_requests, nodes) {
                     Some(max_requests) => {
                         charge.quota = Quota { max_requests, ..quota };
                         Way::Unreachable
@@ -181,7 +222,12 @@ impl<H: Host> Visit<'_, '_, H> {
                 }
             }
         };
-        Ok(Chosen { limit, quota, charge, way })
+        Ok(chosen(charge, way))
+    }
+
+    /// The figures of one who gets no units.
+    fn refusal(&self, fleet: &mut Member, demand: Demand) -> Result<Outcome, CellFault> {
+        fleet.with(self.now, |link, now| link.refusal(demand, now))
     }
 }
 

@@ -221,14 +221,14 @@ impl<H: Host> Line<'_, '_, '_, H> {
     /// Stops a request with a token as long as the revocations of the fleet are not known.
     fn know_revocations(&mut self) -> Result<(), Stop> {
         let visit = self.visit;
-        let (Some(rule), Some(link)) = (&visit.policy.fleet, &mut self.memory.fleet) else { return Ok(()) };
-        if link.knowledge(rule, visit.now) == Knowledge::Enough {
+        let (Some(rule), Some(fleet)) = (&visit.policy.fleet, &mut self.memory.fleet) else { return Ok(()) };
+        if fleet.view().knowledge(rule, visit.now) == Knowledge::Enough {
             return Ok(());
         }
-        let refreshed = link.refresh(visit.host.cells(), visit.now);
+        let refreshed = fleet.refresh(visit.host.cells(), visit.now);
         refreshed.map_err(|fault| Stop::Refuse(Stage::Revocation, fault.into()))?;
         let has_waited = self.asked.is_some_and(|asked| asked.answer != Answer::Ready);
-        match link.knowledge(rule, visit.now) {
+        match fleet.view().knowledge(rule, visit.now) {
             Knowledge::Enough => Ok(()),
             Knowledge::Coming if !has_waited => Err(Stop::Ask(Question::FleetRevocations)),
             Knowledge::Coming | Knowledge::Lacking => {

@@ -3,7 +3,7 @@
 
 use super::Caller;
 use crate::cells::{CellFault, Cells};
-use crate::fleet::Link;
+use crate::fleet::{Member, SharedLink};
 use crate::host::Host;
 use crate::index::KeySetIndex;
 use crate::keys::KeySets;
@@ -33,7 +33,7 @@ pub struct Memory {
     pub(super) hosts: LastHost,
     pub(crate) keys: KeySets,
     /// `None`: there is no fleet.
-    pub(crate) fleet: Option<Link>,
+    pub(crate) fleet: Option<Member>,
 }
 
 impl Memory {
@@ -50,6 +50,20 @@ impl Memory {
     ///
     /// The shared cells cannot be read or written, or were not written by api-guard.
     pub fn open(policy: &Policy, cells: &impl Cells, random: [u8; 16]) -> Result<Self, CellFault> {
+        Self::open_with(policy, cells, &SharedLink::default(), random)
+    }
+
+    /// As [`Self::open`], with a link that other workers of the process may have under the same policy.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`].
+    pub fn open_with(
+        policy: &Policy,
+        cells: &impl Cells,
+        link: &SharedLink,
+        random: [u8; 16],
+    ) -> Result<Self, CellFault> {
         let seed = Seed::open(cells, random)?;
         let mut revocations = Revocations::open(cells, seed, policy.revocation_capacity)?;
         revocations.refresh(cells)?;
@@ -73,7 +87,7 @@ impl Memory {
             revocations,
             hosts: LastHost::default(),
             keys,
-            fleet: policy.fleet.as_ref().map(|fleet| Link::open(fleet, seed, random)),
+            fleet: policy.fleet.as_ref().map(|rule| Member::join(link, rule, seed, random)),
         })
     }
 

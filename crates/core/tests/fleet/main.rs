@@ -18,3 +18,4 @@ mod roles;
 mod simulation;
 mod slow;
 mod store;
+mod workers;

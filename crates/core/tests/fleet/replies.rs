@@ -27,7 +27,7 @@ fn units_after(reply: &[u8], shares_revocations: bool) -> usize {
         units: NonZeroU32::new(10).unwrap(),
         window_seconds: NonZeroU32::new(60).unwrap(),
     };
-    assert_eq!(link.judge(&rule, demand, NOW), Standing::Ask);
+    assert_eq!(link.take(&rule, demand, NOW), Standing::Ask);
     for _ in 0..4 {
         link.wait(demand.identity);
     }
@@ -38,7 +38,7 @@ fn units_after(reply: &[u8], shares_revocations: bool) -> usize {
         link.end(&rule, call.number, response, &mut revocations, &cells, NOW).is_none(),
         "a second answer"
     );
-    std::iter::from_fn(|| link.spend(demand.identity, NOW)).count()
+    std::iter::from_fn(|| matches!(link.take(&rule, demand, NOW), Standing::Taken(_)).then_some(())).count()
 }
 
 const GOOD: &str =
@@ -64,7 +64,7 @@ fn a_lease_that_was_asked_for_before_the_clock_went_back_ends_with_its_bucket() 
         units: NonZeroU32::new(10).unwrap(),
         window_seconds: NonZeroU32::new(60).unwrap(),
     };
-    assert_eq!(link.judge(&rule, demand, NOW), Standing::Ask);
+    assert_eq!(link.take(&rule, demand, NOW), Standing::Ask);
     (0..4).for_each(|_| _ = link.wait(demand.identity));
     let call = link.begin(&rule, &revocations, &cells, NOW).unwrap();
     // The grant is good for two seconds, and the call has taken one at most.
@@ -72,8 +72,11 @@ fn a_lease_that_was_asked_for_before_the_clock_went_back_ends_with_its_bucket() 
     let reply = format!("{GOOD}+OK\r\n");
     let response = CallResponse::Reply(reply.as_bytes());
     link.end(&rule, call.number, response, &mut revocations, &cells, earlier).unwrap();
-    assert!(link.spend(demand.identity, earlier).is_some());
-    assert!(link.spend(demand.identity, earlier.plus_seconds(1)).is_none());
+    let Standing::Taken(unit) = link.take(&rule, demand, earlier) else { panic!("nothing in hand") };
+    let after = earlier.plus_seconds(1);
+    assert_eq!(link.take(&rule, demand, after), Standing::Ask);
+    link.put_back(demand.identity, unit);
+    assert_eq!(link.take(&rule, demand, after), Standing::Ask, "nor is one good then that was put back");
 }
 
 #[test]

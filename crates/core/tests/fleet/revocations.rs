@@ -107,10 +107,10 @@ fn what_one_envoy_revokes_all_others_refuse_and_restarts_forget_nothing() {
     let mut a = Envoy::start(&store, usual(1), 1);
     let mut b = Envoy::start(&store, usual(1), 2);
     let mut stranger = Envoy::start(&store, usual(9), 3);
-    assert_eq!(a.link.knowledge(&a.rule, at(0)), Knowledge::Coming);
+    assert_eq!(a.link.view().knowledge(&a.rule, at(0)), Knowledge::Coming);
     for envoy in [&mut a, &mut b, &mut stranger] {
         envoy.tick(at(0));
-        assert_eq!(envoy.link.knowledge(&envoy.rule, at(0)), Knowledge::Enough);
+        assert_eq!(envoy.link.view().knowledge(&envoy.rule, at(0)), Knowledge::Enough);
     }
     let told = a.revoke(Revocable::Jti("j"), at(100));
     assert!(a.refuses("j", "u", at(100)) && a.link.is_told(told).is_none());
@@ -168,7 +168,8 @@ fn an_envoy_that_never_read_them_knows_nothing_unless_it_is_told_to_serve() {
     for envoy in [&mut refuses, &mut serves] {
         envoy.tick_alone(at(0));
     }
-    let knowledge = |envoy: &Envoy<'_>, milliseconds| envoy.link.knowledge(&envoy.rule, at(milliseconds));
+    let knowledge =
+        |envoy: &Envoy<'_>, milliseconds| envoy.link.view().knowledge(&envoy.rule, at(milliseconds));
     let _ = refuses.link.refresh(&refuses.cells, at(0));
     assert_eq!(knowledge(&refuses, 999), Knowledge::Coming);
     assert_eq!(knowledge(&refuses, 1000), Knowledge::Lacking);
@@ -194,7 +195,7 @@ fn a_full_table_of_revocations_is_read_in_pages_and_an_idle_poll_is_short() {
     let mut a = Envoy::start(&store, usual(1), 1);
     for milliseconds in (0..5000).step_by(100) {
         a.tick(at(milliseconds));
-        if a.link.knowledge(&a.rule, at(milliseconds)) == Knowledge::Enough {
+        if a.link.view().knowledge(&a.rule, at(milliseconds)) == Knowledge::Enough {
             break;
         }
     }
@@ -231,7 +232,7 @@ fn workers_of_one_process_take_turns_and_all_see_what_one_has_read() {
         .end(&first.rule, call.number, response, &mut first.revocations, &first.cells, at(101))
         .unwrap();
     second.refresh(&first.cells, at(102)).unwrap();
-    assert_eq!(second.knowledge(&first.rule, at(102)), Knowledge::Enough);
+    assert_eq!(second.view().knowledge(&first.rule, at(102)), Knowledge::Enough);
     of_second.refresh(&first.cells).unwrap();
     let identity = TokenIdentity::Numbered { issuer: None, subject: None, jti: "j" };
     let marks = of_second.marks(&identity, None, None);

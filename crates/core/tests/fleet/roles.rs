@@ -36,13 +36,13 @@ fn ask_for_all(store: &Store, rule: &FleetRule) -> (&'static str, bool) {
         units: NonZeroU32::new(10).unwrap(),
         window_seconds: NonZeroU32::new(60).unwrap(),
     };
-    assert_eq!(link.judge(rule, demand, now), Standing::Ask);
+    assert_eq!(link.take(rule, demand, now), Standing::Ask);
     link.wait(demand.identity);
     let call = link.begin(rule, &revocations, &cells, now).unwrap();
     let reply = store.call(&call.body);
     let ended =
         link.end(rule, call.number, CallResponse::Reply(&reply), &mut revocations, &cells, now).unwrap();
-    (ended.outcome.as_str(), link.judge(rule, demand, now) == Standing::InHand)
+    (ended.outcome.as_str(), matches!(link.take(rule, demand, now), Standing::Taken(_)))
 }
 
 /// The commands that a user of the store needs, as `docs/fleet.md` lists them.

@@ -4,6 +4,7 @@
 //! borrowed from it dangles. An answer may run the response's hook, or end the stream, before it returns.
 #![allow(unsafe_code, dead_code, reason = "the other side of a C ABI; not every test needs all of it")]
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,17 +93,20 @@ pub fn version() -> String {
     unsafe { CStr::from_ptr(envoy_dynamic_module_on_program_init()) }.to_str().unwrap().to_owned()
 }
 
-static LOG: Mutex<Vec<(u32, String)>> = Mutex::new(Vec::new());
+thread_local! {
+    /// Of each thread, as tests that count what they allocate run beside others.
+    static LOG: RefCell<Vec<(u32, String)>> = const { RefCell::new(Vec::new()) };
+}
 static SHARED: LazyLock<Mutex<HashMap<Vec<u8>, usize>>> = LazyLock::new(Mutex::default);
-/// Where schedulers leave what they were asked for.
-static SCHEDULED: Mutex<Vec<Arc<Reminded>>> = Mutex::new(Vec::new());
+/// Where schedulers leave what they were asked for, with the number that goes with it.
+static SCHEDULED: Mutex<Vec<(Arc<Reminded>, u64)>> = Mutex::new(Vec::new());
 /// Schedulers that the library has made and not deleted.
 pub static SCHEDULERS: AtomicU64 = AtomicU64::new(0);
 pub static VALIDATES: AtomicBool = AtomicBool::new(false);
 
-/// The lines logged so far, with their levels; none of them is left.
+/// The lines that this thread has logged so far, with their levels; none of them is left.
 pub fn take_log() -> Vec<(u32, String)> {
-    std::mem::take(&mut *LOG.lock().unwrap())
+    LOG.take()
 }
 
 struct Reminded {
@@ -116,29 +120,36 @@ struct Reminded {
 /// Runs what was scheduled for objects of this thread.
 pub fn run_scheduled() {
     let here = thread::current().id();
-    let is_ours = |reminded: &mut Arc<Reminded>| reminded.thread == here;
-    let due: Vec<Arc<Reminded>> = SCHEDULED.lock().unwrap().extract_if(.., is_ours).collect();
-    for reminded in due.into_iter().filter(|one| !one.is_gone.load(Ordering::SeqCst)) {
+    let is_ours = |(reminded, _): &mut (Arc<Reminded>, u64)| reminded.thread == here;
+    let due: Vec<(Arc<Reminded>, u64)> = SCHEDULED.lock().unwrap().extract_if(.., is_ours).collect();
+    for (reminded, event) in due.into_iter().filter(|(one, _)| !one.is_gone.load(Ordering::SeqCst)) {
         let object = reminded.object as Pointer;
         // SAFETY: neither a stream nor a configuration is freed before it is marked as gone, on this thread.
         unsafe {
             if reminded.is_config {
                 let module = (*object.cast::<Configured>()).module;
-                envoy_dynamic_module_on_http_filter_config_scheduled(object, module, 0);
+                envoy_dynamic_module_on_http_filter_config_scheduled(object, module, event);
             } else {
                 let module = (*object.cast::<Inner>()).module;
-                envoy_dynamic_module_on_http_filter_scheduled(object, module, 0);
+                envoy_dynamic_module_on_http_filter_scheduled(object, module, event);
             }
         }
     }
+}
+
+/// A request that the library has sent.
+struct Sent {
+    cluster: Vec<u8>,
+    headers: Pairs,
+    body: Vec<u8>,
 }
 
 struct Configured {
     module: *const c_void,
     counters: Mutex<Vec<(String, u64)>>,
     gauges: Mutex<Vec<(String, u64)>>,
-    /// Requests that the library has sent: clusters, and headers.
-    fetches: Mutex<Vec<(Vec<u8>, Pairs)>>,
+    /// Requests that the library has sent.
+    sent: Mutex<Vec<Sent>>,
     reminded: Arc<Reminded>,
 }
 
@@ -158,7 +169,7 @@ impl Config {
             module: std::ptr::null(),
             counters: Mutex::default(),
             gauges: Mutex::default(),
-            fetches: Mutex::default(),
+            sent: Mutex::default(),
             reminded,
         }));
         // SAFETY: it is freed in `drop`, after the library has destroyed its own.
@@ -193,7 +204,14 @@ impl Config {
 
     /// The requests that the library has sent so far; the number of each is its index.
     pub fn fetches(&self) -> Vec<(Vec<u8>, Pairs)> {
-        unsafe { &*self.0 }.fetches.lock().unwrap().clone()
+        let sent = unsafe { &*self.0 }.sent.lock().unwrap();
+        sent.iter().map(|sent| (sent.cluster.clone(), sent.headers.clone())).collect()
+    }
+
+    /// The bodies of these requests.
+    pub fn bodies(&self) -> Vec<Vec<u8>> {
+        let sent = unsafe { &*self.0 }.sent.lock().unwrap();
+        sent.iter().map(|sent| sent.body.clone()).collect()
     }
 
     /// Ends a request of the library's. `result`: 0 if an answer came.
@@ -696,9 +714,9 @@ fn scheduler(reminded: &Arc<Reminded>) -> Pointer {
     Box::into_raw(Box::new(Arc::clone(reminded))).cast()
 }
 
-fn commit(scheduler: Pointer) {
+fn commit(scheduler: Pointer, event: u64) {
     let reminded = unsafe { &*scheduler.cast::<Arc<Reminded>>() };
-    SCHEDULED.lock().unwrap().push(Arc::clone(reminded));
+    SCHEDULED.lock().unwrap().push((Arc::clone(reminded), event));
 }
 
 fn delete(scheduler: Pointer) {
@@ -712,8 +730,8 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_new(filter: Po
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_commit(scheduler: Pointer, _event: u64) {
-    commit(scheduler);
+extern "C" fn envoy_dynamic_module_callback_http_filter_scheduler_commit(scheduler: Pointer, event: u64) {
+    commit(scheduler, event);
 }
 
 #[unsafe(no_mangle)]
@@ -729,9 +747,9 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(con
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
     scheduler: Pointer,
-    _event: u64,
+    event: u64,
 ) {
-    commit(scheduler);
+    commit(scheduler, event);
 }
 
 #[unsafe(no_mangle)]
@@ -746,11 +764,11 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_http_callout(
     cluster: Buffer,
     headers: *const Header,
     headers_size: usize,
-    _body: Buffer,
+    body: Buffer,
     _timeout_milliseconds: u64,
 ) -> u32 {
     let config = unsafe { &*config.cast::<Configured>() };
-    let mut fetches = config.fetches.lock().unwrap();
+    let mut sent = config.sent.lock().unwrap();
     // SAFETY: the library lends them during the call.
     unsafe {
         let cluster = cluster.read();
@@ -759,8 +777,8 @@ extern "C" fn envoy_dynamic_module_callback_http_filter_config_http_callout(
         }
         let headers = std::slice::from_raw_parts(headers, headers_size);
         let headers = headers.iter().map(|header| (header.name.read(), header.value.read())).collect();
-        id.write(fetches.len() as u64);
-        fetches.push((cluster, headers));
+        id.write(sent.len() as u64);
+        sent.push(Sent { cluster, headers, body: body.read() });
     }
     0
 }
@@ -788,10 +806,11 @@ extern "C" fn envoy_dynamic_module_callback_is_validation_mode() -> bool {
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_log(level: u32, text: Buffer) {
     let text = String::from_utf8(unsafe { text.read() }).expect("a line is UTF-8");
-    let mut log = LOG.lock().unwrap();
-    // A fuzzer logs for hours.
-    if log.len() > 10_000 {
-        log.clear();
-    }
-    log.push((level, text));
+    LOG.with_borrow_mut(|log| {
+        // A fuzzer logs for hours.
+        if log.len() > 10_000 {
+            log.clear();
+        }
+        log.push((level, text));
+    });
 }

@@ -16,6 +16,7 @@
 )]
 
 mod envoy;
+mod fleet;
 mod key_sets;
 mod memory;
 mod workers;

@@ -56,7 +56,11 @@ impl Watched<'_> {
                 }
                 Done::Marked(..) => assert_eq!(event, Event::Response, "{done:?}"),
                 Done::Gauged(..) | Done::CountedMany(..) => panic!("a gauge is no stream's: {done:?}"),
-                Done::FilterState(..) | Done::Logged(_) | Done::Fetched(_) | Done::Called(..) => {}
+                Done::FilterState(..)
+                | Done::Logged(_)
+                | Done::Fetched(_)
+                | Done::Called(..)
+                | Done::Reminded => {}
             }
         }
         self.host.done = done;

@@ -34,9 +34,6 @@ impl Configuration {
             let why = format!("{name:?}: {WHY_NOT_PSS}; or add --native");
             return Err(configuration.written.refused(pointer, &why));
         }
-        if form == Form::Library && policy.has_fleet() {
-            return Err(configuration.written.refused("/fleet", Policy::NO_FLEET_IN_LIBRARY));
-        }
         Ok(configuration)
     }
 

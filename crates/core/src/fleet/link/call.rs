@@ -22,7 +22,7 @@ const SOON_NANOS: u64 = 1_000_000;
 /// A call to be sent now.
 #[derive(Debug)]
 pub struct Call<'r> {
-    /// Identifies the call within its worker.
+    /// Identifies the call within its link.
     pub number: u32,
     /// The host's name for the store.
     pub cluster: &'r str,
