@@ -31,7 +31,7 @@ def gzipped(content):
 
 
 def command(target, binary, extras):
-    """The archive that `cargo binstall` and people download."""
+    """The archive that people and `cargo binstall --git` download."""
     members = [("api-guard", binary.read_bytes(), 0o755)]
     members += [(path.name, path.read_bytes(), 0o644) for path in extras]
     (DIST / f"api-guard-{target}.tgz").write_bytes(gzipped(tar(members)))

@@ -180,6 +180,74 @@ components:
 }
 
 #[test]
+fn references_lead_on_but_not_in_a_circle() {
+    let document = r##"
+openapi: 3.1.0
+security: []
+paths:
+  /one: { $ref: "#/components/pathItems/one" }
+  /escaped: { $ref: "#/components/pathItems/a~1b~0c" }
+  /other-path: { $ref: "#/paths/~1own" }
+  /own: { get: {} }
+  /circle: { $ref: "#/components/pathItems/circle" }
+  /nothing: { $ref: "#/components/pathItems/nothing" }
+  /no-object: { $ref: "#/openapi/one" }
+  /listed: { put: { requestBody: { $ref: "#/x-bodies/1" } } }
+x-bodies: [ {}, { content: { text/plain: {} } } ]
+components:
+  pathItems:
+    one: { $ref: "#/components/pathItems/two" }
+    two: { put: {} }
+    a/b~c: { head: {} }
+    circle: { $ref: "#/components/pathItems/circle" }
+"##;
+    let (configuration, notes) = imported(document);
+    let found: Vec<String> = configuration["routes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|route| format!("{} {}", route["methods"][0].as_str().unwrap(), route["path"].as_str().unwrap()))
+        .collect();
+    assert_eq!(found, ["HEAD /escaped", "PUT /listed", "PUT /one", "GET /other-path", "GET /own"]);
+    assert_eq!(configuration["routes"][1]["content_types"], json!(["text/plain"]));
+    assert_eq!(notes.matches("its $ref is not in this file").count(), 3, "{notes}");
+}
+
+#[test]
+fn what_the_guard_refuses_is_left_out_wherever_it_stands() {
+    let paths: String = (0..500)
+        .map(|number| {
+            let path = if number % 7 == 0 { format!("/bad/[{number}]") } else { format!("/good/{number}") };
+            format!("  {path}: {{ get: {{}} }}\n")
+        })
+        .collect();
+    let (configuration, notes) = imported(&format!("openapi: 3.1.0\nsecurity: []\npaths:\n{paths}"));
+    assert_eq!(configuration["routes"].as_array().unwrap().len(), 428);
+    assert_eq!(notes.matches("is left out, and so refused: not a path template").count(), 72, "{notes}");
+}
+
+#[test]
+fn an_operation_that_stands_twice_is_refused_unless_it_asks_for_the_same() {
+    let document = format!(
+        "openapi: 3.0.3
+paths:
+  /a/{{id}}: {{ get: {{ security: [{{oauth: [a:x]}}] }}, put: {{ security: [] }} }}
+  /a/{{name}}: {{ get: {{ security: [{{oauth: [b:x]}}] }}, put: {{ security: [] }} }}
+{SCHEMES}"
+    );
+    let (configuration, notes) = imported(&document);
+    assert_eq!(
+        configuration["routes"],
+        json!([
+            { "path": "/a/{id}", "methods": ["GET"], "access": "deny" },
+            { "path": "/a/{id}", "methods": ["PUT"], "access": "public" },
+        ])
+    );
+    assert_eq!(notes.lines().count(), 1, "{notes}");
+    assert!(notes.contains(":4:") && notes.contains("stands twice and asks for two things"), "{notes}");
+}
+
+#[test]
 fn scopes_of_another_form_than_ours_set_the_form() {
     let (route, _) = with_security("[{oauth: [orders:read]}]");
     assert_eq!(route["required_permissions"], json!(["orders:read"]));

@@ -77,24 +77,19 @@ impl Diff {
 /// How a configuration has drifted from what an imported document says: its routes, and what it says of others.
 pub(crate) fn drift(document: &Value, written: &Written) -> Result<Vec<String>, crate::outcome::Failure> {
     const IMPORTED: [&str; 4] = ["access", "required_permissions", "any_permissions", "content_types"];
-    let of_document = Written::of_text(&document.to_string());
-    let routes = |written: &Written| -> Result<Named, crate::outcome::Failure> {
-        let asked = routes::asked(&plain::configuration(written)?);
-        Ok(asked
-            .into_iter()
-            .map(|(name, mut asks)| {
-                asks.retain(|field, _| IMPORTED.contains(&field.as_str()));
-                (shape(&name), asks)
-            })
-            .collect())
+    let wanted = plain::configuration(&Written::of_text(&document.to_string()))?;
+    let found = plain::configuration(written)?;
+    let routes = |configuration: &Value| -> Named {
+        let imported = |(name, mut asks): (String, BTreeMap<String, Value>)| {
+            asks.retain(|field, _| IMPORTED.contains(&field.as_str()));
+            (shape(&name), asks)
+        };
+        routes::asked(configuration).into_iter().map(imported).collect()
     };
-    let mut lines = changes(&routes(&of_document)?, &routes(written)?);
-    let unmatched = |written: &Written| -> Result<Option<Value>, crate::outcome::Failure> {
-        Ok(plain::configuration(written)?.get("unmatched_routes").cloned())
-    };
-    let (wanted, found) = (unmatched(&of_document)?, unmatched(written)?);
+    let mut lines = changes(&routes(&wanted), &routes(&found));
+    let [wanted, found] = [&wanted, &found].map(|configuration| configuration.get("unmatched_routes"));
     if wanted != found {
-        lines.push(format!("  unmatched_routes {} -> {}", shown(wanted.as_ref()), shown(found.as_ref())));
+        lines.push(format!("  unmatched_routes {} -> {}", shown(wanted), shown(found)));
     }
     Ok(lines)
 }

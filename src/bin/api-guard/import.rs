@@ -2,9 +2,10 @@
 
 mod operation;
 pub(crate) mod path;
+mod reference;
 mod security;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -14,6 +15,7 @@ use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::tree::{Mark, Node};
 use crate::source::{self, Written};
 use operation::Operation;
+use reference::References;
 
 /// Make a configuration from the description of an API.
 ///
@@ -47,16 +49,17 @@ enum Kind {
 
 /// What cannot be mapped, by where it is.
 #[derive(Default)]
-pub(super) struct Notes(Vec<(Mark, String)>);
+pub(super) struct Notes(BTreeSet<(Mark, String)>);
 
 impl Notes {
     fn add(&mut self, mark: Mark, text: impl Into<String>) {
-        let note = (mark, text.into());
-        if !self.0.contains(&note) {
-            self.0.push(note);
-        }
+        self.0.insert((mark, text.into()));
     }
 }
+
+/// Routes that the guard is asked about at once, before it is asked about all. What is wrong with one of few is found
+/// in a short text: the time grows with the number of routes, and not with its square.
+const FEW: usize = 20;
 
 impl Import {
     /// Prints the configuration, or the drift.
@@ -66,9 +69,14 @@ impl Import {
         let file = self.file.display();
         judge_version(&root).map_err(|what| Failure::failed(format!("{file}: {what}")))?;
         let mut notes = Notes::default();
-        let mut routes = routes(&root, &mut notes);
-        let configuration = self.accepted(&mut routes, &mut notes)?;
-        notes.0.sort();
+        let mut good = Vec::new();
+        let mut routes = routes(&root, &mut notes).into_iter().peekable();
+        while routes.peek().is_some() {
+            let mut few: Vec<Operation> = routes.by_ref().take(FEW).collect();
+            self.accepted(&mut few, &mut notes)?;
+            good.append(&mut few);
+        }
+        let configuration = self.accepted(&mut good, &mut notes)?;
         for (mark, text) in &notes.0 {
             say(&format!("{file}:{}:{}: warning: {text}", mark.line, mark.column));
         }
@@ -94,31 +102,35 @@ impl Import {
     fn accepted(&self, routes: &mut Vec<Operation>, notes: &mut Notes) -> Result<Value, Failure> {
         loop {
             let configuration = configuration(routes);
-            let Err(errors) = source::errors(&pretty(&configuration)) else { return Ok(configuration) };
+            let Err(errors) = source::errors(&configuration.to_string()) else { return Ok(configuration) };
             let mut bad: BTreeMap<usize, String> = BTreeMap::new();
             for error in &errors.0 {
                 let pointer = error.at.to_string();
                 let index =
                     pointer.strip_prefix("/routes/").and_then(|rest| rest.split('/').next()?.parse().ok());
-                let Some(index) = index else {
+                let Some(index) = index.filter(|index| *index < routes.len()) else {
                     return Err(Failure::failed(format!("{}: {error}", self.file.display())));
                 };
                 bad.entry(index).or_insert_with(|| format!("{}; {}", error.problem, error.instead));
             }
-            for (index, what) in bad.into_iter().rev() {
-                if index >= routes.len() {
-                    return Err(Failure::failed(format!("{}: {what}", self.file.display())));
+            let mut good = Vec::with_capacity(routes.len());
+            for (index, route) in routes.drain(..).enumerate() {
+                match (bad.get(&index), route.extended) {
+                    (None, _) => good.push(route),
+                    (Some(what), None) => {
+                        notes.add(
+                            route.mark,
+                            format!("{} is left out, and so refused: {what}", route.label()),
+                        );
+                    }
+                    (Some(what), Some(mark)) => {
+                        let position = format!("{}:{}:{}", self.file.display(), mark.line, mark.column);
+                        let label = route.label();
+                        return Err(Failure::failed(format!("{position}: x-api-guard of {label}: {what}")));
+                    }
                 }
-                let route = routes.remove(index);
-                if let Some(mark) = route.extended {
-                    let position = format!("{}:{}:{}", self.file.display(), mark.line, mark.column);
-                    return Err(Failure::failed(format!(
-                        "{position}: x-api-guard of {}: {what}",
-                        route.label()
-                    )));
-                }
-                notes.add(route.mark, format!("{} is left out, and so refused: {what}", route.label()));
             }
+            *routes = good;
         }
     }
 }
@@ -136,7 +148,8 @@ fn judge_version(root: &Node) -> Result<(), String> {
 
 /// The routes, sorted by path and method.
 fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
-    let security = security::Schemes::of(root, notes);
+    let references = References::of(root);
+    let security = security::Schemes::of(root, &references, notes);
     let prefix = path::prefix(root, notes);
     let mut operations: Vec<Operation> = Vec::new();
     let mut shapes: BTreeMap<String, String> = BTreeMap::new();
@@ -145,7 +158,7 @@ fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
             continue;
         }
         let Some(path) = path::template(&prefix, &key.name, key.mark, notes) else { continue };
-        let Some(item) = resolve(root, item) else {
+        let Some(item) = references.resolve(item) else {
             notes.add(
                 key.mark,
                 format!("{} is left out, and so refused: its $ref is not in this file", key.name),
@@ -155,38 +168,37 @@ fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
         // Two spellings of one path are one, by the names of the first.
         let path = shapes.entry(path::shape(&path)).or_insert(path).clone();
         for (method, node) in item.members() {
-            let Some(operation) =
-                Operation::read(root, &path, &method.name, method.mark, node, &security, notes)
-            else {
-                continue;
-            };
-            let known =
-                operations.iter_mut().find(|known| known.path == path && known.method == operation.method);
-            match known {
-                None => operations.push(operation),
-                Some(known) if known.fields == operation.fields => {}
-                Some(known) => {
-                    let text =
-                        format!("{} stands twice and asks for two things: it is refused", known.label());
-                    notes.add(operation.mark, text);
-                    known.refuse();
-                }
+            operations.extend(Operation::read(
+                &references,
+                &path,
+                &method.name,
+                method.mark,
+                node,
+                &security,
+                notes,
+            ));
+        }
+    }
+    // One that stands twice keeps the order of the document.
+    operations.sort_by(|one, other| one.name().cmp(&other.name()));
+    distinct(operations, notes)
+}
+
+/// Operations, sorted by name, without repetitions. Who asks for two things is refused.
+fn distinct(operations: Vec<Operation>, notes: &mut Notes) -> Vec<Operation> {
+    let mut distinct: Vec<Operation> = Vec::with_capacity(operations.len());
+    for operation in operations {
+        match distinct.last_mut().filter(|known| known.name() == operation.name()) {
+            None => distinct.push(operation),
+            Some(known) if known.fields == operation.fields => {}
+            Some(known) => {
+                let text = format!("{} stands twice and asks for two things: it is refused", known.label());
+                notes.add(operation.mark, text);
+                known.refuse();
             }
         }
     }
-    operations.sort_by(|one, other| (&one.path, &one.method).cmp(&(&other.path, &other.method)));
-    operations
-}
-
-/// The value itself, or what its local reference leads to. `None` for a reference to another file, or to nothing.
-pub(super) fn resolve<'n>(root: &'n Node, node: &'n Node) -> Option<&'n Node> {
-    let mut node = node;
-    // A reference may lead to another one, but not in a circle.
-    for _ in 0..8 {
-        let Some(reference) = node.field("$ref").and_then(Node::text) else { return Some(node) };
-        node = root.at(reference.strip_prefix('#')?)?;
-    }
-    None
+    distinct
 }
 
 fn configuration(operations: &[Operation]) -> Value {

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Notes;
+use super::reference::References;
 use super::security::Schemes;
-use super::{Notes, resolve};
 use crate::source::tree::{Mark, Node};
 
 /// The fields of a path item that are operations.
@@ -23,7 +24,7 @@ pub(super) struct Operation {
 impl Operation {
     /// Reads a member of a path item; `None` where it is no operation, or none that can be a route.
     pub(super) fn read<'n>(
-        root: &'n Node,
+        references: &References<'n>,
         path: &str,
         name: &str,
         mark: Mark,
@@ -46,7 +47,7 @@ impl Operation {
         }
         fields.extend(security.fields(node, &label, mark, notes));
         if ["POST", "PUT", "PATCH"].contains(&method.as_str())
-            && let Some(types) = content_types(root, node, &label, notes)
+            && let Some(types) = content_types(references, node, &label, notes)
         {
             fields.insert("content_types".to_owned(), types);
         }
@@ -61,6 +62,11 @@ impl Operation {
         }
         let extended = extension.map(|node| node.mark);
         Some(Self { path: path.to_owned(), method, mark, fields, extended })
+    }
+
+    /// What tells it from all others.
+    pub(super) fn name(&self) -> (&str, &str) {
+        (&self.path, &self.method)
     }
 
     pub(super) fn label(&self) -> String {
@@ -103,9 +109,14 @@ fn replace(fields: &mut Map<String, Value>, own: Map<String, Value>) {
 }
 
 /// The types of an operation's body; `None` where it has none of its own, so that the general ones hold.
-fn content_types(root: &Node, operation: &Node, label: &str, notes: &mut Notes) -> Option<Value> {
+fn content_types<'n>(
+    references: &References<'n>,
+    operation: &'n Node,
+    label: &str,
+    notes: &mut Notes,
+) -> Option<Value> {
     let body = operation.field("requestBody")?;
-    let Some(content) = resolve(root, body).and_then(|body| body.field("content")) else {
+    let Some(content) = references.resolve(body).and_then(|body| body.field("content")) else {
         notes.add(body.mark, format!("{label}: the body cannot be found: it must be application/json"));
         return None;
     };

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Notes, resolve};
+use super::Notes;
+use super::reference::References;
 use crate::source::tree::{Mark, Node};
 
 /// The security of a whole document.
@@ -18,11 +19,11 @@ pub(super) struct Schemes<'n> {
 }
 
 impl<'n> Schemes<'n> {
-    pub(super) fn of(root: &'n Node, notes: &mut Notes) -> Self {
+    pub(super) fn of(root: &'n Node, references: &References<'n>, notes: &mut Notes) -> Self {
         let mut known = BTreeMap::new();
         let schemes = root.path(&["components", "securitySchemes"]).map(Node::members).unwrap_or_default();
         for (key, node) in schemes {
-            let text = |name: &str| resolve(root, node)?.field(name)?.text();
+            let text = |name: &str| references.resolve(node)?.field(name)?.text();
             let is_bearer = text("scheme").is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
             let is_token = match text("type") {
                 Some("oauth2" | "openIdConnect") => true,
@@ -33,7 +34,7 @@ impl<'n> Schemes<'n> {
         }
         let general = root.field("security");
         let operations = root.field("paths").map(Node::members).unwrap_or_default();
-        let items = operations.iter().filter_map(|(_, item)| resolve(root, item));
+        let items = operations.iter().filter_map(|(_, item)| references.resolve(item));
         let said = items.flat_map(Node::members).any(|(_, operation)| operation.field("security").is_some());
         let is_said = general.is_some() || said;
         if !is_said {
