@@ -33,7 +33,8 @@ pub(super) fn call(store: &Upstream, commands: &[u8]) -> Result<Vec<u8>, NoReply
         let mut stream = stream;
         // A store that refuses the connection may have said why and closed it.
         let sent = stream.write_all(commands).and_then(|()| stream.shutdown(Shutdown::Write));
-        return answers(&mut stream, sent.is_ok());
+        let closed = "it closes the connection; where it speaks TLS, write rediss://";
+        return answers(&mut stream, sent.err().map(|_| closed));
     }
     let mut stream = StreamOwned::new(session(store)?, stream);
     while stream.conn.is_handshaking() {
@@ -42,7 +43,7 @@ pub(super) fn call(store: &Upstream, commands: &[u8]) -> Result<Vec<u8>, NoReply
         })?;
     }
     let sent = stream.write_all(commands).and_then(|()| stream.flush());
-    answers(&mut stream, sent.is_ok())
+    answers(&mut stream, sent.err().map(|_| "it closes the connection"))
 }
 
 fn connect(store: &Upstream) -> Result<TcpStream, NoReply> {
@@ -76,8 +77,8 @@ fn session(store: &Upstream) -> Result<ClientConnection, NoReply> {
     ClientConnection::new(Arc::new(config), name).map_err(|error| not_reached(error.to_string()))
 }
 
-/// Everything up to the end of the connection.
-fn answers(stream: &mut impl Read, is_sent: bool) -> Result<Vec<u8>, NoReply> {
+/// Everything up to the end of the connection. `unsent`: if not all was sent, what to say of a store that says nothing.
+fn answers(stream: &mut impl Read, unsent: Option<&str>) -> Result<Vec<u8>, NoReply> {
     let started = clock::now().nanos();
     let mut reply = Vec::new();
     let mut piece = [0; 4096];
@@ -96,8 +97,8 @@ fn answers(stream: &mut impl Read, is_sent: bool) -> Result<Vec<u8>, NoReply> {
             break;
         }
     }
-    if reply.is_empty() && !is_sent {
-        return Err(NoReply::NotReached("it closes the connection".to_owned()));
+    if let Some(why) = unsent.filter(|_| reply.is_empty()) {
+        return Err(NoReply::NotReached(why.to_owned()));
     }
     Ok(reply)
 }
