@@ -25,7 +25,7 @@ impl<'a> Block<'a> {
     }
 
     /// Names and values in the order of the request.
-    pub(crate) fn pairs(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
         let mut rest = self.contents;
         let mut take = move |length: usize| {
             let (text, after) = rest.split_at_checked(length).unwrap_or_default();
@@ -36,7 +36,7 @@ impl<'a> Block<'a> {
         self.sizes().map(move |(name, value)| (take(name), take(value)))
     }
 
-    fn sizes(self) -> impl Iterator<Item = (usize, usize)> {
+    fn sizes(self) -> impl Iterator<Item = (usize, usize)> + Clone {
         let size = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).unwrap_or(usize::MAX);
         self.lengths.chunks_exact(8).filter_map(move |pair| {
             let (name, value) = pair.split_first_chunk::<4>()?;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use api_guard_core::calls::Purpose;
 use api_guard_core::config::Environment;
 use api_guard_core::engine::Engine;
 use api_guard_core::policy::Policy;
@@ -11,7 +12,7 @@ use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::telemetry::tally::Tally;
 use api_guard_core::time::UnixNanos;
 
-use crate::calls::{Calls, Purpose};
+use crate::calls::Calls;
 use crate::host::{Envoy, Signatures};
 use crate::{abi, streams};
 

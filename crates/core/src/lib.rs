@@ -31,6 +31,7 @@
 //! | How long are the messages of a gRPC stream? | `grpc` |
 //! | What do all workers of a process share? | [`cells`], under the process's [`seed`] |
 //! | What must an adapter bring? | [`host`] |
+//! | How did the requests of its own end? | [`calls`] |
 //!
 //! # Where to start, and where to add a check
 //!
@@ -49,6 +50,7 @@
 //! - *Revision*: the state of the revocations or of a key set at some moment.
 
 mod bytes;
+pub mod calls;
 pub mod cells;
 pub mod code;
 pub mod config;

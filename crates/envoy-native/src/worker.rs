@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use api_guard_core::calls::Purpose;
 use api_guard_core::engine::Engine;
 
 use crate::abi::{FilterConfig, Reminded};
-use crate::calls::Purpose;
 use crate::clock;
 use crate::config::{self, Config};
 use crate::host::Envoy;
