@@ -17,6 +17,8 @@
 //! quota. The host's version numbers are 32 bits wide and common to all cells: a swap could succeed wrongly only
 //! after exactly 2^32 stores between its load and itself.
 
+use smallvec::SmallVec;
+
 use crate::cells::{CellFault, Cells, Loaded};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
@@ -53,6 +55,9 @@ pub struct Charge {
     /// False in report mode: a refusal is reported and blocks nothing.
     pub enforced: bool,
 }
+
+/// What several limits say; most often it is one.
+pub type Outcomes = SmallVec<[Outcome; 1]>;
 
 /// The limits of one process, or its failed authentications.
 #[derive(Debug, Clone, Copy)]
@@ -163,10 +168,15 @@ impl Limiter {
         cells: &impl Cells,
         leases: &mut Leases,
         charges: &[Charge],
-        outcomes: &mut Vec<Outcome>,
+        outcomes: &mut Outcomes,
         now: UnixNanos,
     ) -> Result<bool, CellFault> {
         outcomes.clear();
+        if let [charge] = charges {
+            let outcome = self.admit_one(cells, leases, charge, now)?;
+            outcomes.push(outcome);
+            return Ok(outcome.admits() || !charge.enforced);
+        }
         leases.note_time(now);
         let mut receipts = Vec::with_capacity(charges.len());
         let result = self.judge_then_spend(cells, leases, charges, outcomes, &mut receipts, now);
@@ -187,7 +197,7 @@ impl Limiter {
         cells: &impl Cells,
         leases: &mut Leases,
         charges: &[Charge],
-        outcomes: &mut Vec<Outcome>,
+        outcomes: &mut Outcomes,
         receipts: &mut Vec<(Receipt, Outcome)>,
         now: UnixNanos,
     ) -> Result<bool, CellFault> {

@@ -14,7 +14,7 @@ use crate::denial::{Denial, FleetGap};
 use crate::fleet::{Demand, Member, Standing, Unit};
 use crate::host::Host;
 use crate::index::LimitIndex;
-use crate::limit::{Charge, Leases, Limiter, Outcome, Quota};
+use crate::limit::{Charge, Leases, Limiter, Outcome, Outcomes, Quota};
 use crate::policy::LimitRule;
 use crate::time::UnixNanos;
 use crate::verdict::{Judged, Stage};
@@ -65,7 +65,7 @@ impl<H: Host> Visit<'_, '_, H> {
     ) -> Result<SmallVec<[Judged; 1]>, Halt> {
         let Memory { limiter, leases, identities, fleet, .. } = memory;
         let fleet = fleet.as_mut().ok_or(CellFault)?;
-        let mut chosen = Vec::with_capacity(limits.len());
+        let mut chosen = SmallVec::<[Chosen; 1]>::new();
         let mut choose = || {
             for &limit in limits {
                 let charge = self.charge(identities, limit, form, caller)?;
@@ -118,7 +118,7 @@ impl<H: Host> Visit<'_, '_, H> {
                 return Err(Halt::Ask(question));
             }
         }
-        let mut charges = Vec::with_capacity(chosen.len());
+        let mut charges = SmallVec::<[Charge; 1]>::new();
         for Chosen { charge, way, .. } in chosen.iter() {
             match way {
                 Way::Alone | Way::Taken(_) | Way::Unreachable => charges.push(*charge),
@@ -126,7 +126,7 @@ impl<H: Host> Visit<'_, '_, H> {
                 Way::Refused(_) | Way::Ask | Way::Lacking => {}
             }
         }
-        let mut outcomes = Vec::with_capacity(charges.len());
+        let mut outcomes = Outcomes::new();
         let is_spent = if is_refused {
             for charge in &charges {
                 outcomes.push(limiter.peek(self.host.cells(), charge, self.now)?);

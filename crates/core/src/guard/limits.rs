@@ -4,7 +4,7 @@ mod key;
 
 use std::net::IpAddr;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::client_address::counted_address;
 use super::form::Form;
@@ -13,7 +13,7 @@ use crate::cells::CellFault;
 use crate::denial::{Denial, OverLimit};
 use crate::host::Host;
 use crate::index::LimitIndex;
-use crate::limit::{Charge, Identities, Outcome, Quota, Standing};
+use crate::limit::{Charge, Identities, Outcome, Outcomes, Quota, Standing};
 use crate::policy::{AUTH_FAILURES, LimitRule, Mode, Network};
 use crate::verdict::{Excepted, Judged, Stage, Trail};
 use key::{add_address, quota};
@@ -120,16 +120,11 @@ impl<H: Host> Visit<'_, '_, H> {
             return self.judge_with_fleet(memory, form, caller, stage, chosen, asked);
         }
         let Memory { limiter, leases, identities, .. } = memory;
-        if let [limit] = *chosen {
-            let charge = self.charge(identities, limit, form, caller)?;
-            let outcome = limiter.admit_one(self.host.cells(), leases, &charge, self.now)?;
-            return Ok(smallvec![Judged { limit, stage, quota: charge.quota, outcome }]);
-        }
-        let mut charges = Vec::with_capacity(chosen.len());
+        let mut charges = SmallVec::<[Charge; 1]>::new();
         for limit in chosen {
             charges.push(self.charge(identities, *limit, form, caller)?);
         }
-        let mut outcomes = Vec::with_capacity(chosen.len());
+        let mut outcomes = Outcomes::new();
         limiter.admit(self.host.cells(), leases, &charges, &mut outcomes, self.now)?;
         let told = chosen.iter().zip(&charges).zip(outcomes);
         Ok(told

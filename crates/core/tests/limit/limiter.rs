@@ -6,7 +6,7 @@ mod trouble;
 use std::num::NonZeroU32;
 
 use api_guard_core::cells::{CellFault, Cells, MemoryCells};
-use api_guard_core::limit::{Charge, Leases, Limiter, Outcome, Quota, Standing};
+use api_guard_core::limit::{Charge, Leases, Limiter, Outcomes, Quota, Standing};
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
 
@@ -33,23 +33,16 @@ pub fn charge(limiter: &Limiter, limit: &str, key: &str, max_requests: u32) -> C
     }
 }
 
-/// As the guard asks: a charge that is alone is judged by itself.
+/// As the guard asks.
 pub fn admit(
     limiter: &Limiter,
     cells: &impl Cells,
     leases: &mut Leases,
     charges: &[Charge],
     now: UnixNanos,
-) -> Result<(bool, Vec<Outcome>), CellFault> {
-    let mut outcomes = vec![];
-    let admitted = match charges {
-        [charge] => {
-            let outcome = limiter.admit_one(cells, leases, charge, now)?;
-            outcomes.push(outcome);
-            outcome.admits() || !charge.enforced
-        }
-        charges => limiter.admit(cells, leases, charges, &mut outcomes, now)?,
-    };
+) -> Result<(bool, Outcomes), CellFault> {
+    let mut outcomes = Outcomes::new();
+    let admitted = limiter.admit(cells, leases, charges, &mut outcomes, now)?;
     Ok((admitted, outcomes))
 }
 
@@ -65,7 +58,7 @@ impl<'c, C: Cells> Worker<'c, C> {
         Self { cells, limiter, leases: Leases::new() }
     }
 
-    fn admit(&mut self, charges: &[Charge], now: UnixNanos) -> (bool, Vec<Outcome>) {
+    fn admit(&mut self, charges: &[Charge], now: UnixNanos) -> (bool, Outcomes) {
         let (admitted, outcomes) = admit(&self.limiter, self.cells, &mut self.leases, charges, now).unwrap();
         assert_eq!(outcomes.len(), charges.len());
         (admitted, outcomes)
@@ -111,13 +104,14 @@ fn the_figures_are_those_of_the_headers() {
 fn no_charge_no_refusal() {
     let cells = MemoryCells::new();
     let mut worker = Worker::new(&cells, open(&cells, 64));
-    assert_eq!(worker.admit(&[], NOW), (true, vec![]));
+    assert_eq!(worker.admit(&[], NOW), (true, Outcomes::new()));
 }
 
 #[test]
 fn a_charge_by_itself_is_judged_as_in_a_list() {
     let both = [MemoryCells::new(), MemoryCells::new()];
-    let [mut alone, mut listed] = both.each_ref().map(|cells| Worker::new(cells, open(cells, 1)));
+    let [mut alone, mut listed] = both.each_ref().map(|cells| Worker::new(cells, open(cells, 64)));
+    let plenty = charge(&listed.limiter, "another", "all", u32::MAX);
     for max in [3, 300, 5000] {
         for step in 0..8000_u64 {
             // A burst, then hardly any, then a clock that steps back, and after that all over again.
@@ -128,11 +122,11 @@ fn a_charge_by_itself_is_judged_as_in_a_list() {
             };
             let charge = charge(&alone.limiter, "default", &(step % 3).to_string(), max);
             let outcome = alone.admit(&[charge], now).1[0];
-            let mut outcomes = vec![];
+            let mut outcomes = Outcomes::new();
             let admitted =
-                listed.limiter.admit(listed.cells, &mut listed.leases, &[charge], &mut outcomes, now);
+                listed.limiter.admit(listed.cells, &mut listed.leases, &[charge, plenty], &mut outcomes, now);
             assert_eq!(admitted, Ok(outcome.admits()));
-            assert_eq!(outcomes, [outcome], "step {step} of {max}");
+            assert_eq!(outcomes[0], outcome, "step {step} of {max}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
-use api_guard_core::limit::{Charge, Leases, Limiter, Standing};
+use api_guard_core::limit::{Charge, Leases, Limiter, Outcomes, Standing};
 
 use super::{NOW, Worker, admit, charge, open, quota};
 
@@ -154,7 +154,7 @@ fn a_fault_at_any_call_is_an_error_that_spends_nothing() {
             assert!(worker.admit(&charges, NOW).0);
         }
         cells.fault_after.set(fault_after);
-        let mut outcomes = vec![];
+        let mut outcomes = Outcomes::new();
         let result = worker.limiter.admit(&cells, &mut worker.leases, &charges, &mut outcomes, NOW);
         cells.fault_after.set(u32::MAX);
         let expected = if fault_after < 6 { Err(CellFault) } else { Ok(true) };
@@ -175,7 +175,7 @@ fn leased_units_survive_a_fault() {
     worker.spend(&large, 20);
     let before = worker.admit(&[large], NOW).1[0].used;
     cells.fault_after.set(0);
-    let mut outcomes = vec![];
+    let mut outcomes = Outcomes::new();
     let result = worker.limiter.admit(&cells, &mut worker.leases, &[large, small], &mut outcomes, NOW);
     assert_eq!(result, Err(CellFault));
     assert_eq!(worker.admit(&[large], NOW).1[0].used, before + 1);
