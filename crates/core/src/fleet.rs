@@ -3,7 +3,7 @@
 //! Limits and revocations of a fleet stand in one store, Redis or Valkey.
 //!
 //! - `link.rs`: our side of the store, call by call; `member.rs`: how the workers of a process share it.
-//! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand.
+//! - `accounts.rs`, `account.rs`: what it knows of callers' limits, and what it has in hand; `units.rs`: what that is counted in.
 //! - `sharing.rs`: revocations, told and read; `record.rs`: what the process knows of them, and who reads;
 //!   `seen.rs`: what the store has.
 //! - `notice.rs`: what a program that is no Envoy tells.
@@ -29,8 +29,8 @@ mod rule;
 pub mod script;
 mod seen;
 mod sharing;
+mod units;
 
-pub use account::{Demand, Unit};
 pub use accounts::Standing;
 pub use link::{Call, Ended, Link, Told};
 pub use member::{Member, SharedLink};
@@ -40,3 +40,4 @@ pub use outcome::{CallOutcome, CallResponse, CallUse};
 pub use record::{Knowledge, View};
 pub use resp::MOST_REPLY_BYTES;
 pub use rule::{AtStart, FleetLimit, FleetRule, Password, SharedRevocations, WhenUnreachable};
+pub use units::{Demand, Unit};

@@ -10,39 +10,9 @@ use std::num::NonZeroU32;
 use super::names::Names;
 use super::resp::Commands;
 use super::script::LIMIT;
-use crate::limit::{Identity, Outcome, Standing, seconds_until};
+use super::units::{Asking, Demand, Unit, Units};
+use crate::limit::{Outcome, Standing, seconds_until};
 use crate::time::UnixNanos;
-
-/// The limit of one caller, as the store is asked for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Demand {
-    /// Who is counted, under the seed of the fleet ([`Names::seed`]).
-    pub identity: Identity,
-    /// The units that the store grants in any interval of the window.
-    pub units: NonZeroU32,
-    /// The window, seconds.
-    pub window_seconds: NonZeroU32,
-}
-
-/// Units of one bucket of the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Units {
-    pub(super) epoch: u64,
-    pub(super) bucket: u64,
-    pub(super) units: u32,
-}
-
-/// What is wanted of the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Asking {
-    /// Nothing.
-    #[default]
-    No,
-    /// The next call will carry it.
-    Queued,
-    /// The call in flight carries it.
-    Sent,
-}
 
 /// One caller's limit at one link.
 #[derive(Debug)]
@@ -84,22 +54,6 @@ pub(super) struct Account {
 
 /// A sixteenth of a second, microseconds: a bucket of a window of one second.
 const BUCKET_MICROS: u64 = 62_500;
-
-/// A unit that was taken from a lease, to be spent or put back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unit {
-    epoch: u64,
-    bucket: u64,
-    /// The caller's figures once it is spent.
-    pub outcome: Outcome,
-}
-
-/// What came of asks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Settled {
-    pub(super) leased: u32,
-    pub(super) returned: u32,
-}
 
 impl Account {
     pub(super) fn new(demand: Demand, names: &Names, now: UnixNanos) -> Self {

@@ -4,7 +4,8 @@
 //! Who was not there for the longest time makes room. Whoever finds none, because all four are in a call, asks later.
 
 use super::Names;
-use super::account::{Account, Asking, Demand, Settled, Unit};
+use super::account::Account;
+use super::units::{Asking, Demand, Unit};
 use crate::limit::{Identity, Outcome};
 use crate::time::UnixNanos;
 
@@ -159,13 +160,6 @@ impl Accounts {
     /// Notes that the clock went backwards.
     pub(super) fn clock_went_back(&mut self) {
         self.sets.iter_mut().flatten().for_each(Account::clock_went_back);
-    }
-}
-
-impl Settled {
-    pub(super) fn add(&mut self, leased: u32, returned: u32) {
-        self.leased = self.leased.saturating_add(leased);
-        self.returned = self.returned.saturating_add(returned);
     }
 }
 

@@ -4,13 +4,13 @@
 //! goes back, debts, the mark that this Envoy is alive, revocations. Nothing here sends anything: a call is returned, and how
 //! it ended is told.
 //!
-//! - `link/call.rs`: what goes into a call, and what its reply brings.
+//! - `link/call.rs`: what goes into a call, and how it ends; `link/reply.rs`: what its reply brings.
 
 mod call;
+mod reply;
 
 use std::num::NonZeroU32;
 
-use super::account::{Demand, Unit};
 use super::accounts::{Accounts, Standing};
 use super::circuit::Circuit;
 use super::nodes::Nodes;
@@ -18,6 +18,7 @@ use super::record::View;
 use super::rule::{FleetLimit, FleetRule};
 use super::script::KnownScripts;
 use super::sharing::Sharing;
+use super::units::{Demand, Unit};
 use crate::cells::{CellFault, Cells};
 use crate::limit::{Identity, Outcome};
 use crate::revocation::SharedEntry;

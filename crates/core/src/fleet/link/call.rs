@@ -1,13 +1,14 @@
-//! One call to the store: what goes into it, and what its reply brings.
+//! One call to the store: what goes into it, and how does it end?
 
 use super::Link;
+use super::reply::Replied;
 use crate::cells::Cells;
-use crate::fleet::account::{Account, Asking, Demand, Settled, Units};
 use crate::fleet::outcome::{CallOutcome, CallResponse, CallUse};
-use crate::fleet::resp::{Commands, Item, Malformed, Reader};
+use crate::fleet::resp::{Commands, Malformed};
 use crate::fleet::rule::{FleetRule, Password};
-use crate::fleet::script::{KnownScripts, LIMIT, NODES, is_unknown};
-use crate::fleet::sharing::{Brought, Work};
+use crate::fleet::script::{KnownScripts, LIMIT, NODES};
+use crate::fleet::sharing::Work;
+use crate::fleet::units::{Demand, Units};
 use crate::revocation::Revocations;
 use crate::time::UnixNanos;
 
@@ -56,20 +57,12 @@ pub struct Ended {
 pub(super) struct Flight {
     pub(super) sent: UnixNanos,
     purpose: CallUse,
-    logs_in: bool,
-    limits: Vec<(Demand, Units)>,
-    marks: bool,
-    work: Work,
+    pub(super) logs_in: bool,
+    pub(super) limits: Vec<(Demand, Units)>,
+    pub(super) marks: bool,
+    pub(super) work: Work,
     /// What is sent once more if the connection that it got was closing.
     again: Option<Vec<u8>>,
-}
-
-/// What a reply brings that does not concern limits.
-#[derive(Debug, Default)]
-struct Replied {
-    /// The number of the store's start.
-    run: Option<u64>,
-    brought: Option<Brought>,
 }
 
 impl Link {
@@ -211,100 +204,12 @@ impl Link {
         Some(Ended { is_news, ..ended })
     }
 
-    /// Reads the replies in the order of their commands.
-    fn read(
-        &mut self,
-        rule: &FleetRule,
-        flight: &mut Flight,
-        reply: &[u8],
-        ended: &mut Ended,
-        replied: &mut Replied,
-        now: UnixNanos,
-    ) -> Result<CallOutcome, Malformed> {
-        let mut reader = Reader::new(reply)?;
-        if flight.logs_in {
-            match reader.next()?.ok_or(Malformed)? {
-                Item::Status(_) => {}
-                Item::Error(error) => return Ok(CallOutcome::of_login(error)),
-                Item::Integer(_) | Item::Bulk(_) | Item::Null | Item::Array(_) => return Err(Malformed),
-            }
-        }
-        let mut outcome = CallOutcome::Ok;
-        let mut settled = Settled::default();
-        for (demand, back) in std::mem::take(&mut flight.limits) {
-            let numbers = reader.numbers::<7>()?;
-            let Some(account) = self.accounts.sent(demand.identity) else { continue };
-            match numbers {
-                Ok(numbers) => {
-                    let leased = account.settle(demand, numbers, flight.sent, now).ok_or(Malformed)?;
-                    settled.add(leased, back.units);
-                    self.scripts.add(LIMIT);
-                }
-                Err(error) if is_unknown(error) => {
-                    self.scripts.remove(LIMIT);
-                    account.repeat(back);
-                    self.accounts.requeue(demand.identity);
-                }
-                Err(error) => {
-                    let of_store = CallOutcome::of_error(error);
-                    if of_store.is_of_store() {
-                        return Ok(of_store);
-                    }
-                    shut(account, now);
-                    outcome = of_store;
-                }
-            }
-        }
-        (ended.leased, ended.returned) = (settled.leased, settled.returned);
-        if flight.marks {
-            match reader.numbers::<4>()? {
-                Ok([nodes, epoch, evicts, run]) => {
-                    replied.run = Some(run);
-                    self.scripts.add(NODES);
-                    self.nodes.beat(nodes, rule, flight.sent, now);
-                    ended.has_reset = self.epoch.is_some_and(|known| known != epoch);
-                    self.epoch = Some(epoch);
-                    ended.evicts = evicts != 0 && !self.evicts;
-                    self.evicts = evicts != 0;
-                }
-                Err(error) if is_unknown(error) => self.scripts.remove(NODES),
-                Err(error) => {
-                    outcome = CallOutcome::of_error(error);
-                    if outcome.is_of_store() {
-                        return Ok(outcome);
-                    }
-                }
-            }
-        }
-        match self.sharing.read(flight.work, &mut reader, &mut self.scripts)? {
-            Ok(brought) => replied.brought = brought,
-            Err(error) => {
-                outcome = CallOutcome::of_error(error);
-                if outcome.is_of_store() {
-                    return Ok(outcome);
-                }
-            }
-        }
-        if reader.next()?.is_some() {
-            replied.brought = None;
-            return Err(Malformed);
-        }
-        Ok(outcome)
-    }
-
     /// A number that the store can tell apart from those of others, at most 2^48.
     fn fresh(&self, now: UnixNanos) -> u64 {
         let parts = [&now.nanos().to_le_bytes()[..], &self.calls.to_le_bytes()];
         let [a, b, c, d, e, f, ..] = self.seed.digest("fleet/epoch", parts).to_le_bytes();
         u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
     }
-}
-
-/// Leaves a caller alone for whom the store does not answer.
-fn shut(account: &mut Account, now: UnixNanos) {
-    account.fail();
-    account.asking = Asking::No;
-    account.shut_until = now.plus_seconds(1);
 }
 
 /// Writes AUTH where the store wants it.
