@@ -4,11 +4,11 @@
 //! is done with it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crate::listening::Listening;
 
 /// What is done with a call.
 #[derive(Debug, Clone)]
@@ -49,36 +49,30 @@ struct Shared {
     store: SocketAddr,
     does: Mutex<Does>,
     passed: Mutex<Vec<Passed>>,
-    is_down: AtomicBool,
 }
 
 /// A forwarder. It ends with this value.
 pub(crate) struct Forwarder {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    listening: Mutex<Option<JoinHandle<()>>>,
+    listening: Listening,
 }
 
 impl Forwarder {
     /// A forwarder to a store that passes everything on at once.
     pub(crate) fn to(store: SocketAddr) -> Self {
-        // Not where the system takes the ports of clients from, so that the port is free again later.
-        let listener = TcpListener::bind("127.0.0.11:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             store,
             does: Mutex::new(Does::Pass(Duration::ZERO)),
             passed: Mutex::default(),
-            is_down: AtomicBool::new(true),
         });
-        let forwarder = Self { address, shared, listening: Mutex::default() };
-        forwarder.listen(listener);
+        let forwarder = Self { shared, listening: Listening::on("127.0.0.11") };
+        forwarder.go_up();
         forwarder
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// Changes what is done with the calls that come from now on.
@@ -93,36 +87,13 @@ impl Forwarder {
 
     /// Refuses connections from now on.
     pub(crate) fn go_down(&self) {
-        self.shared.is_down.store(true, Ordering::SeqCst);
-        if let Some(listening) = self.listening.lock().unwrap().take() {
-            drop(TcpStream::connect(self.address));
-            listening.join().unwrap();
-        }
+        self.listening.go_down();
     }
 
     /// Takes connections again.
     pub(crate) fn go_up(&self) {
-        self.listen(TcpListener::bind(self.address).unwrap());
-    }
-
-    fn listen(&self, listener: TcpListener) {
-        self.shared.is_down.store(false, Ordering::SeqCst);
         let shared = Arc::clone(&self.shared);
-        *self.listening.lock().unwrap() = Some(std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                if shared.is_down.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.serve(connection));
-            }
-        }));
-    }
-}
-
-impl Drop for Forwarder {
-    fn drop(&mut self) {
-        self.go_down();
+        self.listening.go_up(move |connection| shared.serve(connection));
     }
 }
 

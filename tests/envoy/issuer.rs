@@ -2,10 +2,8 @@
 //! and remembers who asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
 
 use api_guard_testkit::{IssuerKey, key_set};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -13,12 +11,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
+use crate::listening::Listening;
 use crate::process::eventually;
 use crate::token::payload;
-
-/// Where the servers listen: not where the system takes the ports of clients from, so that one that was given back is free
-/// again later.
-const LOOPBACK: &str = "127.0.0.9:0";
 
 /// The host name of every server.
 pub(crate) const HOST: &str = "login.example.com";
@@ -91,15 +86,13 @@ struct Shared {
     changed: Condvar,
     /// The head of each request, as it came.
     heard: Mutex<Vec<String>>,
-    is_down: AtomicBool,
     tls: Option<Arc<ServerConfig>>,
 }
 
 /// An issuer's server. It is down until it is told to go up.
 pub(crate) struct KeyServer {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    listening: Mutex<Option<JoinHandle<()>>>,
+    listening: Listening,
     /// The certificate of who has signed its own, in PEM.
     authority: Option<String>,
 }
@@ -124,46 +117,30 @@ impl KeyServer {
     }
 
     fn new(tls: Option<ServerConfig>, authority: Option<String>) -> Self {
-        let address = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
         let shared = Shared {
             says: Mutex::new(Says::Later),
             changed: Condvar::new(),
             heard: Mutex::default(),
-            is_down: AtomicBool::new(true),
             tls: tls.map(Arc::new),
         };
-        Self { address, shared: Arc::new(shared), listening: Mutex::default(), authority }
+        Self { shared: Arc::new(shared), listening: Listening::on("127.0.0.9"), authority }
     }
 
     /// Begins to listen.
     pub(crate) fn go_up(&self, says: Says) {
         self.say(says);
-        self.shared.is_down.store(false, Ordering::SeqCst);
-        let listener = TcpListener::bind(self.address).unwrap();
         let shared = Arc::clone(&self.shared);
-        *self.listening.lock().unwrap() = Some(std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                if shared.is_down.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.serve(connection));
-            }
-        }));
+        self.listening.go_up(move |connection| shared.serve(connection));
     }
 
     /// Refuses connections from now on.
     pub(crate) fn go_down(&self) {
-        self.shared.is_down.store(true, Ordering::SeqCst);
-        if let Some(listening) = self.listening.lock().unwrap().take() {
-            drop(TcpStream::connect(self.address));
-            listening.join().unwrap();
-        }
+        self.listening.go_down();
     }
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// Changes what it says.
@@ -196,7 +173,7 @@ impl KeyServer {
     /// The same, with another authority.
     pub(crate) fn cluster_trusting(&self, name: &str, authority: Option<&str>) -> Value {
         let address = json!({ "socket_address": {
-            "address": self.address.ip().to_string(), "port_value": self.address.port(),
+            "address": self.address().ip().to_string(), "port_value": self.address().port(),
         } });
         let mut cluster = json!({
             "name": name,

@@ -29,6 +29,7 @@ mod http1;
 mod http2;
 mod issuer;
 mod kind;
+mod listening;
 mod load;
 mod process;
 mod relabel;
