@@ -14,24 +14,38 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
 	cargo install --quiet --locked cargo-fuzz@0.13.2
 fi
 export RUSTC_BOOTSTRAP=1 # the engine's coverage passes are options that only nightly takes otherwise
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+# What runs in the background does not hear Ctrl-C.
+trap 'trap - TERM; kill -TERM 0' INT
 for target in "${targets[@]}"; do
-	cargo fuzz build --sanitizer "$(sanitizer_of "$target")" "$target" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+	cargo fuzz build --sanitizer "$(sanitizer_of "$target")" "$target" >"$logs/build" 2>&1 || { cat "$logs/build" >&2; exit 1; }
 done
-failed=0
-for target in "${targets[@]}"; do
+# One target to its end, into a log of its own.
+run() {
+	local target=$1 started status=0
 	mkdir -p "fuzz/fresh/$target" "fuzz/corpus/$target"
 	started=$(date +%s)
-	status=0
 	cargo fuzz run --sanitizer "$(sanitizer_of "$target")" "$target" "fuzz/fresh/$target" "fuzz/corpus/$target" -- \
-		-max_total_time="$each" -seed="${FUZZ_SEED:-0}" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 >"$log" 2>&1 || status=$?
-	executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-	covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
+		-max_total_time="$each" -seed="${FUZZ_SEED:-0}" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 >"$logs/$target" 2>&1 || status=$?
+	local executed covered
+	executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$target")
+	covered=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$logs/$target" | tail -n 1)
 	echo "fuzz $target: ${executed:-0} executions, ${covered:-0} edges, $(($(date +%s) - started)) s, exit $status"
-	if [ "$status" -ne 0 ]; then
-		failed=1
-		tail -n 60 "$log" >&2
-	fi
+	[ "$status" -eq 0 ] || tail -n 60 "$logs/$target" >&2
+	return "$status"
+}
+
+# A target has one thread: as many at once as there are processors.
+failed=0
+for ((first = 0; first < ${#targets[@]}; first += $(nproc))); do
+	running=()
+	for target in "${targets[@]:first:$(nproc)}"; do
+		run "$target" &
+		running+=($!)
+	done
+	for pid in "${running[@]}"; do
+		wait "$pid" || failed=1
+	done
 done
 exit "$failed"
