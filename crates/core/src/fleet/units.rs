@@ -7,7 +7,7 @@ use crate::limit::{Identity, Outcome};
 /// The limit of one caller, as the store is asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
-    /// Who is counted, under the seed of the fleet ([`Names::seed`]).
+    /// Who is counted, under the seed of the fleet ([`super::Names::seed`]).
     pub identity: Identity,
     /// The units that the store grants in any interval of the window.
     pub units: NonZeroU32,
