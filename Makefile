@@ -23,7 +23,7 @@ run: ## a guarded demo API on port 10000 (PORT, ADMIN_PORT, UPSTREAM_PORT; NATIV
 	@$(MAKE) --no-print-directory $(if $(NATIVE),native,build) QUIET=
 	@QUIET= NATIVE="$(NATIVE)" FLEET="$(FLEET)" scripts/run.sh
 
-test: build native unpacked envoy $(if $(NPM),playground) ## every test: unit, property, configuration, command, end to end on a real Envoy, the page in a browser
+test: build $(if $(filter Linux,$(shell uname -s)),native) unpacked envoy $(if $(NPM),playground) ## every test: unit, property, configuration, command, end to end on a real Envoy, the page in a browser
 	@$(PAGE) ENVOY_BIN="$$(scripts/envoy.sh)" cargo test --workspace
 	@scripts/playground-test.sh
 
