@@ -8,7 +8,7 @@ use crate::fleet::resp::{Item, Malformed, Reader};
 use crate::fleet::rule::FleetRule;
 use crate::fleet::script::{LIMIT, NODES, is_unknown};
 use crate::fleet::sharing::Brought;
-use crate::fleet::units::{Asking, Settled};
+use crate::fleet::units::Settled;
 use crate::time::UnixNanos;
 
 /// What a reply brings that does not concern limits.
@@ -105,6 +105,5 @@ impl Link {
 /// Leaves a caller alone for whom the store does not answer.
 fn shut(account: &mut Account, now: UnixNanos) {
     account.fail();
-    account.asking = Asking::No;
     account.shut_until = now.plus_seconds(1);
 }
