@@ -73,7 +73,7 @@ optimizer:
 		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends binaryen; } >/dev/null 2>&1; } || true
 
 LIBRARY := dist/libapi_guard.so
-native: tools ## the native library to ship, at dist/libapi_guard.so (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
+native: tools ## the native library to ship, at dist/libapi_guard.so, laid out by what usual requests run (GLIBC=2.31: for machines as old as that; ARCH=aarch64)
 	@GLIBC="$(GLIBC)" ARCH="$(ARCH)" scripts/library.sh $(LIBRARY)
 # cargo finds where to put it: CARGO_INSTALL_ROOT, or PREFIX, or its own folder.
 install: build $(if $(NPM),playground) ## the command api-guard, with the module inside it (PREFIX=/usr/local: somewhere else; make native install: the library, too)

@@ -27,7 +27,7 @@ library() {
     [ "$1" = "${host%%-*}" ] || name=dist/libapi_guard-$1.so
     if [ ! -f "$name" ]; then
         is_buildable "$1-unknown-linux-gnu" "no library for $1" || return 0
-        env -u RUSTFLAGS GLIBC=2.31 ARCH="$1" scripts/library.sh "$name" >&2
+        env -u RUSTFLAGS COUNTS=required GLIBC=2.31 ARCH="$1" scripts/library.sh "$name" >&2
     fi
     echo "$PWD/$name"
 }

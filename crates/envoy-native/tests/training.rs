@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use api_guard_testkit::{IssuerKey, SECRET, key_set, sign};
 use serde_json::{Value, json};
 
-use envoy::{CONTINUE, Config, STOP, pairs};
+use envoy::{CONTINUE, Config, pairs};
 
 const ISSUER: &str = "https://login.example.com/";
 const NEVER: u64 = 4_000_000_000;
@@ -48,7 +48,9 @@ extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -
     }
     let since = NANOSECONDS.fetch_add(LOOK_NANOSECONDS, Ordering::Relaxed);
     // SAFETY: the caller passes a place for it.
-    unsafe { time.write(libc::timespec { tv_sec: NOW + since / 1_000_000_000, tv_nsec: since % 1_000_000_000 }) };
+    unsafe {
+        time.write(libc::timespec { tv_sec: NOW + since / 1_000_000_000, tv_nsec: since % 1_000_000_000 })
+    };
     0
 }
 
@@ -61,7 +63,27 @@ extern "C" fn getrandom(bytes: *mut u8, size: usize, _flags: u32) -> isize {
     size as isize
 }
 
+/// So many services have routes of their own.
+const SERVICES: usize = 300;
+
+/// So many keys has the issuer.
+const KEYS: u8 = 20;
+
+fn routes() -> Value {
+    let mut routes = vec![
+        json!({ "path": "/orders/{id}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"] }),
+        json!({ "path": "/once", "rate_limits": [{ "name": "once", "max_requests": 1, "window_seconds": 86_400, "key": ["subject"] }] }),
+    ];
+    routes.extend((0..SERVICES).map(|service| {
+        let path = format!("/service-{service}/orders/{{id}}");
+        json!({ "path": path, "methods": ["GET"], "required_permissions": ["orders:read"] })
+    }));
+    routes.into()
+}
+
 fn policy(rest: &Value) -> Config {
+    let keys: Vec<Value> =
+        (1..=KEYS).map(|number| IssuerKey::es256(number).jwk(Some(&number.to_string()))).collect();
     let mut policy = json!({
         "tokens": {
             "keys": [{ "secret": { "value": SECRET } }],
@@ -69,13 +91,10 @@ fn policy(rest: &Value) -> Config {
                 "name": "login",
                 "issuers": [ISSUER],
                 "algorithms": ["ES256"],
-                "jwks": { "inline": key_set(&[IssuerKey::es256(1).jwk(Some("1"))]) },
+                "jwks": { "inline": key_set(&keys) },
             }],
         },
-        "routes": [
-            { "path": "/orders/{id}", "methods": ["GET", "POST"], "required_permissions": ["orders:read"] },
-            { "path": "/once", "rate_limits": [{ "name": "once", "max_requests": 1, "window_seconds": 86_400, "key": ["subject"] }] },
-        ],
+        "routes": routes(),
         "rate_limits": [{ "name": "default", "max_requests": 100_000_000, "window_seconds": 60, "key": ["client_ip", "subject"] }],
     });
     for (name, value) in rest.as_object().unwrap() {
@@ -85,7 +104,7 @@ fn policy(rest: &Value) -> Config {
 }
 
 fn claims(jti: &str, exp: u64) -> Value {
-    json!({ "sub": "user-17", "jti": jti, "iat": LONG_AGO - 600, "exp": exp, "permissions": ["orders:read", "orders:write"] })
+    json!({ "sub": "user-17", "jti": jti, "iat": LONG_AGO - 600, "exp": exp, "permissions": ["orders:read", "tokens:revoke"] })
 }
 
 fn token(jti: &str, exp: u64) -> String {
@@ -98,8 +117,13 @@ fn public_token(jti: &str) -> String {
     IssuerKey::es256(1).token(Some("1"), &claims)
 }
 
-/// One request as Envoy passes it on, and its response if it is admitted; the status of the answer otherwise.
+/// One request without a body as Envoy passes it on, and its response if it is admitted; the status of the answer otherwise.
 fn run(config: &Config, method: &str, path: &str, token: &str) -> Option<u32> {
+    send(config, method, path, token, "")
+}
+
+/// The same with a body, if it is not empty.
+fn send(config: &Config, method: &str, path: &str, token: &str, body: &str) -> Option<u32> {
     let authorization = format!("Bearer {token}");
     let mut headers = vec![
         (":authority", "api.example.com"),
@@ -114,23 +138,24 @@ fn run(config: &Config, method: &str, path: &str, token: &str) -> Option<u32> {
         ("x-envoy-external-address", "203.0.113.7"),
         ("x-request-id", "5b0c4c3e-8c1c-4a8e-9a39-1c8a4b7e2f11"),
     ];
-    let has_body = method == "POST";
+    let length = body.len().to_string();
+    let has_body = !body.is_empty();
     if has_body {
-        headers.extend([("content-type", "application/json"), ("content-length", "17")]);
+        headers.extend([("content-type", "application/json"), ("content-length", &length)]);
     }
     let headers: Vec<(&[u8], &[u8])> =
         headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     let stream = config.stream();
     let mut flow = stream.headers(Some(pairs(&headers)), !has_body);
-    if has_body && flow == CONTINUE {
-        flow = stream.body(&[br#"{"quantity": 123}"#], true);
+    if has_body && stream.replies().is_empty() {
+        flow = stream.body(&[body.as_bytes()], true);
     }
-    if flow == CONTINUE {
-        stream.response(Some(pairs(&[(b":status", b"200"), (b"content-type", b"application/json")])));
-        return None;
+    if let [answer] = stream.replies().as_slice() {
+        return Some(answer.status);
     }
-    assert_eq!(flow, STOP);
-    Some(stream.replies()[0].status)
+    assert_eq!(flow, CONTINUE);
+    stream.response(Some(pairs(&[(b":status", b"200"), (b"content-type", b"application/json")])));
+    None
 }
 
 #[test]
@@ -147,18 +172,24 @@ fn usual_requests_are_answered_as_they_should() {
     for (number, policy_rest) in policies.iter().enumerate() {
         let config = policy(policy_rest);
         let path = |time: usize| format!("/orders/{time}?expand=lines");
-        let (known, public, late) =
-            (token("known", NEVER), public_token("public"), token("late", LONG_AGO));
+        let (known, public, late) = (token("known", NEVER), public_token("public"), token("late", LONG_AGO));
         let forged = format!("{known}A");
         // The first one ever has the unit of this limit, which a new configuration keeps.
         assert_eq!(run(&config, "GET", "/once", &known), (number > 0).then_some(429));
+        if policy_rest.get("revocation").is_some() {
+            for number in 0..64 {
+                let entry = json!({ "jti": format!("revoked-{number}"), "expires_at": NEVER }).to_string();
+                assert_eq!(send(&config, "POST", "/auth/revoke", &known, &entry), Some(200));
+            }
+        }
         for time in 0..TIMES {
             for _ in 0..4 {
                 assert_eq!(run(&config, "GET", &path(time), &known), None);
             }
             assert_eq!(run(&config, "GET", &path(time), &public), None);
             assert_eq!(run(&config, "GET", &path(time), &token(&format!("{number}-{time}"), NEVER)), None);
-            assert_eq!(run(&config, "POST", &path(time), &known), None);
+            assert_eq!(send(&config, "POST", &path(time), &known, r#"{"quantity": 123}"#), None);
+            assert_eq!(run(&config, "GET", &format!("/service-{}/orders/17", time % SERVICES), &known), None);
             assert_eq!(run(&config, "GET", "/once", &known), Some(429));
             assert_eq!(run(&config, "GET", &path(time), &late), Some(401));
             if time % 8 == 0 {
