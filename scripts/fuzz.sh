@@ -6,8 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 each=${1:-60}
-targets=(request token config cells revoke_body exchange key_set store_reply border)
-sanitizer_of() { [ "$1" = border ] && echo address || echo none; }
+of_core=(request token config cells revoke_body exchange key_set store_reply)
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
 	echo "cargo-fuzz is missing: installing it (a minute)"
@@ -18,15 +17,12 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 # What runs in the background does not hear Ctrl-C.
 trap 'trap - TERM; kill -TERM 0' INT
-# Those without a sanitizer share what they are made of, and are built at once.
-cargo fuzz build --sanitizer none >"$logs/build" 2>&1 || { cat "$logs/build" >&2; exit 1; }
-cargo fuzz build --sanitizer address border >"$logs/build" 2>&1 || { cat "$logs/build" >&2; exit 1; }
 # One target to its end, into a log of its own.
 run() {
-	local target=$1 started status=0
+	local sanitizer=$1 target=$2 started status=0
 	mkdir -p "fuzz/fresh/$target" "fuzz/corpus/$target"
 	started=$(date +%s)
-	cargo fuzz run --sanitizer "$(sanitizer_of "$target")" "$target" "fuzz/fresh/$target" "fuzz/corpus/$target" -- \
+	cargo fuzz run --sanitizer "$sanitizer" "$target" "fuzz/fresh/$target" "fuzz/corpus/$target" -- \
 		-max_total_time="$each" -seed="${FUZZ_SEED:-0}" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 >"$logs/$target" 2>&1 || status=$?
 	local executed covered
 	executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$logs/$target")
@@ -36,16 +32,29 @@ run() {
 	return "$status"
 }
 
-# A target has one thread: as many at once as there are processors.
+# Builds targets with a sanitizer: all, if none is named.
+build() { cargo fuzz build --sanitizer "$@" >"$logs/build" 2>&1 || { cat "$logs/build" >&2; exit 1; }; }
+
+# Runs targets that were built with a sanitizer. A target has one thread: as many at once as there are processors.
 failed=0
-for ((first = 0; first < ${#targets[@]}; first += $(nproc))); do
-	running=()
-	for target in "${targets[@]:first:$(nproc)}"; do
-		run "$target" &
-		running+=($!)
+run_all() {
+	local sanitizer=$1 first target pid running
+	shift
+	for ((first = 1; first <= $#; first += $(nproc))); do
+		running=()
+		for target in "${@:first:$(nproc)}"; do
+			run "$sanitizer" "$target" &
+			running+=($!)
+		done
+		for pid in "${running[@]}"; do
+			wait "$pid" || failed=1
+		done
 	done
-	for pid in "${running[@]}"; do
-		wait "$pid" || failed=1
-	done
-done
+}
+
+# Those of the core have everything in common, and are built at once.
+build none
+run_all none "${of_core[@]}"
+build address border
+run_all address border
 exit "$failed"
