@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use api_guard_core::code::Code;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Decided, Redis, SECRET, free_port, token};
+use api_guard_testkit::{Decided, Redis, SECRET, free_port, lay_over, token};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
@@ -38,17 +38,13 @@ fn judge(store: &Redis, more: &Value, token: &str) -> Decided {
         "fleet": { "cluster": "store", "secret": { "value": FLEET_SECRET } },
         "revocation": { "fleet": {} },
     });
-    for (name, value) in more.as_object().unwrap() {
-        configuration["tokens"][name] = value.clone();
-    }
+    lay_over(&mut configuration["tokens"], more);
     store.decided(&configuration, token, UnixNanos::from_seconds(now()))
 }
 
 fn claims(more: Value) -> Value {
     let mut claims = json!({ "sub": "user-7", "iat": now() - 60, "exp": now() + 3600 });
-    for (name, value) in more.as_object().unwrap() {
-        claims[name] = value.clone();
-    }
+    lay_over(&mut claims, &more);
     claims
 }
 

@@ -1,5 +1,6 @@
 //! `api-guard schema`: the schema and the parser come to the same verdicts.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use crate::command::{SECRET, api_guard};
@@ -22,25 +23,19 @@ fn parses(document: &Value) -> bool {
 fn documents() -> Vec<(Value, bool)> {
     let limit = |changes: Value| {
         let mut limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
-        for (name, value) in changes.as_object().expect("an object") {
-            limit[name] = value.clone();
-        }
+        lay_over(&mut limit, &changes);
         json!({ "rate_limits": [limit] })
     };
     let route = |changes: Value| {
         let mut route = json!({ "path": "/a/{id}" });
-        for (name, value) in changes.as_object().expect("an object") {
-            route[name] = value.clone();
-        }
+        lay_over(&mut route, &changes);
         json!({ "routes": [route] })
     };
     let key = |key: Value| json!({ "tokens": { "keys": [key] } });
     let key_set = |changes: Value| {
         let jwks = json!({ "cluster": "idp", "path": "/a", "authority": "b" });
         let mut set = json!({ "name": "a", "issuers": ["b"], "jwks": jwks });
-        for (name, value) in changes.as_object().expect("an object") {
-            set[name] = value.clone();
-        }
+        lay_over(&mut set, &changes);
         json!({ "tokens": { "key_sets": [set] } })
     };
     let env = json!({ "env": "SECRET" });

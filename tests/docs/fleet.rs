@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use api_guard_core::code::Code;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Decided, Redis, free_port, token};
+use api_guard_testkit::{Decided, Redis, free_port, lay_over, token};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
@@ -29,9 +29,7 @@ fn decided(store: &Redis, claims: &Value) -> Decided {
         "revocation": { "fleet": {} },
     });
     let mut whole = json!({ "sub": "user-7", "iat": now() - 60, "exp": now() + 3600 });
-    for (name, value) in claims.as_object().unwrap() {
-        whole[name] = value.clone();
-    }
+    lay_over(&mut whole, claims);
     store.decided(&configuration, &token(&whole), UnixNanos::from_seconds(now()))
 }
 

@@ -1,5 +1,6 @@
 //! Three Envoys that share limits and revocations through a real store, with modules or libraries, or both.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, Body, Protocol};
@@ -19,9 +20,7 @@ fn envoy(store: &Store, changes: Value) -> Envoy {
 /// An Envoy of the fleet that loads a kind of its own, and has so many workers.
 fn envoy_of(kind: Kind, concurrency: u32, store: &Store, changes: Value) -> Envoy {
     let mut plugin = json!({ "fleet": { "cluster": "store", "secret": { "env": "API_GUARD_FLEET_SECRET" }, "timeout_milliseconds": 1000 } });
-    for (name, value) in changes.as_object().unwrap() {
-        plugin[name] = value.clone();
-    }
+    lay_over(&mut plugin, &changes);
     let mut setup =
         Setup { clusters: vec![store.cluster()], concurrency, ..Setup::of(kind, &policy(plugin)) };
     setup.environment.push(("API_GUARD_FLEET_SECRET", SECRET.to_owned()));
@@ -31,9 +30,7 @@ fn envoy_of(kind: Kind, concurrency: u32, store: &Store, changes: Value) -> Envo
 
 fn limit(max_requests: u32, changes: Value) -> Value {
     let mut limit = json!({ "name": "all", "max_requests": max_requests, "window_seconds": 60, "key": ["subject"], "scope": "fleet" });
-    for (name, value) in changes.as_object().unwrap() {
-        limit[name] = value.clone();
-    }
+    lay_over(&mut limit, &changes);
     json!({ "rate_limits": [limit] })
 }
 

@@ -5,6 +5,7 @@ mod outage;
 mod revocations;
 mod windows;
 
+use api_guard_testkit::lay_over;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -34,9 +35,7 @@ fn setup(store: SocketAddr, changes: Value) -> Setup {
         "timeout_milliseconds": TIMEOUT_MILLISECONDS,
         "nodes": NODES,
     } });
-    for (name, value) in changes.as_object().unwrap() {
-        plugin[name] = value.clone();
-    }
+    lay_over(&mut plugin, &changes);
     let mut setup = Setup { clusters: vec![cluster(store)], ..Setup::new(&policy(plugin)) };
     setup.environment.push(("API_GUARD_FLEET_SECRET", SECRET.to_owned()));
     setup

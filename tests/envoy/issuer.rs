@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
-use api_guard_testkit::{IssuerKey, key_set};
+use api_guard_testkit::{IssuerKey, key_set, lay_over};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -74,9 +74,7 @@ pub(crate) fn remote_set(name: &str, issuer: &str, changes: Value) -> Value {
         "issuers": [issuer],
         "jwks": { "cluster": name, "path": "/keys?v=1", "authority": HOST },
     });
-    for (name, value) in changes.as_object().unwrap() {
-        set[name] = value.clone();
-    }
+    lay_over(&mut set, &changes);
     set
 }
 

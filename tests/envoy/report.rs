@@ -1,5 +1,6 @@
 //! Mode `report`: nothing is refused, and everything that would have been refused is reported.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, BOTH, Body, Protocol};
@@ -100,9 +101,7 @@ fn a_single_limit_may_report_only() {
 /// A good token for [`trial`], with `claims` laid over it.
 fn pass(claims: Value) -> String {
     let mut all = json!({ "iss": "here", "aud": "here", "permissions": ["tried:use"] });
-    for (name, value) in claims.as_object().unwrap() {
-        all[name] = value.clone();
-    }
+    lay_over(&mut all, &claims);
     token(all)
 }
 

@@ -17,7 +17,7 @@ mod streams;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::verdict::{BodyPlan, Destination, Grant};
-use api_guard_testkit::{Guarded, SECRET, bytes, parse_with, sign_with};
+use api_guard_testkit::{Guarded, SECRET, bytes, lay_over, parse_with, sign_with};
 use reference::{Asked, Credential, HOSTS, Model, PATHS, PLAIN, Rules};
 use serde_json::{Value, json};
 
@@ -53,9 +53,7 @@ fn sign(header: &Value, payload: &Value, secret: &str) -> String {
 }
 
 fn changed(mut claims: Value, changes: Value) -> Value {
-    for (name, value) in changes.as_object().unwrap() {
-        claims[name] = value.clone();
-    }
+    lay_over(&mut claims, &changes);
     claims
 }
 

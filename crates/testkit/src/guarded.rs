@@ -7,7 +7,7 @@ use api_guard_core::time::UnixNanos;
 use api_guard_core::verdict::Verdict;
 use serde_json::{Value, json};
 
-use crate::{Process, SECRET, bytes, policy};
+use crate::{Process, SECRET, bytes, lay_over, policy};
 
 /// A guard, its process and the memory of its one worker.
 #[derive(Debug)]
@@ -29,13 +29,8 @@ impl Guarded {
     pub fn new(tokens: Value, rest: Value) -> Self {
         let mut configuration =
             json!({ "tokens": { "keys": [{ "secret": { "value": SECRET } }] }, "rate_limits": [] });
-        let lay = |over: Value, under: &mut Value| {
-            for (name, value) in over.as_object().unwrap() {
-                under.as_object_mut().unwrap().insert(name.clone(), value.clone());
-            }
-        };
-        lay(tokens, configuration.get_mut("tokens").unwrap());
-        lay(rest, &mut configuration);
+        lay_over(configuration.get_mut("tokens").unwrap(), &tokens);
+        lay_over(&mut configuration, &rest);
         Self::under(policy(&configuration))
     }
 

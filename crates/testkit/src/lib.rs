@@ -64,6 +64,17 @@ pub fn parse_with(
     Policy::parse(text, &Environment { lookup: &lookup, must_be_set: true })
 }
 
+/// Gives a JSON object the members of another one, in place of its own of these names.
+///
+/// # Panics
+///
+/// If one of them is no object.
+pub fn lay_over(object: &mut Value, changes: &Value) {
+    for (name, value) in changes.as_object().unwrap() {
+        object.as_object_mut().unwrap().insert(name.clone(), value.clone());
+    }
+}
+
 /// Verifies a token at a Unix second by the keys of a configuration itself.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! What `check` says of a plugin configuration.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use super::{assert_silent, assert_told, check, rules};
@@ -129,9 +130,7 @@ fn what_is_as_it_should_be_is_not_warned_of() {
 /// A configuration that nothing is said of, with changes, one value on each line.
 fn guarded(changes: &Value) -> String {
     let mut all = json!({ "auth_failure_limit": { "max_failures": 20, "window_seconds": 60 } });
-    for (name, value) in changes.as_object().expect("an object") {
-        all[name] = value.clone();
-    }
+    lay_over(&mut all, changes);
     serde_json::to_string_pretty(&config(all)).expect("JSON")
 }
 
@@ -269,9 +268,7 @@ fn a_route_that_is_opened_at_its_root_or_at_a_host_is_warned_of() {
 fn a_demand_that_another_host_does_not_make_is_warned_of() {
     let route = |more: Value| {
         let mut route = json!({ "path": "/acct/{id}", "hosts": ["api.example.com"] });
-        for (name, value) in more.as_object().expect("an object") {
-            route[name] = value.clone();
-        }
+        lay_over(&mut route, &more);
         route
     };
     let told = ("warning", "/routes/0/hosts", "\"hosts\"", "any other host reaches /acct/...");

@@ -1,5 +1,6 @@
 //! The configuration changes while `run` serves: nothing is lost, and what is wrong is told.
 
+use api_guard_testkit::lay_over;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -84,9 +85,7 @@ fn ask(stream: &mut TcpStream, request: &str) -> std::io::Result<String> {
 
 fn policy(changes: Value) -> String {
     let mut policy = config(json!({ "rate_limits": [] }));
-    for (name, value) in changes.as_object().unwrap() {
-        policy[name] = value.clone();
-    }
+    lay_over(&mut policy, &changes);
     policy.to_string()
 }
 

@@ -1,5 +1,6 @@
 //! Each way in which a setting can be wrong is an error at that setting, and at no other.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use super::{errors, with};
@@ -8,16 +9,12 @@ use super::{errors, with};
 fn each_fault_is_reported_at_its_place_and_nowhere_else() {
     let limit = |changes: Value| {
         let mut limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
-        for (name, value) in changes.as_object().unwrap() {
-            limit[name] = value.clone();
-        }
+        lay_over(&mut limit, &changes);
         json!({ "rate_limits": [limit] })
     };
     let route = |changes: Value| {
         let mut route = json!({ "path": "/a/{id}" });
-        for (name, value) in changes.as_object().unwrap() {
-            route[name] = value.clone();
-        }
+        lay_over(&mut route, &changes);
         json!({ "routes": [route] })
     };
     let key = |key: Value| json!({ "tokens": { "keys": [key] } });

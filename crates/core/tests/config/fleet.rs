@@ -1,22 +1,19 @@
 //! What the sections of a fleet may say.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use super::{errors, places, with};
 
 fn fleet(changes: &Value) -> Value {
     let mut fleet = json!({ "cluster": "redis", "secret": { "env": "SECRET" } });
-    for (name, value) in changes.as_object().unwrap() {
-        fleet[name] = value.clone();
-    }
+    lay_over(&mut fleet, changes);
     json!({ "fleet": fleet })
 }
 
 fn limit(changes: &Value, has_fleet: bool) -> Value {
     let mut limit = json!({ "name": "a", "max_requests": 1, "window_seconds": 1 });
-    for (name, value) in changes.as_object().unwrap() {
-        limit[name] = value.clone();
-    }
+    lay_over(&mut limit, changes);
     let mut document = if has_fleet { fleet(&json!({})) } else { json!({}) };
     document["rate_limits"] = json!([limit]);
     document

@@ -1,6 +1,6 @@
 //! Public keys and key sets in a configuration.
 
-use api_guard_testkit::{IssuerKey, key_set};
+use api_guard_testkit::{IssuerKey, key_set, lay_over};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::{Value, json};
 
@@ -28,9 +28,7 @@ fn set(changes: Value) -> Value {
         "issuers": ["https://login.example.com/"],
         "jwks": { "cluster": "idp", "path": "/.well-known/jwks.json?v=1", "authority": "login.example.com:8443" },
     });
-    for (name, value) in changes.as_object().unwrap() {
-        set[name] = value.clone();
-    }
+    lay_over(&mut set, &changes);
     json!({ "tokens": { "key_sets": [set] } })
 }
 

@@ -1,5 +1,6 @@
 //! What an error says to write instead, field by field.
 
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use super::{errors, with};
@@ -17,17 +18,13 @@ fn assert_told(cases: &[(Value, &str, &str)]) {
 /// The one key, with more in it.
 fn key(more: &Value) -> Value {
     let mut key = json!({ "secret": { "env": "SECRET" } });
-    for (name, value) in more.as_object().unwrap() {
-        key[name] = value.clone();
-    }
+    lay_over(&mut key, more);
     json!({ "tokens": { "keys": [key] } })
 }
 
 fn route(more: &Value) -> Value {
     let mut route = json!({ "path": "/users/{id}" });
-    for (name, value) in more.as_object().unwrap() {
-        route[name] = value.clone();
-    }
+    lay_over(&mut route, more);
     json!({ "routes": [route] })
 }
 

@@ -4,7 +4,7 @@ use api_guard_core::code::Code;
 use api_guard_core::index::KeySetIndex;
 use api_guard_core::keys::Response;
 use api_guard_core::telemetry::gauges::Gauge;
-use api_guard_testkit::{Decided, IssuerKey, Stream, key_set};
+use api_guard_testkit::{Decided, IssuerKey, Stream, key_set, lay_over};
 
 use super::*;
 
@@ -18,9 +18,7 @@ fn world(changes: Value) -> World {
         "issuers": [ISSUER],
         "jwks": { "cluster": "idp", "path": "/jwks.json", "authority": "login.example.com" },
     });
-    for (name, value) in changes.as_object().unwrap() {
-        set[name] = value.clone();
-    }
+    lay_over(&mut set, &changes);
     let tokens = json!({ "keys": [{ "secret": { "value": SECRET } }], "key_sets": [set] });
     World::with(json!({ "tokens": tokens }))
 }

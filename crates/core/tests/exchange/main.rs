@@ -31,7 +31,7 @@ mod trailers;
 use api_guard_core::engine::Engine;
 use api_guard_core::exchange::Flow;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Done, Process, SECRET, Watched, policy, request, sign, token};
+use api_guard_testkit::{Done, Process, SECRET, Watched, lay_over, policy, request, sign, token};
 use serde_json::{Value, json};
 
 /// 21 September 2026, 14:13:20 in Greenwich, Unix seconds.
@@ -69,9 +69,7 @@ fn configuration(rest: Value) -> Value {
         ],
         "revocation": { "endpoint": {} },
     });
-    for (name, value) in rest.as_object().unwrap() {
-        configuration[name] = value.clone();
-    }
+    lay_over(&mut configuration, &rest);
     configuration
 }
 

@@ -6,7 +6,7 @@ use api_guard_core::exchange::Flow;
 use api_guard_core::fleet::CallResponse;
 use api_guard_core::telemetry::gauges::Gauge;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Decided, Done, Process, SECRET, Stream, Watched, policy, request, token};
+use api_guard_testkit::{Decided, Done, Process, SECRET, Stream, Watched, lay_over, policy, request, token};
 use serde_json::{Value, json};
 
 use super::model::ModelStore;
@@ -26,9 +26,7 @@ pub(crate) struct Envoy {
 
 fn configuration(limit: &Value, revocation: &Value) -> Value {
     let mut whole = json!({ "name": "all", "max_requests": 20, "window_seconds": 60, "scope": "fleet" });
-    for (name, value) in limit.as_object().unwrap() {
-        whole[name] = value.clone();
-    }
+    lay_over(&mut whole, limit);
     json!({
         "tokens": { "keys": [{ "secret": { "value": SECRET } }] },
         "fleet": { "cluster": "store", "secret": { "value": SECRET }, "password": { "value": "hunter2" } },

@@ -14,7 +14,7 @@ use api_guard_core::limit::Identity;
 use api_guard_core::revocation::Revocations;
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Decided, Done, Process, SECRET, Stream, Watched, policy, request, token};
+use api_guard_testkit::{Decided, Done, Process, SECRET, Stream, Watched, lay_over, policy, request, token};
 use serde_json::{Value, json};
 
 use super::model::ModelStore;
@@ -43,9 +43,7 @@ impl Envoy {
 
     fn with(limit: &Value, revocation: &Value) -> Self {
         let mut whole = json!({ "name": "all", "max_requests": 20, "window_seconds": 60 });
-        for (name, value) in limit.as_object().unwrap() {
-            whole[name] = value.clone();
-        }
+        lay_over(&mut whole, limit);
         let policy = Arc::new(policy(&json!({
             "tokens": { "keys": [{ "secret": { "value": SECRET } }] },
             "fleet": { "cluster": "store", "secret": { "value": SECRET } },

@@ -5,6 +5,7 @@ mod body;
 use api_guard_core::denial::{Denial, FormFault};
 use api_guard_core::index::RouteIndex;
 use api_guard_core::verdict::{BodyPlan, Grant, Verdict};
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use super::{Guarded, START, request, said};
@@ -12,9 +13,7 @@ use super::{Guarded, START, request, said};
 /// Requests are for public paths unless a route says otherwise.
 fn guarded(rest: Value) -> Guarded {
     let mut guarded = json!({ "unmatched_routes": "public" });
-    for (name, value) in rest.as_object().unwrap() {
-        guarded[name] = value.clone();
-    }
+    lay_over(&mut guarded, &rest);
     Guarded::new(json!({}), guarded)
 }
 

@@ -4,6 +4,7 @@ mod keys;
 
 use api_guard_core::token::Age;
 use api_guard_core::token::keys::KeyId;
+use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
 use super::{Guarded, HOUR, SECRET, START, request, said, signed, token};
@@ -11,9 +12,7 @@ use super::{Guarded, HOUR, SECRET, START, request, said, signed, token};
 /// A good token with `changes`.
 pub(super) fn with(changes: Value) -> String {
     let mut claims = json!({ "sub": "u1", "iat": START, "exp": START + HOUR });
-    for (name, value) in changes.as_object().unwrap() {
-        claims[name] = value.clone();
-    }
+    lay_over(&mut claims, &changes);
     token(&claims)
 }
 

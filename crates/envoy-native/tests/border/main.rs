@@ -23,7 +23,7 @@ mod workers;
 
 use std::time::{Duration, Instant};
 
-use api_guard_testkit::{SECRET, sign};
+use api_guard_testkit::{SECRET, lay_over, sign};
 use serde_json::{Value, json};
 
 use envoy::{CONTINUE, Config, STOP, STOP_WITHOUT_BUFFERING, Stream, pairs};
@@ -36,9 +36,7 @@ fn policy(rest: Value) -> String {
         "rate_limits": [],
         "revocation": { "endpoint": { "path": "/auth/revoke" } },
     });
-    for (name, value) in rest.as_object().unwrap() {
-        policy[name] = value.clone();
-    }
+    lay_over(&mut policy, &rest);
     policy.to_string()
 }
 
