@@ -17,6 +17,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 # What runs in the background does not hear Ctrl-C.
 trap 'trap - TERM; kill -TERM 0' INT
+
 # One target to its end, into a log of its own.
 run() {
 	local sanitizer=$1 target=$2 started status=0
@@ -35,8 +36,8 @@ run() {
 # Builds targets with a sanitizer: all, if none is named.
 build() { cargo fuzz build --sanitizer "$@" >"$logs/build" 2>&1 || { cat "$logs/build" >&2; exit 1; }; }
 
-# Runs targets that were built with a sanitizer. A target has one thread: as many at once as there are processors.
 failed=0
+# Runs targets that were built with a sanitizer. A target has one thread: as many at once as there are processors.
 run_all() {
 	local sanitizer=$1 first target pid running
 	shift
