@@ -8,26 +8,31 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use smallvec::SmallVec;
+
+/// A name. Most stand in the map itself: of thousands each would be found cold elsewhere.
+type Name = SmallVec<[u8; 24]>;
+
 /// Numbers by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lookup(HashMap<Box<str>, usize, BuildHasherDefault<Fnv1a>>);
+pub struct Lookup(HashMap<Name, usize, BuildHasherDefault<Fnv1a>>);
 
 impl Lookup {
     /// The number of `name`.
     pub fn get(&self, name: &str) -> Option<usize> {
-        self.0.get(name).copied()
+        self.0.get(name.as_bytes()).copied()
     }
 
     /// Whether the map has this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.0.contains_key(name.as_bytes())
     }
 
     /// Enters a name. If it is there already, leaves it as it is and returns its number.
     pub fn enter(&mut self, name: &str, number: usize) -> Option<usize> {
         let known = self.get(name);
         if known.is_none() {
-            self.0.insert(name.into(), number);
+            self.0.insert(Name::from_slice(name.as_bytes()), number);
         }
         known
     }

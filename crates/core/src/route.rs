@@ -16,6 +16,7 @@ use std::borrow::Cow;
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
+use smallvec::SmallVec;
 
 use crate::index::RouteIndex;
 use crate::request::host::{Host, HostPattern};
@@ -91,24 +92,30 @@ pub struct RouteTable {
     /// By [`HostId`].
     trees: Vec<Tree<Leaf>>,
     hosts: Hosts,
-    routes: Vec<(RouteIndex, Template)>,
+    /// The methods that routes have, each once.
+    methods: Vec<String>,
+    /// One for each route.
+    templates: Vec<Template>,
     list_head: bool,
     case: PathCase,
     /// Whether any route has a parameter with literals beside it.
     has_affixes: bool,
 }
 
-/// The routes of one path shape on one host.
-// INVARIANT: sorted by method; no two entries agree in it.
+/// The routes of one path shape on one host. Of thousands of routes each is found cold, so the usual one stands in the
+/// tree's node itself, and refers to nothing that has to be read to choose it.
+// INVARIANT: no two entries agree in the method.
 #[derive(Debug, Default)]
-struct Leaf(Vec<MethodRoute>);
+struct Leaf(SmallVec<[MethodRoute; 1]>);
 
 /// One method of one route.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct MethodRoute {
-    method: String,
-    /// The index in [`RouteTable::routes`].
-    route: usize,
+    /// The index in [`RouteTable::methods`].
+    method: usize,
+    route: RouteIndex,
+    /// The index in [`RouteTable::templates`].
+    template: usize,
 }
 
 impl RouteTable {
@@ -121,7 +128,8 @@ impl RouteTable {
     pub fn build(specs: Vec<RouteSpec>, list_head: bool, case: PathCase) -> Result<Self, Vec<Conflict>> {
         let hosts = Hosts::new(specs.iter().flat_map(|spec| &spec.hosts));
         let mut trees: Vec<Tree<Leaf>> = std::iter::repeat_with(Tree::new).take(hosts.count()).collect();
-        let mut routes: Vec<(RouteIndex, Template)> = Vec::with_capacity(specs.len());
+        let mut methods: Vec<String> = Vec::new();
+        let mut templates: Vec<Template> = Vec::with_capacity(specs.len());
         let mut conflicts = Vec::new();
         let has_affixes = specs.iter().any(|spec| spec.template.has_affixes());
         for spec in specs {
@@ -134,24 +142,29 @@ impl RouteTable {
                 // Every id has a tree.
                 let Some(tree) = trees.get_mut(host.get()) else { continue };
                 let leaf = tree.leaf(&spec.template, |literal| case.spelled(literal).into_owned());
-                for method in &spec.methods {
-                    match leaf.claim(method, routes.len()) {
+                for name in &spec.methods {
+                    let method = methods.iter().position(|known| known == name).unwrap_or_else(|| {
+                        methods.push(name.clone());
+                        methods.len().saturating_sub(1)
+                    });
+                    let claimed = MethodRoute { method, route: spec.index, template: templates.len() };
+                    match leaf.claim(claimed) {
                         None => {}
                         // A route that names a method or a host twice does not conflict with itself.
-                        Some(taken) if taken == routes.len() => {}
+                        Some(taken) if taken.template == claimed.template => {}
                         Some(taken) => conflicts.push(Conflict {
-                            first: routes.get(taken).map_or(spec.index, |(index, _)| *index),
+                            first: taken.route,
                             second: spec.index,
-                            method: method.clone(),
+                            method: name.clone(),
                             host: pattern.clone(),
                         }),
                     }
                 }
             }
-            routes.push((spec.index, spec.template));
+            templates.push(spec.template);
         }
         if conflicts.is_empty() {
-            Ok(Self { trees, hosts, routes, list_head, case, has_affixes })
+            Ok(Self { trees, hosts, methods, templates, list_head, case, has_affixes })
         } else {
             Err(conflicts)
         }
@@ -187,28 +200,30 @@ impl RouteTable {
     }
 
     fn named<'t>(&'t self, leaf: &'t Leaf, method: &str) -> Found<'t> {
-        let follower = || if method == "HEAD" { leaf.named("GET") } else { None };
-        let chosen = leaf.named(method).or_else(follower);
-        if let Some((index, template)) = chosen.and_then(|entry| self.routes.get(entry.route)) {
-            return Found::Route { index: *index, template };
+        let of_method = |method: &str| {
+            let method = self.methods.iter().position(|known| known == method)?;
+            leaf.0.iter().find(|entry| entry.method == method)
+        };
+        let follower = || if method == "HEAD" { of_method("GET") } else { None };
+        let chosen = of_method(method).or_else(follower);
+        match chosen.and_then(|entry| Some((entry.route, self.templates.get(entry.template)?))) {
+            Some((index, template)) => Found::Route { index, template },
+            None => self.other_methods(leaf),
         }
-        self.other_methods(leaf)
     }
 
     /// Whether the path as sent has a literal of the leaf's shape percent-encoded.
     fn is_misspelt(&self, leaf: &Leaf, sent: &str) -> bool {
-        let first = leaf.0.first().and_then(|entry| self.routes.get(entry.route));
-        first.is_some_and(|(_, template)| template.is_misspelt(sent))
+        let first = leaf.0.first().and_then(|entry| self.templates.get(entry.template));
+        first.is_some_and(|template| template.is_misspelt(sent))
     }
 
     #[cold]
     #[inline(never)]
-    fn other_methods<'t>(&self, leaf: &'t Leaf) -> Found<'t> {
-        let mut allowed: Vec<&str> = leaf.0.iter().map(|entry| entry.method.as_str()).collect();
-        if self.list_head && allowed.contains(&"GET") {
-            allowed = sorted(allowed.into_iter().chain(["HEAD"]));
-        }
-        Found::MethodNotAllowed { allowed }
+    fn other_methods(&self, leaf: &Leaf) -> Found<'_> {
+        let methods = || leaf.0.iter().filter_map(|entry| self.methods.get(entry.method).map(String::as_str));
+        let head = self.list_head && methods().any(|method| method == "GET");
+        Found::MethodNotAllowed { allowed: sorted(methods().chain(head.then_some("HEAD"))) }
     }
 
     /// The largest number of tree nodes that any path visits: a handful for usual routes, and never more than the tree
@@ -244,20 +259,13 @@ impl PathCase {
 }
 
 impl Leaf {
-    fn named(&self, method: &str) -> Option<&MethodRoute> {
-        // There are only a few, so a linear search beats a binary one.
-        self.0.iter().find(|entry| entry.method == method)
-    }
-
-    /// Enters a method of a route. If a route has it already, changes nothing and returns the index of that route.
-    fn claim(&mut self, method: &str, route: usize) -> Option<usize> {
-        match self.0.binary_search_by(|entry| entry.method.as_str().cmp(method)) {
-            Ok(position) => self.0.get(position).map(|entry| entry.route),
-            Err(position) => {
-                self.0.insert(position, MethodRoute { method: method.to_owned(), route });
-                None
-            }
+    /// Enters a method of a route. If a route has it already, changes nothing and returns that route's entry.
+    fn claim(&mut self, entry: MethodRoute) -> Option<MethodRoute> {
+        let taken = self.0.iter().find(|taken| taken.method == entry.method).copied();
+        if taken.is_none() {
+            self.0.push(entry);
         }
+        taken
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
+use smallvec::SmallVec;
 
 use super::{Mode, Networks};
 use crate::index::{ConditionIndex, KeyHeaderIndex, LimitIndex, PermissionIndex};
@@ -15,7 +16,7 @@ pub struct Route {
     pub(crate) label: String,
     pub(crate) access: Access,
     /// Permissions, all of which are needed.
-    pub(crate) required: Vec<PermissionIndex>,
+    pub(crate) required: SmallVec<[PermissionIndex; 2]>,
     /// Permissions, one of which is needed, unless the list is empty.
     pub(crate) any: Vec<PermissionIndex>,
     /// Path parameters and the claims that they must equal.

@@ -33,8 +33,8 @@ struct Node<T> {
     parameter: Option<Box<Node<T>>>,
     /// The leaf of templates that end here.
     end: Option<T>,
-    /// The leaf of templates that continue with `{*name}`.
-    rest: Option<T>,
+    /// The leaf of templates that continue with `{*name}`, of which most trees have few.
+    rest: Option<Box<T>>,
 }
 
 impl<T: Default> Tree<T> {
@@ -68,7 +68,7 @@ impl<T: Default> Tree<T> {
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),
                 // The last segment, by the template's invariant.
-                Segment::Rest(_) => return node.rest.get_or_insert_with(T::default),
+                Segment::Rest(_) => return node.rest.get_or_insert_default(),
             };
         }
         node.end.get_or_insert_with(T::default)
@@ -80,7 +80,7 @@ impl<T> Tree<T> {
     /// [`Target::path`](crate::request::target::Target::path).
     pub(crate) fn find(&self, path: &str) -> Option<&T> {
         match path.strip_prefix('/')? {
-            "" => self.root.end.as_ref().or(self.root.rest.as_ref()),
+            "" => self.root.end.as_ref().or(self.root.rest.as_deref()),
             path => self.root.find(path),
         }
     }
@@ -114,9 +114,9 @@ impl<T> Node<T> {
             }
             None => self
                 .first(path, |node| node.end.as_ref())
-                .or_else(|| self.first(path, |node| node.rest.as_ref())),
+                .or_else(|| self.first(path, |node| node.rest.as_deref())),
         };
-        found.or(self.rest.as_ref())
+        found.or(self.rest.as_deref())
     }
 
     /// The answer of the most specific branch for `segment` that has one.

@@ -2,6 +2,8 @@
 
 mod path;
 
+use smallvec::SmallVec;
+
 use super::form::{media_types, methods};
 use super::grammar::is_method;
 use super::limits::Limits;
@@ -76,7 +78,7 @@ impl<'f> Routes<'f> {
         let route = Route {
             label: raw.name.or(raw.path).unwrap_or_default(),
             access: raw.access,
-            required,
+            required: SmallVec::from_slice(&required),
             any,
             bind,
             bind_unless,
@@ -121,7 +123,7 @@ impl<'f> Routes<'f> {
         let route = Route {
             label: raw.path,
             access: Access::Authenticated,
-            required: Vec::new(),
+            required: SmallVec::new(),
             any: Vec::new(),
             bind: Vec::new(),
             bind_unless: Vec::new(),
