@@ -61,7 +61,8 @@ pub struct Exchange {
     /// a header or a property carries the name: `proxy_remove_header_map_value x-auth-subject`.
     pub calls: Vec<String>,
     /// The fuel that the module used from the stream's creation up to each of `calls`, with the total as the last entry.
-    /// One unit is about one instruction. The figures are the same in every run.
+    /// The interpreter charges a function's instructions when it is entered, and a loop's with each turn, whether they
+    /// are run or jumped over: more than is run, but the same in every run.
     pub fuel: Vec<u64>,
     /// The local reply, if the request was refused.
     pub reply: Option<Reply>,
