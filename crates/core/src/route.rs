@@ -133,6 +133,15 @@ impl RouteTable {
         let mut conflicts = Vec::new();
         let has_affixes = specs.iter().any(|spec| spec.template.has_affixes());
         for spec in specs {
+            let entry = |name: &String| {
+                let known = methods.iter().position(|known| known == name);
+                let method = known.unwrap_or_else(|| {
+                    methods.push(name.clone());
+                    methods.len().saturating_sub(1)
+                });
+                MethodRoute { method, route: spec.index, template: templates.len() }
+            };
+            let entries: Vec<MethodRoute> = spec.methods.iter().map(entry).collect();
             let mut patterns: Vec<_> = spec.hosts.into_iter().map(Some).collect();
             if patterns.is_empty() {
                 patterns.push(None);
@@ -142,20 +151,15 @@ impl RouteTable {
                 // Every id has a tree.
                 let Some(tree) = trees.get_mut(host.get()) else { continue };
                 let leaf = tree.leaf(&spec.template, |literal| case.spelled(literal).into_owned());
-                for name in &spec.methods {
-                    let method = methods.iter().position(|known| known == name).unwrap_or_else(|| {
-                        methods.push(name.clone());
-                        methods.len().saturating_sub(1)
-                    });
-                    let claimed = MethodRoute { method, route: spec.index, template: templates.len() };
-                    match leaf.claim(claimed) {
+                for (method, &entry) in spec.methods.iter().zip(&entries) {
+                    match leaf.claim(entry) {
                         None => {}
                         // A route that names a method or a host twice does not conflict with itself.
-                        Some(taken) if taken.template == claimed.template => {}
+                        Some(taken) if taken.template == entry.template => {}
                         Some(taken) => conflicts.push(Conflict {
                             first: taken.route,
                             second: spec.index,
-                            method: name.clone(),
+                            method: method.clone(),
                             host: pattern.clone(),
                         }),
                     }
