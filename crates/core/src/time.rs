@@ -4,6 +4,10 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixNanos(u64);
 
+/// Times of workers that share what they note may be out of order by so much, seconds: one reads the clock, and is stopped or
+/// waits for a lock before it goes on. By more, the clock was set back.
+const MOST_DISORDER_SECONDS: u64 = 1;
+
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 impl UnixNanos {
@@ -35,6 +39,11 @@ impl UnixNanos {
     /// The moment `seconds` earlier; saturates at the epoch.
     pub const fn minus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(nanos_of(seconds)))
+    }
+
+    /// The latest moment that another worker can have noted as its present, if this is the present of one.
+    pub(crate) const fn latest_present(self) -> Self {
+        self.plus_seconds(MOST_DISORDER_SECONDS)
     }
 }
 

@@ -30,9 +30,6 @@ pub use call::{Call, Ended};
 
 /// No call may take longer, seconds.
 const LONGEST_CALL_SECONDS: u64 = 1;
-/// Times of workers that share a link may be out of order by so much, seconds: one reads the clock, and waits for the lock. By
-/// more, the clock went backwards.
-const MOST_DISORDER_SECONDS: u64 = 1;
 
 /// Revocations that the store is told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +186,7 @@ impl Link {
 
     /// Notes the time of one of several workers, and returns the time to go by. `went_back`: whether that worker's clock did.
     pub(super) fn order(&mut self, now: UnixNanos, went_back: bool) -> UnixNanos {
-        let is_late = now < self.latest && self.latest <= now.plus_seconds(MOST_DISORDER_SECONDS);
+        let is_late = now < self.latest && self.latest <= now.latest_present();
         let now = if is_late && !went_back { self.latest } else { now };
         self.note_time(now);
         now

@@ -2,7 +2,7 @@
 //!
 //! As with key sets ([`crate::keys`]), the record stands in a shared cell, each change is a function of the old record
 //! that can be run again, and the worker whose change gives it the lease is the only one that reads. If it dies, the lease
-//! lapses. A moment that lies further in the future than anybody can have put it counts as past.
+//! lapses. A moment that lies further in the future than another worker can have put it counts as past.
 
 use super::rule::{AtStart, FleetRule, SharedRevocations};
 use crate::cells::CellFault;
@@ -142,8 +142,8 @@ impl Record {
 
     /// Whether a worker is to read now.
     pub(super) fn is_due(&self, rule: &FleetRule, shared: &SharedRevocations, now: UnixNanos) -> bool {
-        let latest = now.plus_seconds(u64::from(shared.poll_seconds).max(3));
-        let is_leased = now < self.until && self.until <= lease_end(rule, now);
+        let latest = now.latest_present().plus_seconds(u64::from(shared.poll_seconds).max(3));
+        let is_leased = now < self.until && self.until <= lease_end(rule, now.latest_present());
         !is_leased && (self.due <= now || self.due > latest)
     }
 

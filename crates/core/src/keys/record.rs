@@ -4,7 +4,8 @@
 //! that are faster or slower than others never undo what they did. The worker whose change gives it the lease is the only
 //! one that fetches. If it dies, the lease lapses, and the next one takes it.
 //!
-//! Clocks are set. A moment that lies further in the future than anybody can have put it counts as past.
+//! Clocks are set, and a worker reads its clock a while before it asks. A moment that lies further in the future than another
+//! worker can have put it counts as past.
 
 use super::fetch::FetchOutcome;
 use crate::cells::CellFault;
@@ -118,12 +119,13 @@ impl Record {
 
     /// Whether a worker fetches the set at `now`.
     pub(super) fn is_being_fetched(&self, rule: &RemoteSet, now: UnixNanos) -> bool {
-        self.lease.is_some_and(|(_, until)| now < until && until <= lease_end(rule, now))
+        self.lease.is_some_and(|(_, until)| now < until && until <= lease_end(rule, now.latest_present()))
     }
 
     /// Whether a fetch is to begin at `now`.
     pub(super) fn is_due(&self, rule: &RemoteSet, now: UnixNanos) -> bool {
-        let latest = now.plus_seconds(longest_refresh_seconds(rule).max(LONGEST_BACK_OFF_SECONDS));
+        let longest = longest_refresh_seconds(rule).max(LONGEST_BACK_OFF_SECONDS);
+        let latest = now.latest_present().plus_seconds(longest);
         !self.is_being_fetched(rule, now) && (self.due <= now || self.due > latest)
     }
 
@@ -170,7 +172,8 @@ impl Record {
     /// Whether a fetch is on its way that may bring a kid that the set does not have, or may begin at once because the
     /// latest one began long enough ago.
     pub(super) fn may_bring_more(&self, rule: &RemoteSet, now: UnixNanos) -> bool {
-        let has_rested = now < self.started || self.started.plus_seconds(rule.min_refetch_seconds) <= now;
+        let has_rested =
+            now.latest_present() < self.started || self.started.plus_seconds(rule.min_refetch_seconds) <= now;
         // After a failure the back-off decides, whoever asks.
         self.is_being_fetched(rule, now) || self.is_due(rule, now) || (self.failures == 0 && has_rested)
     }

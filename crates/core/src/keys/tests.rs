@@ -220,10 +220,10 @@ enum Event {
     Passes(u64),
     /// The clock is set back, milliseconds.
     SetBack(u64),
-    /// A worker looks what is due.
-    Ticks(usize),
-    /// A token of an unknown kid reaches a worker.
-    Asks(usize),
+    /// A worker looks what is due, so many milliseconds after it has read the clock.
+    Ticks(usize, u64),
+    /// A token of an unknown kid reaches a worker, so many milliseconds after it has read the clock.
+    Asks(usize, u64),
     /// The response to what a worker has fetched comes: keys of this number, or none.
     Ends(usize, Option<u8>),
     /// A worker dies and another takes its place.
@@ -231,11 +231,12 @@ enum Event {
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
+    let behind = prop_oneof![3 => Just(0_u64), 1 => 0_u64..=1000];
     let event = prop_oneof![
         6 => (0_u64..4000).prop_map(Event::Passes),
         1 => (0_u64..40_000).prop_map(Event::SetBack),
-        6 => (0_usize..3).prop_map(Event::Ticks),
-        4 => (0_usize..3).prop_map(Event::Asks),
+        6 => (0_usize..3, behind.clone()).prop_map(|(worker, behind)| Event::Ticks(worker, behind)),
+        4 => (0_usize..3, behind).prop_map(|(worker, behind)| Event::Asks(worker, behind)),
         6 => (0_usize..3, prop::option::weighted(0.7, 1_u8..4)).prop_map(|(worker, keys)| Event::Ends(worker, keys)),
         1 => (0_usize..3).prop_map(Event::Dies),
     ];
@@ -261,31 +262,33 @@ proptest! {
                     now -= milliseconds;
                     was_set_back = true;
                 }
-                Event::Ticks(index) => {
+                Event::Ticks(index, behind) => {
+                    let read = now - behind;
                     workers[index].refresh(&ring, &cells).unwrap();
-                    let fetches = workers[index].begin(&ring, &cells, at(now));
+                    let fetches = workers[index].begin(&ring, &cells, at(read));
                     if fetches.is_empty() {
                         continue;
                     }
                     prop_assert_eq!(fetches.len(), 1);
                     if !was_set_back {
                         for begun in flying.iter().flatten() {
-                            prop_assert!(begun + 2000 < now, "two at a time: {} and {}", begun, now);
+                            prop_assert!(begun + 2000 < read, "two at a time: {} and {}", begun, read);
                         }
                         if let Some(latest) = latest_start {
-                            prop_assert!(now - latest >= 1000, "{} after {}", now, latest);
+                            prop_assert!(latest + 1000 <= read, "{} after {}", read, latest);
                         }
                     }
-                    (flying[index], latest_start, leased_until) = (Some(now), Some(now), now + 7000);
+                    (flying[index], latest_start, leased_until) = (Some(read), Some(read), read + 7000);
                 }
-                Event::Asks(index) => {
+                Event::Asks(index, behind) => {
+                    let read = now - behind;
                     workers[index].refresh(&ring, &cells).unwrap();
-                    let is_coming = workers[index].ask(&ring, SET, &cells, at(now)).unwrap().is_some();
+                    let is_coming = workers[index].ask(&ring, SET, &cells, at(read)).unwrap().is_some();
                     // Who is told to wait waits for a fetch that is on its way, or that the next tick begins.
-                    if is_coming && !was_set_back && leased_until <= now {
-                        let begun = workers[index].begin(&ring, &cells, at(now));
+                    if is_coming && !was_set_back && leased_until <= read {
+                        let begun = workers[index].begin(&ring, &cells, at(read));
                         prop_assert_eq!(begun.len(), 1);
-                        (flying[index], latest_start, leased_until) = (Some(now), Some(now), now + 7000);
+                        (flying[index], latest_start, leased_until) = (Some(read), Some(read), read + 7000);
                     }
                 }
                 Event::Ends(index, keys) => {

@@ -240,6 +240,34 @@ fn workers_of_one_process_take_turns_and_all_see_what_one_has_read() {
 }
 
 #[test]
+fn a_worker_that_is_behind_reads_nothing_that_another_has_just_begun_to_read_or_has_read() {
+    let Some(store) = Store::start() else { return };
+    let mut rule = usual(1);
+    if let Some(shared) = &mut rule.revocations {
+        shared.poll_seconds = 5;
+    }
+    let mut first = Envoy::start(&store, rule, 1);
+    // Another worker of the same process, which has nothing on its way.
+    let another_reads = |first: &Envoy<'_>, now| {
+        let seed = Seed::from_bytes([1; 16]);
+        let mut another = Link::open(&first.rule, seed, [9; 16]);
+        another.refresh(&first.cells, now).unwrap();
+        let revocations = Revocations::open(&first.cells, seed, 70_000).unwrap();
+        let call = another.begin(&first.rule, &revocations, &first.cells, now);
+        call.is_some_and(|call| call.body.windows(6).any(|six| six == b"ZRANGE"))
+    };
+    for (begun, late) in [(1000, 0), (20_000, 19_000), (40_000, 39_999)] {
+        let call = first.link.begin(&first.rule, &first.revocations, &first.cells, at(begun)).unwrap();
+        assert!(!another_reads(&first, at(late)), "{begun}: on its way");
+        let reply = store.call(&call.body);
+        let (response, revocations) = (CallResponse::Reply(&reply), &mut first.revocations);
+        first.link.end(&first.rule, call.number, response, revocations, &first.cells, at(begun)).unwrap();
+        assert!(!another_reads(&first, at(late)), "{begun}: has ended");
+    }
+    assert!(another_reads(&first, at(50_000)));
+}
+
+#[test]
 fn what_a_program_that_is_no_envoy_enters_all_envoys_refuse_and_none_counts_it() {
     let Some(store) = Store::start() else { return };
     let rule = usual(1);

@@ -130,6 +130,22 @@ fn a_clock_that_was_set_back_stops_nothing() {
 }
 
 #[test]
+fn a_worker_that_is_behind_fetches_nothing_that_another_has_just_begun_or_brought() {
+    let behind =
+        |second, milliseconds: u64| UnixNanos::from_nanos(at(second).nanos() - milliseconds * 1_000_000);
+    for milliseconds in [1, 1000] {
+        let due = fetched(0).ask(behind(30, milliseconds));
+        let record = due.begin(1, &rule(), at(30)).unwrap();
+        let late = behind(30, milliseconds);
+        assert!(record.is_being_fetched(&rule(), late) && !record.is_due(&rule(), late), "{milliseconds}");
+        assert_eq!(record.clone().begin(2, &rule(), late), None, "{milliseconds}");
+        // As late as a fetch can be due.
+        let ended = record.end(1, Ok(vec![1]), &rule(), 60_000_000_000, at(30)).unwrap();
+        assert!(!ended.may_bring_more(&rule(), late) && !ended.is_due(&rule(), late), "{milliseconds}");
+    }
+}
+
+#[test]
 fn what_was_written_is_read_back_and_nothing_of_another_source() {
     let failed = fetched(0).ask(at(0)).begin(3, &rule(), at(1)).unwrap();
     let failed_again = failed.clone().end(3, Err(FetchOutcome::Unusable), &rule(), 9, at(2)).unwrap();
