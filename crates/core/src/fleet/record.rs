@@ -211,7 +211,9 @@ impl Record {
         if self.completed.nanos() == 0 {
             return match shared.at_start {
                 AtStart::Serve => Knowledge::Enough,
-                AtStart::Refuse if opened <= now && now < opened.plus_seconds(1) => Knowledge::Coming,
+                AtStart::Refuse if opened <= now.latest_present() && now < opened.plus_seconds(1) => {
+                    Knowledge::Coming
+                }
                 AtStart::Refuse => Knowledge::Lacking,
             };
         }

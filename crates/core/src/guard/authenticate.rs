@@ -23,8 +23,8 @@ use crate::verdict::{Stage, TokenFacts};
 pub struct Caller {
     /// Their token.
     pub token: Verified,
-    /// The latest revocation revision that the token has been checked against.
-    checked: Cell<Option<Revision>>,
+    /// The latest revocation revision that the token has been checked against, and when.
+    checked: Cell<Option<(Revision, UnixNanos)>>,
 }
 
 /// The marks by which a token can be revoked.
@@ -89,15 +89,16 @@ fn check_revocation(
 ) -> Result<(), Denial> {
     let token = &caller.token;
     memory.revocations.refresh(cells)?;
-    let revision = Some(memory.revocations.revision());
-    if caller.checked.get() == revision {
+    let revision = memory.revocations.revision();
+    // What had lapsed then may not have lapsed yet, if the clock has been set back since.
+    if caller.checked.get().is_some_and(|(checked, at)| checked == revision && at <= now) {
         return Ok(());
     }
     let skew_seconds = policy.tokens.clock_skew_seconds;
     if policy.denies(token) || is_revoked(&mut memory.revocations, token, skew_seconds, cells, now) {
         return Err(Denial::TokenRevoked);
     }
-    caller.checked.set(revision);
+    caller.checked.set(Some((revision, now)));
     Ok(())
 }
 

@@ -124,7 +124,10 @@ impl Record {
 
     /// Whether a fetch is to begin at `now`.
     pub(super) fn is_due(&self, rule: &RemoteSet, now: UnixNanos) -> bool {
-        let longest = longest_refresh_seconds(rule).max(LONGEST_BACK_OFF_SECONDS);
+        let longest = match self.failures {
+            0 => longest_refresh_seconds(rule),
+            _ => LONGEST_BACK_OFF_SECONDS,
+        };
         let latest = now.latest_present().plus_seconds(longest);
         !self.is_being_fetched(rule, now) && (self.due <= now || self.due > latest)
     }
@@ -134,7 +137,9 @@ impl Record {
         if !self.is_due(rule, now) {
             return None;
         }
-        Some(Self { lease: Some((worker, lease_end(rule, now))), started: now, ..self })
+        // A set that was fetched before the clock was set back would be in force for longer by as much.
+        let fetched = self.fetched.map(|at| if now.latest_present() < at { now } else { at });
+        Some(Self { lease: Some((worker, lease_end(rule, now))), started: now, fetched, ..self })
     }
 
     /// Ends the fetch of `worker`; `None` if it has lost its lease. `keys`: what it has brought. `jitter`: any number, by

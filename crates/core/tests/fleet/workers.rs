@@ -251,3 +251,27 @@ fn threads_that_share_a_link_spend_no_unit_twice_and_lose_none_that_they_put_bac
     });
     assert_eq!(spent.into_inner(), MAX);
 }
+
+#[test]
+fn a_worker_that_is_behind_waits_for_the_first_load_as_others_do() {
+    let policy = Arc::new(policy(&json!({
+        "tokens": { "keys": [{ "secret": { "value": SECRET } }] },
+        "fleet": { "cluster": "store", "secret": { "value": SECRET } },
+        "revocation": { "fleet": {} },
+    })));
+    let (link, process) = (SharedLink::default(), Process::default());
+    let engine = || Engine::new(Arc::clone(&policy)).sharing(&link).leaving_calls();
+    let workers = [engine(), engine()];
+    let bearer = format!("Bearer {}", token(&claims("u", 3600)));
+    // The second one has read its clock a millisecond before the first.
+    let said: Vec<_> = workers
+        .iter()
+        .zip([at(100), at(99)])
+        .map(|(worker, now)| {
+            let mut stream = Watched::new(worker, &process);
+            stream.headers(&request("GET", "/x", &[("authorization", &bearer)]), true, now);
+            stream.decided.len()
+        })
+        .collect();
+    assert_eq!(said, [0, 0], "both wait");
+}

@@ -213,3 +213,14 @@ fn an_earlier_end_shortens_no_revocation_of_a_jti() {
     }
     assert_eq!(guarded.get(&of("u1", "a", START + 1), START + HOUR - 1), "token_revoked");
 }
+
+#[test]
+fn a_clock_that_ran_ahead_for_a_moment_lets_no_revoked_token_pass() {
+    let mut guarded = Guarded::new(json!({}), table(100));
+    let stolen = token(&json!({ "sub": "u1", "jti": "j", "iat": START, "exp": START + 24 * HOUR }));
+    let body = json!({ "jti": "j", "expires_at": START + HOUR }).to_string();
+    assert!(guarded.revoke(&officer(), &body, START).is_ok());
+    // The clock runs ahead by two hours, and is set right.
+    assert_eq!(guarded.get(&stolen, START + 2 * HOUR), "ok");
+    assert_eq!(guarded.get(&stolen, START + 10), "token_revoked");
+}

@@ -188,3 +188,31 @@ proptest! {
         prop_assert!(record.is_due(&rule(), now) || record.is_due(&rule(), late));
     }
 }
+
+#[test]
+fn a_clock_that_was_set_back_does_not_put_off_the_next_try() {
+    let rule = RemoteSet { refresh_seconds: 86_400, ..rule() };
+    let failed = Record::new(7).begin(1, &rule, at(20_000)).unwrap();
+    let failed = failed.end(1, Err(FetchOutcome::Reset), &rule, 0, at(20_000)).unwrap();
+    let first = (0..20_000).find(|s| failed.is_due(&rule, at(5_600 + s)));
+    assert!(first.is_some_and(|s| s <= 61), "{first:?}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_no_stale_set_in_force() {
+    let rule = RemoteSet { max_stale_seconds: 600, ..rule() };
+    let mut record = Record::new(7).begin(1, &rule, at(50_000)).unwrap();
+    record = record.end(1, Ok(vec![1]), &rule, 0, at(50_000)).unwrap();
+    // Set back; no fetch succeeds from then on.
+    for second in 0..2_000 {
+        if record.is_due(&rule, at(second)) {
+            record = record.begin(1, &rule, at(second)).unwrap();
+            record = record.end(1, Err(FetchOutcome::Reset), &rule, 0, at(second)).unwrap();
+        }
+    }
+    assert!(
+        record.in_force_until(&rule).unwrap() <= at(2_000),
+        "{:?}",
+        record.in_force_until(&rule).unwrap().seconds() - START
+    );
+}
