@@ -32,8 +32,9 @@ pub enum CellId {
     /// A key set that is fetched, by a digest of where it comes from. There is one for each source that a configuration of
     /// this process has named.
     KeySet(u32),
-    /// What the process knows of the fleet's revocations.
-    FleetRevocations,
+    /// What the process knows of a fleet's revocations, by a digest of the fleet. There is one for each fleet that a
+    /// configuration of this process has named.
+    FleetRevocations(u32),
 }
 
 /// The key of a cell for hosts that name cells by text: ASCII, at most [`CellKey::MAX_BYTES`] long.
@@ -70,7 +71,10 @@ impl CellId {
             Self::HeldBytes => key.push_all("ag1/held"),
             Self::InForce => key.push_all("ag1/force"),
             Self::KeySetStamp => key.push_all("ag1/kstamp"),
-            Self::FleetRevocations => key.push_all("ag1/fleet"),
+            Self::FleetRevocations(digest) => {
+                key.push_all("ag2/v/");
+                key.push_hex(digest, 8);
+            }
             Self::KeySet(digest) => {
                 key.push_all("ag1/k/");
                 key.push_hex(digest, 8);
@@ -141,7 +145,7 @@ mod tests {
             (CellId::HeldBytes, "ag1/held"),
             (CellId::InForce, "ag1/force"),
             (CellId::KeySetStamp, "ag1/kstamp"),
-            (CellId::FleetRevocations, "ag1/fleet"),
+            (CellId::FleetRevocations(0x1a2), "ag2/v/000001a2"),
             (CellId::KeySet(0x1a2), "ag1/k/000001a2"),
         ];
         for (id, key) in keys {

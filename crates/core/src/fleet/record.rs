@@ -5,13 +5,16 @@
 //! lapses. A moment that lies further in the future than another worker can have put it counts as past.
 
 use super::rule::{AtStart, FleetRule, SharedRevocations};
-use crate::cells::CellFault;
+use crate::cells::{CellFault, CellId};
 use crate::time::UnixNanos;
 
 /// A lease outlives the time-out of its call by so much, seconds.
 const LEASE_MARGIN_SECONDS: u64 = 5;
 /// What was lost is told again within this time, nanoseconds, so that not all Envoys do so at once.
 const SPREAD_NANOS: u64 = 2_000_000_000;
+
+/// Before all names. Less stands for other things in the cell.
+const FIRST: u64 = 2;
 
 /// What the process knows of the fleet's revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +34,21 @@ pub(super) struct Record {
     run: u64,
     /// When all had been read last; 0 if they never were.
     pub(super) completed: UnixNanos,
-    /// Whether the store is to be told what it may have lost.
-    pub(super) republishes: bool,
+    /// What the store is still to be told.
+    pub(super) untold: Untold,
+    /// How often there was something to be told anew; wraps.
+    pub(super) losses: u64,
+}
+
+/// What the store is still to be told, because it has lost it or could not be told when it was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untold {
+    /// Nothing.
+    Nothing,
+    /// What it does not have, which shows once all has been read anew.
+    Unknown,
+    /// What it does not have of the names from this one on, by [`SharedEntry::half`](crate::revocation::SharedEntry::half).
+    From(u64),
 }
 
 /// What was known of the fleet's revocations when the record was last read.
@@ -81,7 +97,8 @@ impl Record {
             epoch: 0,
             run: 0,
             completed: epoch,
-            republishes: false,
+            untold: Untold::Nothing,
+            losses: 0,
         }
     }
 
@@ -94,7 +111,7 @@ impl Record {
         let Some(bytes) = content else { return Ok(Self::new(source)) };
         let (stored, rest) = bytes.split_first_chunk::<16>().ok_or(CellFault)?;
         let (numbers, loose) = rest.as_chunks::<8>();
-        let &[owner, until, due, cursor, epoch, run, completed, republishes] = numbers else {
+        let &[owner, until, due, cursor, epoch, run, completed, losses, untold] = numbers else {
             return Err(CellFault);
         };
         if !loose.is_empty() {
@@ -113,12 +130,22 @@ impl Record {
             epoch: u64::from_le_bytes(epoch),
             run: u64::from_le_bytes(run),
             completed: moment(completed),
-            republishes: u64::from_le_bytes(republishes) != 0,
+            untold: match u64::from_le_bytes(untold) {
+                0 => Untold::Nothing,
+                1 => Untold::Unknown,
+                half => Untold::From(half),
+            },
+            losses: u64::from_le_bytes(losses),
         })
     }
 
-    /// The content of the cell: the source (u128), and eight u64, all little-endian.
+    /// The content of the cell: the source (u128), and nine u64, all little-endian.
     pub(super) fn write(&self) -> Vec<u8> {
+        let untold = match self.untold {
+            Untold::Nothing => 0,
+            Untold::Unknown => 1,
+            Untold::From(half) => half.max(FIRST),
+        };
         let mut bytes = self.source.to_le_bytes().to_vec();
         for number in [
             self.owner,
@@ -128,7 +155,8 @@ impl Record {
             self.epoch,
             self.run,
             self.completed.nanos(),
-            u64::from(self.republishes),
+            self.losses,
+            untold,
         ] {
             bytes.extend(number.to_le_bytes());
         }
@@ -140,6 +168,12 @@ impl Record {
         self.source
     }
 
+    /// Where it stands.
+    pub(super) fn cell(&self) -> CellId {
+        let [a, b, c, d, ..] = self.source.to_le_bytes();
+        CellId::FleetRevocations(u32::from_le_bytes([a, b, c, d]))
+    }
+
     /// Whether a worker is to read now.
     pub(super) fn is_due(&self, rule: &FleetRule, shared: &SharedRevocations, now: UnixNanos) -> bool {
         let latest = now.latest_present().plus_seconds(u64::from(shared.poll_seconds).max(3));
@@ -147,9 +181,13 @@ impl Record {
         !is_leased && (self.due <= now || self.due > latest)
     }
 
-    /// Gives the lease to `worker`.
+    /// Gives the lease to `worker`, where one is due to read.
     pub(super) fn begin(self, worker: u64, rule: &FleetRule, now: UnixNanos) -> Self {
-        Self { owner: worker, until: lease_end(rule, now), ..self }
+        // A clock that was ahead had what lapses until then not entered, and is no sign that all was read then.
+        let was_ahead = now.latest_present() < self.until;
+        let cursor = if was_ahead { 0 } else { self.cursor };
+        let completed = self.completed.min(now.latest_present());
+        Self { owner: worker, until: lease_end(rule, now), cursor, completed, ..self }
     }
 
     /// Whether `worker` has the lease.
@@ -172,11 +210,34 @@ impl Record {
         now: UnixNanos,
     ) -> Self {
         let read = Self { owner: 0, until: now, epoch, cursor, due: now, ..self };
-        if is_last {
-            let due = now.plus_seconds(shared.poll_seconds.into());
-            return Self { due, completed: now, republishes: false, ..read };
+        if !is_last {
+            return read;
         }
-        read
+        let wait = u64::from(shared.poll_seconds);
+        match self.untold {
+            Untold::Nothing => Self { due: now.plus_seconds(wait), completed: now, ..read },
+            Untold::Unknown => Self { untold: Untold::From(FIRST), completed: now, ..read },
+            Untold::From(_) => Self { completed: now, ..read },
+        }
+    }
+
+    /// Notes that the store was told what it lacked from one name on, of the loss with this number. `next`: what is left.
+    pub(super) fn told(self, loss: u64, from: u64, next: Untold) -> Self {
+        match self.untold == Untold::From(from) && self.losses == loss {
+            true => Self { untold: next, ..self },
+            false => self,
+        }
+    }
+
+    /// Notes that the store could not be told of an entry of this process. `None` if that is told anyhow, once all is read.
+    pub(super) fn owe(self, now: UnixNanos) -> Option<Self> {
+        (self.untold != Untold::Unknown).then(|| self.lose(now))
+    }
+
+    /// Has all be read anew, by whoever begins next.
+    fn lose(self, now: UnixNanos) -> Self {
+        let losses = self.losses.wrapping_add(1);
+        Self { owner: 0, until: now, cursor: 0, untold: Untold::Unknown, losses, ..self }
     }
 
     /// Whether the store with this epoch and newest number has lost something.
@@ -193,7 +254,7 @@ impl Record {
     pub(super) fn reset(self, epoch: u64, jitter: u64, now: UnixNanos) -> Self {
         let wait = jitter.checked_rem(SPREAD_NANOS).unwrap_or(0);
         let due = UnixNanos::from_nanos(now.nanos().saturating_add(wait));
-        Self { owner: 0, until: now, due, epoch, cursor: 0, republishes: true, ..self }
+        Self { due, epoch, ..self.lose(now) }
     }
 
     /// Notes the number of the store's start; `None` if it is known. A store that was started again may have lost what

@@ -2,18 +2,19 @@
 //!
 //! It tells the store what its workers' requests have revoked, and, if it is the one of its process whose turn it is, reads what others
 //! have. What was read is entered into the table of the process, where all its workers see it. Where the store has lost
-//! something, whoever reads next tells it what it does not have.
+//! something, or could not be told, all is read anew, and whoever reads then tells it what it does not have. How far that has
+//! come stands in the record, so that it outlives the worker that does it.
 //!
 //! - `sharing/page.rs`: the commands for that, and the store's answers.
 
 mod page;
 
-use super::record::{Record, View};
+use super::record::{Record, Untold, View};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetRule, SharedRevocations};
 use super::script::{KnownScripts, REVOKE, REVOKED, is_unknown};
 use super::seen::Seen;
-use crate::cells::{CellFault, CellId, Cells, Change, update};
+use crate::cells::{CellFault, Cells, Change, update};
 use crate::revocation::{Revocations, SharedEntry};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
@@ -39,9 +40,25 @@ pub(super) struct Sharing {
     /// How many have been told and how often telling them has failed; both wrap.
     told: u64,
     failures: u32,
-    /// While all is read anew: the names that the store has. Later: where to go on in telling it the others.
+    /// The number of the last entry that is told by whoever reads all anew, should this link not come to it.
+    covered: u64,
+    /// Whether there are entries for which there was no room.
+    overflowed: bool,
+    /// What the store has, as far as this link has read it since the loss of this number.
     seen: Seen,
-    republished: Option<usize>,
+    seen_since: u64,
+    /// What the call in flight tells of what the store lacked.
+    part: Option<Part>,
+}
+
+/// A part of what the store lacked.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    loss: u64,
+    from: u64,
+    /// What is left when it has been told.
+    next: Untold,
+    is_told: bool,
 }
 
 /// What a call does for revocations.
@@ -70,15 +87,18 @@ impl Sharing {
             telling: 0,
             told: 0,
             failures: 0,
+            covered: 0,
+            overflowed: false,
             seen: Seen::default(),
-            republished: None,
+            seen_since: 0,
+            part: None,
         }
     }
 
     /// Reads what the workers of this process know. Costs one load.
     pub(super) fn refresh(&mut self, cells: &impl Cells, now: UnixNanos) -> Result<(), CellFault> {
         self.opened.get_or_insert(now);
-        let loaded = cells.load(CellId::FleetRevocations)?;
+        let loaded = cells.load(self.record.cell())?;
         self.record = Record::read(loaded.map(|loaded| loaded.bytes).as_deref(), self.record.source())?;
         Ok(())
     }
@@ -91,11 +111,16 @@ impl Sharing {
     /// Has the store be told. Returns the numbers for [`Self::is_told`]; `None` if there is no room.
     pub(super) fn tell(&mut self, entries: &[SharedEntry]) -> Option<(u64, u32)> {
         if self.waiting.len().saturating_add(entries.len()) > MOST_WAITING {
+            self.overflowed = true;
             return None;
         }
         self.waiting.extend_from_slice(entries);
-        let waiting = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
-        Some((self.told.wrapping_add(waiting), self.failures))
+        Some((self.newest(), self.failures))
+    }
+
+    /// The number of the last entry that waits.
+    fn newest(&self) -> u64 {
+        self.told.wrapping_add(u64::try_from(self.waiting.len()).unwrap_or(0))
     }
 
     /// Whether the store was told; `None` if it is not known yet.
@@ -115,17 +140,41 @@ impl Sharing {
         cells: &impl Cells,
         now: UnixNanos,
     ) -> Work {
-        self.republish(revocations, now);
-        let mut work = Work { tells: !self.waiting.is_empty(), reads: false };
+        // Of a call that never ended, the entries are told as any others.
+        self.part = None;
+        if self.overflowed {
+            self.overflowed = self.change(cells, &|record| record.owe(now)).is_err();
+        }
+        let mut reads = false;
         if self.refresh(cells, now).is_ok() && self.record.is_due(rule, shared, now) {
             let worker = self.worker;
-            work.reads = self
-                .change(cells, |record| {
-                    record.is_due(rule, shared, now).then(|| record.begin(worker, rule, now))
-                })
-                .unwrap_or(false);
+            let begun = self.change(cells, &|record| {
+                record.is_due(rule, shared, now).then(|| record.begin(worker, rule, now))
+            });
+            reads = begun.unwrap_or(false);
         }
-        work
+        if reads && self.waiting.is_empty() {
+            self.take_part(revocations, now);
+        }
+        Work { tells: !self.waiting.is_empty(), reads }
+    }
+
+    /// Takes a part of what the store lacks, to tell it.
+    fn take_part(&mut self, revocations: &Revocations, now: UnixNanos) {
+        let Untold::From(from) = self.record.untold else { return };
+        self.begin_to_see();
+        self.waiting = revocations.entries_from(from, MOST_TOLD, &|entry| self.seen.has(entry), now);
+        let last = self.waiting.last().filter(|_| self.waiting.len() >= MOST_TOLD);
+        let next = last.and_then(|last| last.half().checked_add(1)).map_or(Untold::Nothing, Untold::From);
+        let is_told = self.waiting.is_empty();
+        self.part = Some(Part { loss: self.record.losses, from, next, is_told });
+    }
+
+    /// Forgets what the store had before it lost something.
+    fn begin_to_see(&mut self) {
+        if self.seen_since != self.record.losses {
+            (self.seen, self.seen_since) = (Seen::default(), self.record.losses);
+        }
     }
 
     /// Writes the commands of this work. `fresh`: an epoch, should the store have none.
@@ -147,22 +196,23 @@ impl Sharing {
         }
     }
 
-    /// Reads what the store says. The outer error is of the reply, the inner one of the store; what was read before the
-    /// latter is kept.
+    /// Reads what the store says: what it has brought, and why it refuses something.
     pub(super) fn read<'a>(
         &mut self,
         work: Work,
         reader: &mut Reader<'a>,
         scripts: &mut KnownScripts,
-    ) -> Result<Result<Option<Brought>, &'a [u8]>, Malformed> {
+    ) -> Result<(Option<Brought>, Option<&'a [u8]>), Malformed> {
         let mut refused = None;
         if work.tells {
             match reader.numbers::<2>()? {
                 Ok(_) => {
                     scripts.add(REVOKE);
                     let told = std::mem::take(&mut self.telling);
-                    self.told = self.told.wrapping_add(u64::try_from(told).unwrap_or(0));
-                    self.waiting.drain(..told.min(self.waiting.len()));
+                    self.drop_first(told);
+                    if let Some(part) = &mut self.part {
+                        part.is_told = true;
+                    }
                 }
                 Err(error) if is_unknown(error) => {
                     // Told with the next call.
@@ -184,7 +234,7 @@ impl Sharing {
                 Item::Status(_) | Item::Integer(_) | Item::Bulk(_) | Item::Null => return Err(Malformed),
             }
         }
-        Ok(refused.map_or(Ok(brought), Err))
+        Ok((brought, refused))
     }
 
     /// Ends a call that has done `work`. `brought`: what was read; `None` if nothing was. The store's epoch if it has lost
@@ -198,66 +248,74 @@ impl Sharing {
         cells: &impl Cells,
         now: UnixNanos,
     ) -> Option<(u64, bool)> {
-        if work.tells && std::mem::take(&mut self.telling) > 0 {
+        let part = self.part.take();
+        let untold = std::mem::take(&mut self.telling);
+        if untold > 0 && part.is_some() {
+            // The record has that it is still to be told.
+            self.drop_first(untold);
+        } else if untold > 0 {
             self.failures = self.failures.wrapping_add(1);
+            let newest = self.newest();
+            if self.covered != newest && self.change(cells, &|record| record.owe(now)).is_ok() {
+                self.covered = newest;
+            }
         }
         if !work.reads {
             return None;
         }
         let worker = self.worker;
+        let told = part.filter(|part| part.is_told);
+        let of_mine = |record: Record| {
+            let record = record.is_of(worker).then_some(record)?;
+            Some(told.map_or(record, |part| record.told(part.loss, part.from, part.next)))
+        };
         let Some(Brought { epoch, newest, cursor, entries, is_last }) = brought else {
-            let _ = self.change(cells, |record| record.is_of(worker).then(|| record.fail(shared, now)));
+            let _ = self.change(cells, &|record| Some(of_mine(record)?.fail(shared, now)));
             return None;
         };
         if self.record.has_lost(epoch, newest) {
             let (jitter, is_another) = (self.jitter(now), self.record.is_of_another(epoch));
-            self.seen = Seen::default();
             let reset = |record: Record| record.is_of(worker).then(|| record.reset(epoch, jitter, now));
-            return (self.change(cells, reset) == Ok(true)).then_some((epoch, is_another));
+            return (self.change(cells, &reset) == Ok(true)).then_some((epoch, is_another));
         }
-        let republishes = self.record.republishes;
-        if republishes {
-            entries.iter().for_each(|entry| self.seen.add(entry.name));
+        if self.record.untold == Untold::Unknown {
+            self.begin_to_see();
+            entries.iter().for_each(|entry| self.seen.add(entry));
         }
-        // What could not be entered is read again.
+        // What could not be entered is read again, and a store that takes nothing is not asked again at once.
         let is_entered = revocations.adopt(cells, &entries, now).is_ok();
-        let changed = self.change(cells, |record| {
-            record.is_of(worker).then(|| match is_entered {
-                true => record.proceed(epoch, cursor, is_last, shared, now),
-                false => record.fail(shared, now),
-            })
+        let _ = self.change(cells, &|record| {
+            let record = of_mine(record)?;
+            let read = if is_entered { record.proceed(epoch, cursor, is_last, shared, now) } else { record };
+            Some(if is_entered && untold == 0 { read } else { read.fail(shared, now) })
         });
-        if changed == Ok(true) && is_entered && is_last && republishes {
-            self.republished = Some(0);
+        if self.record.untold == Untold::Nothing {
+            self.seen = Seen::default();
         }
         None
+    }
+
+    /// Drops the first entries that wait, which need not be told, or not by this link.
+    fn drop_first(&mut self, entries: usize) {
+        let dropped = self.waiting.drain(..entries.min(self.waiting.len())).len();
+        self.told = self.told.wrapping_add(u64::try_from(dropped).unwrap_or(0));
     }
 
     /// Notes the number of the store's start.
     pub(super) fn started(&mut self, run: u64, cells: &impl Cells, now: UnixNanos) {
         let jitter = self.jitter(now);
-        let _ = self.change(cells, |record| record.started(run, jitter, now));
+        let _ = self.change(cells, &|record| record.started(run, jitter, now));
     }
 
-    /// Goes on telling the store what it has lost, as long as there is room.
-    fn republish(&mut self, revocations: &Revocations, now: UnixNanos) {
-        let Some(from) = self.republished.filter(|_| self.waiting.is_empty()) else { return };
-        let entries = revocations.live_entries(from, MOST_TOLD, now);
-        self.republished = Some(from.saturating_add(entries.len())).filter(|_| !entries.is_empty());
-        if self.republished.is_none() {
-            self.seen = Seen::default();
-        }
-        self.waiting.extend(entries.iter().filter(|entry| !self.seen.has(entry.name)));
-    }
-
-    /// Changes the record. False if `change` says that there is nothing to change.
+    /// Changes the record. False if `change` says that there is nothing to change. Not generic in it: each copy would be a
+    /// kilobyte of the module.
     fn change(
         &mut self,
         cells: &impl Cells,
-        change: impl Fn(Record) -> Option<Record>,
+        change: &dyn Fn(Record) -> Option<Record>,
     ) -> Result<bool, CellFault> {
         let source = self.record.source();
-        let changed = update(cells, CellId::FleetRevocations, TRIES, |content| {
+        let changed = update(cells, self.record.cell(), TRIES, |content| {
             let record = Record::read(content.as_deref(), source)?;
             Ok::<_, CellFault>(match change(record) {
                 Some(changed) => Change::Store(changed.write(), Some(changed)),

@@ -31,6 +31,11 @@ impl SharedEntry {
         Self { name: entry.mark.digest(), ends_at: entry.ends_at, issued_before: entry.issued_before }
     }
 
+    /// The first half of the name: two entries share it by a chance of 1 in 2^64.
+    pub(crate) fn half(&self) -> u64 {
+        u64::try_from(self.name >> 64).unwrap_or(u64::MAX)
+    }
+
     fn entry(&self) -> Entry {
         let Self { name, ends_at, issued_before } = *self;
         Entry { mark: Mark::new(name), ends_at, issued_before, owner: None }
@@ -106,9 +111,27 @@ impl Revocations {
         if new.is_empty() { Ok(()) } else { Err(RevokeError::Contended) }
     }
 
-    /// At most `most` live entries behind the first `from`.
-    pub fn live_entries(&self, from: usize, most: usize, now: UnixNanos) -> Vec<SharedEntry> {
-        let live = self.mirror.all().filter(|entry| !entry.has_lapsed(now));
-        live.skip(from).take(most).map(SharedEntry::of).collect()
+    /// The live entries with the least [halves](SharedEntry::half) from `from` on, at most `most` of them, in that order, without
+    /// those that the store has.
+    pub(crate) fn entries_from(
+        &self,
+        from: u64,
+        most: usize,
+        has: &dyn Fn(&SharedEntry) -> bool,
+        now: UnixNanos,
+    ) -> Vec<SharedEntry> {
+        let mut least: Vec<SharedEntry> = Vec::new();
+        for entry in self.mirror.all() {
+            let shared = SharedEntry::of(entry);
+            let is_behind =
+                least.len() >= most && least.last().is_some_and(|last| last.half() < shared.half());
+            if shared.half() < from || is_behind || entry.has_lapsed(now) || has(&shared) {
+                continue;
+            }
+            least.truncate(most.saturating_sub(1));
+            let at = least.partition_point(|other| other.half() < shared.half());
+            least.insert(at, shared);
+        }
+        least
     }
 }

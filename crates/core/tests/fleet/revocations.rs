@@ -14,6 +14,8 @@ use api_guard_core::token::secret::Secret;
 
 use super::store::Store;
 
+mod losses;
+
 const START: u64 = 1_796_000_000;
 
 fn rule(secret: u8, at_start: AtStart, max_age_seconds: Option<u32>) -> FleetRule {

@@ -275,3 +275,51 @@ fn a_worker_that_is_behind_waits_for_the_first_load_as_others_do() {
         .collect();
     assert_eq!(said, [0, 0], "both wait");
 }
+
+#[test]
+fn a_new_prefix_refuses_nobody_while_the_old_configuration_ends() {
+    let Some(store) = Store::start() else { return };
+    let envoy = |prefix: &str| {
+        let policy = Arc::new(policy(&json!({
+            "tokens": { "keys": [{ "secret": { "value": SECRET } }] },
+            "fleet": { "cluster": "store", "secret": { "value": SECRET }, "prefix": prefix },
+            "revocation": { "fleet": {} }, "rate_limits": [],
+        })));
+        Engine::new(policy)
+    };
+    let process = Process::default();
+    let engines = [envoy("ag"), envoy("ag2")];
+    let tick = |engine: &Engine, now| {
+        let mut host = Stream::new(&process);
+        engine.on_tick(&mut host, now);
+        let mut next = 0;
+        while let Some(done) = host.done.get(next).cloned() {
+            next += 1;
+            if let Done::Called(number, body) = done {
+                engine.on_called(number, CallResponse::Reply(&store.call(&body)), &mut host, now);
+            }
+        }
+    };
+    let bearer = format!("Bearer {}", token(&claims("u", 3600)));
+    let mut refused = [0, 0];
+    let mut sent = 0;
+    for milliseconds in (0..20_000).step_by(100) {
+        // Ten requests a second under either configuration, at any time between the ticks.
+        let random = |n: u64| (milliseconds + n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let mut events =
+            vec![(0, 0, true), (50, 1, true), (random(1) % 100, 0, false), (random(2) % 100, 1, false)];
+        events.sort_unstable_by_key(|(offset, ..)| *offset);
+        for (offset, which, is_tick) in events {
+            let now = at(milliseconds + offset);
+            if is_tick {
+                tick(&engines[which], now);
+            } else if milliseconds >= 5000 {
+                let mut stream = Watched::new(&engines[which], &process);
+                let flow = stream.headers(&request("GET", "/x", &[("authorization", &bearer)]), true, now);
+                refused[which] += u32::from(flow != Flow::Continue);
+                sent += 1;
+            }
+        }
+    }
+    assert_eq!((refused, sent), ([0, 0], sent));
+}

@@ -85,15 +85,14 @@ impl Link {
                 }
             }
         }
-        match self.sharing.read(flight.work, &mut reader, &mut self.scripts)? {
-            Ok(brought) => replied.brought = brought,
-            Err(error) => {
-                outcome = CallOutcome::of_error(error);
-                if outcome.is_of_store() {
-                    return Ok(outcome);
-                }
+        let (brought, refused) = self.sharing.read(flight.work, &mut reader, &mut self.scripts)?;
+        if let Some(error) = refused {
+            outcome = CallOutcome::of_error(error);
+            if outcome.is_of_store() {
+                return Ok(outcome);
             }
         }
+        replied.brought = brought;
         if reader.next()?.is_some() {
             replied.brought = None;
             return Err(Malformed);
