@@ -35,14 +35,17 @@ playground-test: playground ## the page in a real browser (needs Chromium)
 	@scripts/playground-test.sh
 
 # Without the variable that names another library, a test finds the one that panics beside itself.
+# Of the whole workspace, so that what `make test` has built is not built again with fewer features.
 test-native: native panicking envoy ## every end-to-end test on the native library, and the tests of its border to Envoy
 	@cargo test --package api-guard-envoy-native --features panic-on-demand
-	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test envoy
-	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --test cli run::
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --workspace --test envoy
+	@ENVOY_BIN="$$(scripts/envoy.sh)" API_GUARD_KIND=native cargo test --workspace --test cli run::
 
+# In a folder of its own, so that no other build takes its place.
 .PHONY: panicking
 panicking: tools
-	@cargo build --quiet --package api-guard-envoy-native --features panic-on-demand --target-dir $(TARGET_DIR)/panicking
+	@cargo build --quiet --package api-guard-envoy-native --features panic-on-demand
+	@mkdir -p $(TARGET_DIR)/panicking && install $(TARGET_DIR)/debug/libapi_guard_native.so $(TARGET_DIR)/panicking/
 
 test-versions: build native ## one test of everything on each Envoy that the module and the library are made for
 	@scripts/versions.sh

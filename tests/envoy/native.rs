@@ -30,7 +30,7 @@ fn copy(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
 fn panicking_library() -> PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let path = std::env::var_os("API_GUARD_PANICKING_LIBRARY")
-        .map_or_else(|| target.join("panicking/debug/libapi_guard_native.so"), PathBuf::from);
+        .map_or_else(|| target.join("panicking/libapi_guard_native.so"), PathBuf::from);
     assert!(path.is_file(), "no library at {}: run `make panicking` first", path.display());
     path
 }
