@@ -425,6 +425,15 @@ fn a_token_goes_where_the_configuration_looks_for_it() {
 }
 
 #[test]
+fn a_token_is_explained_with_its_scheme_before_it_too() {
+    let file = File::new(guarded().to_string());
+    for scheme in ["Bearer", "bearer"] {
+        let token = format!("{scheme} {}", minted(&[]));
+        assert_eq!(explain(&file, &["--path", "/orders/1", "--token", &token]).code, 0);
+    }
+}
+
+#[test]
 fn the_client_address_and_headers_count() {
     let only_https = config(
         json!({ "request": { "https_only": true }, "routes": [{ "path": "/", "access": "public", "hosts": ["*.example.org"] }] }),
@@ -492,9 +501,33 @@ fn secrets_come_from_the_environment_and_are_never_shown() {
             .args(arguments))
     };
     assert_eq!(unset(&["--path", "/health"]).code, 0);
-    let run = unset(&["--path", "/orders/1", "--token", &token]);
-    assert_eq!(run.code, 1);
-    assert!(run.err.contains("/tokens/keys/0/secret/env"), "{run:?}");
+    let run = unset(&["--path", "/orders/1", "--json"]);
+    assert_eq!((run.code, &run.json()["code"]), (1, &json!("token_missing")));
+    let bearer = format!("authorization: Bearer {token}");
+    for sent in [["--token", &token], ["--header", &bearer]] {
+        let run = unset(&[&["--path", "/orders/1"], &sent[..]].concat());
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{run:?}");
+        assert!(run.err.contains("/tokens/keys/0/secret/env"), "{run:?}");
+    }
+    // Whoever is on a public path is not asked for a token.
+    assert_eq!(unset(&["--path", "/health", "--header", &bearer]).code, 0);
+}
+
+#[test]
+fn a_secret_that_is_not_set_is_told_wherever_the_token_is_sent() {
+    for (source, at) in [
+        (json!({ "cookie": "session" }), ["--header", "cookie: session=a.b.c"]),
+        (json!({ "header": "x-token" }), ["--header", "x-token: a.b.c"]),
+        (json!({ "query": "access_token" }), ["--path", "/a?access_token=a.b.c"]),
+    ] {
+        let file = File::new(config(json!({ "tokens": { "sources": [source] } })).to_string());
+        let mut command = command();
+        let command = command.env_remove("API_GUARD_SECRET").args(["explain", "--config", file.path()]);
+        let path = if at[0] == "--path" { &[][..] } else { &["--path", "/a"] };
+        let run = run(command.args(at).args(path));
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{source}: {run:?}");
+        assert!(run.err.contains("API_GUARD_SECRET is not set"), "{source}: {run:?}");
+    }
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl Emit {
         let trust = self.upstream_ca.clone().unwrap_or_else(of_image);
         self.validate(&trust)?;
         let target = self.target()?;
-        let Configuration { text, raw, policy } = source::configuration(&self.config, false)?;
+        let Configuration { text, raw, policy, .. } = source::configuration(&self.config)?;
         if !self.native
             && let Some((pointer, name)) = check::pss_pointers(&raw, &policy).first()
         {

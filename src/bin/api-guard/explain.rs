@@ -3,7 +3,7 @@
 mod report;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::policy::Policy;
@@ -18,7 +18,7 @@ use crate::jwks::Jwks;
 use crate::keygen;
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
-use crate::{clock, source};
+use crate::{clock, input, source};
 
 /// Explain what Envoy would do with a request: each step, and the rule that decides.
 ///
@@ -42,7 +42,7 @@ pub(crate) struct Explain {
     /// The path, with its query if it has one; or a whole URL, which is taken apart
     #[arg(long, value_name = "P")]
     path: String,
-    /// A token, sent in the configuration's first source; - reads it from standard input
+    /// A token, with or without "Bearer " before it, sent in the configuration's first source; - reads it from standard input
     #[arg(long, value_name = "T")]
     token: Option<String>,
     /// A header; may be repeated. The default of host is localhost
@@ -68,8 +68,8 @@ pub(crate) struct Explain {
 impl Explain {
     /// Prints the decision.
     pub(crate) fn run(&self) -> outcome::Result {
-        let Configuration { raw, policy, .. } = source::configuration(&self.config, self.token.is_some())?;
-        let token = self.token.as_deref().map(token).transpose()?;
+        let Configuration { raw, policy, unset, .. } = source::configuration(&self.config)?;
+        let token = self.token.as_deref().map(input::token).transpose()?;
         let parts = Parts {
             method: &self.method,
             path: &self.path,
@@ -84,10 +84,16 @@ impl Explain {
         let now = self.time.unwrap_or_else(clock::now);
         let bytes = sent.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let request = Request::read(bench.policy().header_plan(), bytes, self.body.is_some());
+        let mut judges_token = false;
         for _ in 1..self.repeat {
-            bench.admit(&request, now);
+            judges_token |= bench.admit(&request, now).trail.token.is_some();
         }
         let judged = bench.judge(&request, self.body.as_deref(), now);
+        judges_token |= judged.verdict.trail.token.is_some();
+        // Without its secret a key is as unknown as if the configuration did not have it.
+        if let (true, Some(unset)) = (judges_token, unset) {
+            return Err(unset);
+        }
         let explained = Explained::new(&raw, bench.policy(), &request, &judged, &fetched.unknown);
         if self.json {
             let object = serde_json::to_string_pretty(&machine::json(&explained));
@@ -106,13 +112,4 @@ impl Explain {
 pub(crate) fn bench(policy: Policy, client: IpAddr) -> Result<Bench, Failure> {
     Bench::new(policy, client, MemoryCells::new(), keygen::random::<16>()?)
         .map_err(|_| Failure::failed("the shared cells cannot be opened"))
-}
-
-/// A token as it was given, or from standard input where `-` was.
-fn token(given: &str) -> Result<String, Failure> {
-    if given != "-" {
-        return Ok(given.to_owned());
-    }
-    let bytes = source::bytes(Path::new("-"))?;
-    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

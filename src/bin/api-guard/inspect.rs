@@ -31,7 +31,7 @@ Examples:
   api-guard inspect \"$TOKEN\" --config api-guard.json --json
   api-guard inspect \"$TOKEN\" --config api-guard.json --jwks jwks.json")]
 pub(crate) struct Inspect {
-    /// The token, with or without \"Bearer \" before it; - reads it from standard input
+    /// The token, with or without "Bearer " before it; - reads it from standard input
     token: String,
     /// Verify it with this configuration (plugin JSON, or a manifest that contains it)
     #[arg(long, value_name = "FILE")]
@@ -57,7 +57,7 @@ impl Inspect {
     pub(crate) fn run(&self) -> outcome::Result {
         let token = input::token(&self.token)?;
         let configuration = match &self.config {
-            Some(path) => Some(source::configuration(path, true)?),
+            Some(path) => Some(source::configuration(path)?.with_secrets()?),
             None => None,
         };
         let now = clock::now();

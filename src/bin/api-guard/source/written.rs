@@ -19,11 +19,23 @@ pub(crate) struct Configuration {
     pub(crate) text: String,
     pub(crate) raw: RawConfig,
     pub(crate) policy: Policy,
+    /// What is told of variables that are not set, where the policy had to do without them.
+    pub(crate) unset: Option<Failure>,
 }
 
-/// The configuration in a file: the file itself, or the first one in a manifest. `needs_secrets`: whether an unset
-/// variable is an error.
-pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configuration, Failure> {
+impl Configuration {
+    /// The same configuration, for whoever cannot do without its secrets.
+    ///
+    /// # Errors
+    ///
+    /// The variable of one of them is not set.
+    pub(crate) fn with_secrets(mut self) -> Result<Self, Failure> {
+        self.unset.take().map_or(Ok(self), Err)
+    }
+}
+
+/// The configuration in a file: the file itself, or the first one in a manifest. A variable that is not set is no error yet.
+pub(crate) fn configuration(path: &Path) -> Result<Configuration, Failure> {
     let written = Written::read(path)?;
     // Whatever is wrong is told by the policy, all at once.
     let raw = written.raw();
@@ -32,14 +44,14 @@ pub(crate) fn configuration(path: &Path, needs_secrets: bool) -> Result<Configur
         let is_spare = raw.as_ref().is_ok_and(|raw| is_for_store_alone(raw, name));
         set.or_else(|| is_spare.then(|| STAND_IN.to_vec()))
     };
-    let policy = match written.policy(&lookup, true) {
-        Ok(policy) => policy,
+    let (policy, unset) = match written.policy(&lookup, true) {
+        Ok(policy) => (policy, None),
         Err(told) => match written.policy(&lookup, false) {
-            Ok(policy) if !needs_secrets => policy,
-            Ok(_) | Err(_) => return Err(told),
+            Ok(policy) => (policy, Some(told)),
+            Err(_) => return Err(told),
         },
     };
-    Ok(Configuration { text: written.text().to_owned(), raw: raw?, policy })
+    Ok(Configuration { text: written.text().to_owned(), raw: raw?, policy, unset })
 }
 
 /// What stands for a secret that nothing here depends on; base64 too.
