@@ -557,6 +557,20 @@ fn a_secret_that_is_not_set_is_told_in_words_for_a_shell() {
 }
 
 #[test]
+fn a_public_key_that_is_not_set_is_no_secret_to_be_made() {
+    let key = json!({ "algorithm": "ES256", "public_key": { "env": "NOBODYS_KEY" } });
+    let file = File::new(config(json!({ "tokens": { "keys": [key] } })).to_string());
+    let run = explain(&file, &["--path", "/", "--token", "a"]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.err.contains("/tokens/keys/0/public_key/env: the variable NOBODYS_KEY is not set"),
+        "{run:?}"
+    );
+    assert!(run.err.contains("export NOBODYS_KEY=\"$(cat public.pem)\""), "{run:?}");
+    assert!(run.err.contains("-pubout") && !run.err.contains("keygen"), "{run:?}");
+}
+
+#[test]
 fn a_limit_of_a_fleet_is_judged_as_if_the_store_had_answered_and_told_as_shared() {
     let mut configuration = crate::emit::fleet::fleet();
     configuration["fleet"]["nodes"] = json!(3);

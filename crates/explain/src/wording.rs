@@ -19,6 +19,12 @@ pub fn instead(error: &ConfigError) -> String {
     // Whoever runs the command has a shell; the module's words are for whoever starts Envoy.
     let unset = error.problem.strip_prefix("the variable ").and_then(|rest| rest.split_once(" is not set"));
     if let Some((name, _)) = unset {
+        if error.at.to_string().ends_with("/public_key/env") {
+            return format!(
+                "export {name}=\"$(cat public.pem)\" here, with the issuer's public key as PEM or a JSON Web Key; of a private key \
+                 of your own: openssl pkey -in private.pem -pubout"
+            );
+        }
         return format!("export {name}=\"...\" here, or make one: export {name}=\"$(api-guard keygen)\"");
     }
     let written = error.at.to_string();
