@@ -262,6 +262,11 @@ fn wrong_usage_is_told_before_anything_is_sent() {
         run.code == 2 && run.err.contains("environment variable") && !run.err.contains("hunter2"),
         "{run:?}"
     );
+    // No configuration has a part in this.
+    assert!(
+        run.err.contains("--password-env") && run.err.contains("--username") && !run.err.contains("fleet."),
+        "{run:?}"
+    );
     let short = revoke_at("127.0.0.1:1", &jti, &[("FLEET_SECRET", "short")]);
     assert!(
         short.code == 1 && short.err.contains("at least 32") && !short.err.contains("short\""),

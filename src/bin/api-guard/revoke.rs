@@ -90,8 +90,8 @@ pub(crate) struct Revoke {
 impl Revoke {
     /// Tells the store, and prints what is revoked.
     pub(crate) fn run(&self) -> outcome::Result {
-        let store =
-            store::parse(&self.redis).map_err(|instead| Failure::usage(format!("--redis: {instead}")))?;
+        let store = store::parse(&self.redis, store::LOGIN_IN_OPTIONS)
+            .map_err(|instead| Failure::usage(format!("--redis: {instead}")))?;
         let object = self.object()?;
         let names = Names::new(self.secret()?, self.prefix.clone());
         let login = self.login()?;

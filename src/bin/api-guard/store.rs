@@ -5,17 +5,20 @@ use crate::upstream::{Upstream, split_authority};
 const PORT: u16 = 6379;
 const FORM: &str =
     "write redis://HOST:PORT, rediss://HOST:PORT (TLS) or HOST:PORT, such as redis://redis.internal:6379";
-const NO_LOGIN: &str = "no user or password may stand here, where others see it: put the password into an environment \
-                        variable, and name that in fleet.password, and the user in fleet.username";
+const NO_LOGIN: &str = "no user or password may stand here, where others see it: put the password into an environment variable, and name that";
+/// Where a configuration names what may not stand in a URL.
+pub(crate) const LOGIN_IN_FLEET: &str = "in fleet.password, and the user in fleet.username";
+/// Where the options of a command do.
+pub(crate) const LOGIN_IN_OPTIONS: &str = "with --password-env, and the user with --username";
 const NO_DATABASE: &str = "api-guard uses database 0, as Redis Cluster and many rented stores have no other; leave the path \
                            out, and write another fleet.prefix to keep fleets apart";
 
-/// Reads what a person typed.
+/// Reads what a person typed. `login`: where the user and the password of this store are named.
 ///
 /// # Errors
 ///
 /// What to write instead.
-pub(crate) fn parse(text: &str) -> Result<Upstream, String> {
+pub(crate) fn parse(text: &str, login: &str) -> Result<Upstream, String> {
     let (tls, rest) = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("redis") => (Some(false), rest),
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("rediss") => (Some(true), rest),
@@ -24,12 +27,12 @@ pub(crate) fn parse(text: &str) -> Result<Upstream, String> {
     };
     // A password may hold any letter, so nothing before the sign is looked at.
     if rest.contains('@') {
-        return Err(NO_LOGIN.to_owned());
+        return Err(format!("{NO_LOGIN} {login}"));
     }
     let (rest, options) = rest.split_once('?').map_or((rest, None), |(rest, options)| (rest, Some(options)));
     if let Some(options) = options {
         let names_login = options.contains("password") || options.contains("user");
-        return Err(if names_login { NO_LOGIN } else { FORM }.to_owned());
+        return Err(if names_login { format!("{NO_LOGIN} {login}") } else { FORM.to_owned() });
     }
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
     if tls.is_none() && rest.contains('/') {
@@ -70,12 +73,12 @@ mod tests {
             ("rediss://cache.example.com", "rediss://cache.example.com:6379"),
             ("rediss://cache.example.com:6380/0", "rediss://cache.example.com:6380"),
         ] {
-            assert_eq!(parse(text).map(|store| url(&store)), Ok(read.to_owned()), "{text}");
+            assert_eq!(parse(text, LOGIN_IN_FLEET).map(|store| url(&store)), Ok(read.to_owned()), "{text}");
         }
     }
 
     #[test]
-    fn a_password_in_the_url_is_refused_with_the_field_that_names_a_variable_and_is_not_repeated() {
+    fn a_password_in_the_url_is_refused_with_what_names_a_variable_and_is_not_repeated() {
         for text in [
             "redis://:hunter2@redis:6379",
             "redis://guard:hunter2@redis",
@@ -84,8 +87,10 @@ mod tests {
             "guard:hunter2@redis:6379",
             "redis://redis?password=hunter2",
         ] {
-            let told = parse(text).unwrap_err();
-            assert!(told.contains("fleet.password") && !told.contains("hunter2"), "{text}: {told}");
+            for (login, name) in [(LOGIN_IN_FLEET, "fleet.password"), (LOGIN_IN_OPTIONS, "--password-env")] {
+                let told = parse(text, login).unwrap_err();
+                assert!(told.contains(name) && !told.contains("hunter2"), "{text}: {told}");
+            }
         }
     }
 
@@ -108,8 +113,8 @@ mod tests {
             "::1",
             "redis://a b",
         ] {
-            assert!(parse(text).unwrap_err().contains("write redis://"), "{text}");
+            assert!(parse(text, LOGIN_IN_FLEET).unwrap_err().contains("write redis://"), "{text}");
         }
-        assert!(parse("redis://redis/1").unwrap_err().contains("fleet.prefix"));
+        assert!(parse("redis://redis/1", LOGIN_IN_FLEET).unwrap_err().contains("fleet.prefix"));
     }
 }

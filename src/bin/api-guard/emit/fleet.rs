@@ -25,9 +25,9 @@ pub(crate) fn store(redis: Option<&str>, raw: &RawConfig) -> Result<Option<Upstr
         (Some(_), Some(UPSTREAM)) => Err(Failure::usage(
             "fleet.cluster is \"upstream\", which is the cluster of the API; write another name, such as \"api-guard-redis\"",
         )),
-        (Some(url), Some(_)) => {
-            store::parse(url).map(Some).map_err(|instead| Failure::usage(format!("--redis: {instead}")))
-        }
+        (Some(url), Some(_)) => store::parse(url, store::LOGIN_IN_FLEET)
+            .map(Some)
+            .map_err(|instead| Failure::usage(format!("--redis: {instead}"))),
     }
 }
 
