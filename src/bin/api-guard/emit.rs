@@ -12,7 +12,7 @@ mod options;
 mod stats;
 mod text;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
@@ -63,15 +63,16 @@ pub(crate) struct Emit {
     /// of the module
     #[arg(long)]
     native: bool,
-    /// envoy and kubernetes: the port for clients
-    #[arg(long, value_name = "PORT", default_value_t = 10000)]
-    port: u16,
-    /// envoy and kubernetes: the port of the admin interface
-    #[arg(long, value_name = "PORT", default_value_t = 9901)]
-    admin_port: u16,
+    /// envoy and kubernetes: the port for clients [default: 10000]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// envoy and kubernetes: the port of the admin interface [default: 9901]
+    #[arg(long, value_name = "PORT")]
+    admin_port: Option<u16>,
     /// envoy and kubernetes: the address of the admin interface, which can end Envoy: let only those reach it who may
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    admin_address: IpAddr,
+    /// [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_address: Option<IpAddr>,
     /// envoy and kubernetes: the API to guard, as a URL or HOST:PORT; without it the bootstrap includes a demo API
     #[arg(long, value_name = "URL", value_parser = Upstream::parse)]
     upstream: Option<Upstream>,
@@ -83,16 +84,16 @@ pub(crate) struct Emit {
     /// digest (NAME@sha256:...) [default: registry.example.com/api-guard and this version]
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
-    /// The digest of the image, or of the file that is loaded from a URL or put into a ConfigMap: 64 hexadecimal digits
+    /// istio, envoy-gateway and kubernetes: the digest of the image, or of the file that is loaded from a URL or put into a ConfigMap: 64 hexadecimal digits
     #[arg(long, value_name = "DIGEST")]
     sha256: Option<String>,
-    /// The Secret by which the image is pulled, in the namespace of the manifest
+    /// istio, envoy-gateway and kubernetes: the Secret by which the image is pulled, in the namespace of the manifest
     #[arg(long, value_name = "NAME")]
     pull_secret: Option<String>,
-    /// What the objects are called
-    #[arg(long, value_name = "NAME", default_value = "api-guard")]
-    name: String,
-    /// Where they are [default: istio-system for istio with labels, else default]
+    /// istio, envoy-gateway and kubernetes: what the objects are called [default: api-guard]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// istio, envoy-gateway and kubernetes: where they are [default: istio-system for istio with labels, else default]
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     /// What is guarded, as KIND/NAME, or as labels (LABEL=VALUE). istio: a Gateway, a GatewayClass or proxies with these labels
@@ -100,15 +101,16 @@ pub(crate) struct Emit {
     /// these labels [default: Gateway/eg]
     #[arg(long, value_name = "TARGET")]
     target: Option<String>,
-    /// The Secret that has the variables as keys [default: the name of the objects]
+    /// istio, envoy-gateway and kubernetes: the Secret that has the variables as keys [default: the name of the objects]
     #[arg(long, value_name = "NAME")]
     secret: Option<String>,
     /// istio: the resource that loads the module; Istio before 1.30 has wasm-plugin alone
-    #[arg(long, value_enum, value_name = "KIND", default_value = "traffic-extension")]
-    kind: Resource,
-    /// kubernetes: the image of Envoy
-    #[arg(long, value_name = "IMAGE", default_value = ENVOY_IMAGE)]
-    envoy_image: String,
+    /// [default: traffic-extension]
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Resource>,
+    /// kubernetes: the image of Envoy [default: docker.io/envoyproxy/envoy:distroless-v1.40.0]
+    #[arg(long, value_name = "IMAGE")]
+    envoy_image: Option<String>,
     /// envoy and kubernetes: the Redis or Valkey of the configuration's fleet: redis://HOST:PORT, rediss://HOST:PORT for TLS, or
     /// HOST:PORT
     #[arg(long, value_name = "URL")]
@@ -127,6 +129,10 @@ enum Loader {
 const MODULE: &str = "dist/api_guard.wasm";
 const LIBRARY: &str = "dist/libapi_guard.so";
 const IMAGE: &str = concat!("registry.example.com/api-guard:", env!("CARGO_PKG_VERSION"));
+const NAME: &str = "api-guard";
+const PORT: u16 = 10000;
+const ADMIN_PORT: u16 = 9901;
+const ADMIN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The Envoy that the tests run, without a shell.
 const ENVOY_IMAGE: &str = "docker.io/envoyproxy/envoy:distroless-v1.40.0";
 /// The system's certificates in that image.
@@ -137,17 +143,7 @@ const GATEWAY_TARGET: &str = "Gateway/eg";
 impl Emit {
     /// Prints the manifest.
     pub(crate) fn run(&self) -> outcome::Result {
-        if self.native && self.host == Loader::Istio {
-            return Err(Failure::usage(
-                "--native: Istio's resources load modules only, and its proxies are no builds that the library is tested \
-                 with; leave --native out",
-            ));
-        }
-        if self.redis.is_some() && matches!(self.host, Loader::Istio | Loader::EnvoyGateway) {
-            return Err(Failure::usage(
-                "--redis: this manifest has no clusters; leave --redis out, and write the cluster as emit envoy --redis does",
-            ));
-        }
+        self.fits_host()?;
         let of_image =
             || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
         let trust = self.upstream_ca.clone().unwrap_or_else(of_image);
@@ -194,8 +190,8 @@ impl Emit {
             raw,
             module,
             is_native: self.native,
-            port: self.port,
-            admin: (self.admin_address, self.admin_port),
+            port: self.port(),
+            admin: (self.admin_address.unwrap_or(ADMIN_ADDRESS), self.admin_port()),
             probes: None,
             upstream: self.upstream.as_ref(),
             store,
@@ -220,8 +216,8 @@ impl Emit {
         let istio = Istio {
             configuration,
             raw,
-            resource: self.kind,
-            name: &self.name,
+            resource: self.kind.unwrap_or(Resource::TrafficExtension),
+            name: self.name(),
             namespace: self.namespace(default),
             target,
             image: self.image(),
@@ -245,7 +241,7 @@ impl Emit {
         let gateway = EnvoyGateway {
             configuration,
             raw,
-            name: &self.name,
+            name: self.name(),
             namespace: self.namespace("default"),
             target,
             image: self.image(),
@@ -269,11 +265,11 @@ impl Emit {
         let kubernetes = Kubernetes {
             bootstrap: self.bootstrap(configuration, raw, "", trust, store.as_ref()),
             raw,
-            name: &self.name,
+            name: self.name(),
             namespace: self.namespace("default"),
             secret: self.secret(),
             pull_secret: self.pull_secret.as_deref(),
-            envoy_image: &self.envoy_image,
+            envoy_image: self.envoy_image(),
             source: &source,
         };
         let notes = kubernetes.notes();

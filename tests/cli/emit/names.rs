@@ -42,6 +42,7 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         ("envoy-gateway", &["--target", "Gateway/EG"]),
         ("kubernetes", &["--target", "Gateway/eg"]),
         ("istio", &["--native"]),
+        ("envoy-gateway", &["--module", "/opt/api_guard.wasm"]),
         ("kubernetes", &["--port", "9902"]),
         ("kubernetes", &["--admin-port", "9902"]),
         ("kubernetes", &["--module", "/nowhere/m.wasm"]),
@@ -59,6 +60,42 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
                 told && (run.err.contains("write") || run.err.contains("leave") || run.err.contains("begin")),
                 "{run:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn an_option_of_other_hosts_is_wrong_usage() {
+    let file = File::new(config(json!({})).to_string());
+    let digest = "0123456789abcdef".repeat(4);
+    let of_bootstraps = [
+        ["--port", "8000"],
+        ["--admin-port", "8001"],
+        ["--admin-address", "0.0.0.0"],
+        ["--upstream", "orders:8080"],
+        ["--upstream-ca", "/ca.pem"],
+    ];
+    let of_objects = [
+        ["--image", "registry.example.com/a:1"],
+        ["--sha256", &digest],
+        ["--pull-secret", "registry"],
+        ["--name", "shop"],
+        ["--namespace", "shop"],
+        ["--secret", "shop"],
+    ];
+    let (of_istio, of_kubernetes) = ([["--kind", "wasm-plugin"]], [["--envoy-image", "envoy:1"]]);
+    for (options, others, hosts) in [
+        (&of_bootstraps[..], &["istio", "envoy-gateway"][..], "envoy, kubernetes"),
+        (&of_objects, &["envoy"], "istio, envoy-gateway, kubernetes"),
+        (&of_istio, &["envoy", "envoy-gateway", "kubernetes"], "istio"),
+        (&of_kubernetes, &["envoy", "istio", "envoy-gateway"], "kubernetes"),
+    ] {
+        for (option, host) in options.iter().flat_map(|option| others.iter().map(move |host| (option, host)))
+        {
+            let run = emit(host, file.path(), option);
+            assert_eq!((run.code, run.out.as_str()), (2, ""), "{host} {option:?}: {run:?}");
+            let told = format!("error: {} is for emit {hosts}, and means nothing to emit {host};", option[0]);
+            assert!(run.err.starts_with(&told), "{host} {option:?}: {run:?}");
         }
     }
 }

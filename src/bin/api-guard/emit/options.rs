@@ -1,10 +1,75 @@
 //! Which options of `emit` would Kubernetes, a registry or Envoy refuse, and what holds where one is left out?
 
 use super::names::{self, Target};
-use super::{Emit, GATEWAY_TARGET, IMAGE, ISTIO_TARGET, Loader, MODULE, kubernetes};
+use super::{
+    ADMIN_PORT, ENVOY_IMAGE, Emit, GATEWAY_TARGET, IMAGE, ISTIO_TARGET, Loader, MODULE, NAME, PORT,
+    kubernetes,
+};
 use crate::outcome::Failure;
 
+/// Those whose manifest is, or has, a whole bootstrap.
+const BOOTSTRAPS: &[Loader] = &[Loader::Envoy, Loader::Kubernetes];
+/// Those whose manifest consists of objects in a cluster.
+const OBJECTS: &[Loader] = &[Loader::Istio, Loader::EnvoyGateway, Loader::Kubernetes];
+
+impl Loader {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Envoy => "envoy",
+            Self::Istio => "istio",
+            Self::EnvoyGateway => "envoy-gateway",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+}
+
 impl Emit {
+    /// Refuses options that mean nothing to this host, which would be believed to hold.
+    pub(super) fn fits_host(&self) -> Result<(), Failure> {
+        if self.native && self.host == Loader::Istio {
+            return Err(Failure::usage(
+                "--native: Istio's resources load modules only, and its proxies are no builds that the library is tested \
+                 with; leave --native out",
+            ));
+        }
+        if self.redis.is_some() && !BOOTSTRAPS.contains(&self.host) {
+            return Err(Failure::usage(
+                "--redis: this manifest has no clusters; leave --redis out, and write the cluster as emit envoy --redis does",
+            ));
+        }
+        if self.module.is_some() && self.host == Loader::EnvoyGateway && !self.native {
+            return Err(Failure::usage(
+                "--module: Envoy Gateway loads the module from an image; leave --module out, and name the image by --image",
+            ));
+        }
+        let options = [
+            ("--port", self.port.is_some(), BOOTSTRAPS),
+            ("--admin-port", self.admin_port.is_some(), BOOTSTRAPS),
+            ("--admin-address", self.admin_address.is_some(), BOOTSTRAPS),
+            ("--upstream", self.upstream.is_some(), BOOTSTRAPS),
+            ("--upstream-ca", self.upstream_ca.is_some(), BOOTSTRAPS),
+            ("--image", self.image.is_some(), OBJECTS),
+            ("--sha256", self.sha256.is_some(), OBJECTS),
+            ("--pull-secret", self.pull_secret.is_some(), OBJECTS),
+            ("--name", self.name.is_some(), OBJECTS),
+            ("--namespace", self.namespace.is_some(), OBJECTS),
+            ("--secret", self.secret.is_some(), OBJECTS),
+            ("--kind", self.kind.is_some(), &[Loader::Istio]),
+            ("--envoy-image", self.envoy_image.is_some(), &[Loader::Kubernetes]),
+        ];
+        for (option, is_given, hosts) in options {
+            if is_given && !hosts.contains(&self.host) {
+                let names: Vec<&str> = hosts.iter().map(|host| host.name()).collect();
+                return Err(Failure::usage(format!(
+                    "{option} is for emit {}, and means nothing to emit {}; leave {option} out",
+                    names.join(", "),
+                    self.host.name()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses what Kubernetes, a registry or Envoy would refuse.
     pub(super) fn validate(&self, trust: &str) -> Result<(), Failure> {
         let is_path = self.module.as_deref().unwrap_or(MODULE);
@@ -16,11 +81,11 @@ impl Emit {
             }
         }
         match self.host {
-            Loader::Kubernetes => names::service("--name", &self.name, kubernetes::SPARE)?,
-            Loader::Envoy | Loader::Istio | Loader::EnvoyGateway => names::label("--name", &self.name, 0)?,
+            Loader::Kubernetes => names::service("--name", self.name(), kubernetes::SPARE)?,
+            Loader::Envoy | Loader::Istio | Loader::EnvoyGateway => names::label("--name", self.name(), 0)?,
         }
         if self.host == Loader::Kubernetes {
-            let taken = [("--port", self.port), ("--admin-port", self.admin_port)];
+            let taken = [("--port", self.port()), ("--admin-port", self.admin_port())];
             if let Some((option, port)) = taken.iter().find(|(_, port)| *port == kubernetes::PROBE_PORT) {
                 return Err(Failure::usage(format!(
                     "{option} {port}: readiness and metrics are there; write another port"
@@ -34,7 +99,7 @@ impl Emit {
             value.iter().try_for_each(|value| names::secret(option, value))?;
         }
         names::image("--image", self.image())?;
-        names::image("--envoy-image", &self.envoy_image)?;
+        names::image("--envoy-image", self.envoy_image())?;
         if let Some(sha256) = &self.sha256 {
             names::sha256("--sha256", sha256)?;
             let digest = self.image().split_once("@sha256:").map(|(_, digest)| digest);
@@ -63,12 +128,28 @@ impl Emit {
         Ok(target)
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port.unwrap_or(PORT)
+    }
+
+    pub(super) fn admin_port(&self) -> u16 {
+        self.admin_port.unwrap_or(ADMIN_PORT)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(NAME)
+    }
+
+    pub(super) fn envoy_image(&self) -> &str {
+        self.envoy_image.as_deref().unwrap_or(ENVOY_IMAGE)
+    }
+
     pub(super) fn image(&self) -> &str {
         self.image.as_deref().unwrap_or(IMAGE)
     }
 
     pub(super) fn secret(&self) -> &str {
-        self.secret.as_deref().unwrap_or(&self.name)
+        self.secret.as_deref().unwrap_or(self.name())
     }
 
     pub(super) fn namespace(&self, default: &'static str) -> &str {
