@@ -2,6 +2,7 @@
 
 pub mod finding;
 mod issuers;
+pub mod key_sets;
 mod limits;
 pub mod lint;
 pub mod pss;

@@ -21,6 +21,7 @@ use api_guard_explain::check::finding::{Finding, InPlugin, Severity};
 use serde_json::Value;
 
 pub(crate) use api_guard_explain::check::finding::{Findings, Part};
+pub(crate) use api_guard_explain::check::key_sets::other_hosts;
 pub(crate) use api_guard_explain::check::lint;
 pub(crate) use api_guard_explain::check::pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};

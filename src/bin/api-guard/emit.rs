@@ -156,6 +156,7 @@ impl Emit {
             let why = check::WHY_NOT_PSS;
             return Err(Failure::failed(format!("{}: {pointer}: {name:?}: {why}", self.config.display())));
         }
+        key_sets::judge(&raw, &self.config)?;
         let (manifest, mut notes) = match self.host {
             Loader::Envoy => (self.envoy(&text, &raw, &trust)?, Vec::new()),
             Loader::Istio => self.istio(&text, &raw, &target)?,
@@ -169,8 +170,12 @@ impl Emit {
                 notes.push(note);
             }
         }
-        if matches!(self.host, Loader::Istio | Loader::EnvoyGateway) {
-            notes.extend(fleet::note(&raw));
+        match self.host {
+            Loader::Istio | Loader::EnvoyGateway => notes.extend(fleet::note(&raw)),
+            Loader::Envoy | Loader::Kubernetes => {
+                let upstream = self.upstream.clone().unwrap_or_else(envoy::demo_api);
+                notes.extend(key_sets::notes(&raw, &upstream));
+            }
         }
         notes.iter().for_each(|note| say(&format!("note: {note}")));
         print(&manifest);

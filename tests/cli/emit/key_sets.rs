@@ -83,6 +83,47 @@ fn keys_that_the_api_itself_publishes_need_no_cluster_of_their_own() {
     assert_validates(&run.out);
 }
 
+#[test]
+fn key_sets_of_one_cluster_have_one_host() {
+    let mut configuration = fetching(&["login.example.com"]);
+    let wrong = "/tokens/key_sets/1/jwks/authority";
+    for index in [0, 1] {
+        configuration["tokens"]["key_sets"][index]["jwks"]["cluster"] = json!("idp");
+    }
+    configuration["tokens"]["key_sets"][1]["jwks"]["authority"] = json!("LOGIN.example.com:443");
+    assert_eq!(emit("envoy", File::new(configuration.to_string()).path(), &[]).code, 0);
+    configuration["tokens"]["key_sets"][1]["jwks"]["authority"] = json!("other.example.com");
+    let file = File::new(configuration.to_string());
+    for host in ["envoy", "kubernetes", "istio", "envoy-gateway"] {
+        let run = emit(host, file.path(), &[]);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{host}: {run:?}");
+        assert!(run.err.contains(wrong) && run.err.contains("other.example.com"), "{host}: {run:?}");
+    }
+    let report = api_guard(["check", file.path(), "--json"]);
+    let finding = &report.json()["findings"][0];
+    assert_eq!((report.code, &finding["rule"]), (0, &json!("jwks-shared-cluster")), "{report:?}");
+    assert_eq!((&finding["pointer"], &finding["severity"]), (&json!(wrong), &json!("warning")));
+}
+
+#[test]
+fn keys_that_come_from_the_guarded_api_are_told() {
+    let mut configuration = fetching(&["login.example.com"]);
+    for index in [0, 1] {
+        configuration["tokens"]["key_sets"][index]["jwks"]["cluster"] = json!("upstream");
+    }
+    let file = File::new(configuration.to_string());
+    for (options, url) in [
+        (&[][..], "http://127.0.0.1:10001"),
+        (&["--upstream", "http://login.example.com:8080"], "http://login.example.com:8080"),
+    ] {
+        let run = emit("envoy", file.path(), options);
+        let told = format!("the keys come from {url} and not from login.example.com");
+        assert!(run.code == 0 && run.err.matches(&told).count() == 2, "{run:?}");
+    }
+    let run = emit("envoy", file.path(), &["--upstream", "https://login.example.com"]);
+    assert!(run.code == 0 && run.err.is_empty(), "{run:?}");
+}
+
 /// Envoy takes the bootstrap, if there are an Envoy and a module.
 fn assert_validates(bootstrap: &str) {
     let Some(envoy) = envoy() else { return };

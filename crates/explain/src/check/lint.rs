@@ -3,7 +3,7 @@
 use api_guard_core::config::raw::{MethodOverride, RawConfig, RawKey, RewriteHeaders};
 use api_guard_core::policy::{AddressFrom, Mode, Unmatched};
 
-use super::{issuers, limits, routes, secrets};
+use super::{issuers, key_sets, limits, routes, secrets};
 use crate::limits::all;
 
 /// One danger.
@@ -46,6 +46,7 @@ pub fn warnings(
     if has_several_issuers {
         issuers::check(raw, &mut out);
     }
+    key_sets::check(raw, &mut out);
     if raw.unmatched_routes == Unmatched::Public {
         let text = "every path without a route is open to everybody; write \"authenticated\" or \"deny\"";
         out.add("unmatched-public", "/unmatched_routes", text);

@@ -37,9 +37,14 @@ pub(crate) struct Bootstrap<'b> {
     pub(crate) trust: &'b str,
 }
 
+/// The API that a bootstrap brings along.
+pub(super) fn demo_api() -> Upstream {
+    Upstream { host: "127.0.0.1".to_owned(), port: DEMO_PORT, tls: false }
+}
+
 /// The bootstrap as YAML.
 pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
-    let demo_api = Upstream { host: "127.0.0.1".to_owned(), port: DEMO_PORT, tls: false };
+    let demo_api = demo_api();
     let upstream = from.upstream.unwrap_or(&demo_api);
     let upstream_port = upstream.port.to_string();
     let demo = match from.upstream {

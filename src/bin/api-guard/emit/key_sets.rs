@@ -1,11 +1,14 @@
 //! The clusters over which key sets are fetched.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use api_guard_core::config::raw::RawConfig;
 
 use super::text;
-use crate::check::{host_and_port, is_loopback_host, remote};
+use crate::check::{host_and_port, is_loopback_host, other_hosts, remote};
+use crate::outcome::Failure;
+use crate::upstream::Upstream;
 
 const CLUSTER: &str = include_str!("key-set.yaml");
 const TLS: &str = include_str!("key-set-tls.yaml");
@@ -19,7 +22,7 @@ struct Cluster<'c> {
     sets: Vec<&'c str>,
 }
 
-/// The clusters of all sets that are fetched, in their order. Sets of one cluster have one host: that of the first.
+/// The clusters of all sets that are fetched, in their order. Sets of one cluster have one host.
 fn clusters(raw: &RawConfig) -> Vec<Cluster<'_>> {
     let mut clusters: Vec<Cluster<'_>> = Vec::new();
     for set in &raw.tokens.key_sets {
@@ -32,6 +35,36 @@ fn clusters(raw: &RawConfig) -> Vec<Cluster<'_>> {
         }
     }
     clusters
+}
+
+/// Refuses sets of one cluster with several hosts, all but one of which would be asked at the wrong place. `file`: the
+/// configuration's.
+pub(super) fn judge(raw: &RawConfig, file: &Path) -> Result<(), Failure> {
+    let lines: Vec<String> = other_hosts(raw)
+        .iter()
+        .map(|(pointer, text)| format!("{}: {pointer}: {text}", file.display()))
+        .collect();
+    if lines.is_empty() { Ok(()) } else { Err(Failure::failed(lines.join("\n"))) }
+}
+
+/// What is told of sets whose cluster is that of the guarded API, which need not be the issuer.
+pub(super) fn notes(raw: &RawConfig, upstream: &Upstream) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (index, set) in raw.tokens.key_sets.iter().enumerate() {
+        let Some((UPSTREAM, jwks)) = remote(set) else { continue };
+        let authority = jwks.authority.as_deref().unwrap_or_default();
+        let (host, port) = host_and_port(authority);
+        let usual = if upstream.tls { 443 } else { 80 };
+        let port = port.and_then(|port| port.parse().ok()).unwrap_or(usual);
+        if !host.eq_ignore_ascii_case(&upstream.host) || port != upstream.port {
+            notes.push(format!(
+                "/tokens/key_sets/{index}/jwks/cluster: {UPSTREAM:?} is the cluster of the guarded API, so the keys come from \
+                 {} and not from {authority}; write another name, such as \"issuer\", where the API does not publish them",
+                upstream.url()
+            ));
+        }
+    }
+    notes
 }
 
 /// The clusters for a bootstrap: by TLS with the system's trust, and in the clear on the machine itself.
