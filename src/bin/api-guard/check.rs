@@ -26,7 +26,8 @@ pub(crate) use api_guard_explain::check::lint;
 pub(crate) use api_guard_explain::check::pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
 
-use crate::outcome::{self, Failure, Outcome, print};
+use crate::input;
+use crate::outcome::{self, Outcome, print};
 use crate::source::plugin::Plugin;
 use crate::source::tree::Malformed;
 use crate::source::{self, Host, ManifestPart, NOWHERE, Site, Source};
@@ -185,9 +186,7 @@ pub(crate) struct Variables {
 impl Check {
     /// Prints what was found.
     pub(crate) fn run(&self) -> outcome::Result {
-        if self.files.iter().filter(|path| path.as_os_str() == "-").count() > 1 {
-            return Err(Failure::usage("standard input (-) can be read once; name it once"));
-        }
+        input::once(self.files.iter().map(PathBuf::as_path))?;
         let mut checked = Vec::new();
         for path in &self.files {
             let (source, text) = source::read(path)?;

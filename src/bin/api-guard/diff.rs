@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cases::{Court, cases};
 use crate::import::path::shape;
+use crate::input;
 use crate::outcome::{self, Outcome, print};
 use crate::source::Written;
 use crate::style::Style;
@@ -38,6 +39,7 @@ pub(crate) struct Diff {
 impl Diff {
     /// Prints the differences.
     pub(crate) fn run(&self) -> outcome::Result {
+        input::once([&self.old, &self.new].into_iter().chain(&self.cases).map(PathBuf::as_path))?;
         let (old, new) = (Written::read(&self.old)?, Written::read(&self.new)?);
         let (plain_old, plain_new) = (plain::configuration(&old)?, plain::configuration(&new)?);
         let mut sections = vec![

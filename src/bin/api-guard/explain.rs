@@ -3,7 +3,7 @@
 mod report;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::policy::Policy;
@@ -68,6 +68,8 @@ pub(crate) struct Explain {
 impl Explain {
     /// Prints the decision.
     pub(crate) fn run(&self) -> outcome::Result {
+        let token = self.token.as_deref().map(Path::new);
+        input::once(std::iter::once(self.config.as_path()).chain(token).chain(self.jwks.paths()))?;
         let Configuration { raw, policy, unset, .. } = source::configuration(&self.config)?;
         let token = self.token.as_deref().map(input::token).transpose()?;
         let parts = Parts {

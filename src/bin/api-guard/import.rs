@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::diff;
+use crate::input;
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::tree::{Mark, Node};
 use crate::source::{self, Written};
@@ -65,6 +66,7 @@ impl Import {
     /// Prints the configuration, or the drift.
     pub(crate) fn run(&self) -> outcome::Result {
         let Kind::Openapi = self.kind;
+        input::once(std::iter::once(&self.file).chain(&self.check).map(PathBuf::as_path))?;
         let root = source::document(&self.file)?.root;
         let file = self.file.display();
         judge_version(&root).map_err(|what| Failure::failed(format!("{file}: {what}")))?;

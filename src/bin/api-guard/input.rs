@@ -21,6 +21,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     bounded(std::io::stdin())
 }
 
+/// Refuses standard input that is named twice among all that a subcommand reads: the second one would find nothing in it, or
+/// take for a token what is meant to be a configuration.
+///
+/// # Errors
+///
+/// It is.
+pub(crate) fn once<'n>(names: impl IntoIterator<Item = &'n Path>) -> std::result::Result<(), Failure> {
+    if names.into_iter().filter(|name| *name == Path::new("-")).count() > 1 {
+        return Err(Failure::usage("standard input (-) can be read once; name it once"));
+    }
+    Ok(())
+}
+
 fn bounded(from: impl Read) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = from.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;

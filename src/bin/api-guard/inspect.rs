@@ -1,6 +1,6 @@
 //! `api-guard inspect`: what is in a token, and does a configuration accept it?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use api_guard_core::denial::Denial;
 use api_guard_core::effect;
@@ -55,6 +55,8 @@ enum Judgement {
 impl Inspect {
     /// Prints what is in the token.
     pub(crate) fn run(&self) -> outcome::Result {
+        let config = self.config.as_deref();
+        input::once(std::iter::once(Path::new(&self.token)).chain(config).chain(self.jwks.paths()))?;
         let token = input::token(&self.token)?;
         let configuration = match &self.config {
             Some(path) => Some(source::configuration(path)?.with_secrets()?),

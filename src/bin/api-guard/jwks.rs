@@ -42,6 +42,11 @@ impl Jwks {
         !self.files.is_empty()
     }
 
+    /// The files, whatever sets they are for.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|text| Path::new(text.rsplit_once('=').map_or(text.as_str(), |(_, file)| file)))
+    }
+
     /// Reads the files. One without a name stands for every set that is fetched and has no file of its own.
     pub(crate) fn read(&self, policy: &Policy, raw: &RawConfig) -> Result<Fetched, Failure> {
         let fetched: Vec<_> = policy.tokens().keys().fetched_sets().collect();

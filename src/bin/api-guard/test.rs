@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::cases::{Case, Court, cases};
+use crate::input;
 use crate::outcome::{self, Failure, Outcome, print};
 use crate::source::Written;
 use crate::style::Style;
@@ -49,6 +50,7 @@ struct Result {
 impl Test {
     /// Prints the results.
     pub(crate) fn run(&self) -> outcome::Result {
+        input::once(std::iter::once(&self.config).chain(&self.cases).map(PathBuf::as_path))?;
         let court = Court::new(Written::read(&self.config)?)?;
         let mut files = Vec::new();
         for path in &self.cases {

@@ -247,7 +247,28 @@ fn a_file_that_cannot_be_a_configuration_is_told_in_words() {
         assert_eq!(run.code, code, "{run:?}");
         assert!([run.out, run.err].concat().contains(part), "{path}: {part}");
     }
-    let twice = api_guard(["check", "-", "-"]);
-    assert_eq!(twice.code, 2, "{twice:?}");
-    assert!(twice.err.contains("name it once"), "{twice:?}");
+}
+
+#[test]
+fn standard_input_is_named_once() {
+    let file = File::new("{}");
+    let f = file.path();
+    for arguments in [
+        &["check", "-", "-"][..],
+        &["explain", "--config", "-", "--path", "/", "--token", "-"],
+        &["explain", "--config", "-", "--path", "/", "--jwks", "-"],
+        &["explain", "--config", f, "--path", "/", "--token", "-", "--jwks", "a=-"],
+        &["inspect", "-", "--config", "-"],
+        &["inspect", "-", "--config", f, "--jwks", "-"],
+        &["diff", "-", "-"],
+        &["diff", "-", f, "-"],
+        &["diff", f, f, "-", "-"],
+        &["test", "--config", "-", "-"],
+        &["test", "--config", f, "-", "-"],
+        &["import", "openapi", "-", "--check", "-"],
+    ] {
+        let run = api_guard(arguments);
+        let told = "error: standard input (-) can be read once; name it once\n";
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (2, "", told), "{arguments:?}");
+    }
 }
