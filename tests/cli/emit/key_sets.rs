@@ -84,6 +84,29 @@ fn keys_that_the_api_itself_publishes_need_no_cluster_of_their_own() {
 }
 
 #[test]
+fn names_that_yaml_would_not_read_as_text_are_quoted() {
+    let mut configuration = fetching(&["login.example.com", "a.example.com", "b.example.com"]);
+    for (index, name) in [(0, "true"), (1, "1e5"), (2, "0x1f"), (3, "true")] {
+        configuration["tokens"]["key_sets"][index]["jwks"]["cluster"] = json!(name);
+    }
+    configuration["tokens"]["keys"] = json!([{ "secret": { "env": "null" } }]);
+    let file = File::new(configuration.to_string());
+    let run = emit("envoy", file.path(), &["--upstream", "127.0.0.1:8080"]);
+    for part in ["host_env_keys: [\"null\"]", "name: \"true\"", "name: \"1e5\"", "name: \"0x1f\""] {
+        assert!(run.out.contains(part), "{part}: {run:?}");
+    }
+    assert_validates(&run.out);
+    for (host, parts) in [
+        ("kubernetes", &["- name: \"null\"", "key: \"null\""][..]),
+        ("istio", &["- name: \"null\"", "key: \"null\"", "host_env_keys: [\"null\"]"]),
+        ("envoy-gateway", &["- name: \"null\"", "key: \"null\"", "hostKeys: [\"null\"]"]),
+    ] {
+        let run = emit(host, file.path(), &[]);
+        assert!(parts.iter().all(|part| run.out.contains(part)), "{host}: {run:?}");
+    }
+}
+
+#[test]
 fn key_sets_of_one_cluster_have_one_host() {
     let mut configuration = fetching(&["login.example.com"]);
     let wrong = "/tokens/key_sets/1/jwks/authority";
@@ -131,6 +154,7 @@ fn assert_validates(bootstrap: &str) {
     let validated = Command::new(envoy)
         .args(["--mode", "validate", "-c", bootstrap.path(), "--log-level", "error"])
         .env("API_GUARD_SECRET", SECRET)
+        .env("null", SECRET)
         .output()
         .expect("Envoy");
     assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));

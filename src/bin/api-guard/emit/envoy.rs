@@ -89,7 +89,7 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             ("admin_address", &text::quoted(&from.admin.0.to_string())),
             ("admin_port", &from.admin.1.to_string()),
             ("module", &text::quoted(from.module)),
-            ("variables", &variables(from.raw).join(", ")),
+            ("variables", &text::items(&variables(from.raw))),
             ("cluster_type", cluster),
             ("dns_family\n", family),
             ("upstream_host", &host),

@@ -151,7 +151,7 @@ impl EnvoyGateway<'_> {
             &[
                 ("type", if is_url { "HTTP" } else { "Image" }),
                 ("code", &code),
-                ("variables", &variables(self.raw).join(", ")),
+                ("variables", &text::items(&variables(self.raw))),
                 ("configuration", &text::values(self.configuration, 8)),
             ],
         ))

@@ -69,7 +69,7 @@ impl Istio<'_> {
         let sha256 = self.sha256.map(|digest| line("sha256", &text::quoted(digest))).unwrap_or_default();
         let pull_secret =
             self.pull_secret.map(|name| line("imagePullSecret", &text::quoted(name))).unwrap_or_default();
-        let variable = |name: &String| format!("\n    - name: {name}\n      valueFrom: HOST");
+        let variable = |name: &String| format!("\n    - name: {}\n      valueFrom: HOST", text::quoted(name));
         let env: String = names.iter().map(variable).collect();
         let wasm = text::fill(
             WASM,
@@ -91,6 +91,7 @@ impl Istio<'_> {
             self.filter(&url)
         };
         let from_secret = |name: &String| {
+            let name = text::quoted(name);
             let reference = format!("{{ secretKeyRef: {{ name: {}, key: {name} }} }}", self.secret);
             format!("{{ name: {name}, valueFrom: {reference} }}")
         };
@@ -173,7 +174,7 @@ impl Istio<'_> {
                 ("name", self.name),
                 ("namespace", self.namespace),
                 ("code", &code),
-                ("variables", &variables(self.raw).join(", ")),
+                ("variables", &text::items(&variables(self.raw))),
                 ("configuration", &text::block(self.configuration, 18)),
             ],
         )

@@ -31,7 +31,7 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
 pub(super) fn quoted(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-:@".contains(letter);
     let harmless = text.chars().next().is_some_and(|first| first.is_ascii_alphanumeric() || first == '/');
-    if harmless && text.chars().all(plain) && !text.ends_with(':') && !is_number(text) && !text.contains("::")
+    if harmless && text.chars().all(plain) && !text.ends_with(':') && !text.contains("::") && !is_value(text)
     {
         text.to_owned()
     } else {
@@ -39,9 +39,19 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    text.chars().all(|letter| letter.is_ascii_digit() || "._:".contains(letter))
-        && text.parse::<std::net::IpAddr>().is_err()
+/// Words that YAML 1.1 or 1.2 reads as null or as a truth value, in any letter case.
+const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+
+/// Whether YAML may read a value that is no text. Numbers of any base, times and dates all begin with a digit.
+fn is_value(text: &str) -> bool {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+        || (text.starts_with(|first: char| first.is_ascii_digit()) && !is_address)
+}
+
+/// Texts as the items of a list in YAML's flow style.
+pub(super) fn items(texts: &[String]) -> String {
+    texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ")
 }
 
 /// JSON as the lines of a literal block.
@@ -91,6 +101,7 @@ pub(super) fn indented(text: &str, indent: usize) -> String {
 /// The variables of a container, each a key of this Secret.
 pub(super) fn secret_variables(names: &[String], secret: &str) -> String {
     let variable = |name: &String| {
+        let name = quoted(name);
         format!(
             "\n            - name: {name}\n              valueFrom: {{ secretKeyRef: {{ name: {}, key: {name} }} }}",
             quoted(secret)
@@ -110,10 +121,20 @@ mod tests {
 
     #[test]
     fn what_yaml_could_misread_is_quoted() {
-        for plain in ["dist/api_guard.wasm", "oci://a.example:5000/b:1", "10.0.0.1", "orders.internal"] {
+        for plain in [
+            "dist/api_guard.wasm",
+            "nullable",
+            "E5",
+            "oci://a.example:5000/b:1",
+            "10.0.0.1",
+            "orders.internal",
+        ] {
             assert_eq!(quoted(plain), plain);
         }
-        for odd in ["::1", "a#b", "123", "*x", "a:", "{x}"] {
+        for odd in ["::1", "a#b", "123", "*x", "a:", "{x}", "null", "True", "NO", "on", "y"] {
+            assert_eq!(quoted(odd), format!("\"{odd}\""));
+        }
+        for odd in ["1e5", "0x1f", "0o17", "1_000", "1.5", "1:30", "2026-11-30", "12e03abc"] {
             assert_eq!(quoted(odd), format!("\"{odd}\""));
         }
     }
