@@ -147,6 +147,24 @@ fn the_demo_answers() {
 }
 
 #[test]
+fn a_module_may_be_in_a_folder_of_any_name() {
+    let Some(envoy) = envoy() else { return };
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("a b: #\u{e4}");
+    std::fs::create_dir(&folder).expect("a folder");
+    for (file, options) in [("api_guard.wasm", &[][..]), ("libapi_guard.so", &["--native"])] {
+        let built = project("dist").join(file);
+        if !built.exists() {
+            continue;
+        }
+        let module = folder.join(file);
+        std::fs::copy(built, &module).expect("the module");
+        let named = [&["--module", module.to_str().expect("a path")], options].concat();
+        assert_eq!(status(&answer(&envoy, &named)), Some(200), "{file}");
+    }
+}
+
+#[test]
 fn a_service_answers_by_address_and_by_name_in_either_family() {
     let Some(envoy) = envoy() else { return };
     let knows_localhost = |address: &str| {

@@ -74,7 +74,13 @@ impl Emit {
     pub(super) fn validate(&self, trust: &str) -> Result<(), Failure> {
         let is_path = self.module.as_deref().unwrap_or(MODULE);
         for (option, value) in [("--module", is_path), ("--upstream-ca", trust)] {
-            if value.is_empty() || !value.chars().all(|letter| letter.is_ascii_graphic()) {
+            if value.is_empty() || value.chars().any(char::is_control) {
+                return Err(Failure::usage(format!(
+                    "{option} {value:?}: write the path of a file, without control characters"
+                )));
+            }
+            // Istio is told a URL.
+            if self.host == Loader::Istio && !value.chars().all(|letter| letter.is_ascii_graphic()) {
                 return Err(Failure::usage(format!(
                     "{option} {value:?}: write it in visible ASCII characters"
                 )));
