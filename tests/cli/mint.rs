@@ -8,6 +8,7 @@ use ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde_json::{Value, json};
 
 use crate::command::{Run, SECRET, api_guard, command, run};
+use crate::files::project;
 
 fn mint(more: &[&str]) -> Run {
     api_guard(["mint", "--secret-env", "API_GUARD_SECRET"].iter().chain(more))
@@ -124,6 +125,35 @@ fn what_mint_writes_itself_cannot_be_claimed() {
     for ttl in ["", "1", "0s", "1y", "h"] {
         assert_eq!(mint(&["--sub", "a", "--ttl", ttl]).code, 2, "{ttl}");
     }
+}
+
+#[test]
+fn a_kid_that_no_key_can_have_is_refused() {
+    let long = "a".repeat(129);
+    for kid in ["", "a b", "\u{e9}", "a\n", &long] {
+        let run = mint(&["--sub", "a", "--kid", kid]);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{kid:?}: {run:?}");
+        assert!(run.err.contains(&format!("--kid {kid:?}")) && run.err.contains("write 1 to 128"), "{run:?}");
+    }
+    // An issuer's key set may have what a configuration may not.
+    let key = project("tests/issuer_keys/p256.pem");
+    let key = key.to_str().expect("a path");
+    let run = api_guard(["mint", "--key", key, "--sub", "a", "--kid", "a b"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(api_guard(["mint", "--key", key, "--sub", "a", "--kid", ""]).code, 2);
+}
+
+#[test]
+fn a_claim_loses_no_digits() {
+    let (_, claims) = parts(mint(&["--sub", "a", "--claim", "n=18446744073709551615"]).line());
+    assert_eq!(claims["n"], json!(u64::MAX));
+    for claim in ["n=12345678901234567890123456789", "n={\"a\":[-12345678901234567890]}"] {
+        let run = mint(&["--sub", "a", "--claim", claim]);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{run:?}");
+        assert!(run.err.contains("would lose digits"), "{run:?}");
+    }
+    let (_, claims) = parts(mint(&["--sub", "a", "--claim", "n=\"12345678901234567890123456789\""]).line());
+    assert_eq!(claims["n"], "12345678901234567890123456789");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use api_guard_core::permission::PermissionFormat;
 use api_guard_core::token::algorithm::{Algorithm, MacAlgorithm, PublicAlgorithm};
+use api_guard_core::token::keys::{LONGEST_KID, is_kid};
 use api_guard_core::token::secret::{Secret, SecretEncoding};
 use api_guard_core::token::subject::LONGEST_SUBJECT_BYTES;
 use api_guard_explain::issue::signing::{sign, signing_input};
@@ -99,6 +100,16 @@ impl Mint {
         }
         if let Some(bad) = self.permissions.iter().find(|name| !self.permission_format.accepts(name)) {
             return Err(Failure::failed(format!("Invalid permission format: {bad}")));
+        }
+        if let Some(kid) = &self.kid {
+            // The sets of issuers have other letters too.
+            let is_known = if self.key.is_some() { !kid.is_empty() } else { is_kid(kid) };
+            if !is_known {
+                return Err(Failure::usage(format!(
+                    "--kid {kid:?}: no key has this identifier; write 1 to {LONGEST_KID} visible ASCII characters, as \
+                     tokens.keys[].kid has them"
+                )));
+            }
         }
         let mut seen: Vec<&str> = OWN_CLAIMS.to_vec();
         for (name, _) in &self.claims {
@@ -210,7 +221,25 @@ fn claim(text: &str) -> Result<(String, Value), String> {
     if name.is_empty() {
         return Err("the claim has no name".to_owned());
     }
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value))))
+    let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+    if has_lost_digits(&value) {
+        return Err("a number past 64 bits would lose digits; write it as a text: NAME='\"...\"'".to_owned());
+    }
+    Ok((name.to_owned(), value))
+}
+
+/// Whether there is a number in it that is past the integers of 64 bits, which only a floating point number stands for.
+fn has_lost_digits(value: &Value) -> bool {
+    /// 2 to the power of 63.
+    const PAST_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= PAST_INTEGERS)
+        }
+        Value::Array(values) => values.iter().any(has_lost_digits),
+        Value::Object(members) => members.values().any(has_lost_digits),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 fn algorithm(text: &str) -> Result<Algorithm, String> {
@@ -274,5 +303,11 @@ mod tests {
         assert_eq!(claim(r#"r={"a":["b"]}"#), Ok(("r".to_owned(), json!({"a": ["b"]}))));
         assert_eq!(claim("plan=pro=x"), Ok(("plan".to_owned(), json!("pro=x"))));
         assert!(claim("plan").is_err() && claim("=x").is_err());
+        for kept in ["18446744073709551615", "-9223372036854775808", "0.5"] {
+            assert_eq!(claim(&format!("n={kept}")).unwrap().1.to_string(), kept);
+        }
+        for lost in ["18446744073709551616", "-9223372036854775809", r#"{"a":[12345678901234567890123]}"#] {
+            assert!(claim(&format!("n={lost}")).is_err(), "{lost}");
+        }
     }
 }

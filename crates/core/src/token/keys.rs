@@ -14,6 +14,14 @@ use crate::index::KeySetIndex;
 use crate::time::UnixNanos;
 pub use ring::KeyRing;
 
+/// The longest kid of a configured key, bytes.
+pub const LONGEST_KID: usize = 128;
+
+/// Whether a configuration may give a key this kid.
+pub fn is_kid(kid: &str) -> bool {
+    (1..=LONGEST_KID).contains(&kid.len()) && kid.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// A key of a ring, by its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(usize);

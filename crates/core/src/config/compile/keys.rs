@@ -9,13 +9,11 @@ use crate::config::rfc3339;
 use crate::lookup::Lookup;
 use crate::time::UnixNanos;
 use crate::token::algorithm::{Algorithm, MacAlgorithm};
-use crate::token::keys::{Key, KeyMaterial};
+use crate::token::keys::{Key, KeyMaterial, LONGEST_KID, is_kid};
 use crate::token::secret::{Secret, SecretEncoding};
 
 const SECRET_FORMS: &str =
     r#"write {"env": "NAME"}, {"value": "..."} or {"base64url": "..."}, or a public_key instead"#;
-/// The longest kid, bytes.
-const LONGEST_KID: usize = 128;
 
 /// The keys that tokens are verified with.
 pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Path<'_>) -> Vec<Key> {
@@ -25,8 +23,7 @@ pub(super) fn compile(parts: &mut Parts<'_>, raw: Vec<RawKey>, at: &Path<'_>) ->
         let at = &at.index(index);
         if let Some(kid) = &key.kid {
             let at = &at.field("kid");
-            let printable = kid.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-            if kid.is_empty() || kid.len() > LONGEST_KID || !printable {
+            if !is_kid(kid) {
                 let instead = format!("write 1 to {LONGEST_KID} visible ASCII characters");
                 parts.problems.add(at, "not a key identifier", instead);
             }
