@@ -1,8 +1,10 @@
 //! Reads files of cases, JSON or YAML. Whatever is misspelt or missing is an error with its place.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use api_guard_core::code::Code;
 use api_guard_core::time::UnixNanos;
 use serde_json::{Map, Value};
 
@@ -10,6 +12,9 @@ use super::{Aspect, Case, Sent, Token, moment};
 use crate::outcome::Failure;
 use crate::source::tree::{Content, Mark, Node};
 use crate::source::{self, Document};
+
+/// The status of an allowed request.
+const ALLOWED: u64 = 200;
 
 /// The cases of a file, at least one. `needs_expectations`: whether a case without any is an error.
 pub(crate) fn cases(path: &Path, needs_expectations: bool) -> Result<Vec<Case>, Failure> {
@@ -137,6 +142,9 @@ impl Reader {
                 };
                 return Err(self.wrong(node.mark, &format!("{name} is {form}")));
             }
+            if let Some(problem) = never_found(aspect, &value) {
+                return Err(self.wrong(node.mark, &problem));
+            }
             expect.push((aspect, value));
         }
         Ok(expect)
@@ -156,10 +164,7 @@ impl Reader {
         let members = self.any_members(node)?;
         for (key, _) in node.members() {
             if !known.contains(&key.name.as_str()) {
-                let near = known.iter().max_by(|one, other| {
-                    strsim::jaro_winkler(one, &key.name).total_cmp(&strsim::jaro_winkler(other, &key.name))
-                });
-                let near = near.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+                let near = nearest(known, &key.name);
                 let all = known.join("\", \"");
                 let text = format!("{:?} is no field of {what}; {near}write one of \"{all}\"", key.name);
                 return Err(self.wrong(key.mark, &text));
@@ -183,6 +188,40 @@ impl Reader {
         }
         Ok(members.iter().map(|(key, node)| (key.name.as_str(), node)).collect())
     }
+}
+
+/// What is wrong with a status or a code that no decision has: the case could never hold.
+fn never_found(aspect: Aspect, value: &Value) -> Option<String> {
+    match aspect {
+        Aspect::Status => {
+            let statuses: BTreeSet<u64> =
+                Code::ALL.iter().map(|code| code.status().into()).chain([ALLOWED]).collect();
+            let status = value.as_u64().filter(|status| !statuses.contains(status))?;
+            let near = statuses.iter().min_by_key(|known| known.abs_diff(status))?;
+            let all: Vec<String> = statuses.iter().map(u64::to_string).collect();
+            Some(format!(
+                "{status} is no status of a decision; did you mean {near}? write one of {}",
+                all.join(", ")
+            ))
+        }
+        Aspect::Code => {
+            let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+            let code = value.as_str().filter(|code| !codes.contains(code))?;
+            let near = nearest(&codes, code);
+            Some(format!(
+                "{code:?} is no code of a decision; {near}write a code, or null where nothing is refused"
+            ))
+        }
+        Aspect::Route | Aspect::Subject | Aspect::UpstreamHeaders => None,
+    }
+}
+
+/// Asks for the known word that is nearest to one that is unknown.
+fn nearest(known: &[&str], unknown: &str) -> String {
+    let near = known.iter().max_by(|one, other| {
+        strsim::jaro_winkler(one, unknown).total_cmp(&strsim::jaro_winkler(other, unknown))
+    });
+    near.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default()
 }
 
 fn member<'n>(members: &Members<'n>, name: &str) -> Option<&'n Node> {
