@@ -84,6 +84,44 @@ fn security_becomes_what_a_route_asks_and_never_less() {
 }
 
 #[test]
+fn security_of_another_form_is_an_error_and_opens_nothing() {
+    for (security, value, instead) in [
+        ("{oauth: [admin]}", r#"security of PLACE is {"oauth":["admin"]}"#, "write a list of alternatives"),
+        ("oauth", r#"security of PLACE is "oauth""#, "or [] for none"),
+        ("null", "security of PLACE is null", "or [] for none"),
+        ("[oauth]", r#"security of PLACE has the alternative "oauth""#, "or {} for none"),
+        ("[[]]", "security of PLACE has the alternative []", "write an object"),
+        (
+            "[{oauth: admin}]",
+            r#"security of PLACE has the scopes "admin" of "oauth""#,
+            "write a list of texts",
+        ),
+        ("[{oauth: {read: 1}}]", r#"has the scopes {"read":1} of "oauth""#, "write a list of texts"),
+        ("[{oauth: null}]", r#"has the scopes null of "oauth""#, "or [] for none"),
+        (
+            "[{bearer: []}, {oauth: [a:x, [b:x]]}]",
+            r#"the scopes ["a:x",["b:x"]] of "oauth""#,
+            "list of texts",
+        ),
+    ] {
+        let general =
+            format!("openapi: 3.0.3\nsecurity: {security}\npaths: {{ /a: {{ get: {{}} }} }}\n{SCHEMES}");
+        let own =
+            format!("openapi: 3.0.3\npaths: {{ /a: {{ get: {{\n  security: {security} }} }} }}\n{SCHEMES}");
+        for (document, place, line) in [(general, "the document", ":2:"), (own, "GET /a", ":3:")] {
+            let run = import(&document, &[]);
+            assert_eq!((run.code, run.out.as_str()), (1, ""), "{document}: {run:?}");
+            for part in [value.replace("PLACE", place).as_str(), instead, line] {
+                assert!(run.err.contains(part), "{part}: {run:?}");
+            }
+            assert_eq!(run.err.lines().count(), 1, "{run:?}");
+        }
+    }
+    let both = import("openapi: 3.0.3\nsecurity: a\npaths: { /a: { get: { security: b } } }\n", &[]);
+    assert_eq!(both.err.matches("error: ").count(), 2, "{both:?}");
+}
+
+#[test]
 fn a_document_without_security_asks_for_a_token_and_one_with_some_means_its_silence() {
     let silent = "openapi: 3.1.0\npaths: { /a: { get: {} } }\n";
     let (configuration, notes) = imported(silent);

@@ -6,7 +6,7 @@ mod reference;
 mod security;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -50,11 +50,29 @@ enum Kind {
 
 /// What cannot be mapped, by where it is.
 #[derive(Default)]
-pub(super) struct Notes(BTreeSet<(Mark, String)>);
+pub(super) struct Notes {
+    warnings: BTreeSet<(Mark, String)>,
+    errors: BTreeSet<(Mark, String)>,
+}
 
 impl Notes {
+    /// The configuration lacks this, and is not wider for it.
     fn add(&mut self, mark: Mark, text: impl Into<String>) {
-        self.0.insert((mark, text.into()));
+        self.warnings.insert((mark, text.into()));
+    }
+
+    /// The document is wrong: what it means could only be guessed.
+    fn reject(&mut self, mark: Mark, text: impl Into<String>) {
+        self.errors.insert((mark, text.into()));
+    }
+
+    /// All errors as one failure.
+    fn failure(&self, file: &Path) -> Result<(), Failure> {
+        let line = |(mark, text): &(Mark, String)| {
+            format!("{}:{}:{}: {text}", file.display(), mark.line, mark.column)
+        };
+        let lines: Vec<String> = self.errors.iter().map(line).collect();
+        if lines.is_empty() { Ok(()) } else { Err(Failure::failed(lines.join("\nerror: "))) }
     }
 }
 
@@ -73,13 +91,14 @@ impl Import {
         let mut notes = Notes::default();
         let mut good = Vec::new();
         let mut routes = routes(&root, &mut notes).into_iter().peekable();
+        notes.failure(&self.file)?;
         while routes.peek().is_some() {
             let mut few: Vec<Operation> = routes.by_ref().take(FEW).collect();
             self.accepted(&mut few, &mut notes)?;
             good.append(&mut few);
         }
         let configuration = self.accepted(&mut good, &mut notes)?;
-        for (mark, text) in &notes.0 {
+        for (mark, text) in &notes.warnings {
             say(&format!("{file}:{}:{}: warning: {text}", mark.line, mark.column));
         }
         match &self.check {

@@ -100,18 +100,18 @@ mod tests {
         ] {
             let mut notes = Notes::default();
             assert_eq!(prefix(&root(&format!("servers: {servers}")), &mut notes), expected, "{servers}");
-            assert!(notes.0.is_empty());
+            assert!(notes.warnings.is_empty());
         }
         let mut notes = Notes::default();
         assert_eq!(prefix(&root("servers: [{url: /a}, {url: /b}, {url: 'http://x/a'}]"), &mut notes), "/a");
-        assert_eq!(notes.0.len(), 1);
+        assert_eq!(notes.warnings.len(), 1);
     }
 
     #[test]
     fn a_path_becomes_a_template_or_is_noted() {
         let of = |path: &str| {
             let mut notes = Notes::default();
-            (template("/v1", path, Mark::START, &mut notes), notes.0.len())
+            (template("/v1", path, Mark::START, &mut notes), notes.warnings.len())
         };
         assert_eq!(of("/a/{order-id}.json/"), (Some("/v1/a/{order_id}.json".to_owned()), 0));
         assert_eq!(of("/a?beta=true"), (Some("/v1/a".to_owned()), 1));

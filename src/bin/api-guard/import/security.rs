@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Notes;
 use super::reference::References;
-use crate::source::tree::{Mark, Node};
+use crate::source::tree::{Content, Mark, Node};
 
 /// The security of a whole document.
 pub(super) struct Schemes<'n> {
@@ -33,6 +33,9 @@ impl<'n> Schemes<'n> {
             known.insert(key.name.as_str(), is_token);
         }
         let general = root.field("security");
+        if let Some(general) = general {
+            judge(general, "the document", notes);
+        }
         let operations = root.field("paths").map(Node::members).unwrap_or_default();
         let items = operations.iter().filter_map(|(_, item)| references.resolve(item));
         let said = items.flat_map(Node::members).any(|(_, operation)| operation.field("security").is_some());
@@ -56,6 +59,9 @@ impl<'n> Schemes<'n> {
             return Map::new();
         }
         let own = operation.field("security");
+        if let Some(own) = own {
+            judge(own, label, notes);
+        }
         let alternatives = own.or(self.general).map(Node::items).unwrap_or_default();
         if alternatives.is_empty() {
             return Map::from_iter([("access".to_owned(), json!("public"))]);
@@ -92,6 +98,39 @@ impl<'n> Schemes<'n> {
             }
         }
         is_by_token.then_some(scopes)
+    }
+}
+
+/// Rejects a security of another form than a list of objects of lists of texts. Read as an empty one, it would open what
+/// it is to close.
+fn judge(security: &Node, label: &str, notes: &mut Notes) {
+    let Content::List(alternatives) = &security.content else {
+        let text = format!(
+            "security of {label} is {}; write a list of alternatives such as [{{\"oauth\": [\"orders:read\"]}}], or [] for none",
+            security.to_json()
+        );
+        return notes.reject(security.mark, text);
+    };
+    for alternative in alternatives {
+        let Content::Map(schemes) = &alternative.content else {
+            let text = format!(
+                "security of {label} has the alternative {}; write an object such as {{\"oauth\": [\"orders:read\"]}}, or {{}} for none",
+                alternative.to_json()
+            );
+            notes.reject(alternative.mark, text);
+            continue;
+        };
+        for (scheme, scopes) in schemes {
+            let are_texts = scopes.items().iter().all(|scope| scope.text().is_some());
+            if !matches!(scopes.content, Content::List(_)) || !are_texts {
+                let text = format!(
+                    "security of {label} has the scopes {} of {:?}; write a list of texts such as [\"orders:read\"], or [] for none",
+                    scopes.to_json(),
+                    scheme.name
+                );
+                notes.reject(scheme.mark, text);
+            }
+        }
     }
 }
 
