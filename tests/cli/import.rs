@@ -218,6 +218,21 @@ components:
 }
 
 #[test]
+fn a_path_without_its_slash_is_an_error() {
+    for servers in ["[]", "[{ url: /v1 }]"] {
+        let document = format!(
+            "openapi: 3.1.0\nsecurity: []\nservers: {servers}\npaths:\n  orders: {{ get: {{}} }}\n  users: {{ get: {{}} }}\n"
+        );
+        let run = import(&document, &[]);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{run:?}");
+        for (line, name) in [(5, "orders"), (6, "users")] {
+            let part = format!(":{line}:3: the path {name:?} does not begin with a slash; write \"/{name}\"");
+            assert!(run.err.contains(&part), "{part}: {run:?}");
+        }
+    }
+}
+
+#[test]
 fn references_lead_on_but_not_in_a_circle() {
     let document = r##"
 openapi: 3.1.0

@@ -36,6 +36,10 @@ fn server_path(server: &Node) -> Option<String> {
 
 /// The template of a path; `None`, which is noted, where there is none that is not wider.
 pub(super) fn template(prefix: &str, path: &str, mark: Mark, notes: &mut Notes) -> Option<String> {
+    if !path.starts_with('/') {
+        notes.reject(mark, format!("the path {path:?} does not begin with a slash; write \"/{path}\""));
+        return None;
+    }
     let (path, rest) = path.split_at_checked(path.find(['?', '#']).unwrap_or(path.len()))?;
     if !rest.is_empty() {
         notes.add(mark, format!("{rest:?} of {path} is dropped: a route has no query"));
@@ -117,5 +121,6 @@ mod tests {
         assert_eq!(of("/a?beta=true"), (Some("/v1/a".to_owned()), 1));
         assert_eq!(of("/compare/{base}...{head}"), (None, 1));
         assert_eq!(of("/"), (Some("/v1".to_owned()), 0));
+        assert_eq!(of("c2"), (None, 0));
     }
 }
