@@ -233,6 +233,69 @@ fn a_path_without_its_slash_is_an_error() {
 }
 
 #[test]
+fn what_an_author_may_believe_to_hold_is_told() {
+    let document = r#"
+openapi: 3.1.0
+servers: [{ url: /v1 }]
+security: []
+paths:
+  /a: { servers: [{ url: /v2 }], get: {} }
+  /b: { get: { servers: [{ url: /v1 }, { url: /v3 }] }, put: { servers: [{ url: https://other/v1/ }] } }
+  /c: { Get: {} }
+  /d: { query: {}, summary: d, description: d, parameters: [], x-own: 1 }
+  /e: { x-api-guard: { access: deny }, get: {} }
+"#;
+    let (configuration, notes) = imported(document);
+    let routes = configuration["routes"].as_array().unwrap();
+    let paths: Vec<&str> = routes.iter().map(|route| route["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/v1/b", "/v1/e"]);
+    for (line, part) in [
+        (
+            6,
+            "/v1/a is left out, and so refused: its own server's path is \"/v2\", and routes are below \"/v1\"",
+        ),
+        (7, "GET /v1/b is left out, and so refused: its own server's path is \"/v3\""),
+        (8, "Get /v1/c is left out, and so refused: write \"get\" in place of \"Get\""),
+        (9, "/v1/d: \"query\" is left out, and so refused: the methods of OpenAPI are get, put"),
+        (10, "/v1/e: x-api-guard of a path is left out: write it in each operation"),
+    ] {
+        let is_told = |note: &str| note.contains(part) && note.contains(&format!(":{line}:"));
+        assert!(notes.lines().any(is_told), "{line} {part}: {notes}");
+    }
+    assert_eq!(notes.lines().count(), 5, "{notes}");
+}
+
+#[test]
+fn servers_and_operations_of_another_form_are_errors() {
+    for (document, part) in [
+        ("servers: { url: /v1 }\npaths: {}\n", ":3:10: servers is not a list of objects with a url"),
+        ("servers: [/v1]\npaths: {}\n", ":3:10: servers is not a list"),
+        ("paths: { /a: { servers: /v1, get: {} } }\n", ":3:25: servers is not a list"),
+        ("paths: { /a: { get: public } }\n", ":3:16: GET /a is \"public\"; write an object"),
+    ] {
+        let run = import(&format!("openapi: 3.1.0\nsecurity: []\n{document}"), &[]);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{run:?}");
+        assert!(run.err.contains(part), "{part}: {run:?}");
+    }
+}
+
+#[test]
+fn an_operation_id_is_not_blamed_on_the_author_s_fields() {
+    let document = format!(
+        "openapi: 3.1.0\nsecurity: []\npaths:\n  /a: {{ get: {{ operationId: \"{}\", x-api-guard: {{ mode: report }} }} }}\n",
+        "a".repeat(300)
+    );
+    let (configuration, notes) = imported(&document);
+    assert_eq!(configuration.get("routes"), None);
+    assert!(
+        notes.contains(
+            ":4:9: warning: GET /a is left out, and so refused: operationId: not a route name; write"
+        ),
+        "{notes}"
+    );
+}
+
+#[test]
 fn references_lead_on_but_not_in_a_circle() {
     let document = r##"
 openapi: 3.1.0

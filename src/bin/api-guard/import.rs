@@ -124,33 +124,33 @@ impl Import {
         loop {
             let configuration = configuration(routes);
             let Err(errors) = source::errors(&configuration.to_string()) else { return Ok(configuration) };
-            let mut bad: BTreeMap<usize, String> = BTreeMap::new();
+            // For each route the field that is wrong, unless it is the whole route, and what is.
+            let mut bad: BTreeMap<usize, (Option<String>, String)> = BTreeMap::new();
             for error in &errors.0 {
                 let pointer = error.at.to_string();
-                let index =
-                    pointer.strip_prefix("/routes/").and_then(|rest| rest.split('/').next()?.parse().ok());
+                let mut steps = pointer.strip_prefix("/routes/").unwrap_or_default().split('/');
+                let index = steps.next().and_then(|index| index.parse().ok());
                 let Some(index) = index.filter(|index| *index < routes.len()) else {
                     return Err(Failure::failed(format!("{}: {error}", self.file.display())));
                 };
-                bad.entry(index).or_insert_with(|| format!("{}; {}", error.problem, error.instead));
+                let field = steps.next().map(str::to_owned);
+                bad.entry(index).or_insert_with(|| (field, format!("{}; {}", error.problem, error.instead)));
             }
             let mut good = Vec::with_capacity(routes.len());
             for (index, route) in routes.drain(..).enumerate() {
-                match (bad.get(&index), route.extended) {
-                    (None, _) => good.push(route),
-                    (Some(what), None) => {
-                        notes.add(
-                            route.mark,
-                            format!("{} is left out, and so refused: {what}", route.label()),
-                        );
-                    }
-                    (Some(what), Some(mark)) => {
-                        let position = format!("{}:{}:{}", self.file.display(), mark.line, mark.column);
-                        let label = route.label();
-                        return Err(Failure::failed(format!("{position}: x-api-guard of {label}: {what}")));
-                    }
+                let Some((field, what)) = bad.get(&index) else {
+                    good.push(route);
+                    continue;
+                };
+                let label = route.label();
+                if let Some(extension) = route.extended.filter(|own| own.answers_for(field.as_deref())) {
+                    notes.reject(extension.mark, format!("x-api-guard of {label}: {what}"));
+                } else {
+                    let place = if field.as_deref() == Some("name") { "operationId: " } else { "" };
+                    notes.add(route.mark, format!("{label} is left out, and so refused: {place}{what}"));
                 }
             }
+            notes.failure(&self.file)?;
             *routes = good;
         }
     }
@@ -186,18 +186,13 @@ fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
             );
             continue;
         };
+        if !path::is_below(&prefix, item, &path, notes) {
+            continue;
+        }
         // Two spellings of one path are one, by the names of the first.
         let path = shapes.entry(path::shape(&path)).or_insert(path).clone();
         for (method, node) in item.members() {
-            operations.extend(Operation::read(
-                &references,
-                &path,
-                &method.name,
-                method.mark,
-                node,
-                &security,
-                notes,
-            ));
+            operations.extend(Operation::read(&references, &prefix, &path, method, node, &security, notes));
         }
     }
     // One that stands twice keeps the order of the document.

@@ -3,12 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::Notes;
+use super::path::is_below;
 use super::reference::References;
 use super::security::Schemes;
-use crate::source::tree::{Mark, Node};
+use crate::source::tree::{Content, Key, Mark, Node};
 
 /// The fields of a path item that are operations.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// The other fields of a path item. Only those of an operation itself become fields of a route.
+const OTHERS: [&str; 5] = ["$ref", "summary", "description", "servers", "parameters"];
 
 /// An operation.
 pub(super) struct Operation {
@@ -18,27 +22,50 @@ pub(super) struct Operation {
     /// The route's fields but path and method.
     pub(super) fields: Map<String, Value>,
     /// Where fields for the guard are, if there are some.
-    pub(super) extended: Option<Mark>,
+    pub(super) extended: Option<Extension>,
+}
+
+/// The fields that an author has written for the guard.
+pub(super) struct Extension {
+    pub(super) mark: Mark,
+    fields: Vec<String>,
+}
+
+impl Extension {
+    /// Whether what is wrong with a field of the route, or with the route if it is none, may be the author's doing.
+    pub(super) fn answers_for(&self, field: Option<&str>) -> bool {
+        field.is_none_or(|field| self.fields.iter().any(|own| own == field))
+    }
 }
 
 impl Operation {
     /// Reads a member of a path item; `None` where it is no operation, or none that can be a route.
     pub(super) fn read<'n>(
         references: &References<'n>,
+        prefix: &str,
         path: &str,
-        name: &str,
-        mark: Mark,
+        key: &Key,
         node: &'n Node,
         security: &Schemes<'n>,
         notes: &mut Notes,
     ) -> Option<Self> {
+        let Key { name, mark } = key;
+        let (name, mark) = (name.as_str(), *mark);
         if !METHODS.contains(&name) {
+            note_unknown(path, name, mark, notes);
             return None;
         }
         let method = name.to_ascii_uppercase();
         let label = format!("{method} {path}");
         if method == "TRACE" {
             notes.add(mark, format!("{label} is left out, and so refused: TRACE shows what it was sent"));
+            return None;
+        }
+        if !matches!(node.content, Content::Map(_)) {
+            notes
+                .reject(mark, format!("{label} is {}; write an object, or {{}} for nothing", node.to_json()));
+        }
+        if !is_below(prefix, node, &label, notes) {
             return None;
         }
         let mut fields = Map::new();
@@ -60,7 +87,10 @@ impl Operation {
                 }
             }
         }
-        let extended = extension.map(|node| node.mark);
+        let extended = extension.map(|node| Extension {
+            mark: node.mark,
+            fields: node.members().iter().map(|(key, _)| key.name.clone()).collect(),
+        });
         Some(Self { path: path.to_owned(), method, mark, fields, extended })
     }
 
@@ -95,6 +125,25 @@ impl Operation {
             route.insert(name.clone(), value.clone());
         }
         Value::Object(route)
+    }
+}
+
+/// Tells a member of a path item that is no operation, unless OpenAPI knows it.
+fn note_unknown(path: &str, name: &str, mark: Mark, notes: &mut Notes) {
+    if name == "x-api-guard" {
+        notes.add(mark, format!("{path}: x-api-guard of a path is left out: write it in each operation"));
+    } else if METHODS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        notes.add(
+            mark,
+            format!("{name} {path} is left out, and so refused: write {lower:?} in place of {name:?}"),
+        );
+    } else if !OTHERS.contains(&name) && !name.starts_with("x-") {
+        let known = METHODS.join(", ");
+        notes.add(
+            mark,
+            format!("{path}: {name:?} is left out, and so refused: the methods of OpenAPI are {known}"),
+        );
     }
 }
 

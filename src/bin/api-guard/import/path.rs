@@ -1,13 +1,11 @@
 //! Paths of OpenAPI as templates of routes.
 
 use super::Notes;
-use crate::source::tree::{Mark, Node};
+use crate::source::tree::{Content, Mark, Node};
 
 /// The path that all paths are below: that of the first server.
 pub(super) fn prefix(root: &Node, notes: &mut Notes) -> String {
-    let servers = root.field("servers").map(Node::items).unwrap_or_default();
-    let paths: Vec<(Mark, String)> =
-        servers.iter().filter_map(|server| Some((server.mark, server_path(server)?))).collect();
+    let paths = server_paths(root, notes);
     let Some((_, first)) = paths.first() else { return String::new() };
     for (mark, path) in paths.iter().filter(|(_, path)| path != first) {
         notes.add(
@@ -16,6 +14,34 @@ pub(super) fn prefix(root: &Node, notes: &mut Notes) -> String {
         );
     }
     first.clone()
+}
+
+/// Whether the servers that a path or an operation has of its own, if any, are below the prefix too. Notes those that are
+/// not: a route below the prefix would be for another path than the described one.
+pub(super) fn is_below(prefix: &str, node: &Node, label: &str, notes: &mut Notes) -> bool {
+    let paths = server_paths(node, notes);
+    let elsewhere = paths.iter().find(|(_, path)| path != prefix);
+    if let Some((mark, path)) = elsewhere {
+        let text = format!(
+            "{label} is left out, and so refused: its own server's path is {path:?}, and routes are below {prefix:?}"
+        );
+        notes.add(*mark, text);
+    }
+    elsewhere.is_none()
+}
+
+/// The paths of the servers that an object has.
+fn server_paths(node: &Node, notes: &mut Notes) -> Vec<(Mark, String)> {
+    let Some(servers) = node.field("servers") else { return Vec::new() };
+    let paths: Option<Vec<(Mark, String)>> = match &servers.content {
+        Content::List(list) => list.iter().map(|server| Some((server.mark, server_path(server)?))).collect(),
+        Content::Scalar { .. } | Content::Map(_) => None,
+    };
+    if paths.is_none() {
+        let text = "servers is not a list of objects with a url; write one such as [{\"url\": \"/v1\"}]";
+        notes.reject(servers.mark, text);
+    }
+    paths.unwrap_or_default()
 }
 
 fn server_path(server: &Node) -> Option<String> {
