@@ -188,7 +188,9 @@ fn no_secret_is_shown() {
         "host_env_keys: [API_GUARD_SECRET]",
         &format!("key_values: {{ API_GUARD_SECRET: {secret} }}"),
     );
-    for content in [text, in_manifest] {
+    let as_variable = ENVOY.replace("\"env\": \"API_GUARD_SECRET\"", "\"env\": \"my-hunter2\"");
+    assert_ne!(as_variable, ENVOY);
+    for content in [text, in_manifest, as_variable] {
         for more in [&[][..], &["--json"]] {
             let run = check(&content, more);
             assert!(!format!("{run:?}").contains("hunter2"), "{run:?}");

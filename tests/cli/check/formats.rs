@@ -206,6 +206,38 @@ fn no_excerpt_shows_a_secret() {
         format!("tokens:\n  keys:\n    - secret: {{ value: {secret}\n  x: ]\n"),
         format!("tokens: {secret}\n"),
         format!("tokens:\n  keys:\n    - secret:\n        valu: |\n          {secret}\n"),
+        format!(r#"{{"tokens.secret": "{secret}"}}"#),
+        format!(r#"{{"token":{{"keys":[{{"secret":{{"value":"{secret}"}}}}]}}}}"#),
+        format!(r#"{{"keys":[{{"secret":{{"value":"{secret}"}}}}]}}"#),
+        format!("Tokens:\n  keys: [{{ secret: {{ value: {secret} }} }}]\n"),
+        format!(r#"{{"tokens":{{"key":[{{"secret":{{"value":"{secret}"}}}}]}}}}"#),
+        format!(r#"{{"tokens":[{{"keys":[{{"secret":{{"value":"{secret}"}}}}]}}]}}"#),
+        format!(r#"{{"tokens":{{"keys":[{{"secret":{{"env":"my-{secret}"}}}}]}}}}"#),
+        format!(r#"{{"tokens":{{"keys":[{{"secret":{{"env":"S"}}}}]}},"fleet":{{"passwd":"{secret}"}}}}"#),
+        format!(
+            r#"{{"tokens":{{"keys":[{{"secret":{{"env":"S"}}}}]}},"fleet":{{"secrets":{{"value":"{secret}"}}}}}}"#
+        ),
+        format!(
+            r#"{{"tokens":{{"keys":[{{"secret":{{"env":"S"}}}}]}},"fleets":{{"secret":{{"value":"{secret}"}}}}}}"#
+        ),
+        format!(r#"{{"tokens":{{"key_sets":[{{"secret":"{secret}"}}]}}}}"#),
+        format!(
+            r#"{{"tokens":{{"key_sets":[{{"name":"a","issuers":["b"],"jwks":{{"inline":{{"keys":[{{"kty":"oct","k":"{secret}"}}]}}}}}}]}}}}"#
+        ),
+        format!(
+            r#"{{"tokens":{{"keys":[{{"secret":{{"env":"S"}}}}]}},"routes":[{{"path":"/","secret":"{secret}"}}]}}"#
+        ),
+        format!("{{x: &s {secret}, tokens: {{ keys: [{{ secret: {{ value: *s }} }}] }}}}\n"),
+        format!("{{tokens: {{ realm: &s {secret}, keys: [{{ secret: {{ value: *s }} }}] }}}}\n"),
+        format!("{{tokens: {{ keys: [{{ secret: {{ value: 'ab''{secret}' }}, kidd: 1 }}] }}}}\n"),
+        format!(
+            "\u{feff}{{\"tokens\": {{\"keys\": [{{\"secret\": {{\"value\": \"{secret}\"}}, \"kidd\": 1}}]}}}}"
+        ),
+        format!("{{tokens: {{ keys: [{{ secret: {{ value: {}{secret} }}, kidd: 1 }}] }}}}\n", "a".repeat(64)),
+        "{\"fleet\":{\"password\":{\"value\":\"hunter2-2026!\"} \"secret\"}}".to_owned(),
+        format!("{{tokens: {{ keys: [{{ secret: {{ value: a\n  {secret} }}, kidd: 1 }}] }}}}\n"),
+        "fleet: { password: { value: hunter2 } secret: x }\n".to_owned(),
+        "{\"fleet\":{\"password\":{\"value: \"hunter2\", \"x\": 1}}}".to_owned(),
     ] {
         let file = File::new(&text);
         for arguments in [&["check", file.path()][..], &["explain", "--config", file.path(), "--path", "/"]] {

@@ -42,7 +42,7 @@ impl Plugin {
 
     /// Where in the file values begin that may be secrets; `None` if nobody knows.
     pub fn secrets(&self) -> Option<Vec<Mark>> {
-        let marks = secrets_of_plugin(self.tree.as_ref()?);
+        let marks = secrets_of_plugin(&self.text, self.tree.as_ref()?);
         Some(marks.into_iter().map(|mark| self.in_file(mark)).collect())
     }
 

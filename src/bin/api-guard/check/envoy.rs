@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api_guard_core::config::raw::{RawConfig, RawFleet};
 
 use super::{Findings, Part, Variables, manager, remote};
+use crate::source::secrets::is_variable;
 use crate::source::tree::Node;
 use crate::source::{self, Site};
 
@@ -210,8 +211,11 @@ pub(super) fn secrets(
         } else if !variables.values.contains_key(name)
             && !variables.from_host.iter().any(|known| known == name)
         {
-            let text =
-                format!("the module cannot see the variable {name}, so Envoy does not start; add {name}");
+            let text = if is_variable(name) {
+                format!("the module cannot see the variable {name}, so Envoy does not start; add {name}")
+            } else {
+                "the module cannot see a variable that the configuration names, so Envoy does not start; add it".to_owned()
+            };
             findings.error("variable-not-listed", part, list, text);
         }
     }

@@ -73,7 +73,10 @@ impl Builder {
                     return Err(Malformed { mark, problem: "an alias of nothing".to_owned() });
                 };
                 self.nodes = self.nodes.saturating_add(node.size());
-                node.mark = mark;
+                // A text is where it is written, so that it can be hidden there.
+                if node.text().is_none() {
+                    node.mark = mark;
+                }
                 self.finish(node, 0)
             }
             Event::Nothing
