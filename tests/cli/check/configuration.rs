@@ -35,6 +35,12 @@ fn what_is_legal_but_dangerous_in_a_configuration_is_warned_of() {
             "/tokens/keys/1/secret/value",
         ),
         (
+            json!({ "tokens": { "keys": [
+                { "kid": "a", "secret": { "env": "A" } }, { "kid": "b", "secret": { "env": "A" } } ] } }),
+            "repeated-secret",
+            "/tokens/keys/1/secret/env",
+        ),
+        (
             secret(json!({ "value": "your-256-bit-secret-your-256-bit-secret" })),
             "weak-secret",
             "/tokens/keys/0/secret/value",

@@ -105,6 +105,9 @@ fn secrets_of_a_fleet_are_not_in_the_file_and_no_others() {
         tells(&text, "warning", "inline-secret", pointer, "/config_dump");
     }
     tells(&text, "warning", "repeated-secret", "/fleet/secret/value", "/tokens/keys/0");
+    let mut named = fleet();
+    named["fleet"]["secret"] = json!({ "env": "API_GUARD_SECRET" });
+    tells(&named.to_string(), "warning", "repeated-secret", "/fleet/secret/env", "/tokens/keys/0");
     let run = check(&text, &[]);
     assert!(!run.out.contains("hunter2") && !run.out.contains("Zq3_x"), "{run:?}");
     let file = File::new(&text);

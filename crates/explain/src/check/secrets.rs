@@ -33,22 +33,34 @@ const LEAST_BITS: f64 = 100.0;
 /// The value of a variable, as far as it is known.
 type Lookup<'l> = &'l dyn Fn(&str) -> Option<Vec<u8>>;
 
+/// What makes two secrets the same.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    Bytes(Vec<u8>),
+    Variable(String),
+}
+
 pub(super) fn check(raw: &RawConfig, lookup: Lookup<'_>, out: &mut Warnings) {
     let of_keys = raw.tokens.keys.iter().enumerate();
     let of_keys = of_keys
         .filter_map(|(index, key)| Some((format!("/tokens/keys/{index}/secret"), key.secret.as_ref()?)));
     let of_fleet =
         raw.fleet.iter().filter_map(|fleet| Some(("/fleet/secret".to_owned(), fleet.secret.as_ref()?)));
-    let mut known: HashMap<Vec<u8>, String> = HashMap::new();
+    // By their bytes, or by the variable and its encoding where those are not known.
+    let mut known: HashMap<Identity, String> = HashMap::new();
     for (pointer, secret) in of_keys.chain(of_fleet) {
         let (at, bytes) = read(secret, &pointer, lookup, out);
-        let Some(bytes) = bytes else { continue };
-        if let Some(why) = weakness(&bytes) {
+        if let Some(why) = bytes.as_deref().and_then(weakness) {
             let text = format!("{why}; make one with api-guard keygen");
             out.add("weak-secret", at.clone(), text);
         }
+        let identity = match (bytes, secret) {
+            (Some(bytes), _) => Identity::Bytes(bytes),
+            (None, RawSecret::Env { env, encoding }) => Identity::Variable(format!("{env} {encoding:?}")),
+            (None, RawSecret::Value { .. } | RawSecret::Base64url { .. }) => continue,
+        };
         let is_of_fleet = pointer.starts_with("/fleet");
-        if let Some(first) = known.insert(bytes, pointer) {
+        if let Some(first) = known.insert(identity, pointer) {
             let first = first.trim_end_matches("/secret");
             let text = if is_of_fleet {
                 format!(
