@@ -81,6 +81,29 @@ fn a_case_holds_where_everything_is_as_expected() {
 }
 
 #[test]
+fn no_report_shows_a_token_that_the_service_accepts() {
+    let of = |forward: &str| File::new(config(json!({ "forward": { "token": forward } })).to_string());
+    let (keep, strip) = (of("keep"), of("strip"));
+    let cases = File::new(
+        case(
+            json!({ "path": "/", "token": token(&[]) }),
+            json!({ "upstream_headers": { "authorization": null } }),
+        )
+        .to_string(),
+    );
+    for arguments in [
+        &["test", "--config", keep.path(), cases.path()][..],
+        &["test", "--config", keep.path(), cases.path(), "--format", "junit"],
+        &["diff", strip.path(), keep.path(), cases.path()],
+    ] {
+        let run = api_guard(arguments);
+        assert_eq!(run.code, 1, "{run:?}");
+        let told = run.out.replace("&lt;", "<").replace("&gt;", ">");
+        assert!(told.contains("Bearer <token>") && !told.contains("eyJ"), "{run:?}");
+    }
+}
+
+#[test]
 fn what_differs_is_told_with_its_place_and_its_reason() {
     let run = judge(
         &case(json!({ "path": "/orders/42", "token": token(&[]) }), json!({ "status": 200, "subject": "a" })),
