@@ -93,8 +93,8 @@ fn main() -> ExitCode {
         Command::Man(man) => man.run(Cli::command()),
     };
     match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Refused) => ExitCode::FAILURE,
+        Ok(Outcome::Done) if outcome::is_printed() => ExitCode::SUCCESS,
+        Ok(Outcome::Done | Outcome::Refused) => ExitCode::FAILURE,
         Err(failure) => failure.report(),
     }
 }

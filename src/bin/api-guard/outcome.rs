@@ -1,7 +1,8 @@
 //! How a subcommand ends, and where it prints: results on stdout, everything else on stderr.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The result of a subcommand that worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +47,25 @@ impl Failure {
 /// What every subcommand returns.
 pub(crate) type Result = std::result::Result<Outcome, Failure>;
 
-/// Prints a result. Ignores a reader that has gone away (`| head`).
+/// Whether a result could not be printed.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints a result. Ignores a reader that has gone away (`| head`); any other error is told once, and the command fails.
 pub(crate) fn print(text: &str) {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    if !text.ends_with('\n') {
-        let _ = out.write_all(b"\n");
+    let written = write!(out, "{text}{end}").and_then(|()| out.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+        && !IS_LOST.swap(true, Ordering::Relaxed)
+    {
+        say(&format!("error: the result cannot be written to standard output: {error}"));
     }
-    let _ = out.flush();
+}
+
+/// Whether all results have been printed, or had no reader any more.
+pub(crate) fn is_printed() -> bool {
+    !IS_LOST.load(Ordering::Relaxed)
 }
 
 /// Prints something that is not the result.
