@@ -2,11 +2,13 @@
 //!
 //! - [`source`]: a text with a configuration, and where each of its values stands
 //! - [`check`]: what is wrong or dangerous in it
+//! - [`causes`]: which of the core's errors are worth telling
 //! - [`explain`]: one request judged by the core with a host in memory, each step, and the rule that decides
 //! - [`issue`]: tokens that a configuration accepts
 //!
 //! It knows no file, no clock, no environment and no terminal: who uses it gives it what it needs.
 
+pub mod causes;
 pub mod check;
 pub mod explain;
 pub mod issue;

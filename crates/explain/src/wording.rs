@@ -27,19 +27,19 @@ pub fn instead(error: &ConfigError) -> String {
         }
         return format!("export {name}=\"...\" here, or make one: export {name}=\"$(api-guard keygen)\"");
     }
-    let written = error.at.to_string();
-    let written = written.rsplit('/').next().unwrap_or_default();
-    match nearest(written, error) {
+    match meant(error) {
         Some(meant) => format!("did you mean \"{meant}\"? {}", error.instead),
         None => error.instead.clone(),
     }
 }
 
 /// The known field, of those that the error lists, that is nearest to the unknown one.
-fn nearest<'e>(written: &str, error: &'e ConfigError) -> Option<&'e str> {
+pub fn meant(error: &ConfigError) -> Option<&str> {
     if error.problem != "unknown field" {
         return None;
     }
+    let written = error.at.to_string();
+    let written = written.rsplit('/').next().unwrap_or_default();
     let written = written.replace("~1", "/").replace("~0", "~").to_lowercase().replace('-', "_");
     let known = error.instead.split('"').skip(1).step_by(2);
     let near = known.map(|known| (strsim::jaro_winkler(&written, known), known));

@@ -3,8 +3,97 @@
 use api_guard_testkit::lay_over;
 use serde_json::{Value, json};
 
-use super::{assert_silent, assert_told, check, rules};
+use super::{Told, assert_silent, assert_told, check, rules, told};
 use crate::files::config;
+
+#[test]
+fn an_error_s_consequences_are_not_told_beside_it() {
+    let route = json!([{ "path": "/a", "methods": ["PATCH", "HEAD"], "required_permissions": ["a.b"], "skip_limits": ["x"] }]);
+    let of_fleet = json!({
+        "rate_limits": [{ "name": "x", "max_requests": 5, "window_seconds": 5, "scope": "fleet" }],
+        "revocation": { "fleet": {} },
+    });
+    let with = |mut all: Value, more: Value| {
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let limits = json!({ "rate_limits": [{ "name": "x", "max_requests": 5, "window_seconds": 5 }] });
+    let read = json!({ "request": { "allowed_methods": ["PATCH", "HEAD"] }, "tokens": { "permission_format": "scope_token" } });
+    for (change, pointers) in [
+        (json!({ "request": { "allowed_method": ["PATCH"] } }), vec!["/request/allowed_method"]),
+        (json!({ "request": { "allowed_methods": "PATCH" } }), vec!["/request/allowed_methods"]),
+        (json!({ "request": { "allowed_methods": ["P A"] } }), vec!["/request/allowed_methods/0"]),
+        (json!({ "requests": { "allowed_methods": ["PATCH"] } }), vec!["/requests"]),
+        (json!({ "request": [] }), vec!["/request"]),
+        // What is wrong beside it explains nothing.
+        (
+            json!({ "request": { "https_onl": true } }),
+            vec!["/request/https_onl", "/routes/0/methods/0", "/routes/0/methods/1"],
+        ),
+    ] {
+        let own = json!({ "routes": [{ "path": "/a", "methods": ["PATCH", "HEAD"] }] });
+        assert_eq!(errors(with(own, change.clone())), pointers, "{change}");
+    }
+    for (tokens, pointers) in [
+        (json!({ "permission_fromat": "scope_token" }), vec!["/tokens/permission_fromat"]),
+        (json!({ "permission_format": "scope" }), vec!["/tokens/permission_format"]),
+        (json!({}), vec!["/routes/0/required_permissions/0"]),
+    ] {
+        let own = json!({ "routes": [{ "path": "/a", "required_permissions": ["a.b"] }], "tokens": tokens });
+        assert_eq!(errors(own), pointers);
+    }
+    for (fleet, pointers) in [
+        (json!({ "fleets": { "cluster": "x" } }), vec!["/fleets"]),
+        (json!({ "fleet": "x" }), vec!["/fleet"]),
+        (json!({}), vec!["/rate_limits/0/scope", "/revocation/fleet"]),
+    ] {
+        assert_eq!(errors(with(of_fleet.clone(), fleet)), pointers);
+    }
+    for (change, pointers) in [
+        (json!({ "rate_limit": [] }), vec!["/rate_limit"]),
+        (json!({ "rate_limits": {} }), vec!["/rate_limits"]),
+        (
+            json!({ "rate_limits": [{ "name": "y", "max_requests": 0, "window_seconds": 5 }] }),
+            vec!["/rate_limits/0/max_requests", "/routes/0/skip_limits/0"],
+        ),
+        (limits, vec![]),
+    ] {
+        assert_eq!(errors(with(with(read.clone(), json!({ "routes": route })), change)), pointers);
+    }
+}
+
+/// The pointers of all errors.
+fn errors(changes: Value) -> Vec<String> {
+    let all = told(config(changes).to_string());
+    let mut pointers: Vec<String> =
+        all.into_iter().filter(|told| told.severity == "error").map(|told| told.pointer).collect();
+    pointers.sort();
+    pointers
+}
+
+#[test]
+fn a_route_that_another_one_covers_is_told_once() {
+    let route = |hosts: Value| json!({ "path": "/a", "methods": ["GET", "PUT"], "hosts": hosts });
+    let of = |hosts: Value| {
+        let all = told(config(json!({ "routes": [route(hosts.clone()), route(hosts)] })).to_string());
+        let mut errors: Vec<Told> = all.into_iter().filter(|told| told.severity == "error").collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors.remove(0).message
+    };
+    let one = of(json!(["a.example"]));
+    assert!(
+        one.starts_with(
+            "GET on a.example is taken by /routes/0, which has the same path, and so is PUT on a.example;"
+        ),
+        "{one}"
+    );
+    assert!(
+        of(json!(["a.example", "b.example"]))
+            .contains(", and so are PUT on a.example, GET on b.example, PUT on b.example;")
+    );
+    let many = of(json!(["a.example", "b.example", "c.example", "d.example", "e.example"]));
+    assert!(many.contains(", and so are 9 others;"), "{many}");
+}
 
 #[test]
 fn what_is_legal_but_dangerous_in_a_configuration_is_warned_of() {

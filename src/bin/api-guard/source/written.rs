@@ -5,6 +5,7 @@ use std::path::Path;
 use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
 use api_guard_core::config::{Environment, Policy};
+use api_guard_explain::causes::causes;
 
 use super::plugin::Plugin;
 use super::tree::{Malformed, Mark};
@@ -118,7 +119,7 @@ impl Written {
 
     /// Its fields, if they have the right shape.
     pub(crate) fn raw(&self) -> Result<RawConfig, Failure> {
-        Policy::parse_shape(self.text().as_bytes()).map_err(|errors| self.failure(&errors))
+        Policy::parse_shape(self.text().as_bytes()).map_err(|errors| self.failure(errors))
     }
 
     /// What it means.
@@ -128,7 +129,7 @@ impl Written {
         must_be_set: bool,
     ) -> Result<Policy, Failure> {
         let environment = Environment { lookup, must_be_set };
-        Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(&errors))
+        Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(errors))
     }
 
     /// Every error with its place.
@@ -138,10 +139,11 @@ impl Written {
         Failure::failed(told(&self.file, mark, &format!("{pointer}: {what}"), &self.excerpts))
     }
 
-    fn failure(&self, errors: &ConfigErrors) -> Failure {
-        let plural = if errors.0.len() == 1 { "error" } else { "errors" };
-        let mut text = format!("{} {plural} in the configuration", errors.0.len());
-        for error in &errors.0 {
+    fn failure(&self, errors: ConfigErrors) -> Failure {
+        let errors = causes(errors.0);
+        let plural = if errors.len() == 1 { "error" } else { "errors" };
+        let mut text = format!("{} {plural} in the configuration", errors.len());
+        for error in &errors {
             let pointer = error.at.to_string();
             let mark = self.plugin.locate(&pointer);
             let pointer = if pointer.is_empty() { "(whole document)" } else { &pointer };
