@@ -51,6 +51,7 @@ fn the_chart_and_emit_give_the_same_objects() {
         { "name": "a", "issuers": ["https://a"], "jwks": { "cluster": "idp", "path": "/j", "authority": "login.example.com" } },
         { "name": "b", "issuers": ["https://b"], "jwks": { "cluster": "here", "path": "/j", "authority": "127.0.0.1:9000" } },
         { "name": "c", "issuers": ["https://c"], "jwks": { "cluster": "idp", "path": "/k", "authority": "login.example.com" } } ] },
+        "routes": [ { "path": "/projects/{id}", "allow_in_path": ["semicolon", "encoded_slash"] } ],
         "forward": { "subject_header": null, "issuer_header": "x-auth-issuer" } }"#;
     let sets = File::new(sets);
     let of_sets = format!("config={}", sets.path());

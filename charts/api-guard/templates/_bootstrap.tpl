@@ -46,12 +46,16 @@
 {{- if and $header (regexMatch "^[A-Za-z0-9_.-]+$" (toString $header)) -}}
 {{- $subject = printf "'%%COALESCE({\"operators\":[{\"command\":\"REQ\",\"param\":\"%s\"},{\"command\":\"FILTER_STATE\",\"param\":\"wasm.api_guard.subject:PLAIN\"}]})%%'" (upper $header) -}}
 {{- end -}}
+{{- $slashes := "REJECT_REQUEST" -}}
+{{- range dig "routes" list $config -}}
+{{- if has "encoded_slash" (.allow_in_path | default list) }}{{ $slashes = "KEEP_UNCHANGED" }}{{ end -}}
+{{- end -}}
 {{- $file := ternary "libapi_guard.so" (ternary "api_guard.wasm" "plugin.wasm" (ne .Values.module.configMap "")) .Values.native -}}
 {{- $text = $text | replace "{{demo}}\n" $demo | replace "{{probes}}\n" $probes | replace "{{tls}}\n" $tls | replace "{{key_sets}}\n" $clusters | replace "{{fleet}}\n" $store | replace "{{admin_cluster}}\n" $admin -}}
 {{- $text = $text | replace "{{dns_family}}\n" (ternary "" "      dns_lookup_family: ALL\n" $is_address) | replace "{{cluster_type}}" (ternary "STATIC" "LOGICAL_DNS" $is_address) -}}
 {{- $text = $text | replace "{{upstream_host}}" $quoted | replace "{{upstream_port}}" (toString $upstream.port) | replace " {{host_rewrite}}" $rewrite -}}
 {{- $text = $text | replace "{{admin_address}}" $address | replace "{{admin_port}}" (toString (int .Values.admin.port)) | replace "{{port}}" (toString (int .Values.port)) -}}
-{{- $text = $text | replace "{{module}}" (printf "/opt/api-guard/%s" $file) | replace "{{variables}}" (include "api-guard.variables" .) | replace "{{subject}}" $subject -}}
+{{- $text = $text | replace "{{module}}" (printf "/opt/api-guard/%s" $file) | replace "{{variables}}" (include "api-guard.variables" .) | replace "{{escaped_slashes}}" $slashes | replace "{{subject}}" $subject -}}
 {{- $text = $text | replace "{{configuration}}" (include "api-guard.config" . | indent $indent) -}}
 {{- regexReplaceAll "(?m)[ \\t]+$" $text "" -}}
 {{- end -}}

@@ -25,6 +25,7 @@ pub(crate) use api_guard_explain::check::key_sets::other_hosts;
 pub(crate) use api_guard_explain::check::lint;
 pub(crate) use api_guard_explain::check::pss::{WHY as WHY_NOT_PSS, pointers as pss_pointers};
 pub(crate) use key_sets::{host_and_port, is_loopback_host, remote};
+pub(crate) use manager::allows_encoded_slashes;
 
 use crate::input;
 use crate::outcome::{self, Outcome, print};

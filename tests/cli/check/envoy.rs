@@ -122,6 +122,23 @@ fn https_only_without_use_remote_address_believes_the_client() {
 }
 
 #[test]
+fn encoded_slashes_reach_the_guard_where_a_route_allows_them() {
+    let allowing = ENVOY.replace(
+        "\"path\": \"/users/{id}\",",
+        "\"path\": \"/users/{id}\", \"allow_in_path\": [\"encoded_slash\"],",
+    );
+    let told = |text: &str| check(text, &[]).out;
+    assert!(told(&allowing).contains("write KEEP_UNCHANGED"), "{}", told(&allowing));
+    for kept in ["KEEP_UNCHANGED", "IMPLEMENTATION_SPECIFIC_DEFAULT"] {
+        assert!(!told(&allowing.replace("REJECT_REQUEST", kept)).contains("path-options"));
+        assert!(told(&ENVOY.replace("REJECT_REQUEST", kept)).contains("write REJECT_REQUEST"));
+    }
+    assert!(
+        told(&allowing.replace("REJECT_REQUEST", "UNESCAPE_AND_FORWARD")).contains("write KEEP_UNCHANGED")
+    );
+}
+
+#[test]
 fn a_struct_is_an_error_and_its_content_is_checked_all_the_same() {
     let start = ENVOY.find("                          value: |").expect("the value");
     let end = ENVOY.find("                  - name: envoy.filters.http.router").expect("the router");

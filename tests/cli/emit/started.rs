@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::emit;
 use crate::command::{SECRET, api_guard};
-use crate::files::{File, project};
+use crate::files::{File, config, project};
 
 /// A process that ends with the test.
 pub(super) struct Running(pub(super) Child);
@@ -122,6 +122,38 @@ static_resources:
     let (_, body) = reply.split_once("\r\n\r\n").expect("a body");
     let body = body.strip_suffix("\r\n0\r\n\r\n").unwrap_or(body);
     body.to_owned()
+}
+
+#[test]
+fn an_encoded_slash_passes_where_the_configuration_allows_it() {
+    let Some(envoy) = envoy() else { return };
+    let route = |allowed| json!({ "routes": [{ "path": "/projects/{id}", "access": "public", "allow_in_path": [allowed] }] });
+    let library = project("dist/libapi_guard.so");
+    let forms = [&[][..], &["--native"]];
+    for form in &forms[..if library.is_file() { 2 } else { 1 }] {
+        for (allowed, wanted) in [("encoded_slash", 200), ("semicolon", 400)] {
+            let config = File::new(config(route(allowed)).to_string());
+            let [port, admin, demo] = free_ports();
+            let bootstrap = emitted(config.path(), [port, admin, demo], form);
+            let _envoy = start(&envoy, &bootstrap, admin);
+            let answer = reply(port, "/projects/group%2Fproj", "").expect("a reply");
+            assert_eq!(status(&answer), Some(wanted), "{form:?} {allowed}");
+            // The guard answers what Envoy leaves to it.
+            let answer = reply(port, "/other/group%2Fproj", "").expect("a reply");
+            assert_eq!(status(&answer), Some(400), "{form:?} {allowed}");
+            let checked = api_guard(["check", File::new(&bootstrap).path()]);
+            assert!(!checked.out.contains("path-options"), "{checked:?}");
+        }
+    }
+}
+
+/// The bootstrap for these ports, the last of which is the demo API's.
+fn emitted(config: &str, [port, admin, demo]: [u16; 3], form: &[&str]) -> String {
+    let ports = [port.to_string(), admin.to_string()];
+    let mut command = crate::command::command();
+    command.args(["emit", "envoy", "--config", config, "--port", &ports[0], "--admin-port", &ports[1]]);
+    let emitted = crate::command::run(command.args(form).current_dir(project("")));
+    emitted.out.replace("port_value: 10001 ", &format!("port_value: {demo} "))
 }
 
 /// A service on this address that answers everything with 200.

@@ -6,7 +6,7 @@ mod routes;
 
 pub(super) use routes::{host_rewrite, path_rewrite};
 
-use api_guard_core::config::raw::RawConfig;
+use api_guard_core::config::raw::{AllowedInPath, RawConfig};
 use api_guard_core::policy::AddressFrom;
 
 use super::{Findings, Part, lint};
@@ -24,7 +24,7 @@ pub(super) fn check(part: &Part<'_>, site: &Site<'_>, raw: Option<&RawConfig>, f
         internal_addresses(part, raw, findings);
         unix_socket(part, site, raw, findings);
     }
-    path_options(part, findings);
+    path_options(part, raw, findings);
     trailers(part, site, findings);
     chain::check(part, site, findings);
     routes::check(part, site, raw, findings);
@@ -97,7 +97,13 @@ fn unix_socket(part: &Part<'_>, site: &Site<'_>, raw: &RawConfig, findings: &mut
     }
 }
 
-fn path_options(part: &Part<'_>, findings: &mut Findings) {
+/// Whether a route lets an encoded slash pass.
+pub(crate) fn allows_encoded_slashes(raw: &RawConfig) -> bool {
+    let allowed = raw.routes.iter().filter_map(|route| route.allow_in_path.as_ref()).flatten();
+    allowed.into_iter().any(|what| *what == AllowedInPath::EncodedSlash)
+}
+
+fn path_options(part: &Part<'_>, raw: Option<&RawConfig>, findings: &mut Findings) {
     for name in ["normalize_path", "merge_slashes"] {
         if !is_true(part, name) {
             let text = format!(
@@ -108,8 +114,17 @@ fn path_options(part: &Part<'_>, findings: &mut Findings) {
     }
     let slashes =
         part.node.field("path_with_escaped_slashes_action").and_then(Node::text).unwrap_or_default();
-    if slashes != "REJECT_REQUEST" {
+    // Without a setting Envoy keeps them.
+    let keeps = ["", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED"].contains(&slashes);
+    let wrong = if raw.is_some_and(allows_encoded_slashes) {
+        let text = "a route's allow_in_path lets encoded slashes pass, and Envoy refuses or decodes them before api-guard \
+                    sees them; write KEEP_UNCHANGED";
+        (!keeps).then_some(text)
+    } else {
         let text = "an encoded slash can mean another path to Envoy's routes; write REJECT_REQUEST";
+        (slashes != "REJECT_REQUEST").then_some(text)
+    };
+    if let Some(text) = wrong {
         findings.warn("path-options", part, "/path_with_escaped_slashes_action", text);
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use api_guard_core::config::raw::RawConfig;
 
 use super::{fleet, key_sets, native, text, variables};
+use crate::check::allows_encoded_slashes;
 use crate::upstream::Upstream;
 
 /// The bootstrap, with what differs as `{{name}}`.
@@ -98,10 +99,16 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             ("tls\n", &tls),
             ("key_sets\n", &key_sets::of_bootstrap(from.raw)),
             ("fleet\n", &fleet::of_bootstrap(from.raw, from.store)),
+            ("escaped_slashes", escaped_slashes(from.raw)),
             ("subject", &logged_subject(from.raw)),
             ("configuration", &text::block(from.configuration, indent)),
         ],
     )
+}
+
+/// What Envoy does with an encoded slash: it is refused there too, unless the guard lets some pass.
+fn escaped_slashes(raw: &RawConfig) -> &'static str {
+    if allows_encoded_slashes(raw) { "KEEP_UNCHANGED" } else { "REJECT_REQUEST" }
 }
 
 /// Where Envoy itself reaches what listens at an address.
