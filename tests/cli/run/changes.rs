@@ -169,6 +169,38 @@ fn a_wrong_change_is_told_with_its_place_while_the_old_one_serves() {
 }
 
 #[test]
+fn a_change_that_needs_another_bootstrap_is_refused_with_advice() {
+    let Some(ready) = ready() else { return };
+    let home = Home::new();
+    let file = home.path("api-guard.json");
+    let set = |name: &str, host: &str| {
+        json!({ "name": name, "issuers": [format!("https://{name}")],
+                "jwks": { "cluster": name, "path": "/jwks", "authority": host } })
+    };
+    let sets = |sets: Value| policy(json!({ "tokens": { "key_sets": sets } }));
+    let good = sets(json!([set("one", "127.0.0.1:9")]));
+    std::fs::write(&file, &good).unwrap();
+    let run = Running::start(&home, &ready, &["--config", "api-guard.json"]);
+    let slashes = json!([{ "path": "/open/{x}", "access": "public", "allow_in_path": ["encoded_slash"] }]);
+    for (changed, part) in [
+        (sets(json!([set("one", "127.0.0.1:9"), set("two", "127.0.0.1:9")])), "cluster \"two\""),
+        (sets(json!([set("one", "127.0.0.1:10")])), "cluster \"one\""),
+        (policy(json!({ "routes": slashes })), "encoded_slash"),
+    ] {
+        replace(&file, &changed);
+        let told = run.told(part, IN_TIME);
+        assert!(told.contains("end this run, and start it anew"), "{told}");
+        run.told("the old configuration goes on serving", IN_TIME);
+        assert_eq!(run.get("/open/x", None), Some(401));
+    }
+    // What Envoy has and nobody needs does no harm.
+    let open = json!([{ "path": "/open/{x}", "access": "public" }]);
+    replace(&file, &policy(json!({ "routes": open })));
+    run.told("the changed configuration is in force", IN_TIME);
+    serves(&run, "/open/x", 200);
+}
+
+#[test]
 fn a_change_may_name_a_secret_that_nobody_has_set() {
     for ready in forms() {
         takes_a_secret_that_nobody_has_set(&ready);

@@ -12,6 +12,8 @@ use crate::source::tree;
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const FILTER: &str = "/http_filters/0/typed_config";
+const CLUSTERS: &str = "/static_resources/clusters";
+const ESCAPED_SLASHES: &str = "/path_with_escaped_slashes_action";
 /// How often a stream that lasts is logged: a decision is shown while the response is still coming.
 const LOG_INTERVAL: &str = "0.4s";
 
@@ -20,18 +22,21 @@ pub(super) struct Files {
     pub(super) bootstrap: PathBuf,
     filter: PathBuf,
     versions: u64,
+    /// The bootstrap that Envoy has, as `emit` writes it, but for the filter.
+    started: Value,
 }
 
 impl Files {
     /// Writes them into `folder`.
     pub(super) fn write(folder: &Path, from: &Bootstrap<'_>) -> Result<Self, Failure> {
+        let mut bootstrap = emitted(from)?;
+        let filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
         let files = Self {
             bootstrap: folder.join("bootstrap.json"),
             filter: folder.join("filter.json"),
             versions: 0,
+            started: bootstrap.clone(),
         };
-        let mut bootstrap = emitted(from)?;
-        let filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
         files.replace_filter(&filter)?;
         let kind = filter.get("@type").cloned().ok_or_else(unexpected)?;
         watch_filter(&mut bootstrap, &kind, &files.filter)?;
@@ -50,7 +55,9 @@ impl Files {
         from: &Bootstrap<'_>,
         late: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
-        let mut filter = take(&mut emitted(from)?, &[MANAGER, FILTER].concat())?;
+        let mut bootstrap = emitted(from)?;
+        let mut filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
+        self.suits(&bootstrap)?;
         if !late.is_empty() {
             if from.is_native {
                 write_into_configuration(&mut filter, late)?;
@@ -60,6 +67,28 @@ impl Files {
         }
         self.versions = self.versions.saturating_add(1);
         self.replace_filter(&filter)
+    }
+
+    /// Whether Envoy has all that the guard of another bootstrap needs around it.
+    fn suits(&self, other: &Value) -> Result<(), Failure> {
+        let clusters = |bootstrap: &Value| bootstrap.pointer(CLUSTERS).and_then(Value::as_array).cloned();
+        let known = clusters(&self.started).unwrap_or_default();
+        let missing =
+            clusters(other).unwrap_or_default().into_iter().find(|cluster| !known.contains(cluster));
+        if let Some(cluster) = missing {
+            let name = cluster.get("name").and_then(Value::as_str).unwrap_or_default();
+            return Err(needs_start(&format!(
+                "tokens.key_sets fetches over the cluster {name:?}, which is new or leads to another host now, and clusters"
+            )));
+        }
+        let escaped_slashes = [MANAGER, ESCAPED_SLASHES].concat();
+        let keeps = |bootstrap: &Value| {
+            bootstrap.pointer(&escaped_slashes).and_then(Value::as_str) == Some("KEEP_UNCHANGED")
+        };
+        if keeps(other) && !keeps(&self.started) {
+            return Err(needs_start("allow_in_path: \"encoded_slash\" needs another path option, and those"));
+        }
+        Ok(())
     }
 
     fn replace_filter(&self, filter: &Value) -> Result<(), Failure> {
@@ -73,6 +102,10 @@ impl Files {
         });
         save(&self.filter, &response)
     }
+}
+
+fn needs_start(what: &str) -> Failure {
+    Failure::failed(format!("{what} come with Envoy's start alone: end this run, and start it anew"))
 }
 
 /// A VM has an environment of its own.
