@@ -125,6 +125,27 @@ fn options_choose_module_ports_upstream_and_image() {
 }
 
 #[test]
+fn a_port_that_something_else_has_is_refused() {
+    let file = File::new(config(json!({})).to_string());
+    for host in ["envoy", "kubernetes"] {
+        for (options, part) in [
+            (&["--port", "9901"][..], "--port and --admin-port are both 9901; write two"),
+            (&["--port", "8443", "--admin-port", "8443"], "are both 8443"),
+            (&["--port", "10001"], "--port 10001: the demo API is there"),
+            (&["--admin-port", "10001"], "--admin-port 10001: the demo API is there"),
+            (&["--port", "0"], "--port"),
+            (&["--admin-port", "0"], "--admin-port"),
+        ] {
+            let run = emit(host, file.path(), options);
+            assert_eq!((run.code, run.out.as_str()), (2, ""), "{host} {options:?}: {run:?}");
+            assert!(run.err.contains(part), "{host} {options:?}: {run:?}");
+        }
+        let run = emit(host, file.path(), &["--port", "10001", "--upstream", "orders:8080"]);
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+}
+
+#[test]
 fn what_check_would_say_is_said_on_the_way() {
     let file = File::new(
         config(json!({ "revocation": { "endpoint": {} }, "unmatched_routes": "public" })).to_string(),

@@ -64,10 +64,10 @@ pub(crate) struct Emit {
     #[arg(long)]
     native: bool,
     /// envoy and kubernetes: the port for clients [default: 10000]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// envoy and kubernetes: the port of the admin interface [default: 9901]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     admin_port: Option<u16>,
     /// envoy and kubernetes: the address of the admin interface, which can end Envoy: let only those reach it who may
     /// [default: 127.0.0.1]

@@ -2,7 +2,7 @@
 
 use super::names::{self, Target};
 use super::{
-    ADMIN_PORT, ENVOY_IMAGE, Emit, GATEWAY_TARGET, IMAGE, ISTIO_TARGET, Loader, MODULE, NAME, PORT,
+    ADMIN_PORT, ENVOY_IMAGE, Emit, GATEWAY_TARGET, IMAGE, ISTIO_TARGET, Loader, MODULE, NAME, PORT, envoy,
     kubernetes,
 };
 use crate::outcome::Failure;
@@ -90,13 +90,8 @@ impl Emit {
             Loader::Kubernetes => names::service("--name", self.name(), kubernetes::SPARE)?,
             Loader::Envoy | Loader::Istio | Loader::EnvoyGateway => names::label("--name", self.name(), 0)?,
         }
-        if self.host == Loader::Kubernetes {
-            let taken = [("--port", self.port()), ("--admin-port", self.admin_port())];
-            if let Some((option, port)) = taken.iter().find(|(_, port)| *port == kubernetes::PROBE_PORT) {
-                return Err(Failure::usage(format!(
-                    "{option} {port}: readiness and metrics are there; write another port"
-                )));
-            }
+        if matches!(self.host, Loader::Envoy | Loader::Kubernetes) {
+            self.validate_ports()?;
         }
         if let Some(namespace) = &self.namespace {
             names::label("--namespace", namespace, 0)?;
@@ -114,6 +109,25 @@ impl Emit {
                     "--sha256 {sha256:?}: --image has another digest; write the digest in one place"
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a port that something else of the manifest has.
+    fn validate_ports(&self) -> Result<(), Failure> {
+        let (port, admin_port) = (self.port(), self.admin_port());
+        if port == admin_port {
+            return Err(Failure::usage(format!("--port and --admin-port are both {port}; write two")));
+        }
+        for (option, port) in [("--port", port), ("--admin-port", admin_port)] {
+            let instead = if self.host == Loader::Kubernetes && port == kubernetes::PROBE_PORT {
+                "readiness and metrics are there; write another port"
+            } else if self.upstream.is_none() && port == envoy::DEMO_PORT {
+                "the demo API is there, and would answer unguarded; write another port, or name your API with --upstream"
+            } else {
+                continue;
+            };
+            return Err(Failure::usage(format!("{option} {port}: {instead}")));
         }
         Ok(())
     }
