@@ -441,6 +441,16 @@ fn the_client_address_and_headers_count() {
     let file = File::new(only_https.to_string());
     let host = ["--path", "/", "--header", "Host: api.example.org"];
     assert_eq!(explain(&file, &[&host[..], &["--header", "x-forwarded-proto:https"]].concat()).code, 0);
+    // A URL tells its scheme, unless the header does.
+    for (url, header, code) in [
+        ("HTTPS://a.example.org/", "x:y", 0),
+        ("http://a.example.org/", "x:y", 1),
+        ("http://a.example.org/", "x-forwarded-proto:https", 0),
+        ("https://a.example.org/", "x-forwarded-proto:http", 1),
+    ] {
+        let run = explain(&file, &["--path", url, "--header", header]);
+        assert_eq!(run.code, code, "{url} {header}: {run:?}");
+    }
     let run = explain(&file, &[&host[..], &["--json"]].concat());
     assert_eq!(
         (run.code, &run.json()["code"], &run.json()["rule"]),

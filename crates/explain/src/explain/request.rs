@@ -19,11 +19,17 @@ pub struct Parts<'p> {
 /// Headers in Envoy's order: the pseudo-headers of HTTP/2 first, names in lower case. The token is where `source` has it.
 pub fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String, String)> {
     let Parts { method, path, headers, token, body } = parts;
+    let mut headers = headers.to_vec();
     let (authority, mut path) = match taken_apart(path) {
-        Some((authority, path)) => (authority, path),
+        Some((scheme, authority, path)) => {
+            // Envoy tells the scheme in this header.
+            if !headers.iter().any(|(name, _)| name == PROTO) {
+                headers.push((PROTO.to_owned(), scheme));
+            }
+            (authority, path)
+        }
         None => ("localhost".to_owned(), path.to_owned()),
     };
-    let mut headers = headers.to_vec();
     if let (Some(token), Some(source)) = (token, source) {
         carry(token, source, &mut path, &mut headers);
     }
@@ -41,17 +47,20 @@ pub fn pairs(parts: Parts<'_>, source: Option<&RawSource>) -> Vec<(String, Strin
     pairs
 }
 
-/// The authority and the path of a URL; `None` for a path alone. What follows `#` never reaches a server.
-fn taken_apart(text: &str) -> Option<(String, String)> {
+const PROTO: &str = "x-forwarded-proto";
+
+/// The scheme, in lower case, the authority and the path of a URL; `None` for a path alone. What follows `#` never reaches a server.
+fn taken_apart(text: &str) -> Option<(String, String, String)> {
     let (scheme, rest) = text.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+    let scheme = scheme.to_ascii_lowercase();
+    if scheme != "http" && scheme != "https" {
         return None;
     }
     let rest = rest.split('#').next().unwrap_or_default();
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end)?;
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Some((authority.to_owned(), path))
+    Some((scheme, authority.to_owned(), path))
 }
 
 /// Adds a token where a source has it: to the headers, or to the path.
@@ -100,13 +109,14 @@ mod tests {
     #[test]
     fn a_url_is_taken_apart() {
         let parts = |text: &str| taken_apart(text).unwrap();
-        let own = |host: &str, path: &str| (host.to_owned(), path.to_owned());
+        let own =
+            |scheme: &str, host: &str, path: &str| (scheme.to_owned(), host.to_owned(), path.to_owned());
         assert_eq!(
             parts("https://api.example.com/orders/42?x=1#y"),
-            own("api.example.com", "/orders/42?x=1")
+            own("https", "api.example.com", "/orders/42?x=1")
         );
-        assert_eq!(parts("HTTP://[::1]:80"), own("[::1]:80", "/"));
-        assert_eq!(parts("http://a?x=/"), own("a", "/?x=/"));
+        assert_eq!(parts("HTTP://[::1]:80"), own("http", "[::1]:80", "/"));
+        assert_eq!(parts("http://a?x=/"), own("http", "a", "/?x=/"));
         assert_eq!(taken_apart("/a?u=http://b"), None);
     }
 
