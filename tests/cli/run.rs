@@ -223,6 +223,32 @@ fn a_configuration_from_a_pipe_is_read_once() {
 }
 
 #[test]
+fn the_metric_has_the_digest_that_check_tells_of_the_file() {
+    let json = config(json!({ "unmatched_routes": "deny" })).to_string();
+    let texts = [
+        json.clone(),
+        json.replace(",\"", ",\r\n\t\"") + "\r\n",
+        format!("// A comment.\n{json} // Another one.\n\n"),
+        "tokens:\n  keys:\n    - secret: { env: API_GUARD_SECRET }\n".to_owned(),
+    ];
+    for ready in forms() {
+        for text in &texts {
+            let file = File::new(text);
+            let checked = crate::command::api_guard(["check", file.path(), "--format", "json"]);
+            let checked: serde_json::Value = serde_json::from_str(&checked.out).unwrap();
+            let told: Vec<_> =
+                checked.as_array().unwrap().iter().filter_map(|entry| entry["config"].as_str()).collect();
+            let home = Home::new();
+            let variables = [("API_GUARD_SECRET", SECRET)];
+            let run = Running::start_with(&home, &ready, &["--config", file.path()], &variables);
+            let page = running::ask(run.admin, "GET", "/stats/prometheus", "").unwrap();
+            let info = page.lines().find(|line| line.starts_with("api_guard_info{")).expect("the metric");
+            assert!(info.contains(&format!("config=\"{}\"", told[0])), "{told:?} {info} {text}");
+        }
+    }
+}
+
+#[test]
 fn a_fleet_runs_with_its_store() {
     for ready in forms() {
         let Some(store) = api_guard_testkit::Redis::start(&["--requirepass", "hunter2"]) else { return };

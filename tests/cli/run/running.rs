@@ -235,7 +235,7 @@ fn lines(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
     receiver
 }
 
-fn ask(port: u16, method: &str, path: &str, headers: &str) -> Option<String> {
+pub(super) fn ask(port: u16, method: &str, path: &str, headers: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
         .ok()?;

@@ -119,7 +119,7 @@ pub(super) fn json(checked: &[Checked]) -> std::result::Result<String, Failure> 
                 "pointer": pointer,
                 "line": mark.line,
                 "column": mark.column,
-                "message": format!("where this is in force, the metric api_guard_info has config=\"{digest}\""),
+                "message": format!("where this text is in force, the metric api_guard_info has config=\"{digest}\""),
                 "instead": null,
                 "config": digest,
             }));

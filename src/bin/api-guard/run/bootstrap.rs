@@ -12,6 +12,9 @@ use crate::source::tree;
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const FILTER: &str = "/http_filters/0/typed_config";
+/// Where the filter has the text of the configuration.
+const MODULE_TEXT: &str = "/config/configuration/value";
+const LIBRARY_TEXT: &str = "/filter_config/value";
 const CLUSTERS: &str = "/static_resources/clusters";
 const ESCAPED_SLASHES: &str = "/path_with_escaped_slashes_action";
 /// How often a stream that lasts is logged: a decision is shown while the response is still coming.
@@ -30,7 +33,7 @@ impl Files {
     /// Writes them into `folder`.
     pub(super) fn write(folder: &Path, from: &Bootstrap<'_>) -> Result<Self, Failure> {
         let mut bootstrap = emitted(from)?;
-        let filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
+        let filter = filter(&mut bootstrap, from)?;
         let files = Self {
             bootstrap: folder.join("bootstrap.json"),
             filter: folder.join("filter.json"),
@@ -56,7 +59,7 @@ impl Files {
         late: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
         let mut bootstrap = emitted(from)?;
-        let mut filter = take(&mut bootstrap, &[MANAGER, FILTER].concat())?;
+        let mut filter = filter(&mut bootstrap, from)?;
         self.suits(&bootstrap)?;
         if !late.is_empty() {
             if from.is_native {
@@ -125,7 +128,7 @@ fn write_into_environment(filter: &mut Value, late: &BTreeMap<String, String>) -
 
 /// The library has the environment that Envoy was started with, so its configuration holds the secret itself.
 fn write_into_configuration(filter: &mut Value, late: &BTreeMap<String, String>) -> Result<(), Failure> {
-    let text = member(filter, "/filter_config/value")?;
+    let text = member(filter, LIBRARY_TEXT)?;
     let read = text.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let mut configuration = read.ok_or_else(unexpected)?;
     let keys = member(&mut configuration, "/tokens/keys")?.as_array_mut().ok_or_else(unexpected)?;
@@ -144,6 +147,15 @@ fn emitted(from: &Bootstrap<'_>) -> Result<Value, Failure> {
     let text = envoy::bootstrap(from);
     let tree = tree::read(&text).ok().and_then(|documents| documents.into_iter().next());
     tree.and_then(|tree| serde_json::from_str(&tree.to_json()).ok()).ok_or_else(unexpected)
+}
+
+/// Takes the filter out of a bootstrap. `emit` writes the configuration's white space anew; here the guard gets the very text
+/// whose digest `check` tells.
+fn filter(bootstrap: &mut Value, from: &Bootstrap<'_>) -> Result<Value, Failure> {
+    let mut filter = take(bootstrap, &[MANAGER, FILTER].concat())?;
+    let text = if from.is_native { LIBRARY_TEXT } else { MODULE_TEXT };
+    *member(&mut filter, text)? = Value::from(from.configuration);
+    Ok(filter)
 }
 
 /// `emit` is tested to write what is looked for here.
