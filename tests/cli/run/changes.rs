@@ -216,11 +216,48 @@ fn takes_a_secret_that_nobody_has_set(ready: &Ready) {
     let keys = json!([{ "secret": { "env": "API_GUARD_SECRET" } }, { "kid": "b", "secret": { "env": "LATER_SECRET" } }]);
     replace(&file, &policy(json!({ "tokens": { "keys": keys } })));
     run.told("the changed configuration is in force", IN_TIME);
+    let told = run.line(IN_TIME);
+    assert!(
+        told.starts_with("secret: LATER_SECRET is not set") && told.contains("secrets/LATER_SECRET"),
+        "{told}"
+    );
     let secret = std::fs::read_to_string(home.path(".local/state/api-guard/secrets/LATER_SECRET")).unwrap();
     let minted = crate::command::run(
         home.command(&["mint", "--sub", "me", "--kid", "b", "--secret-env", "S"]).env("S", secret.trim_end()),
     );
     assert_eq!(run.get("/", Some(minted.line())), Some(200));
     assert_eq!(run.get("/", Some(&old)), Some(200));
+    // Where the old token is good no more, the new one is told.
+    let keys = json!([{ "secret": { "env": "LATEST_SECRET" } }]);
+    replace(&file, &policy(json!({ "tokens": { "keys": keys } })));
+    run.told("the changed configuration is in force", IN_TIME);
+    let mut said = Vec::new();
+    while !said.iter().any(|line: &String| line.contains("secrets/LATEST_SECRET")) {
+        said.push(run.line(IN_TIME));
+    }
+    said.clear();
+    while !said.iter().any(|line: &String| line.starts_with("  ey")) {
+        said.push(run.line(IN_TIME));
+    }
+    assert_eq!(run.get("/", Some(&old)), Some(401));
+    assert_eq!(run.get("/", Some(&token(&said))), Some(200));
     assert_eq!(run.end(Signal::TERM).0, Some(0));
+}
+
+#[test]
+fn a_change_may_name_another_secret_of_a_fleet_that_nobody_has_set() {
+    for ready in forms() {
+        let Some(store) = api_guard_testkit::Redis::start(&["--requirepass", "hunter2"]) else { return };
+        let home = Home::new();
+        let file = home.path("api-guard.json");
+        let policy = crate::emit::fleet::fleet().to_string();
+        std::fs::write(&file, &policy).unwrap();
+        let redis = format!("redis://localhost:{}", store.port);
+        let more = ["--config", "api-guard.json", "--redis", &redis];
+        let run = Running::start_with(&home, &ready, &more, &[("API_GUARD_REDIS_PASSWORD", "hunter2")]);
+        replace(&file, &policy.replace("API_GUARD_FLEET_SECRET", "LATER_FLEET_SECRET"));
+        run.told("the changed configuration is in force", IN_TIME);
+        let told = run.line(IN_TIME);
+        assert!(told.contains("secrets/LATER_FLEET_SECRET"), "{told}");
+    }
 }

@@ -131,16 +131,25 @@ fn write_into_configuration(filter: &mut Value, late: &BTreeMap<String, String>)
     let text = member(filter, LIBRARY_TEXT)?;
     let read = text.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let mut configuration = read.ok_or_else(unexpected)?;
-    let keys = member(&mut configuration, "/tokens/keys")?.as_array_mut().ok_or_else(unexpected)?;
-    for secret in keys.iter_mut().filter_map(|key| key.get_mut("secret")?.as_object_mut()) {
-        let named = secret.get("env").and_then(Value::as_str).and_then(|name| late.get(name)).cloned();
-        if let Some(value) = named {
-            secret.remove("env");
-            secret.insert("value".to_owned(), Value::String(value));
-        }
+    let keys = configuration.pointer_mut("/tokens/keys").and_then(Value::as_array_mut);
+    for secret in keys.into_iter().flatten().filter_map(|key| key.get_mut("secret")) {
+        write_secret(secret, late);
+    }
+    if let Some(secret) = configuration.pointer_mut("/fleet/secret") {
+        write_secret(secret, late);
     }
     *text = Value::String(configuration.to_string());
     Ok(())
+}
+
+/// Puts a late secret in place of its variable.
+fn write_secret(secret: &mut Value, late: &BTreeMap<String, String>) {
+    let Some(secret) = secret.as_object_mut() else { return };
+    let named = secret.get("env").and_then(Value::as_str).and_then(|name| late.get(name)).cloned();
+    if let Some(value) = named {
+        secret.remove("env");
+        secret.insert("value".to_owned(), Value::String(value));
+    }
 }
 
 fn emitted(from: &Bootstrap<'_>) -> Result<Value, Failure> {

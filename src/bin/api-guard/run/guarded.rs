@@ -90,14 +90,12 @@ impl Guarded<'_> {
         self.pushes.taken > 0 && self.pushes.refused == 0
     }
 
-    pub(super) fn welcome(&self, configuration: &Configuration) -> Result<String, Failure> {
-        let Run { port, admin_port, config, .. } = self.run;
-        let origin = format!("http://localhost:{port}");
-        let lookup = |name: &str| self.secrets.lookup(name);
-        let policies = || configuration.policy(&self.secrets);
+    pub(super) fn welcome(&mut self, configuration: &Configuration) -> Result<String, Failure> {
+        let Run { admin_port, config, .. } = self.run;
         let mut text = format!(
-            "{} is guarded at {origin} (admin http://127.0.0.1:{admin_port})\n",
-            self.run.upstream_name()
+            "{} is guarded at {} (admin http://127.0.0.1:{admin_port})\n",
+            self.run.upstream_name(),
+            self.origin()
         );
         text.push_str(&match config {
             Some(file) if file.is_file() => format!("configuration: {}, which is watched\n", file.display()),
@@ -106,13 +104,22 @@ impl Guarded<'_> {
                 "configuration: a token on every path; write your own and name it with --config\n".to_owned()
             }
         });
-        for (name, path) in &self.secrets.kept {
-            text.push_str(&format!("secret: {name} is not set; its secret is kept at {}\n", path.display()));
-        }
+        text.push_str(&self.secrets.news());
         text.push('\n');
-        text.push_str(&welcome::lines(&configuration.raw, &lookup, &policies, &origin, clock::now())?);
+        text.push_str(&self.tries(configuration)?);
         text.push_str("\nCtrl-C stops it. Decisions (UTC):\n");
         Ok(text)
+    }
+
+    fn origin(&self) -> String {
+        format!("http://localhost:{}", self.run.port)
+    }
+
+    /// A token, and requests to try.
+    fn tries(&self, configuration: &Configuration) -> Result<String, Failure> {
+        let lookup = |name: &str| self.secrets.lookup(name);
+        let policies = || configuration.policy(&self.secrets);
+        welcome::lines(&configuration.raw, &lookup, &policies, &self.origin(), clock::now())
     }
 
     pub(super) fn serve(&mut self, mut watched: Option<Watched>) -> outcome::Result {
@@ -154,14 +161,29 @@ impl Guarded<'_> {
     /// Tells what became of a changed file. The old configuration serves on if the new one is wrong.
     fn change(&mut self) {
         match self.try_change() {
-            Ok(()) => say("the changed configuration is in force"),
+            Ok(configuration) => {
+                say("the changed configuration is in force");
+                self.tell_secrets(&configuration);
+            }
             Err(Failure::Usage(text) | Failure::Failed(text)) => {
                 say(&format!("error: {text}\nthe old configuration goes on serving"));
             }
         }
     }
 
-    fn try_change(&mut self) -> Result<(), Failure> {
+    /// Tells of secrets that a change has made. The tokens of before may be good no more, so there is a new one.
+    fn tell_secrets(&mut self, configuration: &Configuration) {
+        let news = self.secrets.news();
+        if news.is_empty() {
+            return;
+        }
+        match self.tries(configuration) {
+            Ok(tries) => print(&format!("{news}\n{tries}")),
+            Err(Failure::Usage(text) | Failure::Failed(text)) => say(&format!("{news}error: {text}")),
+        }
+    }
+
+    fn try_change(&mut self) -> Result<Configuration, Failure> {
         let configuration =
             Configuration::read(self.run.config.as_deref(), self.guard.form, &mut self.secrets)?;
         let cluster = fleet::cluster(&configuration.raw);
@@ -182,7 +204,7 @@ impl Guarded<'_> {
                 return Err(Failure::failed("Envoy refuses the configuration"));
             }
             if now.taken > before.taken {
-                return Ok(());
+                return Ok(configuration);
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -14,8 +14,8 @@ use crate::outcome::Failure;
 #[derive(Default)]
 pub(super) struct Secrets {
     made: BTreeMap<String, String>,
-    /// The variables whose secrets were not there before, with where they are kept.
-    pub(super) kept: Vec<(String, PathBuf)>,
+    /// The variables that are not set, with where their secrets are kept, until the user has been told.
+    untold: Vec<(String, PathBuf)>,
 }
 
 impl Secrets {
@@ -35,10 +35,18 @@ impl Secrets {
                     ))
                 })?;
                 self.made.insert(name.to_owned(), secret);
-                self.kept.push((name.to_owned(), path));
+                self.untold.push((name.to_owned(), path));
             }
         }
         Ok(())
+    }
+
+    /// A line for each secret of which the user has not been told yet.
+    pub(super) fn news(&mut self) -> String {
+        let line = |(name, path): (String, PathBuf)| {
+            format!("secret: {name} is not set; its secret is kept at {}\n", path.display())
+        };
+        self.untold.drain(..).map(line).collect()
     }
 
     /// The value of a variable, as Envoy will see it.
