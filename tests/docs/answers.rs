@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::SECRET;
 use crate::documents::{blocks, read, rows, section};
+use crate::server::Server;
 
 const PAGE: &str = "docs/answers.md";
 
@@ -41,6 +42,28 @@ fn every_status_has_a_grpc_status() {
     let statuses: BTreeSet<u16> = Code::ALL.iter().map(|code| code.status()).collect();
     assert_eq!(listed.len(), statuses.len(), "{listed:?}");
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), statuses);
+}
+
+#[test]
+fn envoy_rewrites_paths_before_the_guard_as_the_page_says() {
+    let page = read(PAGE);
+    let server = Server::start(Some(
+        r#"{ "tokens": { "keys": [ { "secret": { "env": "API_GUARD_SECRET" } } ] },
+             "routes": [ { "path": "/orders/special", "access": "public" }, { "path": "/x", "access": "public" } ],
+             "unmatched_routes": "deny" }"#,
+    ));
+    let (_, table) = page.split_once("| sent | judged and passed on |").expect("the table");
+    let (table, _) = table.split_once("\n\n").expect("its end");
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split('`').collect()).collect();
+    let rows: Vec<(&str, &str)> =
+        rows.iter().filter(|cells| cells.len() == 5).map(|cells| (cells[1], cells[3])).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    for (sent, judged) in rows {
+        let (status, body) = server.ask("GET", sent, None);
+        let body: Value = serde_json::from_str(&body).unwrap_or_default();
+        assert_eq!((status, body["path"].as_str()), (200, Some(judged)), "{sent}: {body}");
+    }
+    assert_eq!(server.ask("GET", "/orders%2Fspecial", None), (400, String::new()));
 }
 
 /// Standard output; how the command ends is for the caller to judge by it.
