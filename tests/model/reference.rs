@@ -422,7 +422,7 @@ impl Model {
         if self.asks_for(asked).is_some() && access != "deny" { "public" } else { access }
     }
 
-    /// The route, if there is one for the method; whether the method is right.
+    /// The route, if there is one for the method; whether the method is right. A preflight may ask for any method.
     fn found(&self, asked: &Asked) -> (Option<Route>, bool) {
         let sought = self.asks_for(asked).unwrap_or(asked.method);
         let found = match (asked.path.segments, asked.host.name) {
@@ -511,16 +511,12 @@ impl Model {
         self.rules.routes.iter().filter(fits).min_by_key(|route| (!route.hosted, score(route)))
     }
 
-    /// The route of the most specific template that fits, if it has the method; whether the method is right.
+    /// The route of the most specific template that fits; whether it has the method.
     fn route(&self, segments: &[&str], host: &str, method: &str) -> (Option<Route>, bool) {
         let best = self.best(segments, host);
         let Some(best) = best else { return (None, true) };
         let has = |method: &str| best.methods.contains(&method);
-        if has(method) || (method == "HEAD" && has("GET")) {
-            (Some(best.clone()), true)
-        } else {
-            (None, false)
-        }
+        (Some(best.clone()), has(method) || (method == "HEAD" && has("GET")))
     }
 }
 

@@ -130,9 +130,16 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         sent: Option<(Covering, &Target<'_>)>,
     ) -> Routed<'v> {
         let policy = self.policy;
-        let found = match sent {
-            Some((covering, target)) => policy.table.find_covered(covering, target, sought),
+        let find = |method| match sent {
+            Some((covering, target)) => policy.table.find_covered(covering, target, method),
             None => Found::NoRoute,
+        };
+        let found = match find(sought) {
+            Found::MethodNotAllowed { allowed } if preflight => find(self.strictest(find, &allowed)),
+            found @ (Found::Route { .. }
+            | Found::MethodNotAllowed { .. }
+            | Found::NoRoute
+            | Found::Ambiguous) => found,
         };
         let allowed_at_all = preflight || policy.form.allowed_methods.iter().any(|allowed| allowed == method);
         match found {
@@ -147,10 +154,28 @@ impl<'v, H: Host> Visit<'v, '_, H> {
                 Routed { index: None, template: None, fault, mode: None }
             }
             found @ (Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::NoRoute) => {
-                let (fault, mode) = self.refuse_method(found, allowed_at_all, preflight, sent);
-                Routed { index: None, template: None, fault, mode }
+                let (fault, mode) = self.refuse_method(found, allowed_at_all, sent);
+                Routed { index: None, template: None, fault: Some(fault), mode }
             }
         }
+    }
+
+    /// The method whose route judges a preflight, where none of the path's routes has the one it asks for: that of the
+    /// first which refuses it for its access or addresses, or else the first. What one of them shuts is not opened by
+    /// asking for another method.
+    #[cold]
+    #[inline(never)]
+    fn strictest<'m>(&self, find: impl Fn(&'m str) -> Found<'v>, methods: &[&'m str]) -> &'m str {
+        let refuses = |method: &&'m str| match find(method) {
+            Found::Route { index, .. } => self.policy.route(index).is_none_or(|route| {
+                let networks = route.networks.as_ref();
+                route.access == Access::Deny
+                    || networks.is_some_and(|these| !these.admit(self.whole_address()))
+            }),
+            Found::MethodNotAllowed { .. } | Found::NoRoute | Found::Ambiguous => true,
+        };
+        let first = methods.iter().copied().find(refuses).or_else(|| methods.first().copied());
+        first.unwrap_or(NO_METHOD)
     }
 
     /// The fault of a method that the path or the configuration does not allow, and the mode of the path's routes, if
@@ -161,9 +186,8 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         &self,
         found: Found<'_>,
         allowed_at_all: bool,
-        preflight: bool,
         sent: Option<(Covering, &Target<'_>)>,
-    ) -> (Option<FormFault>, Option<Mode>) {
+    ) -> (FormFault, Option<Mode>) {
         let find = |method| match sent {
             Some((covering, target)) => self.policy.table.find_covered(covering, target, method),
             None => Found::NoRoute,
@@ -171,7 +195,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
         let mut mode = None;
         let allowed = match found {
-            Found::MethodNotAllowed { allowed } if !preflight => {
+            Found::MethodNotAllowed { allowed } => {
                 let routes =
                     allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
                         Found::Route { index, .. } => self.policy.route(index),
@@ -181,22 +205,15 @@ impl<'v, H: Host> Visit<'v, '_, H> {
                 mode = modes.next().filter(|first| modes.all(|other| other == *first));
                 owned(allowed)
             }
-            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } | Found::Ambiguous
-                if allowed_at_all =>
-            {
-                return (None, None);
-            }
-            Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Route { .. } | Found::Ambiguous => {
-                match find(NO_METHOD) {
-                    Found::MethodNotAllowed { allowed } => owned(allowed),
-                    Found::NoRoute | Found::Route { .. } | Found::Ambiguous => {
-                        owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
-                    }
+            Found::NoRoute | Found::Route { .. } | Found::Ambiguous => match find(NO_METHOD) {
+                Found::MethodNotAllowed { allowed } => owned(allowed),
+                Found::NoRoute | Found::Route { .. } | Found::Ambiguous => {
+                    owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
                 }
-            }
+            },
         };
         let method = String::from_utf8_lossy(self.request.method).into_owned();
-        (Some(FormFault::MethodNotAllowed { method, allowed }), mode)
+        (FormFault::MethodNotAllowed { method, allowed }, mode)
     }
 
     fn target(

@@ -173,7 +173,7 @@ fn a_preflight_is_one_for_the_route_that_it_asks_for() {
         ("/a", "POST", "ok", Some(1)),
         ("/a", "GET", "ok", Some(0)),
         // It is the upstream that says no.
-        ("/a", "DELETE", "ok", None),
+        ("/a", "DELETE", "ok", Some(0)),
         ("/elsewhere", "DELETE", "ok", None),
         ("/closed", "PUT", "token_missing", Some(2)),
     ] {
@@ -201,4 +201,46 @@ fn a_preflight_is_one_for_the_route_that_it_asks_for() {
     }));
     let verdict = rejecting.admit(&request("OPTIONS", "/a", &preflight("GET")), START);
     assert_eq!(said(&verdict), "token_missing");
+}
+
+#[test]
+fn a_preflight_for_a_method_without_a_route_opens_nothing_that_a_route_shuts() {
+    let limit = json!({ "name": "one", "max_requests": 1, "window_seconds": 60, "key": ["client_ip"] });
+    let routes = json!([
+        { "path": "/{*all}", "hosts": ["shut.example.com"], "access": "deny" },
+        { "path": "/half", "methods": ["GET"], "access": "public" },
+        { "path": "/half", "methods": ["POST"], "access": "deny" },
+        { "path": "/inside", "methods": ["GET"], "access": "public" },
+        { "path": "/inside", "methods": ["POST"], "allow_from": ["10.0.0.0/8"] },
+        { "path": "/limited", "rate_limits": [limit] },
+    ]);
+    let mut guarded = guarded(json!({ "request": { "cors_preflight": "forward" }, "routes": routes }));
+    let mut judge = |host, path, asked, address| {
+        guarded.process.address = Some(address);
+        let asks = [
+            (":method", "OPTIONS"),
+            (":path", path),
+            (":authority", host),
+            ("origin", "https://app.example"),
+            ("access-control-request-method", asked),
+        ];
+        let verdict = guarded.admit(&asks, START);
+        (said(&verdict), verdict.trail.form.route.map(RouteIndex::get))
+    };
+    for (host, path, address, code, route) in [
+        ("shut.example.com", "/a", "10.0.0.1:1", "token_missing", 0),
+        // One that refuses it goes first, and the order of the methods decides among the others.
+        ("a", "/half", "10.0.0.1:1", "token_missing", 2),
+        ("a", "/inside", "192.0.2.1:1", "address_refused", 4),
+        ("a", "/inside", "10.0.0.1:1", "ok", 3),
+        ("a", "/limited", "10.0.0.1:1", "ok", 5),
+        ("a", "/limited", "10.0.0.1:1", "rate_limited", 5),
+    ] {
+        let asked = if code == "rate_limited" { "no such method" } else { "PATCH" };
+        assert_eq!(
+            judge(host, path, asked, address),
+            (code.to_owned(), Some(route)),
+            "{host} {path} {address}"
+        );
+    }
 }
