@@ -53,13 +53,18 @@ fn begun(token: &str) -> Ask {
 
 const REST: &[u8] = b"1\r\n}\r\n0\r\n\r\n";
 
+/// A limit that is far away.
+fn wide() -> Value {
+    json!({ "rate_limits": [{ "name": "wide", "max_requests": 1000, "window_seconds": 60, "key": ["client_ip"] }] })
+}
+
 fn log_out(envoy: &Envoy, token: &str) {
     assert_eq!(Ask::new("POST", ENDPOINT).token(token).send(envoy, Protocol::Http1).status, 200);
 }
 
 #[test]
 fn a_held_request_passes_only_with_a_token_that_is_still_good() {
-    let envoy = start(json!({}));
+    let envoy = start(wide());
     let good = token(json!({ "jti": "good" }));
     let revoked = token(json!({ "jti": "revoked" }));
     let expiring = token(json!({ "jti": "expiring", "exp": now() + 3 }));
@@ -72,6 +77,7 @@ fn a_held_request_passes_only_with_a_token_that_is_still_good() {
     });
     let [good, revoked, expiring] = parked.map(|parked| parked.finish(REST));
     assert_eq!(good.forwarded(&envoy).body, b"{}");
+    assert_eq!([&good, &revoked, &expiring].map(|reply| reply.all("ratelimit").len()), [1, 0, 0]);
     revoked.refused(&envoy, 401, "token_revoked");
     expiring.refused(&envoy, 401, "token_expired");
     let access = envoy.access("revoked");
@@ -120,7 +126,7 @@ fn a_token_that_was_revoked_revokes_nothing_through_requests_parked_before() {
 
 #[test]
 fn a_body_that_does_not_come_is_given_up() {
-    let envoy = start(json!({}));
+    let envoy = start(wide());
     let good = token(json!({}));
     let endpoint = || Ask::post(ENDPOINT).token(&good).body(Body::Declared("20".to_owned()));
     let nothing = Ask::post("/x").token(&good).body(Body::Unfinished(Vec::new()));
@@ -136,6 +142,7 @@ fn a_body_that_does_not_come_is_given_up() {
         let problem = reply.refused(&envoy, 408, "body_timeout");
         assert_eq!(problem["detail"], "Request body did not arrive in time");
         assert_eq!(reply.all("connection"), ["close"]);
+        assert_eq!(reply.all("ratelimit"), [""; 0]);
         assert_eq!(envoy.access(&reply.test)["code"], "body_timeout");
     }
     for (mut connection, stream) in [endpoint, begun] {

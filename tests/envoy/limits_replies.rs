@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::ask::{Ask, Protocol};
+use crate::ask::{Ask, BOTH, Body, Protocol};
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
 use crate::token::{forged, token};
@@ -226,5 +226,51 @@ fn failures_are_counted_for_the_address_that_fails() {
     of(ask("/x", json!({})), "192.0.2.2").forwarded(&envoy);
     let name = "api_guard_requests_total.decision.refused.code.auth_failures_limited";
     eventually("the refusal is not counted", || (envoy.counter(name) == 1).then_some(()));
+    envoy.assert_healthy();
+}
+
+#[test]
+fn only_what_was_admitted_and_what_a_limit_refused_tell_of_limits() {
+    let envoy = Envoy::start(Setup::new(&policy(json!({
+        "request": { "max_request_size_bytes": 10 },
+        "routes": [{ "path": "/stream", "body": "stream" }],
+        "revocation": { "endpoint": {} },
+        "rate_limits": [limit("wide", json!(1000), 60, &["client_ip"])],
+    }))));
+    let good = token(json!({}));
+    let post = |path: &str, body| Ask::post(path).token(&good).body(body);
+    let chunks = |size| Body::Streamed(vec![vec![b'1'; size]; 2]);
+    let text = || Ask::new("POST", "/x").token(&good).header("content-type", "text/plain").body(chunks(4));
+    for protocol in BOTH {
+        for (name, ask, verdict, told) in [
+            ("passed", post("/x", chunks(4)), "200", 1),
+            ("streamed", post("/stream", chunks(4)), "200", 1),
+            ("no token", Ask::get("/x"), "401 token_missing", 0),
+            ("a held body", post("/x", chunks(9)), "413 request_too_large", 0),
+            ("a streamed body", post("/stream", chunks(9)), "413 request_too_large", 0),
+            ("its first byte", text(), "415 unsupported_media_type", 0),
+            (
+                "nothing to revoke",
+                post("/auth/revoke", Body::Sized(b"{}".to_vec())),
+                "400 request_malformed",
+                0,
+            ),
+            (
+                "a logout",
+                Ask::new("POST", "/auth/revoke").token(&token(json!({ "jti": format!("{protocol:?}") }))),
+                "200",
+                1,
+            ),
+            ("no object", post("/auth/revoke", chunks(4)), "400 request_malformed", 0),
+        ] {
+            let reply = ask.send(&envoy, protocol);
+            let headers = [reply.all("ratelimit").len(), reply.all("ratelimit-policy").len()];
+            assert_eq!(
+                (reply.verdict().as_str(), headers),
+                (verdict, [told; 2]),
+                "{name} {protocol:?} {reply:?}"
+            );
+        }
+    }
     envoy.assert_healthy();
 }

@@ -14,6 +14,7 @@ use crate::denial::{Denial, FormFault};
 use crate::guard::Revoked;
 use crate::json::text::Object;
 use crate::policy::{Detail, Policy, Replies};
+use crate::verdict::Judged;
 
 pub use words::cut;
 
@@ -92,13 +93,17 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
-/// The reply to a request that has revoked something.
-pub fn revoked(revoked: Revoked) -> Reply {
+/// The reply to a request that has revoked something. `judged`: the limits that admitted it.
+pub fn revoked(policy: &Policy, revoked: Revoked, judged: &[Judged]) -> Reply {
+    let mut headers = json_headers("application/json");
+    if let Some(tightest) = rate_headers::tightest(policy, judged) {
+        headers.extend(rate_headers::of_admission(policy, &tightest));
+    }
     let expires_at = revoked.expires_at.map_or("null".to_owned(), |second| second.to_string());
     Reply {
         status: 200,
         details: "api_guard_revoked",
-        headers: json_headers("application/json"),
+        headers,
         body: format!(r#"{{"revoked":true,"expires_at":{expires_at}}}"#),
         grpc_status: 0,
         grpc_message: "".into(),

@@ -45,7 +45,7 @@ pub enum Flow {
 #[derive(Debug, Default)]
 pub struct Exchange {
     state: State,
-    /// The limit that the headers of an admitted response describe.
+    /// The limit that the headers of the response describe, if the request passes.
     tightest: Option<Judged>,
     /// Whether the request has ended.
     has_ended: bool,
@@ -114,7 +114,7 @@ impl Exchange {
     }
 
     /// Handles the response's headers: adds those that say how much is left of the limits, or replaces the host's own
-    /// answer.
+    /// answer. An answer of ours, which some hosts show here and others do not, is left as it is.
     pub fn on_response_headers(&mut self, engine: &Engine, host: &mut impl StreamHost) -> Flow {
         if let State::Overtaken { .. } = self.state
             && let State::Overtaken { denial, request, since } =
@@ -123,7 +123,9 @@ impl Exchange {
             request.refuse(engine, &denial, host, since);
             return Flow::Pause;
         }
-        if let Some(tightest) = self.tightest.take() {
+        if let State::Passing | State::Counting { .. } = self.state
+            && let Some(tightest) = self.tightest.take()
+        {
             for (name, value) in rate_headers::of_admission(engine.guard.policy(), &tightest) {
                 // A response that could not be given these headers is still sent.
                 let _ = host.act(Action::MarkResponse { name, value: &value });
@@ -141,8 +143,6 @@ impl Exchange {
         host: &mut impl StreamHost,
         now: UnixNanos,
     ) -> Flow {
-        // As every early refusal, it tells of no limit.
-        self.tightest = None;
         self.refuse_for(engine, fault, host, now)
     }
 
@@ -211,7 +211,7 @@ impl Exchange {
     /// Whether nothing is left to judge in the request or to add to its response. An adapter may then forget the
     /// stream, provided it pauses the later phases of streams it does not know.
     pub fn is_over(&self) -> bool {
-        self.tightest.is_none() && self.is_settled()
+        self.is_settled() && (self.tightest.is_none() || matches!(self.state, State::Stopped))
     }
 
     /// Whether nothing is left to judge in the request.

@@ -98,16 +98,15 @@ impl Life {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        let settled = match self.phase {
+        match self.phase {
             Phase::Over => true,
-            Phase::Flows { counts: Counts::Nothing } => self.ended,
+            Phase::Flows { counts: Counts::Nothing } => self.ended && !self.to_tell,
             Phase::Flows { counts: Counts::Sum(_) | Counts::Messages }
             | Phase::New
             | Phase::Waits { .. }
             | Phase::Held { .. }
             | Phase::HostAnswers { .. } => false,
-        };
-        settled && !self.to_tell
+        }
     }
 
     pub(super) fn wants_ticks(&self) -> bool {
@@ -231,8 +230,10 @@ impl Life {
             self.refuse(code);
             return Flow::Pause;
         }
-        self.marked |= self.to_tell;
-        self.to_tell = false;
+        // Only what passes was admitted.
+        if matches!(self.phase, Phase::Flows { .. }) {
+            self.marked |= std::mem::take(&mut self.to_tell);
+        }
         Flow::Continue
     }
 
@@ -343,7 +344,6 @@ impl Life {
             };
         } else {
             if self.asked.refuses_edits && self.asked.caller(shared, now).is_some() {
-                self.to_tell = false;
                 self.refuse(Code::InternalFault);
                 return Flow::Pause;
             }

@@ -78,7 +78,9 @@ pub(super) fn answer(
     match result {
         Ok(revoked) => {
             kept.pass(engine, host, now);
-            ledger::answer(host, &effect::revoked(revoked), &kept.about());
+            let about = kept.about();
+            let reply = effect::revoked(engine.guard.policy(), revoked, &about.trail.limits);
+            ledger::answer(host, &reply, &about);
         }
         Err(denial) => ledger::refuse(engine, host, &denial, &kept.about(), now),
     }

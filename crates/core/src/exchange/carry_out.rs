@@ -58,7 +58,6 @@ impl Exchange {
         };
         if grant.destination() == Destination::RevocationEndpoint {
             ledger::stays_here(engine, host, &about);
-            self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
             let kept = Kept::of(engine, host, request, verdict, arrived.headers_at);
             let Some(kept) = kept else { return Flow::Pause };
             if !request.has_body {

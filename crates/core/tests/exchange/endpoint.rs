@@ -5,7 +5,7 @@ use api_guard_core::exchange::Flow;
 use api_guard_testkit::{Decided, Done, Watched};
 use serde_json::json;
 
-use crate::{START, World, answer, at, lines, marks};
+use crate::{START, World, answer, at, bearer, lines, marks};
 
 const ENDPOINT: &str = "/auth/revoke";
 
@@ -287,13 +287,18 @@ fn its_answers_tell_of_limits_as_others_do() {
         { "name": "wide", "max_requests": 9, "window_seconds": 60, "key": ["client_ip"] },
     ] }));
     let (mut stream, _) = world.ask("POST", ENDPOINT, &[], true);
-    revoked_with_limits(&mut stream);
-}
-
-fn revoked_with_limits(stream: &mut Watched<'_>) {
-    assert_eq!(stream.decided, [Decided::Allowed]);
-    assert!(stream.exchange.is_settled() && !stream.exchange.is_over());
+    revoked(&stream);
+    let told = |stream: &Watched<'_>| {
+        let headers = &stream.host.replies().next().unwrap().headers;
+        headers.iter().any(|(name, value)| *name == "ratelimit" && value.starts_with(r#""wide";r=8"#))
+    };
+    assert!(told(&stream));
     assert_eq!(stream.response(), Flow::Continue);
-    assert!(marks(stream).iter().any(|(_, value)| value.contains(r#""wide";r=8"#)), "{:?}", marks(stream));
-    assert!(stream.exchange.is_over());
+    assert_eq!(marks(&stream), [], "the answer has them already");
+    // What it refuses was not admitted.
+    let (mut stream, _) = world.ask("POST", ENDPOINT, &[("authorization", &bearer("u2"))], false);
+    stream.host.body = b"{}".to_vec();
+    assert_eq!(stream.body(2, true, at(1)), Flow::Pause);
+    assert_eq!(stream.refused(), Some("unsupported_media_type"));
+    assert_eq!((stream.response(), told(&stream), marks(&stream)), (Flow::Continue, false, vec![]));
 }

@@ -127,17 +127,19 @@ fn an_admitted_response_tells_once_of_the_limit_with_least_left() {
 }
 
 #[test]
-fn a_late_refusal_tells_of_limits_and_an_early_one_does_not() {
+fn no_refusal_but_that_of_a_limit_tells_of_limits_however_late_it_is() {
     let world = wide();
-    let (mut late, _) = world.post("/x", &[("content-length", "5")]);
-    late.body(101, true, at(1));
-    assert_eq!(late.refused(), Some("request_too_large"));
-    assert!(late.exchange.is_settled() && !late.exchange.is_over());
-    assert_eq!(late.response(), Flow::Continue);
-    assert!(marks(&late).contains(&("x-ratelimit-limit", "4".to_owned())));
+    let (declared, _) = world.post("/x", &[("content-length", "5")]);
+    let (streamed, _) = world.post("/stream", &[]);
+    let (held, _) = world.post("/x", &[]);
+    for mut late in [declared, streamed, held] {
+        late.body(101, true, at(1));
+        assert_eq!(late.refused(), Some("request_too_large"));
+        assert!(late.exchange.is_over());
+        assert_eq!((late.response(), marks(&late)), (Flow::Continue, vec![]));
+    }
     let (mut early, _) = world.get("/x", &[("authorization", "none")]);
-    assert_eq!(early.response(), Flow::Continue);
-    assert_eq!(marks(&early), []);
+    assert_eq!((early.response(), marks(&early)), (Flow::Continue, vec![]));
 }
 
 #[test]
