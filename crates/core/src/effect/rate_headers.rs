@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::Header;
 use crate::decimal::Decimal;
 use crate::denial::{Denial, OverLimit};
-use crate::policy::{Policy, RateLimitHeaders};
+use crate::policy::{LimitRule, Policy, RateLimitHeaders};
 use crate::verdict::Judged;
 
 /// The figures of one limit.
@@ -33,13 +33,15 @@ pub(super) fn add_of_refusal(headers: &mut Vec<Header>, policy: &Policy, denial:
     add_families(headers, policy, &figures);
 }
 
-/// The limit that the headers of an admitted response describe: the one with the least left. `None` if no limit was
-/// judged, or if the policy sends no such headers.
+/// The limit that the headers of an admitted response describe: the one with the least left. A limit that only reports
+/// holds nobody back, so clients do not hear of it. `None` if no other was judged, or if the policy sends no such headers.
 pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
     if policy.replies.rate_limit_headers == RateLimitHeaders::None {
         return None;
     }
-    judged.iter().min_by_key(|judged| judged.outcome.remaining).copied()
+    let enforced =
+        judged.iter().filter(|judged| policy.limit(judged.limit).is_some_and(LimitRule::is_enforced));
+    enforced.min_by_key(|judged| judged.outcome.remaining).copied()
 }
 
 /// The header families for an admitted response.

@@ -127,6 +127,22 @@ fn an_admitted_response_tells_once_of_the_limit_with_least_left() {
 }
 
 #[test]
+fn a_limit_that_only_reports_is_not_told_and_hides_no_other() {
+    let limit = |name, most, mode| json!({ "name": name, "max_requests": most, "window_seconds": 60, "key": ["subject"], "mode": mode });
+    let shy = limit("shy", 1, "report");
+    let world = limits(json!([shy, limit("wide", 9, "enforce")]));
+    for left in ["8", "7"] {
+        let (mut stream, _) = world.get("/x", &[]);
+        stream.response();
+        assert!(marks(&stream).contains(&("x-ratelimit-limit", "9".to_owned())), "{:?}", marks(&stream));
+        assert!(marks(&stream).contains(&("x-ratelimit-remaining", left.to_owned())), "{:?}", marks(&stream));
+    }
+    let world = limits(json!([shy]));
+    let (mut alone, _) = world.get("/x", &[]);
+    assert_eq!((alone.response(), marks(&alone)), (Flow::Continue, vec![]));
+}
+
+#[test]
 fn no_refusal_but_that_of_a_limit_tells_of_limits_however_late_it_is() {
     let world = wide();
     let (declared, _) = world.post("/x", &[("content-length", "5")]);
