@@ -570,6 +570,38 @@ fn a_path_that_an_anonymous_client_can_vary_in_a_key_is_warned_of() {
 }
 
 #[test]
+fn routes_that_a_limit_counts_as_one_are_told() {
+    let counting =
+        |key: &[&str], routes: Value| guarded(&json!({ "rate_limits": limited(key), "routes": routes }));
+    let told = |part: &'static str| ("warning", "/rate_limits/0/key/1", "\"route\"", part);
+    let by_method = json!([{ "path": "/a", "methods": ["GET"] }, { "path": "/a", "methods": ["POST"] }]);
+    let by_host = json!([{ "path": "/b" }, { "path": "/a", "hosts": ["a.example"] }, { "path": "/a" }]);
+    let by_name = json!([{ "path": "/a" }, { "path": "/b", "name": "/a" }]);
+    let key = ["client_ip", "route"];
+    assert_told(
+        &counting(&key, by_method.clone()),
+        "route-key",
+        told("/routes/0 and /routes/1 share one counter"),
+    );
+    assert_told(&counting(&key, by_name), "route-key", told("give each a name of its own"));
+    let with_method = ["client_ip", "route", "method"];
+    for key in [&key[..], &with_method] {
+        assert_told(&counting(key, by_host.clone()), "route-key", told("/routes/1 and /routes/2"));
+    }
+    let named =
+        json!([{ "path": "/a", "methods": ["GET"], "name": "read" }, { "path": "/a", "methods": ["POST"] }]);
+    let skipping = json!([{ "path": "/a", "methods": ["GET"], "skip_limits": ["*"] }, { "path": "/a", "methods": ["POST"] }]);
+    for (key, routes) in [
+        (&key[..], named),
+        (&key, skipping),
+        (&with_method, by_method.clone()),
+        (&["client_ip", "subject"], by_method),
+    ] {
+        assert_silent(&counting(key, routes), "route-key");
+    }
+}
+
+#[test]
 fn a_route_that_only_reports_passes_other_methods_too_and_that_is_said() {
     let route =
         |methods: Value| json!({ "routes": [{ "path": "/a", "mode": "report", "methods": methods }] });

@@ -1,6 +1,6 @@
 //! Limits that can be dodged, or that never refuse anybody.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute};
 use api_guard_core::policy::{Access, CorsPreflight, Mode, Unmatched};
@@ -14,7 +14,9 @@ pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     }
     before_the_token(raw, out);
     for (index, limit) in raw.rate_limits.iter().enumerate() {
-        keys(raw, None, &format!("/rate_limits/{index}"), limit, out);
+        let pointer = format!("/rate_limits/{index}");
+        keys(raw, None, &pointer, limit, out);
+        same_routes(raw, &pointer, limit, out);
     }
     for (number, route) in raw.routes.iter().enumerate() {
         for (index, limit) in route.rate_limits.iter().flatten().enumerate() {
@@ -104,6 +106,29 @@ fn keys(raw: &RawConfig, route: Option<&RawRoute>, pointer: &str, limit: &RawLim
             );
             out.add("subject-key", at, text);
         }
+    }
+}
+
+/// Warns of routes that a limit by route counts as one, because it knows them by their name or path alone.
+fn same_routes(raw: &RawConfig, pointer: &str, limit: &RawLimit, out: &mut Warnings) {
+    let Some(part) = limit.key.iter().position(|part| part == "route") else { return };
+    let by_method = limit.key.iter().any(|part| part == "method");
+    let is_parted = |one: &RawRoute, other: &RawRoute| match (&one.methods, &other.methods) {
+        (Some(ones), Some(others)) => by_method && !ones.iter().any(|method| others.contains(method)),
+        (None, _) | (_, None) => false,
+    };
+    let mut known: HashMap<&str, Vec<(usize, &RawRoute)>> = HashMap::new();
+    for (index, route) in raw.routes.iter().enumerate().filter(|(_, route)| !skips(route, limit)) {
+        let Some(label) = route.name.as_deref().or(route.path.as_deref()) else { continue };
+        let same = known.entry(label).or_default();
+        if let Some((first, _)) = same.iter().find(|(_, other)| !is_parted(other, route)) {
+            let text = format!(
+                "/routes/{first} and /routes/{index} share one counter, because the name of each, or its path \
+                 where it has none, is {label:?}; give each a name of its own"
+            );
+            out.add("route-key", format!("{pointer}/key/{part}"), text);
+        }
+        same.push((index, route));
     }
 }
 
