@@ -430,7 +430,8 @@ impl Model {
             _ => (None, true),
         };
         if self.asks_for(asked).is_some() {
-            return (found.0, true);
+            let is_shut = !found.1 && self.rules.unmatched == "deny";
+            return (found.0.filter(|_| !is_shut), true);
         }
         let allowed = found.1 && self.rules.allowed.contains(&asked.method);
         (found.0.filter(|_| allowed), allowed)

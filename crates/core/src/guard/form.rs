@@ -135,6 +135,8 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             None => Found::NoRoute,
         };
         let found = match find(sought) {
+            // Where all is shut that has no route, so is this.
+            Found::MethodNotAllowed { .. } if preflight && policy.unmatched == Access::Deny => Found::NoRoute,
             Found::MethodNotAllowed { allowed } if preflight => find(self.strictest(find, &allowed)),
             found @ (Found::Route { .. }
             | Found::MethodNotAllowed { .. }

@@ -204,6 +204,18 @@ fn a_preflight_is_one_for_the_route_that_it_asks_for() {
 }
 
 #[test]
+fn a_preflight_for_a_method_without_a_route_is_refused_where_all_is_that_has_none() {
+    let routes = json!([{ "path": "/a", "methods": ["GET"], "access": "public" }]);
+    let shut =
+        json!({ "request": { "cors_preflight": "forward" }, "routes": routes, "unmatched_routes": "deny" });
+    let mut guarded = guarded(shut);
+    for (asked, code) in [("GET", "ok"), ("PATCH", "token_missing")] {
+        let asks = [("origin", "https://app.example"), ("access-control-request-method", asked)];
+        assert_eq!(said(&guarded.admit(&request("OPTIONS", "/a", &asks), START)), code, "{asked}");
+    }
+}
+
+#[test]
 fn a_preflight_for_a_method_without_a_route_opens_nothing_that_a_route_shuts() {
     let limit = json!({ "name": "one", "max_requests": 1, "window_seconds": 60, "key": ["client_ip"] });
     let routes = json!([
