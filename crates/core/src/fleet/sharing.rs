@@ -6,18 +6,20 @@
 //! come stands in the record, so that it outlives the worker that does it.
 //!
 //! - `sharing/page.rs`: the commands for that, and the store's answers.
+//! - `sharing/lacking.rs`: what the store lacks, part by part.
 
+mod lacking;
 mod page;
 
-use super::record::{Record, Untold, View};
+use super::record::{Record, View};
 use super::resp::{Commands, Item, Malformed, Reader};
 use super::rule::{FleetRule, SharedRevocations};
 use super::script::{KnownScripts, REVOKE, REVOKED, is_unknown};
-use super::seen::Seen;
 use crate::cells::{CellFault, Cells, Change, update};
 use crate::revocation::{Revocations, SharedEntry};
 use crate::seed::Seed;
 use crate::time::UnixNanos;
+use lacking::Lacking;
 use page::write_read;
 pub(super) use page::{Brought, write_told};
 
@@ -44,21 +46,7 @@ pub(super) struct Sharing {
     covered: u64,
     /// Whether there are entries for which there was no room.
     overflowed: bool,
-    /// What the store has, as far as this link has read it since the loss of this number.
-    seen: Seen,
-    seen_since: u64,
-    /// What the call in flight tells of what the store lacked.
-    part: Option<Part>,
-}
-
-/// A part of what the store lacked.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    loss: u64,
-    from: u64,
-    /// What is left when it has been told.
-    next: Untold,
-    is_told: bool,
+    lacking: Lacking,
 }
 
 /// What a call does for revocations.
@@ -89,9 +77,7 @@ impl Sharing {
             failures: 0,
             covered: 0,
             overflowed: false,
-            seen: Seen::default(),
-            seen_since: 0,
-            part: None,
+            lacking: Lacking::default(),
         }
     }
 
@@ -141,7 +127,7 @@ impl Sharing {
         now: UnixNanos,
     ) -> Work {
         // Of a call that never ended, the entries are told as any others.
-        self.part = None;
+        let _ = self.lacking.end();
         if self.overflowed {
             self.overflowed = self.change(cells, &|record| record.owe(now)).is_err();
         }
@@ -154,27 +140,9 @@ impl Sharing {
             reads = begun.unwrap_or(false);
         }
         if reads && self.waiting.is_empty() {
-            self.take_part(revocations, now);
+            self.waiting = self.lacking.take_part(&self.record, revocations, MOST_TOLD, now);
         }
         Work { tells: !self.waiting.is_empty(), reads }
-    }
-
-    /// Takes a part of what the store lacks, to tell it.
-    fn take_part(&mut self, revocations: &Revocations, now: UnixNanos) {
-        let Untold::From(from) = self.record.untold else { return };
-        self.begin_to_see();
-        self.waiting = revocations.entries_from(from, MOST_TOLD, &|entry| self.seen.has(entry), now);
-        let last = self.waiting.last().filter(|_| self.waiting.len() >= MOST_TOLD);
-        let next = last.and_then(|last| last.half().checked_add(1)).map_or(Untold::Nothing, Untold::From);
-        let is_told = self.waiting.is_empty();
-        self.part = Some(Part { loss: self.record.losses, from, next, is_told });
-    }
-
-    /// Forgets what the store had before it lost something.
-    fn begin_to_see(&mut self) {
-        if self.seen_since != self.record.losses {
-            (self.seen, self.seen_since) = (Seen::default(), self.record.losses);
-        }
     }
 
     /// Writes the commands of this work. `fresh`: an epoch, should the store have none.
@@ -210,9 +178,7 @@ impl Sharing {
                     scripts.add(REVOKE);
                     let told = std::mem::take(&mut self.telling);
                     self.drop_first(told);
-                    if let Some(part) = &mut self.part {
-                        part.is_told = true;
-                    }
+                    self.lacking.is_told();
                 }
                 Err(error) if is_unknown(error) => {
                     // Told with the next call.
@@ -248,7 +214,7 @@ impl Sharing {
         cells: &impl Cells,
         now: UnixNanos,
     ) -> Option<(u64, bool)> {
-        let part = self.part.take();
+        let part = self.lacking.end();
         let untold = std::mem::take(&mut self.telling);
         if untold > 0 && part.is_some() {
             // The record has that it is still to be told.
@@ -264,10 +230,9 @@ impl Sharing {
             return None;
         }
         let worker = self.worker;
-        let told = part.filter(|part| part.is_told);
         let of_mine = |record: Record| {
             let record = record.is_of(worker).then_some(record)?;
-            Some(told.map_or(record, |part| record.told(part.loss, part.from, part.next)))
+            Some(part.map_or(record, |part| part.told(record)))
         };
         let Some(Brought { epoch, newest, cursor, entries, is_last }) = brought else {
             let _ = self.change(cells, &|record| Some(of_mine(record)?.fail(shared, now)));
@@ -278,10 +243,7 @@ impl Sharing {
             let reset = |record: Record| record.is_of(worker).then(|| record.reset(epoch, jitter, now));
             return (self.change(cells, &reset) == Ok(true)).then_some((epoch, is_another));
         }
-        if self.record.untold == Untold::Unknown {
-            self.begin_to_see();
-            entries.iter().for_each(|entry| self.seen.add(entry));
-        }
+        self.lacking.read(&self.record, &entries);
         // What could not be entered is read again, and a store that takes nothing is not asked again at once.
         let is_entered = revocations.adopt(cells, &entries, now).is_ok();
         let _ = self.change(cells, &|record| {
@@ -289,9 +251,6 @@ impl Sharing {
             let read = if is_entered { record.proceed(epoch, cursor, is_last, shared, now) } else { record };
             Some(if is_entered && untold == 0 { read } else { read.fail(shared, now) })
         });
-        if self.record.untold == Untold::Nothing {
-            self.seen = Seen::default();
-        }
         None
     }
 
