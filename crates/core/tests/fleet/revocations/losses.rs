@@ -28,15 +28,26 @@ impl<'s> Envoy<'s> {
     }
 }
 
+/// An Envoy that has told the store of 600 revocations, each of which lasts up to a second after the start.
+fn having_told<'s>(store: &'s Store, lasts: impl Fn(u32) -> u64) -> Envoy<'s> {
+    let mut envoy = Envoy::start(store, usual(1), 1);
+    envoy.tick(at(0));
+    (0..600).for_each(|n| envoy.revoke_until(&format!("j{n}"), lasts(n), at(0)));
+    envoy.tick(at(100));
+    envoy
+}
+
+/// The Envoy, and one that starts now, refuse these.
+fn all_are_known(envoy: &mut Envoy<'_>, jtis: std::ops::Range<u32>, now: UnixNanos) {
+    let mut fresh = Envoy::start(envoy.store, usual(1), 5);
+    fresh.tick(now);
+    assert_eq!((envoy.unknown(jtis.clone(), now), fresh.unknown(jtis, now)), (0, 0));
+}
+
 #[test]
 fn an_entry_that_lapses_while_others_are_told_again_hides_none() {
     let Some(store) = Store::start() else { return };
-    let mut a = Envoy::start(&store, usual(1), 1);
-    a.tick(at(0));
-    for n in 0..600 {
-        a.revoke_until(&format!("j{n}"), if n < 100 { 10 } else { 100_000 }, at(0));
-    }
-    a.tick(at(100));
+    let mut a = having_told(&store, |n| if n < 100 { 10 } else { 100_000 });
     store.command(&["FLUSHALL"]);
     let mut now = 1500;
     // Until the first part has been told.
@@ -49,20 +60,13 @@ fn an_entry_that_lapses_while_others_are_told_again_hides_none() {
     for late in (11_000..60_000).step_by(100) {
         a.step(true, at(late));
     }
-    let mut d = Envoy::start(&store, usual(1), 5);
-    d.tick(at(60_000));
-    assert_eq!((a.unknown(100..600, at(60_000)), d.unknown(100..600, at(60_000))), (0, 0));
+    all_are_known(&mut a, 100..600, at(60_000));
 }
 
 #[test]
 fn what_a_store_had_before_it_lost_all_is_told_again_by_whoever_reads() {
     let Some(store) = Store::start() else { return };
-    let mut a = Envoy::start(&store, usual(1), 1);
-    a.tick(at(0));
-    for n in 0..600 {
-        a.revoke_until(&format!("j{n}"), 100_000, at(0));
-    }
-    a.tick(at(100));
+    let mut a = having_told(&store, |_| 100_000);
     // Another worker of the same process: the same cells, and a link of its own.
     let mut other = Link::open(&a.rule, Seed::from_bytes([1; 16]), [9; 16]);
     let swap = |a: &mut Envoy<'_>, other: &mut Link| {
@@ -96,20 +100,13 @@ fn what_a_store_had_before_it_lost_all_is_told_again_by_whoever_reads() {
         now += 100;
         a.step(true, at(now));
     }
-    let mut d = Envoy::start(&store, usual(1), 5);
-    d.tick(at(now));
-    assert_eq!((a.unknown(0..600, at(now)), d.unknown(0..600, at(now))), (0, 0));
+    all_are_known(&mut a, 0..600, at(now));
 }
 
 #[test]
 fn what_is_to_be_told_again_survives_the_worker_that_tells() {
     let Some(store) = Store::start() else { return };
-    let mut a = Envoy::start(&store, usual(1), 1);
-    a.tick(at(0));
-    for n in 0..600 {
-        a.revoke_until(&format!("j{n}"), 100_000, at(0));
-    }
-    a.tick(at(100));
+    let mut a = having_told(&store, |_| 100_000);
     store.command(&["FLUSHALL"]);
     assert!(a.step(true, at(1500)), "it notices");
     assert!(a.step(true, at(3600)), "it reads all there is");
@@ -118,9 +115,7 @@ fn what_is_to_be_told_again_survives_the_worker_that_tells() {
     for milliseconds in (3700..120_000).step_by(100) {
         a.step(true, at(milliseconds));
     }
-    let mut d = Envoy::start(&store, usual(1), 5);
-    d.tick(at(120_000));
-    assert_eq!((a.unknown(0..600, at(120_000)), d.unknown(0..600, at(120_000))), (0, 0));
+    all_are_known(&mut a, 0..600, at(120_000));
 }
 
 #[test]
