@@ -130,14 +130,12 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         sent: Option<(Covering, &Target<'_>)>,
     ) -> Routed<'v> {
         let policy = self.policy;
-        let find = |method| match sent {
-            Some((covering, target)) => policy.table.find_covered(covering, target, method),
-            None => Found::NoRoute,
-        };
-        let found = match find(sought) {
+        let found = match self.find(sent, sought) {
             // Where all is shut that has no route, so is this.
             Found::MethodNotAllowed { .. } if preflight && policy.unmatched == Access::Deny => Found::NoRoute,
-            Found::MethodNotAllowed { allowed } if preflight => find(self.strictest(find, &allowed)),
+            Found::MethodNotAllowed { allowed } if preflight => {
+                self.find(sent, self.strictest(sent, &allowed))
+            }
             found @ (Found::Route { .. }
             | Found::MethodNotAllowed { .. }
             | Found::NoRoute
@@ -162,13 +160,21 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         }
     }
 
+    /// The route for a method at what was sent; none where that is nothing that a route can have.
+    fn find(&self, sent: Option<(Covering, &Target<'_>)>, method: &str) -> Found<'v> {
+        match sent {
+            Some((covering, target)) => self.policy.table.find_covered(covering, target, method),
+            None => Found::NoRoute,
+        }
+    }
+
     /// The method whose route judges a preflight, where none of the path's routes has the one it asks for: that of the
     /// first which refuses it for its access or addresses, or else the first. What one of them shuts is not opened by
     /// asking for another method.
     #[cold]
     #[inline(never)]
-    fn strictest<'m>(&self, find: impl Fn(&'m str) -> Found<'v>, methods: &[&'m str]) -> &'m str {
-        let refuses = |method: &&'m str| match find(method) {
+    fn strictest<'m>(&self, sent: Option<(Covering, &Target<'_>)>, methods: &[&'m str]) -> &'m str {
+        let refuses = |method: &&str| match self.find(sent, method) {
             Found::Route { index, .. } => self.policy.route(index).is_none_or(|route| {
                 let networks = route.networks.as_ref();
                 route.access == Access::Deny
@@ -190,24 +196,21 @@ impl<'v, H: Host> Visit<'v, '_, H> {
         allowed_at_all: bool,
         sent: Option<(Covering, &Target<'_>)>,
     ) -> (FormFault, Option<Mode>) {
-        let find = |method| match sent {
-            Some((covering, target)) => self.policy.table.find_covered(covering, target, method),
-            None => Found::NoRoute,
-        };
         let owned = |methods: Vec<&str>| methods.into_iter().map(str::to_owned).collect();
         let mut mode = None;
         let allowed = match found {
             Found::MethodNotAllowed { allowed } => {
-                let routes =
-                    allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| match find(method) {
+                let routes = allowed.iter().filter(|_| allowed_at_all).filter_map(|&method| {
+                    match self.find(sent, method) {
                         Found::Route { index, .. } => self.policy.route(index),
                         Found::NoRoute | Found::MethodNotAllowed { .. } | Found::Ambiguous => None,
-                    });
+                    }
+                });
                 let mut modes = routes.map(|route| route.mode);
                 mode = modes.next().filter(|first| modes.all(|other| other == *first));
                 owned(allowed)
             }
-            Found::NoRoute | Found::Route { .. } | Found::Ambiguous => match find(NO_METHOD) {
+            Found::NoRoute | Found::Route { .. } | Found::Ambiguous => match self.find(sent, NO_METHOD) {
                 Found::MethodNotAllowed { allowed } => owned(allowed),
                 Found::NoRoute | Found::Route { .. } | Found::Ambiguous => {
                     owned(route::sorted(self.policy.form.allowed_methods.iter().map(String::as_str)))
