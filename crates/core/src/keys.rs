@@ -69,9 +69,8 @@ impl KeySets {
             let parts =
                 [remote.cluster.as_bytes(), remote.authority.as_bytes(), remote.path.as_bytes(), &bits];
             let source = seed.digest("key_set/source", parts);
-            let [a, b, c, d, ..] = source.to_le_bytes();
-            let cell = CellId::KeySet(u32::from_le_bytes([a, b, c, d]));
-            Some(Remote { index: KeySetIndex::new(index), cell, record: Record::new(source) })
+            let (cell, record) = (CellId::of_key_set(source), Record::new(source));
+            Some(Remote { index: KeySetIndex::new(index), cell, record })
         });
         let [worker, _] = halves(Seed::from_bytes(random).digest("key_set/worker", []));
         Self { seed, worker, stamp: None, remote: remote.collect(), current: CurrentSets::configured(ring) }

@@ -47,6 +47,16 @@ pub struct CellKey {
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl CellId {
+    /// The cell of the key set that comes from a source, by a digest of that.
+    pub(crate) fn of_key_set(source: u128) -> Self {
+        Self::KeySet(shortened(source))
+    }
+
+    /// The cell of what is known of a fleet's revocations, by a digest of the fleet.
+    pub(crate) fn of_fleet(fleet: u128) -> Self {
+        Self::FleetRevocations(shortened(fleet))
+    }
+
     /// The key that a host keeps the cell under. Different cells have different keys.
     pub fn key(self) -> CellKey {
         let mut key = CellKey { bytes: [0; CellKey::MAX_BYTES], length: 0 };
@@ -82,6 +92,12 @@ impl CellId {
         }
         key
     }
+}
+
+/// As much of a digest as a key has room for.
+fn shortened(digest: u128) -> u32 {
+    let [a, b, c, d, ..] = digest.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 impl CellKey {

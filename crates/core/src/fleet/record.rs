@@ -170,8 +170,7 @@ impl Record {
 
     /// Where it stands.
     pub(super) fn cell(&self) -> CellId {
-        let [a, b, c, d, ..] = self.source.to_le_bytes();
-        CellId::FleetRevocations(u32::from_le_bytes([a, b, c, d]))
+        CellId::of_fleet(self.source)
     }
 
     /// Whether a worker is to read now.
