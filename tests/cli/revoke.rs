@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use api_guard_core::code::Code;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Decided, Redis, SECRET, free_port, lay_over, token};
+use api_guard_testkit::{Decided, Redis, SECRET, free_ports, lay_over, token};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
@@ -186,7 +186,8 @@ fn what_is_no_store_or_not_ready_is_told() {
         let run = revoke_at(&format!("127.0.0.1:{}", answering(bytes)), &WHAT, &[]);
         assert!(run.code == 1 && run.err.contains(word), "{word}: {run:?}");
     }
-    let run = revoke_at(&format!("127.0.0.1:{}", free_port()), &WHAT, &[]);
+    let [port] = free_ports();
+    let run = revoke_at(&format!("127.0.0.1:{port}"), &WHAT, &[]);
     assert!(run.code == 1 && run.err.contains("not reached"), "{run:?}");
     // It takes the connection, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -205,7 +206,7 @@ fn a_store_over_tls_is_known_by_the_system_s_certificates_and_its_name() {
     let certificate = leaf.signed_by(&key, &Issuer::new(ca, &ca_key)).unwrap();
     let (ca_file, file, key_file) =
         (File::new(ca_certificate.pem()), File::new(certificate.pem()), File::new(key.serialize_pem()));
-    let port = free_port();
+    let [port] = free_ports();
     let options = [
         "--tls-port",
         &port.to_string(),

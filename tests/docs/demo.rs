@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::server::free_ports;
+use api_guard_testkit::free_ports;
 
 /// The demo, stopped with everything it started when the test ends.
 struct Demo(Child);
@@ -66,7 +66,7 @@ fn demo(environment: &[(&str, String)]) -> (Demo, Vec<String>) {
 
 #[test]
 fn make_run_prints_three_curl_lines_that_give_what_they_say() {
-    let ports = free_ports().map(|port| port.to_string());
+    let ports = free_ports::<3>().map(|port| port.to_string());
     let names = ["PORT", "ADMIN_PORT", "UPSTREAM_PORT"];
     let (_demo, said) = demo(&names.into_iter().zip(ports).collect::<Vec<_>>());
     let mut expected: Vec<u16> = Vec::new();
@@ -111,7 +111,7 @@ fn a_fleet_of_three(native: &str) {
     if api_guard_testkit::Redis::start(&[]).is_none() {
         return;
     }
-    let (first, [upstream, redis, _]) = (three_ports(), free_ports());
+    let (first, [upstream, redis]) = (three_ports(), free_ports());
     let admin = three_ports();
     let mut environment = vec![("FLEET", "3".to_owned()), ("NATIVE", native.to_owned())];
     for (name, port) in
@@ -147,7 +147,7 @@ fn a_port_in_use_is_told_with_the_variable_that_moves_it() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     for name in ["PORT", "ADMIN_PORT", "UPSTREAM_PORT"] {
-        let ports = free_ports().map(|port| port.to_string());
+        let ports = free_ports::<3>().map(|port| port.to_string());
         let output = make()
             .arg("run")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -176,7 +176,7 @@ fn make() -> Command {
 
 #[test]
 fn the_first_words_of_make_run_come_before_anything_is_built() {
-    let ports = free_ports().map(|port| port.to_string());
+    let ports = free_ports::<3>().map(|port| port.to_string());
     let mut child = make()
         // Nothing is built here: only the order counts.
         .args(["run", "MAKE=false"])

@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use api_guard_testkit::free_ports;
+
 use crate::documents::{blocks, read, section};
-use crate::server::free_ports;
 
 /// An API that answers every request with 200.
 fn upstream() -> u16 {
@@ -38,7 +39,7 @@ fn the_first_api_of_ones_own_is_guarded_as_the_readme_says() {
     assert!(trial.curl("curl -i localhost:10000/orders/42").starts_with("HTTP/1.1 401 "));
     assert!(trial.said.iter().any(|line| line.starts_with("403, permission_missing")), "{:?}", trial.said);
     drop(trial);
-    let [api, admin, _] = free_ports();
+    let [api, admin] = free_ports();
     let script = format!("{start}\n{WAIT}\n{calls}")
         .replace("api-guard.json", &format!("{}.json", file.display()))
         .replace("api-guard.yaml", &format!("{}.yaml", file.display()))
@@ -78,7 +79,7 @@ impl Drop for Trial {
 
 impl Trial {
     fn start(line: &str, upstream: u16) -> Self {
-        let [port, admin, _] = free_ports();
+        let [port, admin] = free_ports();
         let line = line
             .replace("localhost:3000", &format!("127.0.0.1:{upstream}"))
             .replace("localhost:8080", &format!("127.0.0.1:{upstream}"));

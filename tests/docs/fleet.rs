@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use api_guard_core::code::Code;
 use api_guard_core::time::UnixNanos;
-use api_guard_testkit::{Decided, Redis, free_port, lay_over, token};
+use api_guard_testkit::{Decided, Redis, free_ports, lay_over, token};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ fn the_settings_of_the_store_are_those_of_one_and_its_user_may_do_what_is_needed
 
     let blocks = blocks(&read(PAGE), "text");
     let password = variable("API_GUARD_REDIS_PASSWORD").unwrap();
-    let port = free_port();
+    let [port] = free_ports();
     let tls = blocks[1].replace("port 0\n", "").replace("6379", &port.to_string());
     let settings = [blocks[0].replace("PASSWORD", password), tls]
         .join("\n")

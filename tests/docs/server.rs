@@ -1,10 +1,12 @@
 //! An Envoy with the shipped `envoy.yaml`, except for the plugin's configuration and the ports.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use api_guard_testkit::free_ports;
 
 use crate::SECRET;
 
@@ -114,11 +116,6 @@ fn exchange(port: u16, method_and_path: &str, lines: &str) -> Option<String> {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).ok()?;
     Some(reply)
-}
-
-pub(crate) fn free_ports() -> [u16; 3] {
-    let listeners: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    [0, 1, 2].map(|index: usize| listeners[index].local_addr().unwrap().port())
 }
 
 pub(crate) fn binary() -> String {

@@ -6,6 +6,7 @@
 mod guarded;
 mod host;
 mod issuer;
+mod ports;
 mod redis;
 mod token;
 pub mod vectors;
@@ -26,7 +27,8 @@ use serde_json::Value;
 pub use guarded::{Guarded, code};
 pub use host::{Done, Process, Stream};
 pub use issuer::{IssuerKey, key_set, sha256};
-pub use redis::{Redis, free_port};
+pub use ports::free_ports;
+pub use redis::Redis;
 pub use token::{sign, sign_as, sign_with, token};
 pub use watched::{Decided, Watched};
 

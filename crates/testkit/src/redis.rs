@@ -173,15 +173,6 @@ impl Drop for Redis {
     }
 }
 
-/// A port that nobody listens on.
-///
-/// # Panics
-///
-/// If there is none.
-pub fn free_port() -> u16 {
-    free_address(Ipv4Addr::LOCALHOST.into()).port()
-}
-
 fn free_address(ip: IpAddr) -> SocketAddr {
     TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap()
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use api_guard_testkit::free_ports;
 use serde_json::{Value, json};
 
 use super::emit;
 use super::manifests::by_kind;
-use super::started::{Running, envoy, free_ports, reply, start, status};
+use super::started::{Running, envoy, reply, start, status};
 use crate::files::{File, project};
 
 /// A proxy with one HTTP filter before the router, and one route.
@@ -19,7 +20,7 @@ struct Proxy {
 impl Proxy {
     /// `filter`: the filter. `route`: what its route has besides. `stats`: the bootstrap's `stats_config`.
     fn start(envoy: &str, filter: &Value, route: &Value, stats: &Value) -> Self {
-        let [api, admin, _] = free_ports();
+        let [api, admin] = free_ports();
         let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
         let mut served = json!({ "match": { "prefix": "/orders" }, "direct_response": { "status": 200 } });
         served["typed_per_filter_config"] = route.clone();

@@ -4,11 +4,12 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use api_guard_testkit::free_ports;
 use serde_json::{Value, json};
 
 use super::emit;
 use super::manifests::{by_kind, documents};
-use super::started::{Running, envoy, free_ports, reply, status};
+use super::started::{Running, envoy, reply, status};
 use crate::command::{SECRET, api_guard};
 use crate::files::{File, config, project};
 
@@ -133,8 +134,7 @@ fn ready(port: u16) {
 #[test]
 fn the_container_serves_and_its_probes_show_nothing_else() {
     let Some(envoy) = envoy() else { return };
-    let [port, admin, demo] = free_ports();
-    let [probes, ..] = free_ports();
+    let [port, admin, demo, probes] = free_ports();
     let module = project("dist/api_guard.wasm");
     let ports = [port.to_string(), admin.to_string()];
     let options = ["--module", module.to_str().unwrap(), "--port", &ports[0], "--admin-port", &ports[1]];

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use api_guard_testkit::free_ports;
 use serde_json::json;
 
 use super::emit;
@@ -19,11 +20,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-pub(super) fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// The reply to a GET, as soon as the server answers.
@@ -91,7 +87,7 @@ fn answer(envoy: &str, options: &[&str]) -> String {
 
 /// What comes back of bytes that are sent over a cluster of a bootstrap, as the body of a request.
 pub(super) fn bytes_through(envoy: &str, bootstrap: &str, cluster: &str, bytes: &[u8]) -> String {
-    let [port, admin, _] = free_ports();
+    let [port, admin] = free_ports();
     let (_, clusters) = bootstrap.split_once("  clusters:\n").expect("clusters");
     let text = format!(
         "admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }} }}
@@ -226,7 +222,7 @@ fn a_service_answers_by_address_and_by_name_in_either_family() {
 
 /// An Envoy that is a service with the tests' certificate, which is for `localhost`.
 fn service_with_certificate(envoy: &str) -> (u16, impl Drop) {
-    let [port, admin, _] = free_ports();
+    let [port, admin] = free_ports();
     let file = |name: &str| json!({ "filename": project("tests/cli/tls").join(name) });
     let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
     let tls = json!({

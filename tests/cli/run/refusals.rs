@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use api_guard_testkit::free_ports;
 use serde_json::json;
 
-use super::running::{Home, Running, free_ports, ready};
+use super::running::{Home, Running, ready};
 use crate::command::run;
 use crate::files::{File, config, project};
 
@@ -38,7 +39,7 @@ fn a_port_in_use_is_told_with_the_option_that_moves_it() {
     let home = Home::new();
     let taken = TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
-    let [free, _] = free_ports().map(|port| port.to_string());
+    let [free] = free_ports().map(|port| port.to_string());
     for (ports, option) in [
         (["--port", &taken, "--admin-port", &free], "with --port"),
         (["--port", &free, "--admin-port", &taken], "with --admin-port"),

@@ -1,12 +1,13 @@
 //! A running `api-guard run`, and the home it runs in.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use api_guard_testkit::free_ports;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::files::project;
@@ -81,11 +82,6 @@ impl Home {
         command.args(arguments).current_dir(self.path("")).stdin(Stdio::null());
         command
     }
-}
-
-pub(super) fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// A run that serves. It ends with the test.
