@@ -4,6 +4,7 @@ mod jsonc;
 mod manifest;
 pub mod plugin;
 pub mod secrets;
+mod surrogates;
 pub mod tree;
 
 pub use manifest::{ManifestPart, kind};
@@ -81,8 +82,7 @@ pub fn of_text(text: String) -> Source {
     }
     let is_json = jsonc::is_meant(&text);
     let text = if is_json { jsonc::plain(&text) } else { text };
-    // Surrogate escapes, which YAML does not have, are replaced only if the text cannot be read otherwise.
-    match tree::read(&text).or_else(|_| tree::read(&plugin::without_surrogates(&text))) {
+    match surrogates::read(&text) {
         Ok(documents) if documents.iter().any(is_manifest) => {
             let file: Vec<char> = text.chars().collect();
             Source::Manifest(manifest::parts(documents, &file), file)
@@ -113,7 +113,7 @@ pub fn of_text(text: String) -> Source {
 pub fn documents(text: &str) -> Result<Vec<Node>, Malformed> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let readable = if jsonc::is_meant(text) { jsonc::plain(text) } else { text.to_owned() };
-    tree::read(&readable).or_else(|_| tree::read(&plugin::without_surrogates(&readable)))
+    surrogates::read(&readable)
 }
 
 fn is_manifest(document: &Node) -> bool {

@@ -1,7 +1,7 @@
 //! What the documents of a manifest are: Envoy's configuration, resources of Kubernetes, and texts of these in a `ConfigMap`.
 
-use super::tree::{self, Node, step};
-use super::{Host, Site, is_manifest, plugin, wasm_filters};
+use super::tree::{Node, step};
+use super::{Host, Site, is_manifest, plugin, surrogates, wasm_filters};
 
 /// A document of a file, or a text in a `ConfigMap` of it that is a document.
 pub struct ManifestPart {
@@ -34,7 +34,7 @@ fn held(map: &Node, file: &[char]) -> Vec<ManifestPart> {
         let Some(text) = node.text() else { continue };
         let within = format!("/data/{}", step(&key.name));
         let is_configuration = |root: &Node| root.field("tokens").is_some();
-        match tree::read(text) {
+        match surrogates::read(text) {
             Ok(documents) => {
                 let marks = plugin::align(text, node.mark, file);
                 let known = documents.iter().filter(|root| is_manifest(root) || is_configuration(root));

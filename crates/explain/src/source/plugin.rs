@@ -1,8 +1,10 @@
 //! A plugin configuration with the position of each of its values in the file.
 
+use api_guard_core::json::Json;
 use serde::de::IgnoredAny;
 
 use super::secrets::secrets_of_plugin;
+use super::surrogates;
 use super::tree::{self, Content, Mark, Node};
 
 /// One plugin configuration.
@@ -18,6 +20,8 @@ pub struct Plugin {
 enum Positions {
     /// The tree's positions are those in the file.
     OfFile,
+    /// Likewise, but the text was made of the tree, and is nowhere in the file.
+    Made,
     /// The text was written as a scalar: the position of each of its characters.
     OfEach(Vec<Mark>),
 }
@@ -37,7 +41,7 @@ impl Plugin {
 
     /// A file that contains only the configuration, as YAML.
     pub fn of_document(document: &Node) -> Self {
-        Self { text: document.to_json(), tree: Some(document.clone()), positions: Positions::OfFile }
+        Self { text: document.to_json(), tree: Some(document.clone()), positions: Positions::Made }
     }
 
     /// Where in the file values begin that may be secrets; `None` if nobody knows.
@@ -54,7 +58,7 @@ impl Plugin {
                 Self { text: text.clone(), tree: json_tree(text), positions: Positions::OfEach(marks) }
             }
             Content::List(_) | Content::Map(_) => {
-                Self { text: node.to_json(), tree: Some(node.clone()), positions: Positions::OfFile }
+                Self { text: node.to_json(), tree: Some(node.clone()), positions: Positions::Made }
             }
         }
     }
@@ -67,7 +71,7 @@ impl Plugin {
 
     /// Why the text is not JSON, and where; `None` if it is.
     pub fn json_error(&self) -> Option<(Mark, String)> {
-        let error = serde_json::from_str::<IgnoredAny>(&self.text).err()?;
+        let Err(error) = serde_json::from_str::<IgnoredAny>(&self.text) else { return self.unread() };
         let full = error.to_string();
         let problem = full.split(" at line ").next().unwrap_or_default().to_owned();
         let before: usize =
@@ -77,6 +81,19 @@ impl Plugin {
         Some((self.in_file(mark), problem))
     }
 
+    /// Where the guard, which decodes every value and goes only so deep, stops reading what is JSON.
+    fn unread(&self) -> Option<(Mark, String)> {
+        Json::read(&self.text).err()?;
+        let problem = "half of a pair of surrogates, a number past all bounds, or lists and objects too deep in one another";
+        if let Positions::Made = self.positions {
+            return Some((Mark::START, problem.to_owned()));
+        }
+        let (line, column) = Json::fault(&self.text);
+        let before: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(chars).sum();
+        let index = before.saturating_add(column.saturating_sub(1));
+        Some((self.in_file(Mark { line, column, index }), problem.to_owned()))
+    }
+
     /// The text as a tree; `None` if it is not JSON.
     pub(super) fn tree(&self) -> Option<&Node> {
         self.tree.as_ref()
@@ -84,7 +101,7 @@ impl Plugin {
 
     pub(super) fn in_file(&self, mark: Mark) -> Mark {
         match &self.positions {
-            Positions::OfFile => mark,
+            Positions::OfFile | Positions::Made => mark,
             Positions::OfEach(marks) => marks.get(mark.index).or(marks.last()).copied().unwrap_or(mark),
         }
     }
@@ -97,29 +114,7 @@ fn chars(text: &str) -> usize {
 /// Reads JSON as YAML. The only difference is that JSON writes characters beyond 16 bits as pairs of escapes.
 fn json_tree(text: &str) -> Option<Node> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
-    tree::read(&without_surrogates(text)).ok()?.into_iter().next()
-}
-
-/// The text with escaped surrogates replaced by other escapes of the same length, because only positions matter.
-pub fn without_surrogates(text: &str) -> String {
-    if !text.contains("\\ud") && !text.contains("\\uD") {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
-        let is_surrogate = after.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("ud"))
-            && after.get(2..3).is_some_and(|digit| "89abcdefABCDEF".contains(digit));
-        // Skips the escaped character too, which may itself be a backslash.
-        let taken = if is_surrogate { 5 } else { after.chars().next().map_or(0, char::len_utf8) };
-        let (escape, after) = after.split_at_checked(taken).unwrap_or((after, ""));
-        out.push('\\');
-        out.push_str(if is_surrogate { "ufffd" } else { escape });
-        rest = after;
-    }
-    out.push_str(rest);
-    out
+    tree::read(&surrogates::replaced(text)).ok()?.into_iter().next()
 }
 
 /// The position in the file of each character of a scalar's text, and of its end. YAML has many ways to write white
@@ -209,5 +204,19 @@ mod tests {
         let file: Vec<char> = manifest.chars().collect();
         let (mark, problem) = Plugin::of_node(tree.field("v").unwrap(), &file).json_error().unwrap();
         assert_eq!((mark.line, mark.column, problem.as_str()), (4, 16, "expected value"));
+    }
+
+    #[test]
+    fn what_the_guard_does_not_read_has_its_place_too() {
+        for (text, line, column) in [
+            ("{\n \"a\": \"\\ud800\"}".to_owned(), 2, 14),
+            (format!("{{\"a\":\n{}{}}}", "[".repeat(150), "]".repeat(150)), 2, 127),
+            ("{\"a\": 1e999}".to_owned(), 1, 12),
+        ] {
+            let (mark, problem) = Plugin::of_file(text.clone()).json_error().unwrap();
+            assert_eq!((mark.line, mark.column), (line, column), "{text}");
+            assert!(problem.starts_with("half of a pair"), "{problem}");
+        }
+        assert!(Plugin::of_file("{\"a\": \"\\ud83d\\ude00\"}".to_owned()).json_error().is_none());
     }
 }
