@@ -167,6 +167,29 @@ fn what_is_misspelt_or_expects_nothing_is_an_error_with_its_place() {
 }
 
 #[test]
+fn claims_are_signed_as_they_stand() {
+    let cases = |claims: &str, expect: &str| {
+        format!(
+            r#"{{ "time": "2026-12-01T10:00:00Z", "cases": [{{ "request": {{ "path": "/shadow", "token": {{ {claims}, "iat": {NOW}, "exp": {} }} }}, "expect": {{ {expect} }} }}] }}"#,
+            NOW + 60
+        )
+    };
+    for (claims, expect) in [
+        // Past 64 bits, where a floating point number would stand for it.
+        (r#""sub": 12345678901234567890123"#, r#""subject": "12345678901234567890123""#),
+        (r#""sub": 7.0"#, r#""code": "claim_invalid""#),
+        (r#""sub": "a", "sub": "b""#, r#""code": "claim_invalid""#),
+        // JSON writes characters beyond 16 bits so.
+        (r#""sub": "\ud83d\ude00""#, r#""subject": "😀""#),
+        (r#""sub": "😀""#, r#""subject": "\uD83D\uDE00""#),
+    ] {
+        let (policy, file) = (policy(), File::new(cases(claims, expect)));
+        let run = api_guard(["test", "--config", policy.path(), file.path()]);
+        assert_eq!((run.code, run.out.as_str()), (0, "1 of 1 case holds\n"), "{claims}: {run:?}");
+    }
+}
+
+#[test]
 fn times_are_those_of_the_file_or_of_the_case() {
     let request = json!({ "path": "/orders/1", "token": token(&["orders:read"]) });
     let cases = json!({ "time": "2026-12-01T10:00:00Z", "cases": [

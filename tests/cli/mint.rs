@@ -117,6 +117,14 @@ fn a_long_life_is_a_warning() {
 }
 
 #[test]
+fn a_subject_that_no_header_can_carry_is_a_warning() {
+    for (subject, is_warned) in [(" ", true), ("a ", true), (" a", true), ("a b", false)] {
+        let run = mint(&["--sub", subject]);
+        assert_eq!((run.code, run.err.contains("warning: ")), (0, is_warned), "{subject:?}: {run:?}");
+    }
+}
+
+#[test]
 fn what_mint_writes_itself_cannot_be_claimed() {
     for claim in ["sub=x", "iat=1", "exp=1", "permissions=[]", "jti=1"] {
         assert_eq!(mint(&["--sub", "a", "--claim", claim]).code, 2, "{claim}");

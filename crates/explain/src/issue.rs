@@ -36,8 +36,8 @@ impl<'c> Issuer<'c> {
         })
     }
 
-    /// A token of exactly these claims.
-    pub fn sign(&self, claims: &Value) -> String {
+    /// A token of exactly these claims, a text of JSON.
+    pub fn sign(&self, claims: &str) -> String {
         signing::sign(&self.secret, self.algorithm, self.key.kid.as_deref(), claims)
     }
 

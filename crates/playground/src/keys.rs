@@ -28,8 +28,8 @@ fn own_jwk() -> Option<Value> {
     Some(json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": KID, "alg": "ES256", "use": "sig" }))
 }
 
-/// Claims signed with the page's own key, as an issuer would with its private key.
-pub(crate) fn sign(claims: &Value) -> Option<String> {
+/// Claims, a text of JSON, signed with the page's own key, as an issuer would with its private key.
+pub(crate) fn sign(claims: &str) -> Option<String> {
     let input = signing_input(PublicAlgorithm::Es256.name(), Some(KID), claims);
     let signature: Signature = own_key()?.sign(input.as_bytes());
     Some(format!("{input}.{}", base64url(&signature.to_bytes())))

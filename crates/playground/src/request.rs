@@ -106,7 +106,7 @@ fn sign(
         return Err(("claims", "not an object: write one such as {\"sub\": \"user-7\"}".to_owned()));
     }
     if let Some(issuer) = Issuer::of(raw, lookup) {
-        return Ok(issuer.sign(&claims));
+        return Ok(issuer.sign(&state.claims));
     }
     if raw.tokens.keys.iter().any(|key| key.secret.is_some()) {
         return Err(("secret", "write the secret with which the claims are to be signed".to_owned()));
@@ -116,5 +116,5 @@ fn sign(
             "the configuration has no secret with which the page could sign them: paste a token into Token";
         return Err(("claims", text.to_owned()));
     }
-    keys::sign(&claims).ok_or_else(|| ("claims", "the page cannot sign them".to_owned()))
+    keys::sign(&state.claims).ok_or_else(|| ("claims", "the page cannot sign them".to_owned()))
 }

@@ -46,8 +46,8 @@ struct Sent {
 enum Token {
     /// It is sent as it is.
     Text(String),
-    /// It is signed with the configuration's own key.
-    Claims(Value),
+    /// It is JSON, which is signed as it stands with the configuration's own key.
+    Claims(String),
 }
 
 /// What can be expected of a decision.
@@ -223,7 +223,7 @@ impl Court {
         })
     }
 
-    fn sign(&self, claims: &Value, case: &Case) -> Result<String, Failure> {
+    fn sign(&self, claims: &str, case: &Case) -> Result<String, Failure> {
         let issuer = Issuer::of(&self.raw, &|name| self.lookup(name)).ok_or_else(|| {
             Failure::failed(format!(
                 "{}: the configuration has no secret to sign claims with; write the token as a text",

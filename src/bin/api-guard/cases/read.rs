@@ -100,7 +100,7 @@ impl Reader {
         let token = match member(&members, "token") {
             None => None,
             Some(node) => match &node.content {
-                Content::Map(_) => Some(Token::Claims(value(node))),
+                Content::Map(_) => Some(Token::Claims(node.to_json())),
                 Content::Scalar { .. } if value(node).is_null() => None,
                 Content::Scalar { .. } => Some(Token::Text(self.text(node)?)),
                 Content::List(_) => {

@@ -35,7 +35,7 @@ pub(super) fn lines(
         return Ok("Tokens come from the issuer of this configuration: none is made here.\n".to_owned());
     };
     let token = |permissions: &[String]| {
-        issuer.sign(&issuer.claims(SUBJECT, permissions, now.seconds(), LIFETIME_SECONDS))
+        issuer.sign(&issuer.claims(SUBJECT, permissions, now.seconds(), LIFETIME_SECONDS).to_string())
     };
     let (able, unable) = (token(&permissions(raw)), token(&[]));
     let mut tries: Vec<Try> = Vec::new();
