@@ -288,6 +288,39 @@ fn each_new_step_of_a_route_is_told_with_its_pointer() {
 }
 
 #[test]
+fn what_a_grpc_client_hears_is_told() {
+    let file = File::new(config(json!({})).to_string());
+    let call =
+        ["--path", "/shop.Orders/List", "--method", "POST", "--header", "content-type:application/grpc"];
+    let run = explain(&file, &call);
+    let heard = "  grpc-status: 16\n  grpc-message: Missing or invalid Authorization header\n";
+    assert!(run.code == 1 && run.out.ends_with(heard), "{run:?}");
+    let report = explain(&file, &[&call[..], &["--json"]].concat()).json();
+    let grpc = json!({ "status": 16, "message": "Missing or invalid Authorization header" });
+    assert_eq!(report["reply"]["grpc"], grpc);
+    let other = ["--path", "/shop.Orders/List", "--json"];
+    assert_eq!(explain(&file, &other).json()["reply"].get("grpc"), None);
+}
+
+#[test]
+fn a_manifest_of_json_may_escape_any_character() {
+    let manifest = |path: &str| {
+        let configuration = config(json!({ "routes": [{ "path": path, "access": "public" }] })).to_string();
+        json!({
+            "apiVersion": "extensions.istio.io/v1alpha1",
+            "kind": "WasmPlugin",
+            "metadata": { "name": "api-guard" },
+            "spec": { "url": "oci://a/api-guard", "pluginConfig": serde_json::from_str::<serde_json::Value>(&configuration).unwrap() }
+        })
+        .to_string()
+        .replace('😀', "\\ud83d\\ude00")
+    };
+    let file = File::new(manifest("/😀"));
+    let run = explain(&file, &["--path", "/%F0%9F%98%80"]);
+    assert!(run.code == 0 && run.out.contains("/😀"), "{run:?}");
+}
+
+#[test]
 fn what_is_done_with_a_body_is_told_with_its_pointer() {
     let routes = json!([
         { "path": "/chat", "body": "stream" },

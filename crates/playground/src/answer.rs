@@ -56,9 +56,7 @@ pub(crate) fn explained(
 ) {
     let Some(members) = answer.as_object_mut() else { return };
     members.insert("explained".to_owned(), report::json(explained));
-    // Envoy answers a gRPC request in gRPC's own form.
-    let grpc = explained.reply.as_ref().filter(|_| explained.request.is_grpc());
-    members.insert("grpc".to_owned(), json!(grpc.map(|reply| (reply.grpc_status, &reply.grpc_message))));
+    members.insert("grpc".to_owned(), json!(explained.grpc()));
     members.insert("limits".to_owned(), limits(explained));
     members.insert("service".to_owned(), service(explained, sent, body));
 }

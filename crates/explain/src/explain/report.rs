@@ -34,6 +34,12 @@ impl Explained<'_, '_> {
         changes
     }
 
+    /// The status and message that Envoy answers a gRPC request with in place of the reply's own; `None` for other requests.
+    pub fn grpc(&self) -> Option<(i32, &str)> {
+        let reply = self.reply.as_ref().filter(|_| self.request.is_grpc())?;
+        Some((reply.grpc_status, &reply.grpc_message))
+    }
+
     /// Headers that are added to the upstream's response.
     pub fn marked(&self) -> Vec<Header> {
         if self.reply.is_some() {
@@ -72,8 +78,11 @@ pub fn json(explained: &Explained<'_, '_>) -> Value {
         let headers: Map<String, Value> =
             reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
         let body: Value = serde_json::from_str(&reply.body).unwrap_or(Value::Null);
-        members
-            .insert("reply".to_owned(), json!({ "status": reply.status, "headers": headers, "body": body }));
+        let mut told = json!({ "status": reply.status, "headers": headers, "body": body });
+        if let (Some((status, message)), Some(told)) = (explained.grpc(), told.as_object_mut()) {
+            told.insert("grpc".to_owned(), json!({ "status": status, "message": message }));
+        }
+        members.insert("reply".to_owned(), told);
     }
     object
 }

@@ -27,6 +27,10 @@ pub(super) fn text(explained: &Explained<'_, '_>, method: &str, path: &str) -> S
             out.push_str(&format!("  {name}: {value}\n"));
         }
         out.push_str(&format!("\n  {}\n", reply.body));
+        if let Some((status, message)) = explained.grpc() {
+            out.push_str("\na gRPC client hears in its place\n");
+            out.push_str(&format!("  grpc-status: {status}\n  grpc-message: {message}\n"));
+        }
         return out;
     }
     out.push_str("\nupstream\n");
