@@ -271,6 +271,8 @@ fn servers_and_operations_of_another_form_are_errors() {
         ("servers: { url: /v1 }\npaths: {}\n", ":3:10: servers is not a list of objects with a url"),
         ("servers: [/v1]\npaths: {}\n", ":3:10: servers is not a list"),
         ("paths: { /a: { servers: /v1, get: {} } }\n", ":3:25: servers is not a list"),
+        ("paths: [/a]\n", ":3:8: paths is [\"/a\"]; write an object"),
+        ("paths: { /a: [get] }\n", ":3:10: the path \"/a\" is [\"get\"]; write an object"),
         ("paths: { /a: { get: public } }\n", ":3:16: GET /a is \"public\"; write an object"),
     ] {
         let run = import(&format!("openapi: 3.1.0\nsecurity: []\n{document}"), &[]);
@@ -393,6 +395,7 @@ fn what_an_author_writes_for_the_guard_takes_the_place_of_the_rest() {
     let wrong = import(&of("{ acces: public }"), &[]);
     assert_eq!((wrong.code, wrong.out.as_str()), (1, ""));
     assert!(wrong.err.contains(":3:") && wrong.err.contains("x-api-guard of GET /users/{id}"), "{wrong:?}");
+    assert!(wrong.err.contains("did you mean \"access\"?"), "{wrong:?}");
 }
 
 #[test]

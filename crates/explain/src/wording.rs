@@ -41,9 +41,37 @@ pub fn meant(error: &ConfigError) -> Option<&str> {
     let written = error.at.to_string();
     let written = written.rsplit('/').next().unwrap_or_default();
     let written = written.replace("~1", "/").replace("~0", "~").to_lowercase().replace('-', "_");
-    let known = error.instead.split('"').skip(1).step_by(2);
-    let near = known.map(|known| (strsim::jaro_winkler(&written, known), known));
+    let known: Vec<&str> = error.instead.split('"').skip(1).step_by(2).collect();
+    // `methods` is a part of `allowed_methods`, though more letters of `method_override` are its own.
+    let mut whole = known.iter().filter(|known| format!("_{known}_").contains(&format!("_{written}_")));
+    if let (Some(known), None) = (whole.next(), whole.next()) {
+        return Some(known);
+    }
+    let near = known.into_iter().map(|known| (strsim::jaro_winkler(&written, known), known));
     near.filter(|(nearness, _)| *nearness >= NEAR)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use api_guard_core::policy::Policy;
+
+    use super::*;
+
+    #[test]
+    fn the_field_that_was_meant_is_the_nearest_or_the_only_one_that_has_the_word() {
+        for (text, expected) in [
+            (r#"{"request": {"methods": []}}"#, Some("allowed_methods")),
+            (r#"{"request": {"content-type": []}}"#, Some("content_types")),
+            (r#"{"tokens": {"skew": 1}}"#, Some("clock_skew_seconds")),
+            (r#"{"tokens": {"permision_claim": "a"}}"#, Some("permissions_claim")),
+            (r#"{"rate_limit": []}"#, Some("rate_limits")),
+            (r#"{"zzz": 1}"#, None),
+        ] {
+            let errors = Policy::parse_shape(text.as_bytes()).unwrap_err();
+            let unknown = errors.0.iter().find(|error| error.problem == "unknown field").unwrap();
+            assert_eq!(meant(unknown), expected, "{text}");
+        }
+    }
 }

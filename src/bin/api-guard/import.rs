@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use crate::diff;
 use crate::input;
 use crate::outcome::{self, Failure, Outcome, print, say};
-use crate::source::tree::{Mark, Node};
+use crate::source::tree::{Content, Mark, Node};
 use crate::source::{self, Written};
+use crate::wording::instead;
 use operation::Operation;
 use reference::References;
 
@@ -134,7 +135,7 @@ impl Import {
                     return Err(Failure::failed(format!("{}: {error}", self.file.display())));
                 };
                 let field = steps.next().map(str::to_owned);
-                bad.entry(index).or_insert_with(|| (field, format!("{}; {}", error.problem, error.instead)));
+                bad.entry(index).or_insert_with(|| (field, format!("{}; {}", error.problem, instead(error))));
             }
             let mut good = Vec::with_capacity(routes.len());
             for (index, route) in routes.drain(..).enumerate() {
@@ -174,7 +175,11 @@ fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
     let prefix = path::prefix(root, notes);
     let mut operations: Vec<Operation> = Vec::new();
     let mut shapes: BTreeMap<String, String> = BTreeMap::new();
-    for (key, item) in root.field("paths").map(Node::members).unwrap_or_default() {
+    let paths = root.field("paths");
+    if let Some(paths) = paths.filter(|paths| !is_object(paths)) {
+        notes.reject(paths.mark, format!("paths is {}; write an object of paths", paths.to_json()));
+    }
+    for (key, item) in paths.map(Node::members).unwrap_or_default() {
         if key.name.starts_with("x-") {
             continue;
         }
@@ -186,6 +191,11 @@ fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
             );
             continue;
         };
+        if !is_object(item) {
+            let text =
+                format!("the path {:?} is {}; write an object of operations", key.name, item.to_json());
+            notes.reject(key.mark, text);
+        }
         if !path::is_below(&prefix, item, &path, notes) {
             continue;
         }
@@ -198,6 +208,10 @@ fn routes(root: &Node, notes: &mut Notes) -> Vec<Operation> {
     // One that stands twice keeps the order of the document.
     operations.sort_by(|one, other| one.name().cmp(&other.name()));
     distinct(operations, notes)
+}
+
+fn is_object(node: &Node) -> bool {
+    matches!(node.content, Content::Map(_))
 }
 
 /// Operations, sorted by name, without repetitions. Who asks for two things is refused.

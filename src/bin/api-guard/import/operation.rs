@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Notes;
 use super::path::is_below;
 use super::reference::References;
 use super::security::Schemes;
-use crate::source::tree::{Content, Key, Mark, Node};
+use super::{Notes, is_object};
+use crate::source::tree::{Key, Mark, Node};
 
 /// The fields of a path item that are operations.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -61,7 +61,7 @@ impl Operation {
             notes.add(mark, format!("{label} is left out, and so refused: TRACE shows what it was sent"));
             return None;
         }
-        if !matches!(node.content, Content::Map(_)) {
+        if !is_object(node) {
             notes
                 .reject(mark, format!("{label} is {}; write an object, or {{}} for nothing", node.to_json()));
         }

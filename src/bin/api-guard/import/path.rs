@@ -51,9 +51,10 @@ fn server_path(server: &Node) -> Option<String> {
             url = url.replace(&format!("{{{}}}", key.name), default);
         }
     }
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
-        // Without a scheme it is relative to where the document is.
+    let host = url.split_once("://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
+    let path = match host {
+        Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default(),
+        // Without a host it is relative to where the document is.
         None => url.as_str(),
     };
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
@@ -126,6 +127,7 @@ mod tests {
             ("[{url: 'https://a/v1/'}]", "/v1"),
             ("[{url: /api}]", "/api"),
             ("[{url: 'https://a'}]", ""),
+            ("[{url: //a/v1}]", "/v1"),
             ("[{url: '{s}://a/{v}', variables: {s: {default: https}, v: {default: v2}}}]", "/v2"),
         ] {
             let mut notes = Notes::default();
