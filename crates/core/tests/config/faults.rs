@@ -132,6 +132,8 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
         (json!({ "request": { "allowed_methods": [] } }), "/request/allowed_methods"),
         (json!({ "request": { "allowed_methods": ["get"] } }), "/request/allowed_methods/0"),
         (json!({ "request": { "allowed_methods": ["CONNECT"] } }), "/request/allowed_methods/0"),
+        (json!({ "request": { "allowed_methods": ["*"] } }), "/request/allowed_methods/0"),
+        (json!({ "request": { "allowed_methods": ["GET|POST"] } }), "/request/allowed_methods/0"),
         (json!({ "request": { "content_types": ["json"] } }), "/request/content_types/0"),
         (json!({ "request": { "content_types": ["a/b; c=d"] } }), "/request/content_types/0"),
         (json!({ "request": { "max_request_size_bytes": 0 } }), "/request/max_request_size_bytes"),

@@ -70,6 +70,10 @@ fn a_variable_holds_a_jwk_or_pem() {
     }
     let unset = key(json!({ "public_key": { "env": "NOWHERE" } }));
     assert!(errors(&unset)[0].1.contains("NOWHERE is not set"));
+    // No public key has it, whatever the variable holds.
+    let of_secrets = key(json!({ "public_key": { "env": "NOWHERE" }, "algorithm": "HS256" }));
+    let pointers: Vec<String> = errors(&of_secrets).into_iter().map(|(pointer, _)| pointer).collect();
+    assert_eq!(pointers, ["/tokens/keys/0/algorithm", "/tokens/keys/0/public_key/env"]);
 }
 
 #[test]

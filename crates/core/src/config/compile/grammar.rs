@@ -6,9 +6,11 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(known)
 }
 
-/// Methods are case-sensitive (RFC 9110 section 9.1), and all methods in use are in capitals.
+/// Methods are case-sensitive (RFC 9110 section 9.1), and all methods in use are in capitals. `*` is a token too, but
+/// whoever writes it means every method.
 pub(super) fn is_method(text: &str) -> bool {
-    is_token(text) && !text.bytes().any(|byte| byte.is_ascii_lowercase())
+    let known = |byte: u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_');
+    !text.is_empty() && text.bytes().all(known)
 }
 
 /// `type/subtype` in lower case, without parameters and wildcards (RFC 9110 section 8.3.1).

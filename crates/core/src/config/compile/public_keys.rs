@@ -30,7 +30,16 @@ pub(super) fn public_key(
     algorithm: Option<Algorithm>,
     key: &Path<'_>,
 ) -> (Algorithm, Option<KeyMaterial>) {
-    let fallback = algorithm.unwrap_or(Algorithm::Public(PublicAlgorithm::Rs256));
+    let algorithm = match algorithm {
+        Some(Algorithm::Mac(_)) => {
+            let problem = "an algorithm of shared secrets";
+            parts.problems.add(&key.field("algorithm"), problem, "write one that the public key has");
+            None
+        }
+        Some(Algorithm::Public(algorithm)) => Some(algorithm),
+        None => None,
+    };
+    let fallback = Algorithm::Public(algorithm.unwrap_or(PublicAlgorithm::Rs256));
     let at = key.field("public_key");
     let (at, read) = match raw {
         RawPublicKey::Jwk { jwk } => (at.field("jwk"), read_jwk(&jwk)),
@@ -50,15 +59,10 @@ pub(super) fn public_key(
     };
     let usual = jwk.key.kind().usual_algorithm();
     let chosen = match algorithm {
-        Some(Algorithm::Public(algorithm)) => algorithm,
+        Some(algorithm) => algorithm,
         None if jwk.algorithms.contains(usual) => usual,
         None => {
             PublicAlgorithm::ALL.into_iter().find(|known| jwk.algorithms.contains(*known)).unwrap_or(usual)
-        }
-        Some(Algorithm::Mac(_)) => {
-            let problem = "an algorithm of shared secrets";
-            parts.problems.add(&key.field("algorithm"), problem, "write one that the public key has");
-            return (fallback, None);
         }
     };
     if !jwk.algorithms.contains(chosen) {
