@@ -267,7 +267,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             return None;
         };
         let route = self.policy.route(index)?;
-        if !template.permits(lifted.lifts(), route.allowed_in_path) {
+        if !template.permits(lifted.target().path(), lifted.lifts(), route.allowed_in_path) {
             return None;
         }
         let is_its_own = |path: &String| match table.find_reading(covering, path, sought) {

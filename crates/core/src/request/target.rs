@@ -10,7 +10,7 @@ mod unit;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(crate) use lifted::{Lifted, Lifts, with_slashes};
+pub(crate) use lifted::{Lifted, Lifts, has_good_pieces, with_slashes};
 pub(crate) use unit::units;
 
 /// A request target. Its path has no dot segments, empty segments, parameters or control characters, and decoding it a

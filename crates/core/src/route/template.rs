@@ -9,7 +9,7 @@ mod segment;
 
 use std::fmt;
 
-use crate::request::target::Lifts;
+use crate::request::target::{Lifts, has_good_pieces};
 
 pub use error::TemplateError;
 pub use segment::{Affixed, Segment};
@@ -88,11 +88,16 @@ impl Template {
         None
     }
 
-    /// Whether only parameters take segments of a path that need something, and `allowed` has all of it. `lifts`: what
-    /// each segment of a path that matches this template needs.
-    pub(crate) fn permits(&self, lifts: &[Lifts], allowed: Lifts) -> bool {
-        lifts.iter().enumerate().all(|(index, lifts)| match self.segments.get(index) {
+    /// Whether only parameters take segments of `path`, which matches this template, that need something, and `allowed`
+    /// has all of it. `lifts`: what each segment needs.
+    pub(crate) fn permits(&self, path: &str, lifts: &[Lifts], allowed: Lifts) -> bool {
+        let mut sent = path.split('/').skip(1).zip(lifts).enumerate();
+        sent.all(|(index, (sent, lifts))| match self.segments.get(index) {
             Some(Segment::Literal(_)) => lifts.is_none(),
+            // `v..%2Fa` has no piece that is `..`, and what `v{id}` takes of it has.
+            Some(Segment::Affixed(affixed)) if lifts.encoded_slash => {
+                lifts.are_within(allowed) && affixed.value(sent).is_some_and(has_good_pieces)
+            }
             // Behind the last segment there is only what a rest takes.
             Some(Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_)) | None => {
                 lifts.are_within(allowed)

@@ -66,7 +66,10 @@ impl<'a> Lifted<'a> {
         }
         let text = String::from_utf8(text).ok()?;
         let is_control = |char: char| char.is_control() && !matches!(char, HIDDEN_SLASH | HIDDEN_SEMICOLON);
-        if text.chars().any(is_control) || has_encoding(&text) || !has_good_pieces(&text) {
+        if text.chars().any(is_control)
+            || has_encoding(&text)
+            || !text.strip_prefix('/').is_some_and(has_good_pieces)
+        {
             return None;
         }
         let path = Cow::Owned(text.replace(HIDDEN_SEMICOLON, ";"));
@@ -104,7 +107,7 @@ impl<'a> Lifted<'a> {
         for text in cut {
             let text = text.replace(HIDDEN_SEMICOLON, ";");
             for reading in [text.replace(HIDDEN_SLASH, "/"), text] {
-                if !has_good_pieces(&reading) {
+                if !reading.strip_prefix('/').is_some_and(has_good_pieces) {
                     return None;
                 }
                 if !readings.contains(&reading) {
@@ -151,9 +154,10 @@ fn decode(segment: &str, text: &mut Vec<u8>) -> Option<Lifts> {
     (sent == segment.len()).then_some(lifts)
 }
 
-/// Whether no piece between slashes, encoded or not, is empty, `.` or `..`.
-fn has_good_pieces(path: &str) -> bool {
-    !path.split(['/', HIDDEN_SLASH]).skip(1).any(|piece| matches!(piece, "" | "." | ".."))
+/// Whether no piece between slashes, encoded or not, is empty, `.` or `..`. `text`: a path without its first slash, or a
+/// part of one.
+pub(crate) fn has_good_pieces(text: &str) -> bool {
+    !text.split(['/', HIDDEN_SLASH]).any(|piece| matches!(piece, "" | "." | ".."))
 }
 
 fn before<'t>(text: &'t str, ends: &[char]) -> &'t str {
