@@ -30,6 +30,15 @@ fn what_means_the_same_is_the_same() {
         ),
         (json!({}), json!({ "rate_limits": [limit], "auth_failure_limit": null, "roles": null })),
         (
+            json!({ "request": { "allowed_methods": ["GET", "PUT"] }, "tokens": { "audiences": ["a", "b"] } }),
+            json!({ "request": { "allowed_methods": ["PUT", "GET"] }, "tokens": { "audiences": ["b", "a"] } }),
+        ),
+        (
+            json!({ "rate_limits": [limit], "roles": { "grants": { "a": ["a:b", "c:d"] } } }),
+            json!({ "rate_limits": [{ "name": "default", "max_requests": 100, "window_seconds": 60, "key": ["subject", "client_ip"] }],
+                "roles": { "grants": { "a": ["c:d", "a:b"] } } }),
+        ),
+        (
             json!({ "routes": [route("/a", json!(["GET", "POST"]))] }),
             json!({ "routes": [
                 { "path": "/a", "methods": ["POST"], "required_permissions": ["c:d", "a:b"], "access": "authenticated" },

@@ -111,7 +111,7 @@ fn changes(old: &Named, new: &Named) -> Vec<String> {
                     settings.keys().chain(others.keys()).collect();
                 let changed: Vec<String> = names
                     .into_iter()
-                    .filter(|field| settings.get(*field) != others.get(*field))
+                    .filter(|field| ordered(settings.get(*field)) != ordered(others.get(*field)))
                     .map(|field| {
                         format!("{field} {} -> {}", shown(settings.get(field)), shown(others.get(field)))
                     })
@@ -126,6 +126,15 @@ fn changes(old: &Named, new: &Named) -> Vec<String> {
         lines.push(format!("  {} {name}{}", style.good("+"), told(settings)));
     }
     lines
+}
+
+/// A list in order: the order in which one is written says nothing.
+fn ordered(value: Option<&Value>) -> Option<Value> {
+    let mut value = value.cloned();
+    if let Some(list) = value.as_mut().and_then(Value::as_array_mut) {
+        list.sort_by_key(Value::to_string);
+    }
+    value
 }
 
 fn told(settings: &BTreeMap<String, Value>) -> String {
