@@ -92,16 +92,17 @@ impl Template {
     /// has all of it. `lifts`: what each segment needs.
     pub(crate) fn permits(&self, path: &str, lifts: &[Lifts], allowed: Lifts) -> bool {
         let mut sent = path.split('/').skip(1).zip(lifts).enumerate();
-        sent.all(|(index, (sent, lifts))| match self.segments.get(index) {
-            Some(Segment::Literal(_)) => lifts.is_none(),
-            // `v..%2Fa` has no piece that is `..`, and what `v{id}` takes of it has.
-            Some(Segment::Affixed(affixed)) if lifts.encoded_slash => {
-                lifts.are_within(allowed) && affixed.value(sent).is_some_and(has_good_pieces)
-            }
-            // Behind the last segment there is only what a rest takes.
-            Some(Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_)) | None => {
-                lifts.are_within(allowed)
-            }
+        sent.all(|(index, (sent, lifts))| {
+            let is_good = match self.segments.get(index) {
+                Some(Segment::Literal(_)) => lifts.is_none(),
+                // `v..%2Fa` has no piece that is `..`, and what `v{id}` takes of it has.
+                Some(Segment::Affixed(affixed)) if lifts.encoded_slash => {
+                    affixed.value(sent).is_some_and(has_good_pieces)
+                }
+                // Behind the last segment there is only what a rest takes.
+                Some(Segment::Affixed(_) | Segment::Parameter(_) | Segment::Rest(_)) | None => true,
+            };
+            is_good && lifts.are_within(allowed)
         })
     }
 

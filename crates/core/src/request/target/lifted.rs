@@ -156,6 +156,7 @@ fn decode(segment: &str, text: &mut Vec<u8>) -> Option<Lifts> {
 
 /// Whether no piece between slashes, encoded or not, is empty, `.` or `..`. `text`: a path without its first slash, or a
 /// part of one.
+#[inline(never)]
 pub(crate) fn has_good_pieces(text: &str) -> bool {
     !text.split(['/', HIDDEN_SLASH]).any(|piece| matches!(piece, "" | "." | ".."))
 }
