@@ -99,7 +99,9 @@ pub fn header(text: &str) -> Result<(String, String), String> {
     if name.is_empty() || name.contains(char::is_whitespace) {
         return Err(FORM.to_owned());
     }
-    Ok((format!("{pseudo}{}", name.to_ascii_lowercase()), value.trim().to_owned()))
+    // Only these may stand around a value and are no part of it (RFC 9110 section 5.5).
+    let value = value.trim_matches([' ', '\t']);
+    Ok((format!("{pseudo}{}", name.to_ascii_lowercase()), value.to_owned()))
 }
 
 #[cfg(test)]
@@ -124,6 +126,7 @@ mod tests {
     fn a_header_is_a_name_and_a_value() {
         let parsed = |text: &str| header(text).unwrap();
         assert_eq!(parsed("X-A: b:c "), ("x-a".to_owned(), "b:c".to_owned()));
+        assert_eq!(parsed("x-a:\tb\u{a0}"), ("x-a".to_owned(), "b\u{a0}".to_owned()));
         assert_eq!(parsed(":authority:h:80"), (":authority".to_owned(), "h:80".to_owned()));
         assert!(header("x-a").is_err() && header(":x").is_err() && header(" x:1").is_err());
     }
