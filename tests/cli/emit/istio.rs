@@ -180,3 +180,16 @@ fn what_a_host_cannot_promise_is_told() {
         assert_eq!(api_guard(["check", "--strict", emitted.path()]).code, 0, "{host}");
     }
 }
+
+#[test]
+fn names_of_digits_stay_names() {
+    let run = emit("istio", &example(), &["--name", "5", "--namespace", "1", "--secret", "7"]);
+    assert!(run.out.contains("secretKeyRef: { name: \"7\", key: API_GUARD_SECRET }"), "{run:?}");
+    let objects = by_kind(&run.out);
+    let filter = &objects["EnvoyFilter"];
+    assert_eq!((&filter["metadata"]["name"], &filter["metadata"]["namespace"]), (&json!("5"), &json!("1")));
+    for applied_to in ["HTTP_FILTER", "EXTENSION_CONFIG"] {
+        let value = &patch(filter, applied_to).expect("a patch")["patch"]["value"];
+        assert_eq!(value["name"], "1.5", "{applied_to}");
+    }
+}

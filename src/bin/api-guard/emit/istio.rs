@@ -92,7 +92,8 @@ impl Istio<'_> {
         };
         let from_secret = |name: &String| {
             let name = text::quoted(name);
-            let reference = format!("{{ secretKeyRef: {{ name: {}, key: {name} }} }}", self.secret);
+            let reference =
+                format!("{{ secretKeyRef: {{ name: {}, key: {name} }} }}", text::quoted(self.secret));
             format!("{{ name: {name}, valueFrom: {reference} }}")
         };
         let says = if filter.is_empty() {
@@ -173,6 +174,8 @@ impl Istio<'_> {
                 ("resource", self.resource.in_names()),
                 ("name", self.name),
                 ("namespace", self.namespace),
+                // Two labels of digits would be a number.
+                ("plugin", &text::quoted(&format!("{}.{}", self.namespace, self.name))),
                 ("code", &code),
                 ("variables", &text::items(&variables(self.raw))),
                 ("configuration", &text::block(self.configuration, 18)),
