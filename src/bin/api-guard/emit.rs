@@ -231,9 +231,7 @@ impl Emit {
             pull_secret: self.pull_secret.as_deref(),
             secret: self.secret(),
         };
-        let lacks_filter = self.pull_secret.is_some() && self.module.is_none();
-        let notes = if lacks_filter { vec![istio::PULL_SECRET.to_owned()] } else { Vec::new() };
-        Ok((istio.manifest()?, notes))
+        Ok((istio.manifest()?, istio.notes()))
     }
 
     fn envoy_gateway(

@@ -72,6 +72,16 @@ fn what_other_resources_do_behind_the_guard_is_warned_of() {
     let told = ("warning", "/spec/http1/enableTrailers", "enableTrailers", "remove this");
     assert_told(&format!("{gateway}{policy}"), "trailers", told);
     assert_silent(&format!("{gateway}{}", policy.replace("true", "false")), "trailers");
+    let allowing = changed(
+        gateway,
+        "\"path\": \"/orders/{id}\"",
+        "\"path\": \"/orders/{id}\", \"allow_in_path\": [\"encoded_slash\"]",
+    );
+    let policy = "---\nkind: ClientTrafficPolicy\napiVersion: v1\nspec:\n  path:\n    escapedSlashesAction: RejectRequest\n";
+    let told = ("warning", "/spec/path/escapedSlashesAction", "escapedSlashesAction", "write KeepUnchanged");
+    assert_told(&format!("{allowing}{policy}"), "path-options", told);
+    assert_silent(&format!("{gateway}{policy}"), "path-options");
+    assert_silent(&format!("{allowing}{}", policy.replace("RejectRequest", "KeepUnchanged")), "path-options");
 }
 
 const TRAFFIC: &str = include_str!("../../../examples/istio/traffic-extension.yaml");

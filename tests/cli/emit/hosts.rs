@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::emit;
 use super::manifests::by_kind;
 use super::started::{Running, envoy, reply, start, status};
-use crate::files::{File, project};
+use crate::files::{File, config, project};
 
 /// A proxy with one HTTP filter before the router, and one route.
 struct Proxy {
@@ -152,4 +152,19 @@ fn envoy_gateways_filter_takes_the_patches_and_sees_no_request_without_a_route()
     // The example denies this path, and is not asked.
     assert_eq!(proxy.status("/internal/1"), 404);
     proxy.counts("api_guard_requests_total{decision=\"refused\",code=\"token_missing\"} 1");
+}
+
+#[test]
+fn what_a_host_does_with_encoded_slashes_is_told_where_a_route_lets_them_pass() {
+    let plain = config(json!({ "routes": [{ "path": "/projects/{id}" }] }));
+    let mut allowing = plain.clone();
+    allowing["routes"][0]["allow_in_path"] = json!(["encoded_slash"]);
+    for (host, told) in
+        [("istio", "DECODE_AND_MERGE_SLASHES"), ("envoy-gateway", "escapedSlashesAction: KeepUnchanged")]
+    {
+        let run = emit(host, File::new(allowing.to_string()).path(), &[]);
+        assert!(run.code == 0 && run.err.contains(told), "{run:?}");
+        let run = emit(host, File::new(plain.to_string()).path(), &[]);
+        assert!(run.code == 0 && !run.err.contains(told), "{run:?}");
+    }
 }

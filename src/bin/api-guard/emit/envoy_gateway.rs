@@ -5,6 +5,7 @@ use api_guard_core::config::raw::RawConfig;
 
 use super::names::{Kind, Target};
 use super::{key_sets, stats, text, variables};
+use crate::check::allows_encoded_slashes;
 use crate::outcome::Failure;
 
 const MANIFEST: &str = include_str!("envoy-gateway.yaml");
@@ -21,6 +22,11 @@ pub(super) const LIBRARY: &str = "/usr/local/lib/libapi_guard.so";
 /// What is told in any case.
 pub(super) const UNMATCHED: &str = "Envoy Gateway switches the filter on by route: requests that match no HTTPRoute never reach \
                                     it, and get 404";
+
+/// What is told where a route lets encoded slashes pass.
+const ENCODED_SLASHES: &str = "a route's allow_in_path lets encoded slashes pass, and Envoy Gateway redirects them to the decoded \
+                               path before api-guard sees them; write path: { escapedSlashesAction: KeepUnchanged } in a \
+                               ClientTrafficPolicy for the Gateway";
 
 /// What the resources are written from.
 pub(super) struct EnvoyGateway<'g> {
@@ -46,6 +52,9 @@ impl EnvoyGateway<'_> {
                 "the EnvoyPatchPolicy has to name the Gateway and its listener, and --target names another kind: it is \
                  written for the listener {LISTENER} of the Gateway {GATEWAY}; edit it if yours is called otherwise"
             ));
+        }
+        if allows_encoded_slashes(self.raw) {
+            notes.push(ENCODED_SLASHES.to_owned());
         }
         notes
     }

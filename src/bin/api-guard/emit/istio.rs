@@ -4,6 +4,7 @@ use api_guard_core::config::raw::RawConfig;
 
 use super::names::{Kind, Target};
 use super::{key_sets, stats, text, variables};
+use crate::check::allows_encoded_slashes;
 use crate::outcome::Failure;
 
 const MANIFEST: &str = include_str!("istio.yaml");
@@ -53,13 +54,29 @@ pub(super) struct Istio<'i> {
 }
 
 /// What is told where the image needs a pull secret.
-pub(super) const PULL_SECRET: &str = "Istio gives pull secrets to its own resources only, so the EnvoyFilter leaves the filter \
+const PULL_SECRET: &str = "Istio gives pull secrets to its own resources only, so the EnvoyFilter leaves the filter \
                                       alone: a body that is too large is cut off while it streams, the revocation endpoint \
                                       revokes only the token that calls it, and counters are shared with every other plugin \
                                       of the proxy; put the module into the proxy's file system and name it by --module, or \
                                       use an image that needs no pull secret";
 
+/// What is told where a route lets encoded slashes pass.
+const ENCODED_SLASHES: &str = "a route's allow_in_path lets encoded slashes pass, and the mesh must not decode them before api-guard \
+                               sees them: write no pathNormalization in the MeshConfig, or any but DECODE_AND_MERGE_SLASHES";
+
 impl Istio<'_> {
+    /// What this host cannot promise.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let slashes = allows_encoded_slashes(self.raw).then_some(ENCODED_SLASHES);
+        let pull_secret = self.has_no_filter().then_some(PULL_SECRET);
+        pull_secret.into_iter().chain(slashes).map(str::to_owned).collect()
+    }
+
+    /// Whether the `EnvoyFilter` leaves the filter alone, because it cannot pull the image.
+    fn has_no_filter(&self) -> bool {
+        self.pull_secret.is_some() && self.module.is_none()
+    }
+
     /// The resources as YAML.
     pub(super) fn manifest(&self) -> Result<String, Failure> {
         let (target, filter_target) = self.targets()?;
@@ -85,11 +102,7 @@ impl Istio<'_> {
             Resource::TrafficExtension => format!("  wasm:\n{}", text::indented(&wasm, 4)),
             Resource::WasmPlugin => text::indented(&wasm, 2),
         };
-        let filter = if self.pull_secret.is_some() && self.module.is_none() {
-            String::new()
-        } else {
-            self.filter(&url)
-        };
+        let filter = if self.has_no_filter() { String::new() } else { self.filter(&url) };
         let from_secret = |name: &String| {
             let name = text::quoted(name);
             let reference =

@@ -34,6 +34,7 @@ pub(in crate::check) fn check(parts: &[ManifestPart], guards: &[Guard<'_>], find
     let configurations: Vec<_> = guards.filter_map(|guard| guard.raw.as_ref()).collect();
     let by_path = configurations.iter().any(|raw| lint::judges_paths(raw));
     let by_host = configurations.iter().any(|raw| lint::judges_hosts(raw));
+    let keeps_slashes = configurations.iter().any(|raw| manager::allows_encoded_slashes(raw));
     if configurations.is_empty() {
         return;
     }
@@ -51,6 +52,12 @@ pub(in crate::check) fn check(parts: &[ManifestPart], guards: &[Guard<'_>], find
                     manager::host_rewrite(&part, &format!("{pointer}/{}/{name}", rewrite.value), findings);
                 }
             });
+        }
+        let slashes = document.path(&["spec", "path", "escapedSlashesAction"]).and_then(Node::text);
+        if kind == "ClientTrafficPolicy" && keeps_slashes && slashes != Some("KeepUnchanged") {
+            let text = "a route's allow_in_path lets encoded slashes pass, and Envoy Gateway refuses or decodes them before \
+                        api-guard sees them; write KeepUnchanged";
+            findings.warn("path-options", &part, "/spec/path/escapedSlashesAction", text);
         }
         let trailers = document.path(&["spec", "http1", "enableTrailers"]);
         if kind == "ClientTrafficPolicy" && trailers.is_some_and(Node::is_true) {
