@@ -94,7 +94,7 @@
 {{- $tls := "" -}}
 {{- if not $is_here -}}
 {{- $sni := ternary "" (printf "\n          sni: %s" $quoted) $is_address -}}
-{{- $tls = $root.Files.Get "files/key-set-tls.yaml" | replace "{{sni}}" $sni | replace "{{san_type}}" (ternary "IP_ADDRESS" "DNS" $is_address) | replace "{{host}}" $quoted -}}
+{{- $tls = $root.Files.Get "files/key-set-tls.yaml" | replace "{{sni}}" $sni | replace "{{trust}}" "/etc/ssl/certs/ca-certificates.crt" | replace "{{san_type}}" (ternary "IP_ADDRESS" "DNS" $is_address) | replace "{{host}}" $quoted -}}
 {{- end -}}
 {{- $cluster := $root.Files.Get "files/key-set.yaml" | replace "{{sets}}" (join ", " (get $sets .name)) | replace "{{name}}" .name | replace "{{type}}" (ternary "STATIC" "STRICT_DNS" $is_address) -}}
 {{- $cluster | replace "{{lookup}}" (ternary "" "\n      dns_lookup_family: ALL" $is_address) | replace "{{host}}" $quoted | replace "{{port}}" $port | replace "{{tls}}" $tls }}

@@ -21,7 +21,7 @@ use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
 use crate::upstream::{Upstream, system_trust};
 use crate::{check, source};
-use envoy::Bootstrap;
+use envoy::{Bootstrap, Trust};
 use envoy_gateway::EnvoyGateway;
 use istio::{Istio, Resource};
 use kubernetes::{Kubernetes, Source};
@@ -144,10 +144,13 @@ impl Emit {
     /// Prints the manifest.
     pub(crate) fn run(&self) -> outcome::Result {
         self.fits_host()?;
-        let of_image =
-            || if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
-        let trust = self.upstream_ca.clone().unwrap_or_else(of_image);
-        self.validate(&trust)?;
+        let system_trust =
+            if self.host == Loader::Kubernetes { TRUST_OF_IMAGE.to_owned() } else { system_trust() };
+        let trust = Trust {
+            upstream: self.upstream_ca.clone().unwrap_or_else(|| system_trust.clone()),
+            system: system_trust,
+        };
+        self.validate(&trust.upstream)?;
         let target = self.target()?;
         let Configuration { text, raw, policy, .. } = source::configuration(&self.config)?;
         if !self.native
@@ -187,7 +190,7 @@ impl Emit {
         configuration: &'b str,
         raw: &'b RawConfig,
         module: &'b str,
-        trust: &'b str,
+        trust: &'b Trust,
         store: Option<&'b Upstream>,
     ) -> Bootstrap<'b> {
         Bootstrap {
@@ -204,7 +207,7 @@ impl Emit {
         }
     }
 
-    fn envoy(&self, configuration: &str, raw: &RawConfig, trust: &str) -> Result<String, Failure> {
+    fn envoy(&self, configuration: &str, raw: &RawConfig, trust: &Trust) -> Result<String, Failure> {
         let named = self.module.as_deref().unwrap_or(if self.native { LIBRARY } else { MODULE });
         let module = std::path::absolute(named)
             .map_err(|error| Failure::usage(format!("--module {named:?}: {error}")))?;
@@ -256,7 +259,7 @@ impl Emit {
         Ok((gateway.manifest()?, gateway.notes()))
     }
 
-    fn kubernetes(&self, configuration: &str, raw: &RawConfig, trust: &str) -> Result<Emitted, Failure> {
+    fn kubernetes(&self, configuration: &str, raw: &RawConfig, trust: &Trust) -> Result<Emitted, Failure> {
         let source = Source::choose(
             self.module.as_deref(),
             self.image.as_deref(),

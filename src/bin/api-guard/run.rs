@@ -17,7 +17,7 @@ mod welcome;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use crate::emit::envoy::Bootstrap;
+use crate::emit::envoy::{Bootstrap, Trust};
 use crate::emit::fleet;
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::style::Style;
@@ -121,12 +121,14 @@ impl Run {
         guarded.serve(watched)
     }
 
-    fn trust(&self) -> Result<String, Failure> {
-        let Some(named) = &self.upstream_ca else { return Ok(system_trust()) };
+    fn trust(&self) -> Result<Trust, Failure> {
+        let system = system_trust();
+        let Some(named) = &self.upstream_ca else { return Ok(Trust { upstream: system.clone(), system }) };
         let wrong =
             |error: std::io::Error| Failure::usage(format!("--upstream-ca {}: {error}", named.display()));
         std::fs::metadata(named).map_err(wrong)?;
-        std::path::absolute(named).map(|path| path.display().to_string()).map_err(wrong)
+        let upstream = std::path::absolute(named).map_err(wrong)?.display().to_string();
+        Ok(Trust { upstream, system })
     }
 
     /// What Envoy is to load.
@@ -149,7 +151,7 @@ impl Run {
         &'b self,
         configuration: &'b Configuration,
         guard: &'b Guard,
-        trust: &'b str,
+        trust: &'b Trust,
     ) -> Bootstrap<'b> {
         Bootstrap {
             configuration: configuration.text(),

@@ -34,8 +34,15 @@ pub(crate) struct Bootstrap<'b> {
     pub(crate) upstream: Option<&'b Upstream>,
     /// The store of the configuration's fleet, if that has one.
     pub(crate) store: Option<&'b Upstream>,
-    /// The file of the certificates by which an upstream over TLS is known.
-    pub(crate) trust: &'b str,
+    pub(crate) trust: &'b Trust,
+}
+
+/// Files of certificates, as Envoy's machine has them.
+pub(crate) struct Trust {
+    /// By which an upstream over TLS is known.
+    pub(crate) upstream: String,
+    /// By which the store and issuers are known: those of the system.
+    pub(crate) system: String,
 }
 
 /// The API that a bootstrap brings along.
@@ -57,7 +64,7 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
     // A service with a certificate goes by its own name, not by the guard's.
     let (tls, rewrite) = if upstream.tls {
         let rewrite = format!(", host_rewrite_literal: {}", text::quoted(&upstream.authority()));
-        (tls(upstream, from.trust), rewrite)
+        (tls(upstream, &from.trust.upstream), rewrite)
     } else {
         (String::new(), String::new())
     };
@@ -97,8 +104,8 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             ("upstream_port", &upstream_port),
             (" host_rewrite", &rewrite),
             ("tls\n", &tls),
-            ("key_sets\n", &key_sets::of_bootstrap(from.raw)),
-            ("fleet\n", &fleet::of_bootstrap(from.raw, from.store)),
+            ("key_sets\n", &key_sets::of_bootstrap(from.raw, &from.trust.system)),
+            ("fleet\n", &fleet::of_bootstrap(from.raw, from.store, &from.trust.system)),
             ("escaped_slashes", escaped_slashes(from.raw)),
             ("subject", &logged_subject(from.raw)),
             ("configuration", &text::block(from.configuration, indent)),

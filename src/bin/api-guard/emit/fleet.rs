@@ -5,7 +5,7 @@ use api_guard_core::config::raw::RawConfig;
 use super::{envoy, text};
 use crate::outcome::Failure;
 use crate::store;
-use crate::upstream::{Upstream, system_trust};
+use crate::upstream::Upstream;
 
 const CLUSTER: &str = include_str!("fleet.yaml");
 /// The cluster that the bootstrap has anyway.
@@ -31,12 +31,12 @@ pub(crate) fn store(redis: Option<&str>, raw: &RawConfig) -> Result<Option<Upstr
     }
 }
 
-/// The cluster as the bootstrap has it.
-pub(super) fn of_bootstrap(raw: &RawConfig, store: Option<&Upstream>) -> String {
+/// The cluster as the bootstrap has it. `trust`: the certificates that Envoy's machine trusts.
+pub(super) fn of_bootstrap(raw: &RawConfig, store: Option<&Upstream>, trust: &str) -> String {
     let (Some(name), Some(store)) = (cluster(raw), store) else { return String::new() };
     // A name may have addresses of either family, and another address once another store has taken over.
     let (cluster_type, family) = envoy::discovery(store);
-    let tls = if store.tls { envoy::tls(store, &system_trust()) } else { String::new() };
+    let tls = if store.tls { envoy::tls(store, trust) } else { String::new() };
     text::fill(
         CLUSTER,
         &[

@@ -67,11 +67,12 @@ pub(super) fn notes(raw: &RawConfig, upstream: &Upstream) -> Vec<String> {
     notes
 }
 
-/// The clusters for a bootstrap: by TLS with the system's trust, and in the clear on the machine itself.
-pub(super) fn of_bootstrap(raw: &RawConfig) -> String {
+/// The clusters for a bootstrap: by TLS with the certificates that Envoy's machine trusts (`trust`), and in the clear on the
+/// machine itself.
+pub(super) fn of_bootstrap(raw: &RawConfig, trust: &str) -> String {
     let all = clusters(raw);
     let needed = all.iter().filter(|cluster| cluster.name != UPSTREAM);
-    needed.map(|cluster| cluster.yaml() + "\n").collect()
+    needed.map(|cluster| cluster.yaml(trust) + "\n").collect()
 }
 
 /// What a manifest has to say of clusters that are another resource's.
@@ -90,14 +91,16 @@ pub(super) fn comment(raw: &RawConfig) -> String {
 }
 
 impl Cluster<'_> {
-    fn yaml(&self) -> String {
+    fn yaml(&self, trust: &str) -> String {
         let (host, port) = host_and_port(self.authority);
         let is_here = is_loopback_host(host);
         let is_address = host.parse::<IpAddr>().is_ok();
         let quoted = text::quoted(host);
         let sni = if is_address { String::new() } else { format!("\n          sni: {quoted}") };
         let san_type = if is_address { "IP_ADDRESS" } else { "DNS" };
-        let tls = text::fill(TLS, &[("sni", &sni), ("san_type", san_type), ("host", &quoted)]);
+        let trust = text::quoted(trust);
+        let tls =
+            text::fill(TLS, &[("sni", &sni), ("trust", &trust), ("san_type", san_type), ("host", &quoted)]);
         let usual = if is_here { "80" } else { "443" };
         text::fill(
             CLUSTER,

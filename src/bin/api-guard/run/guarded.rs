@@ -12,6 +12,7 @@ use super::secrets::Secrets;
 use super::server::{Pushes, Server};
 use super::{Run, welcome};
 use crate::clock;
+use crate::emit::envoy::Trust;
 use crate::emit::fleet;
 use crate::outcome::{self, Failure, Outcome, print, say};
 
@@ -37,7 +38,7 @@ pub(super) struct Guarded<'r> {
     /// The cluster of the fleet that Envoy was started with.
     pub(super) fleet_cluster: Option<String>,
     pub(super) guard: Guard,
-    pub(super) trust: String,
+    pub(super) trust: Trust,
     pub(super) decisions: Decisions,
     pub(super) pushes: Pushes,
 }
