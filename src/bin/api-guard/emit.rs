@@ -278,8 +278,7 @@ impl Emit {
             envoy_image: self.envoy_image(),
             source: &source,
         };
-        let notes = kubernetes.notes();
-        Ok((kubernetes.manifest(), notes))
+        kubernetes.manifest()
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::emit;
 use super::manifests::{by_kind, documents};
 use super::started::{Running, envoy, reply, status};
-use crate::command::{SECRET, api_guard};
+use crate::command::{SECRET, api_guard, command, run};
 use crate::files::{File, config, project};
 
 fn example() -> String {
@@ -212,4 +212,72 @@ fn post(port: u16, path: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+#[test]
+fn the_certificates_of_the_store_and_of_issuers_are_those_of_envoy_s_machine() {
+    let mut configuration = super::fleet::fleet();
+    configuration["tokens"]["key_sets"] = json!([{
+        "name": "a", "issuers": ["https://a"], "jwks": { "cluster": "idp", "path": "/j", "authority": "login.example.com" },
+    }]);
+    let file = File::new(configuration.to_string());
+    let own = File::with_ending("", ".pem");
+    let trusted = |host: &str, more: &[&str]| {
+        let call = ["emit", host, "--config", file.path(), "--redis", "rediss://store.example.com"];
+        let emitted = run(command().args(call).args(more).env("SSL_CERT_FILE", own.path()));
+        assert_eq!(emitted.code, 0, "{emitted:?}");
+        let lines =
+            emitted.out.lines().filter_map(|line| line.trim().strip_prefix("trusted_ca: { filename: "));
+        lines.map(|line| line.trim_end_matches(" }").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(trusted("kubernetes", &["--image", "a"]), ["/etc/ssl/certs/ca-certificates.crt"; 2]);
+    assert_eq!(trusted("envoy", &[]), [own.path(); 2]);
+}
+
+#[test]
+fn a_bootstrap_that_no_config_map_can_hold_is_told() {
+    let routes = |count: usize| -> Vec<Value> {
+        (0..count).map(|index| json!({ "path": format!("/{index}/{}", "a".repeat(80)) })).collect()
+    };
+    let emitted = |count: usize| {
+        let file = File::new(config(json!({ "routes": routes(count) })).to_string());
+        emit("kubernetes", file.path(), &["--image", "a"])
+    };
+    let small = emitted(10);
+    assert!(small.code == 0 && !small.err.contains("server-side"), "{}", small.err);
+    let large = emitted(4_000);
+    assert!(large.code == 0 && large.err.contains("apply --server-side"), "{}", large.err);
+    let most = emitted(11_000);
+    assert!(most.code == 1 && most.out.is_empty() && most.err.contains("1048576"), "{}", most.err);
+}
+
+#[test]
+fn another_module_makes_new_pods() {
+    let file = File::new(config(json!({})).to_string());
+    let annotations = |module: &File| {
+        let run = emit("kubernetes", file.path(), &["--module", module.path()]);
+        let all: Vec<Value> =
+            documents(&run.out).into_iter().filter(|object| object["kind"] == "Deployment").collect();
+        all[0]["spec"]["template"]["metadata"]["annotations"].clone()
+    };
+    let module = |version: &[u8]| File::with_ending([b"\0asm", version].concat(), ".wasm");
+    let (one, other) = (annotations(&module(b"1")), annotations(&module(b"2")));
+    assert_eq!(one["checksum/bootstrap"], other["checksum/bootstrap"]);
+    assert!(
+        one["checksum/module"].is_string() && one["checksum/module"] != other["checksum/module"],
+        "{one}"
+    );
+}
+
+#[test]
+fn what_a_pod_may_not_have_is_told() {
+    let run = emit("kubernetes", &example(), &["--image", "a", "--port", "80"]);
+    assert!(run.code == 0 && run.err.contains("--port 80") && run.err.contains("1024"), "{run:?}");
+    let taken = json!({ "tokens": { "key_sets": [{
+        "name": "a", "issuers": ["https://a"], "jwks": { "cluster": "admin", "path": "/j", "authority": "login.example.com" },
+    }] } });
+    let taken = File::new(taken.to_string());
+    let run = emit("kubernetes", taken.path(), &["--image", "a"]);
+    assert!(run.code == 1 && run.out.is_empty() && run.err.contains("\"admin\""), "{run:?}");
+    assert_eq!(emit("envoy", taken.path(), &[]).code, 0);
 }

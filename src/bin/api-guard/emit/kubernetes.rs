@@ -7,7 +7,8 @@ use ct_codecs::{Base64, Encoder};
 use sha2::{Digest, Sha256};
 
 use super::envoy::{self, Bootstrap};
-use super::{stats, text, variables};
+use super::{Emitted, fleet, stats, text, variables};
+use crate::check::remote;
 use crate::outcome::Failure;
 use crate::run::guard;
 
@@ -24,6 +25,12 @@ pub(super) const SPARE: usize = SUFFIX.len();
 const MOUNT: &str = "/opt/api-guard";
 /// The bytes that a ConfigMap may hold.
 const MOST_OF_A_CONFIG_MAP: usize = 1024 * 1024;
+/// The bytes of an object that fit into the annotation of client-side apply, with some to spare for what JSON escapes.
+const MOST_OF_CLIENT_SIDE_APPLY: usize = 200 * 1024;
+/// The first port that needs no right.
+const UNPRIVILEGED: u16 = 1024;
+/// The cluster by which readiness and metrics are reached.
+const ADMIN: &str = "admin";
 /// How every WebAssembly module begins, and every library.
 const MAGIC: [(&[u8], &str); 2] = [(b"\0asm", "WebAssembly module"), (b"\x7fELF", "library of Linux")];
 
@@ -121,9 +128,16 @@ pub(super) struct Kubernetes<'k> {
 }
 
 impl Kubernetes<'_> {
-    /// What has to be known to apply it.
-    pub(super) fn notes(&self) -> Vec<String> {
+    /// What has to be known to apply it. `bootstrap`: its bytes.
+    fn notes(&self, bootstrap: usize) -> Vec<String> {
         let mut notes = Vec::new();
+        let port = self.bootstrap.port;
+        if port < UNPRIVILEGED {
+            notes.push(format!(
+                "--port {port}: the pods run without the right to listen below {UNPRIVILEGED}, and start only where the \
+                 container runtime lets everybody (containerd since 2.0); the Service has port 80 whatever --port says"
+            ));
+        }
         if self.bootstrap.upstream.is_none() {
             notes.push("without --upstream the pods answer with a demo API".to_owned());
         }
@@ -137,11 +151,23 @@ impl Kubernetes<'_> {
                  by default since 1.35); elsewhere put the module into a ConfigMap by --module FILE"
             ),
         });
+        if bootstrap > MOST_OF_CLIENT_SIDE_APPLY && matches!(self.source, Source::Image(_)) {
+            notes.push(format!(
+                "the bootstrap has {bootstrap} bytes, too many for client-side apply: kubectl apply --server-side -f FILE"
+            ));
+        }
         notes
     }
 
-    /// The objects as YAML.
-    pub(super) fn manifest(self) -> String {
+    /// The objects as YAML, and what has to be known of them.
+    pub(super) fn manifest(&self) -> Result<Emitted, Failure> {
+        let of_sets = self.raw.tokens.key_sets.iter().filter_map(remote).map(|(name, _)| name);
+        if of_sets.chain(fleet::cluster(self.raw)).any(|name| name == ADMIN) {
+            return Err(Failure::failed(format!(
+                "the cluster {ADMIN:?} leads to the admin interface, for readiness and metrics; name the clusters of key sets and \
+                 of the fleet otherwise, such as \"issuer\""
+            )));
+        }
         let is_native = self.bootstrap.is_native;
         let file = match (self.source, is_native) {
             (Source::ConfigMap(_), false) => "api_guard.wasm",
@@ -155,6 +181,13 @@ impl Kubernetes<'_> {
         });
         // As it stands in the ConfigMap, without white space at the ends of lines.
         let bootstrap = format!("{}\n", text::indented(&bootstrap, 0));
+        if bootstrap.len() > MOST_OF_A_CONFIG_MAP {
+            return Err(Failure::failed(format!(
+                "with this configuration the bootstrap has {} bytes, and a ConfigMap may hold {MOST_OF_A_CONFIG_MAP}; write the \
+                 configuration without white space (jq -c .), or with fewer routes",
+                bootstrap.len()
+            )));
+        }
         let (module_map, volume, module_note) = match self.source {
             Source::ConfigMap(bytes) => (
                 self.module_map(file, bytes),
@@ -192,7 +225,14 @@ impl Kubernetes<'_> {
             .map(|name| format!("      imagePullSecrets: [{{ name: {} }}]\n", text::quoted(name)))
             .unwrap_or_default();
         let rules = ALERTS.split_once("groups:").map(|(_, groups)| groups).unwrap_or_default();
-        text::fill(
+        // Envoy reads the module once, so that another one needs new pods too.
+        let module_checksum = match self.source {
+            Source::ConfigMap(bytes) => {
+                format!("        checksum/module: {}\n", text::quoted(&hexadecimal(bytes)))
+            }
+            Source::Image(_) => String::new(),
+        };
+        let manifest = text::fill(
             MANIFEST,
             &[
                 ("name", &text::quoted(self.name)),
@@ -207,6 +247,7 @@ impl Kubernetes<'_> {
                 ("metrics_selector", &of(&[app, instance, component])),
                 ("bootstrap", &text::indented(&bootstrap, 4)),
                 ("checksum", &text::quoted(&hexadecimal(bootstrap.as_bytes()))),
+                ("module_checksum\n", &module_checksum),
                 ("module_map\n", &module_map),
                 ("pull_secret\n", &pull_secret),
                 ("envoy_image", &text::quoted(self.envoy_image)),
@@ -217,7 +258,8 @@ impl Kubernetes<'_> {
                 ("volume", &volume),
                 ("rules", &text::indented(&format!("groups:{rules}"), 2)),
             ],
-        )
+        );
+        Ok((manifest, self.notes(bootstrap.len())))
     }
 
     fn module_map(&self, file: &str, bytes: &[u8]) -> String {
