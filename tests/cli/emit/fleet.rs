@@ -130,3 +130,22 @@ fn what_goes_through_the_emitted_cluster_reaches_a_real_store() {
         assert!(said.ends_with("+PONG\r\n+OK\r\n"), "{redis}: {said}");
     }
 }
+
+#[test]
+fn the_store_and_a_key_set_have_clusters_of_their_own() {
+    let mut shared = fleet();
+    shared["tokens"]["key_sets"] = json!([{
+        "name": "a", "issuers": ["https://a"],
+        "jwks": { "cluster": "api-guard-redis", "path": "/j", "authority": "login.example.com" },
+    }]);
+    let file = File::new(shared.to_string());
+    let run = emit("envoy", file.path(), &["--redis", "rediss://store.example.com"]);
+    assert!(
+        run.code == 1 && run.out.is_empty() && run.err.contains("/fleet/cluster: \"api-guard-redis\""),
+        "{run:?}"
+    );
+    let report = api_guard(["check", file.path(), "--json"]).json();
+    let findings = report["findings"].as_array().expect("a list");
+    let found = findings.iter().find(|finding| finding["rule"] == "jwks-shared-cluster").expect("a finding");
+    assert_eq!(found["pointer"], "/fleet/cluster");
+}

@@ -306,3 +306,16 @@ fn a_signal_while_envoy_is_fetched_ends_at_once_and_leaves_nothing() {
     assert_eq!(home.temporary(), [""; 0]);
     assert_eq!(std::fs::read_dir(home.path(".cache/api-guard")).unwrap().count(), 0);
 }
+
+#[test]
+fn key_sets_of_one_cluster_with_two_hosts_are_refused() {
+    let home = Home::new();
+    let set = |name: &str| {
+        json!({ "name": name, "issuers": [format!("https://{name}")],
+                "jwks": { "cluster": "idp", "path": "/j", "authority": format!("{name}.example.com") } })
+    };
+    let file = File::new(json!({ "tokens": { "key_sets": [set("a"), set("b")] } }).to_string());
+    let module = module();
+    let (code, told) = refused(&home, &["--module", module.path(), "--config", file.path()], &[]);
+    assert!(code == 1 && told.contains("/tokens/key_sets/1/jwks/authority: \"b.example.com\""), "{told}");
+}

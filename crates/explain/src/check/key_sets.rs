@@ -1,4 +1,4 @@
-//! Which key sets share a cluster, but not the host that it leads to?
+//! Which key sets share a cluster, but not what it leads to?
 
 use api_guard_core::config::raw::{RawConfig, RawJwks};
 
@@ -10,7 +10,8 @@ pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
     }
 }
 
-/// The sets whose cluster an earlier set has for another host: the pointer to the later one's host, and what is wrong.
+/// The sets whose cluster an earlier set has for another host, and a fleet whose cluster is that of a set: the pointer to what
+/// has to be changed, and what is wrong.
 pub fn other_hosts(raw: &RawConfig) -> Vec<(String, String)> {
     let mut firsts: Vec<(usize, &str, &str)> = Vec::new();
     let mut others = Vec::new();
@@ -29,6 +30,16 @@ pub fn other_hosts(raw: &RawConfig) -> Vec<(String, String)> {
                 ),
             )),
         }
+    }
+    let of_fleet = raw.fleet.as_ref().and_then(|fleet| fleet.cluster.as_deref());
+    if let Some((of, cluster, _)) = firsts.iter().find(|(_, known, _)| Some(*known) == of_fleet) {
+        others.push((
+            "/fleet/cluster".to_owned(),
+            format!(
+                "{cluster:?}: /tokens/key_sets/{of} is fetched over this cluster by HTTP, which the store does not speak; name \
+                 a cluster of its own, such as \"api-guard-redis\""
+            ),
+        ));
     }
     others
 }

@@ -7,7 +7,7 @@ use api_guard_core::config::raw::RawConfig;
 
 use super::guard::Form;
 use super::secrets::Secrets;
-use crate::check::{WHY_NOT_PSS, pss_pointers};
+use crate::check::{WHY_NOT_PSS, other_hosts, pss_pointers};
 use crate::outcome::Failure;
 use crate::source::Written;
 
@@ -25,6 +25,9 @@ impl Configuration {
     pub(super) fn read(file: Option<&Path>, form: Form, secrets: &mut Secrets) -> Result<Self, Failure> {
         let written = file.map_or_else(|| Ok(Written::of_text(DEFAULT)), Written::read)?;
         let raw = written.raw()?;
+        if let Some((pointer, why)) = other_hosts(&raw).first() {
+            return Err(written.refused(pointer, why));
+        }
         secrets.provide(&raw)?;
         let configuration = Self { written, raw };
         let policy = configuration.policy(secrets)?;
