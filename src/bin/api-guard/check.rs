@@ -5,6 +5,7 @@ mod envoy;
 mod fleet;
 mod key_sets;
 mod kubernetes;
+mod labels;
 mod library;
 mod manager;
 mod neighbours;
@@ -30,7 +31,7 @@ pub(crate) use manager::allows_encoded_slashes;
 use crate::input;
 use crate::outcome::{self, Outcome, print};
 use crate::source::plugin::Plugin;
-use crate::source::tree::Malformed;
+use crate::source::tree::{Malformed, Node};
 use crate::source::{self, Host, ManifestPart, NOWHERE, Site, Source};
 use report::Checked;
 
@@ -173,6 +174,12 @@ impl<'f> Guard<'f> {
             findings.plugin(plugin, &loaded);
         }
     }
+}
+
+/// Whether a value says something: it is no empty text, list or object.
+fn says(node: &Node) -> bool {
+    let is_text = node.text().is_some_and(|text| !text.is_empty());
+    is_text || !node.items().is_empty() || !node.members().is_empty()
 }
 
 /// The variables that a manifest gives to the module.

@@ -1,6 +1,7 @@
 //! What `check` says of an Envoy configuration.
 
-use super::{ENVOY, check, found, rules};
+use super::{ENVOY, assert_silent, assert_told, check, found, rules, told};
+use crate::files::project;
 
 #[test]
 fn what_envoy_must_be_told_is_known() {
@@ -180,4 +181,46 @@ fn addresses_that_clients_choose_open_what_goes_by_addresses() {
         assert!(run.out.contains(pointer) && run.out.contains(believed), "{setting}: {run:?}");
     }
     assert!(!check(&forged, &[]).out.contains(believed));
+}
+
+#[test]
+fn metrics_without_labels_are_told_in_a_whole_bootstrap() {
+    let (before, rest) = ENVOY.split_once("stats_config:").expect("labels");
+    let (tags, after) = rest.split_once("\n\n").expect("an end");
+    let none = format!("{before}\n{after}");
+    let told = ("warning", "/stats_config/stats_tags", "", "decision, code, limit");
+    assert_told(&none, "metric-labels", told);
+    let lacking = ENVOY.replacen("tag_name: kid", "tag_name: key", 1);
+    let told = ("warning", "/stats_config/stats_tags", "", "without the labels kid,");
+    assert_told(&lacking, "metric-labels", told);
+    // Labels of what the configuration does not have are not missed, nor any in a file that has no bootstrap.
+    assert!(tags.contains("tag_name: use"));
+    assert_silent(&ENVOY.replacen("tag_name: use", "tag_name: usage", 1), "metric-labels");
+    // The library's metrics have another prefix.
+    let library = project("examples/compose/envoy-native.yaml");
+    let library = std::fs::read_to_string(library).expect("the bootstrap");
+    assert_silent(&library, "metric-labels");
+    let other = library.replace("'^dynamicmodulescustom", "'^wasmcustom");
+    assert_told(&other, "metric-labels", ("warning", "/stats_config/stats_tags", "", "dynamicmodulescustom"));
+}
+
+#[test]
+fn a_filter_without_a_module_is_told() {
+    let library = project("examples/compose/envoy-native.yaml");
+    let library = std::fs::read_to_string(library).expect("the bootstrap");
+    for (text, old, below, file) in [
+        (ENVOY, "code: { local: { filename: ", "/vm_config/code", "api_guard.wasm"),
+        (&library, "module: { local: { filename: ", "/dynamic_module_config/module", "libapi_guard.so"),
+    ] {
+        let line = text.lines().find(|line| line.contains(old)).expect("the module");
+        for less in ["", "local: {}"] {
+            let name = old.split_once(':').expect("a name").0;
+            let new = format!("{}{name}: {{ {less} }}", " ".repeat(line.len() - line.trim_start().len()));
+            let found = told(text.replacen(line, &new, 1));
+            let found = found.iter().find(|told| told.rule == "no-module").expect("a finding");
+            assert!(found.severity == "error" && found.pointer.ends_with(below), "{found:?}");
+            assert!(found.message.contains(file), "{found:?}");
+        }
+        assert_silent(text, "no-module");
+    }
 }

@@ -70,6 +70,16 @@ fn the_way_to_the_store_is_not_in_the_clear_unless_it_stays_on_the_machine() {
     let anybody = emitted(TLS);
     let at = anybody.rfind("          common_tls_context:").unwrap();
     tells(&anybody[..at], "warning", "fleet-no-ca", &format!("{CLUSTER}/transport_socket"), "trusted_ca");
+    let names = "              match_typed_subject_alt_names:\n                - { san_type: DNS";
+    let any = emitted(TLS).replacen(names, "              match_typed_subject_alt_names: []\n    #", 1);
+    tells(
+        &any,
+        "warning",
+        "fleet-any-host",
+        &format!("{CLUSTER}/transport_socket"),
+        "match_typed_subject_alt_names",
+    );
+    assert_silent(&emitted("rediss://10.0.0.9"), "fleet-any-host");
 }
 
 #[test]

@@ -91,6 +91,14 @@ fn the_keys_come_by_a_cluster_that_nobody_else_can_answer_for() {
             "write sni:",
         ),
         (whole(CA), "jwks-any-host", "warning", &at, "transport_socket:", "match_typed_subject_alt_names"),
+        (
+            whole(&format!("{CA}, match_typed_subject_alt_names: []")),
+            "jwks-any-host",
+            "warning",
+            &at,
+            "transport_socket:",
+            "match_typed_subject_alt_names",
+        ),
     ] {
         assert_told(&text, rule, (severity, pointer, line, cure));
         rules.iter().filter(|other| **other != rule).for_each(|other| assert_silent(&text, other));

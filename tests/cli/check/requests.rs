@@ -26,7 +26,7 @@ fn with_plugin(text: &str, setting: &str) -> String {
 
 /// Filters of an upgrade.
 const ROUTER: &str = "{ name: r, typed_config: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }";
-const GUARD: &str = "{ name: api_guard, typed_config: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, config: { name: api_guard, root_id: api_guard, failure_policy: FAIL_RELOAD, allow_on_headers_stop_iteration: true, vm_config: { vm_id: other, runtime: envoy.wasm.runtime.v8, environment_variables: { host_env_keys: [S] } }, configuration: { \"@type\": type.googleapis.com/google.protobuf.StringValue, value: '{\"tokens\":{\"keys\":[{\"secret\":{\"env\":\"S\"}}]},\"auth_failure_limit\":{\"max_failures\":9,\"window_seconds\":9}}' } } } }";
+const GUARD: &str = "{ name: api_guard, typed_config: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, config: { name: api_guard, root_id: api_guard, failure_policy: FAIL_RELOAD, allow_on_headers_stop_iteration: true, vm_config: { vm_id: other, runtime: envoy.wasm.runtime.v8, code: { local: { filename: a.wasm } }, environment_variables: { host_env_keys: [S] } }, configuration: { \"@type\": type.googleapis.com/google.protobuf.StringValue, value: '{\"tokens\":{\"keys\":[{\"secret\":{\"env\":\"S\"}}]},\"auth_failure_limit\":{\"max_failures\":9,\"window_seconds\":9}}' } } } }";
 
 #[test]
 fn an_upgrade_whose_filters_leave_the_guard_out_is_an_error() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_guard_core::config::raw::{RawConfig, RawFleet};
 
-use super::{Findings, Part, Variables, manager, remote};
+use super::{Findings, Part, Variables, labels, manager, remote, says};
 use crate::source::secrets::is_variable;
 use crate::source::tree::Node;
 use crate::source::{self, Site};
@@ -88,6 +88,7 @@ pub(super) fn check(
         );
         findings.warn("headers-stop", &part, "/allow_on_headers_stop_iteration", text);
     }
+    labels::check(site, raw, labels::MODULE, findings);
     surroundings(&part, site, raw, findings);
 }
 
@@ -167,6 +168,12 @@ fn machine(part: &Part<'_>, raw: Option<&RawConfig>, variables: &Variables, find
             "{runtime:?}: official builds of Envoy have no such runtime; write envoy.wasm.runtime.v8"
         );
         findings.error("runtime", part, "/vm_config/runtime", text);
+    }
+    let code = |name: &str| part.node.path(&["vm_config", "code", name]);
+    if !["local", "remote"].into_iter().filter_map(code).any(says) {
+        let text =
+            "missing; write where the module is, such as local: { filename: /etc/envoy/api_guard.wasm }";
+        findings.error("no-module", part, "/vm_config/code", text);
     }
     for name in variables.from_host.iter().filter(|name| variables.values.contains_key(*name)) {
         let text = format!("{name} is also in key_values, which Envoy refuses; keep one of them");

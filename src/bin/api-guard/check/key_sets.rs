@@ -2,7 +2,7 @@
 
 use api_guard_core::config::raw::{RawConfig, RawJwks, RawKeySet};
 
-use super::{Findings, Part};
+use super::{Findings, Part, says};
 use crate::source::Site;
 use crate::source::tree::Node;
 use api_guard_explain::check::finding::InPlugin;
@@ -78,18 +78,13 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
                     the issuer's host";
         findings.error("jwks-no-sni", part, AT, text);
     }
-    let Some(validation) = validation(tls) else { return };
-    let has = |name: &str| validation.is_some_and(|node| node.field(name).is_some());
     if trusts_anybody(tls) {
         let text = "any certificate is believed: whoever is on the way gives out keys of their own, and signs any token; \
                     write trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt } into validation_context";
         findings.error("jwks-no-ca", part, AT, text);
         return;
     }
-    let names = ["match_typed_subject_alt_names", "match_subject_alt_names"];
-    let is_own = tls.field("auto_sni_san_validation").is_some_and(Node::is_true)
-        || has_option(part.node, "auto_san_validation");
-    if !is_own && !names.iter().chain(&PINS).any(|name| has(name)) {
+    if !compares_names(part.node, tls) {
         let text = "the certificate of any host is believed that the CA has signed, because Envoy compares no names unless \
                     told to; write match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: HOST } }] into \
                     validation_context";
@@ -99,6 +94,8 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
 
 /// By what a certificate is known without a CA.
 const PINS: [&str; 3] = ["verify_certificate_spki", "verify_certificate_hash", "custom_validator_config"];
+/// By which names a certificate is known.
+const NAMES: [&str; 2] = ["match_typed_subject_alt_names", "match_subject_alt_names"];
 /// Where trusted CAs come from.
 const TRUSTED: [&str; 3] = ["trusted_ca", "ca_certificate_provider_instance", "system_root_certs"];
 
@@ -110,6 +107,16 @@ pub(super) fn trusts_anybody(tls: &Node) -> bool {
         .and_then(|node| node.field("trust_chain_verification"))
         .is_some_and(|node| node.text() == Some("ACCEPT_UNTRUSTED"));
     believes || !TRUSTED.iter().chain(&PINS).any(|name| has(name))
+}
+
+/// Whether the name of a certificate, or the certificate itself, is compared. True where that comes by SDS.
+pub(super) fn compares_names(cluster: &Node, tls: &Node) -> bool {
+    let Some(validation) = validation(tls) else { return true };
+    let is_own = tls.field("auto_sni_san_validation").is_some_and(Node::is_true)
+        || has_option(cluster, "auto_san_validation");
+    // An empty list compares nothing.
+    let has = |name: &&str| validation.and_then(|node| node.field(name)).is_some_and(says);
+    is_own || NAMES.iter().chain(&PINS).any(has)
 }
 
 /// The settings of TLS, whatever socket they are wrapped in.

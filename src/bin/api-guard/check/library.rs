@@ -2,7 +2,7 @@
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::{Findings, Part, envoy};
+use super::{Findings, Part, envoy, labels, says};
 use crate::source::Site;
 use crate::source::tree::Node;
 
@@ -23,6 +23,13 @@ pub(super) fn check(site: &Site<'_>, raw: Option<&RawConfig>, findings: &mut Fin
                     write filter_name: api_guard";
         findings.warn("no-filter-name", &part, "/filter_name", text);
     }
+    let loads = |path: &[&str]| part.node.field("dynamic_module_config").and_then(|node| node.path(path));
+    let places: [&[&str]; 3] = [&["module", "local"], &["module", "remote"], &["name"]];
+    if !places.iter().filter_map(|place| loads(place)).any(says) {
+        let text =
+            "missing; write where the library is, such as local: { filename: /etc/envoy/libapi_guard.so }";
+        findings.error("no-module", &part, "/dynamic_module_config/module", text);
+    }
     // A file of discovered resources has no runtime.
     let is_bootstrap = site.document.field("static_resources").is_some();
     if is_bootstrap && !strips_prefix(site.document) {
@@ -33,6 +40,7 @@ pub(super) fn check(site: &Site<'_>, raw: Option<&RawConfig>, findings: &mut Fin
         );
         findings.warn("metric-names", &whole, "/layered_runtime", text);
     }
+    labels::check(site, raw, labels::LIBRARY, findings);
     envoy::surroundings(&part, site, raw, findings);
 }
 
