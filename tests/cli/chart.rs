@@ -180,6 +180,106 @@ fn values_choose_what_is_made() {
 }
 
 #[test]
+fn names_that_yaml_would_not_read_as_text_are_quoted() {
+    let Some(helm) = helm() else { return };
+    let config = File::new(
+        r#"{ "tokens": { "keys": [ { "secret": { "env": "ON" } } ], "key_sets": [ { "name": "a", "issuers": ["https://a"],
+             "jwks": { "cluster": "1e3", "path": "/j", "authority": "login.example.com" } } ] } }"#,
+    );
+    let config = format!("config={}", config.path());
+    let options =
+        ["--set-file", &config, "--namespace", "123", "--set", "secret.name=yes,upstream=https://1e3:8443"];
+    let rendered = on_chart(&helm, &["template", "on"], &options);
+    assert_eq!(rendered.code, 0, "{rendered:?}");
+    // YAML 1.1, which Helm and kubectl read, has more words than the reader here.
+    for plain in [
+        "instance: on\n",
+        "namespace: 123\n",
+        "name: ON\n",
+        "key: ON\n",
+        "name: yes\n",
+        "[ON]",
+        "name: 1e3\n",
+    ] {
+        assert!(!rendered.out.contains(plain), "{plain}: {}", rendered.out);
+    }
+    for quoted in [
+        "host_env_keys: [\"ON\"]",
+        "address: \"1e3\"",
+        "name: \"1e3\"",
+        "literal: \"1e3:8443\"",
+        "exact: \"1e3\"",
+    ] {
+        assert!(rendered.out.contains(quoted), "{quoted}: {}", rendered.out);
+    }
+}
+
+#[test]
+fn a_configuration_in_any_form_reaches_the_module_as_json() {
+    let Some(helm) = helm() else { return };
+    for text in [
+        "{tokens: {keys: [{secret: {env: API_GUARD_SECRET}}]}}",
+        "{\n\t\"tokens\": {\n\t\t\"keys\": [ { \"secret\": { \"env\": \"API_GUARD_SECRET\" } } ] } }\n",
+        "tokens:\n  keys:\n    - secret: { env: API_GUARD_SECRET }\n",
+    ] {
+        let config = File::new(text);
+        let config = format!("config={}", config.path());
+        let rendered = on_chart(&helm, &["template", "a"], &["--set-file", &config]);
+        assert_eq!(rendered.code, 0, "{text}: {rendered:?}");
+        let checked = api_guard(["check", File::new(&rendered.out).path()]);
+        assert_eq!(checked.code, 0, "{text}: {checked:?}");
+    }
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    let Some(helm) = helm() else { return };
+    let fleet = format!("config={}", project("examples/fleet.json").display());
+    let set = |name: &str, cluster: &str| {
+        format!(
+            r#"{{ "name": "{name}", "issuers": ["https://{name}"],
+                  "jwks": {{ "cluster": "{cluster}", "path": "/j", "authority": "{name}.example.com" }} }}"#
+        )
+    };
+    let sets =
+        |sets: &[String]| File::new(format!(r#"{{ "tokens": {{ "key_sets": [{}] }} }}"#, sets.join(",")));
+    let (two, admin) = (sets(&[set("a", "idp"), set("b", "idp")]), sets(&[set("a", "admin")]));
+    let (two, admin) = (format!("config={}", two.path()), format!("config={}", admin.path()));
+    for (config, values, told) in [
+        ("", "port=9901", "port and admin.port are both 9901"),
+        ("", "port=9902", "port and probePort are both 9902"),
+        ("", "admin.port=9902", "admin.port and probePort are both 9902"),
+        ("", "probePort=10001", "both 10001"),
+        ("", "fullnameOverride=a.b", "fullnameOverride"),
+        ("", "fullnameOverride=9lives", "fullnameOverride"),
+        ("", "redis.enabled=true,redis.host=a", "config has no fleet"),
+        ("", "extraClusters[0].name=upstream", "two clusters are called \"upstream\""),
+        ("", "upstream=http://me@orders", "upstream"),
+        (&*fleet, "native=false", "redis.enabled=true"),
+        (&fleet, "redis.enabled=true,redis.host=a,redis.cluster=b", "redis.cluster"),
+        (
+            &fleet,
+            "redis.enabled=true,redis.host=a,redis.password.secret=b,redis.password.variable=C",
+            "redis.password.variable",
+        ),
+        (&two, "native=false", "\"a.example.com\" and \"b.example.com\""),
+        (&admin, "native=false", "two clusters are called \"admin\""),
+    ] {
+        let file: &[&str] = if config.is_empty() { &[] } else { &["--set-file", config] };
+        let refused = on_chart(&helm, &["template", "a"], &[file, &["--set", values]].concat());
+        assert!(refused.code != 0 && refused.err.contains(told), "{values}: {refused:?}");
+    }
+    // With an API of one's own nothing else is at that port, and a cluster of one's own leads to the store.
+    for (config, values) in
+        [("", "probePort=10001,upstream=http://orders"), (&*fleet, "extraClusters[0].name=api-guard-redis")]
+    {
+        let file: &[&str] = if config.is_empty() { &[] } else { &["--set-file", config] };
+        let taken = on_chart(&helm, &["template", "a"], &[file, &["--set", values]].concat());
+        assert_eq!(taken.code, 0, "{values}: {taken:?}");
+    }
+}
+
+#[test]
 fn a_store_gets_its_cluster_and_its_password() {
     let Some(helm) = helm() else { return };
     let config = File::new(

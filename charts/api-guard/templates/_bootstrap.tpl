@@ -15,8 +15,8 @@
 {{- $upstream := dict "hostname" "127.0.0.1" "port" "10001" "tls" false -}}
 {{- if .Values.upstream -}}{{- $upstream = include "api-guard.upstream" . | fromJson -}}{{- end -}}
 {{- $host := $upstream.hostname -}}
-{{- $is_address := or (regexMatch "^[0-9.]+$" $host) (contains ":" $host) -}}
-{{- $quoted := ternary (quote $host) $host (contains ":" $host) -}}
+{{- $is_address := eq (include "api-guard.is-address" $host) "yes" -}}
+{{- $quoted := include "api-guard.quoted" $host -}}
 {{- $demo := "" -}}
 {{- if not .Values.upstream -}}
 {{- $demo = .Files.Get "files/demo.yaml" | replace "{{upstream_port}}" "10001" | printf "\n%s" -}}
@@ -28,15 +28,15 @@
 {{- if $upstream.tls -}}
 {{- $sni := ternary "" (printf "          sni: %s\n" $quoted) $is_address -}}
 {{- $kind := ternary "IP_ADDRESS" "DNS" $is_address -}}
-{{- $tls = .Files.Get "files/tls.yaml" | replace "{{sni}}\n" $sni | replace "{{trust}}" .Values.upstreamCa | replace "{{kind}}" $kind | replace "{{host}}" $quoted -}}
+{{- $tls = .Files.Get "files/tls.yaml" | replace "{{sni}}\n" $sni | replace "{{trust}}" (include "api-guard.quoted" .Values.upstreamCa) | replace "{{kind}}" $kind | replace "{{host}}" $quoted -}}
 {{- $authority := ternary (printf "[%s]" $host) $host (contains ":" $host) -}}
 {{- if ne (toString $upstream.port) "443" }}{{ $authority = printf "%s:%s" $authority (toString $upstream.port) }}{{ end -}}
-{{- $rewrite = printf ", host_rewrite_literal: %s" (ternary (quote $authority) $authority (contains "[" $authority)) -}}
+{{- $rewrite = printf ", host_rewrite_literal: %s" (include "api-guard.quoted" $authority) -}}
 {{- end -}}
 {{- $reached := .Values.admin.address -}}
 {{- if eq $reached "0.0.0.0" }}{{ $reached = "127.0.0.1" }}{{ else if eq $reached "::" }}{{ $reached = "::1" }}{{ end -}}
-{{- $address := ternary (quote .Values.admin.address) .Values.admin.address (contains ":" .Values.admin.address) -}}
-{{- $admin := .Files.Get "files/admin-cluster.yaml" | replace "{{admin_host}}" (ternary (quote $reached) $reached (contains ":" $reached)) | replace "{{admin_port}}" (toString (int .Values.admin.port)) -}}
+{{- $address := include "api-guard.quoted" .Values.admin.address -}}
+{{- $admin := .Files.Get "files/admin-cluster.yaml" | replace "{{admin_host}}" (include "api-guard.quoted" $reached) | replace "{{admin_port}}" (toString (int .Values.admin.port)) -}}
 {{- $clusters := include "api-guard.key-sets" . -}}
 {{- $store := "" -}}{{- if .Values.redis.enabled -}}{{- $store = include "api-guard.redis" . -}}{{- end -}}
 {{- with .Values.extraClusters -}}{{- $clusters = printf "%s%s\n" $clusters (toYaml . | indent 4) -}}{{- end -}}
@@ -50,12 +50,16 @@
 {{- range dig "routes" list $config -}}
 {{- if has "encoded_slash" (.allow_in_path | default list) }}{{ $slashes = "KEEP_UNCHANGED" }}{{ end -}}
 {{- end -}}
+{{- $variables := list -}}
+{{- range splitList ", " (include "api-guard.variables" .) -}}
+{{- if . }}{{ $variables = append $variables (include "api-guard.quoted" .) }}{{ end -}}
+{{- end -}}
 {{- $file := ternary "libapi_guard.so" (ternary "api_guard.wasm" "plugin.wasm" (ne .Values.module.configMap "")) .Values.native -}}
 {{- $text = $text | replace "{{demo}}\n" $demo | replace "{{probes}}\n" $probes | replace "{{tls}}\n" $tls | replace "{{key_sets}}\n" $clusters | replace "{{fleet}}\n" $store | replace "{{admin_cluster}}\n" $admin -}}
 {{- $text = $text | replace "{{dns_family}}\n" (ternary "" "      dns_lookup_family: ALL\n" $is_address) | replace "{{cluster_type}}" (ternary "STATIC" "LOGICAL_DNS" $is_address) -}}
 {{- $text = $text | replace "{{upstream_host}}" $quoted | replace "{{upstream_port}}" (toString $upstream.port) | replace " {{host_rewrite}}" $rewrite -}}
 {{- $text = $text | replace "{{admin_address}}" $address | replace "{{admin_port}}" (toString (int .Values.admin.port)) | replace "{{port}}" (toString (int .Values.port)) -}}
-{{- $text = $text | replace "{{module}}" (printf "/opt/api-guard/%s" $file) | replace "{{variables}}" (include "api-guard.variables" .) | replace "{{escaped_slashes}}" $slashes | replace "{{subject}}" $subject -}}
+{{- $text = $text | replace "{{module}}" (printf "/opt/api-guard/%s" $file) | replace "{{variables}}" (join ", " $variables) | replace "{{escaped_slashes}}" $slashes | replace "{{subject}}" $subject -}}
 {{- $text = $text | replace "{{configuration}}" (include "api-guard.config" . | indent $indent) -}}
 {{- regexReplaceAll "(?m)[ \\t]+$" $text "" -}}
 {{- end -}}
@@ -64,7 +68,7 @@
 {{- define "api-guard.upstream" -}}
 {{- $text := .Values.upstream -}}
 {{- $url := urlParse (ternary $text (printf "http://%s" $text) (contains "://" $text)) -}}
-{{- if not (and (has $url.scheme (list "http" "https")) $url.hostname (has $url.path (list "" "/")) (not $url.query)) -}}
+{{- if not (and (has $url.scheme (list "http" "https")) $url.hostname (has $url.path (list "" "/")) (not $url.query) (not $url.userinfo)) -}}
 {{- fail (printf "upstream: %q: write http://HOST:PORT, https://HOST:PORT or HOST:PORT" $text) -}}
 {{- end -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
@@ -96,7 +100,7 @@
 {{- $sni := ternary "" (printf "\n          sni: %s" $quoted) $is_address -}}
 {{- $tls = $root.Files.Get "files/key-set-tls.yaml" | replace "{{sni}}" $sni | replace "{{trust}}" "/etc/ssl/certs/ca-certificates.crt" | replace "{{san_type}}" (ternary "IP_ADDRESS" "DNS" $is_address) | replace "{{host}}" $quoted -}}
 {{- end -}}
-{{- $cluster := $root.Files.Get "files/key-set.yaml" | replace "{{sets}}" (join ", " (get $sets .name)) | replace "{{name}}" .name | replace "{{type}}" (ternary "STATIC" "STRICT_DNS" $is_address) -}}
+{{- $cluster := $root.Files.Get "files/key-set.yaml" | replace "{{sets}}" (join ", " (get $sets .name)) | replace "{{name}}" (include "api-guard.quoted" .name) | replace "{{type}}" (ternary "STATIC" "STRICT_DNS" $is_address) -}}
 {{- $cluster | replace "{{lookup}}" (ternary "" "\n      dns_lookup_family: ALL" $is_address) | replace "{{host}}" $quoted | replace "{{port}}" $port | replace "{{tls}}" $tls }}
 {{ end -}}
 {{- end -}}
@@ -104,15 +108,14 @@
 {{/* The cluster of the store that limits and revocations are shared by. */}}
 {{- define "api-guard.redis" -}}
 {{- $redis := .Values.redis -}}
-{{- if not $redis.host }}{{ fail "redis.host: missing; write the host of the Redis or Valkey" }}{{ end -}}
-{{- $is_address := or (regexMatch "^[0-9.]+$" $redis.host) (contains ":" $redis.host) -}}
-{{- $quoted := ternary (quote $redis.host) $redis.host (contains ":" $redis.host) -}}
+{{- $is_address := eq (include "api-guard.is-address" $redis.host) "yes" -}}
+{{- $quoted := include "api-guard.quoted" $redis.host -}}
 {{- $tls := "" -}}
 {{- if $redis.ca -}}
 {{- $sni := ternary "" (printf "          sni: %s\n" $quoted) $is_address -}}
 {{- $kind := ternary "IP_ADDRESS" "DNS" $is_address -}}
-{{- $tls = .Files.Get "files/tls.yaml" | replace "{{sni}}\n" $sni | replace "{{trust}}" $redis.ca | replace "{{kind}}" $kind | replace "{{host}}" $quoted -}}
+{{- $tls = .Files.Get "files/tls.yaml" | replace "{{sni}}\n" $sni | replace "{{trust}}" (include "api-guard.quoted" $redis.ca) | replace "{{kind}}" $kind | replace "{{host}}" $quoted -}}
 {{- end -}}
-{{- $cluster := .Files.Get "files/fleet.yaml" | replace "{{tls}}\n" $tls | replace "{{name}}" $redis.cluster | replace "{{host}}" $quoted | replace "{{port}}" (toString (int $redis.port)) -}}
+{{- $cluster := .Files.Get "files/fleet.yaml" | replace "{{tls}}\n" $tls | replace "{{name}}" (include "api-guard.quoted" $redis.cluster) | replace "{{host}}" $quoted | replace "{{port}}" (toString (int $redis.port)) -}}
 {{- $cluster | replace "{{dns_family}}\n" (ternary "" "      dns_lookup_family: ALL\n" $is_address) | replace "{{cluster_type}}" (ternary "STATIC" "LOGICAL_DNS" $is_address) -}}
 {{- end -}}

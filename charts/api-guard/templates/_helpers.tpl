@@ -7,7 +7,7 @@
 
 {{- define "api-guard.selector" -}}
 app.kubernetes.io/name: api-guard
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "api-guard.labels" -}}
@@ -20,7 +20,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if not .Values.config -}}
 {{- fail "config: missing; write --set-file config=api-guard.json, or the fields of the configuration as values" -}}
 {{- end -}}
-{{- if kindIs "string" .Values.config -}}
+{{- if include "api-guard.is-json" .Values.config -}}
+{{- .Values.config | fromJson | toJson -}}
+{{- else if kindIs "string" .Values.config -}}
 {{- $parsed := fromYaml .Values.config -}}
 {{- if hasKey $parsed "Error" -}}
 {{- fail (printf "config: neither JSON nor YAML: %s; api-guard check tells where" $parsed.Error) -}}
@@ -31,9 +33,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 {{- end -}}
 
+{{/* Whether a value is the text of a JSON object: YAML may begin with a brace too, and the module reads JSON alone. */}}
+{{- define "api-guard.is-json" -}}
+{{- if kindIs "string" . -}}{{- if not (hasKey (fromJson .) "Error") }}yes{{ end -}}{{- end -}}
+{{- end -}}
+
 {{/* The configuration as the module gets it. */}}
 {{- define "api-guard.config" -}}
-{{- if and (kindIs "string" .Values.config) (hasPrefix "{" (trim .Values.config)) -}}
+{{- if include "api-guard.is-json" .Values.config -}}
 {{- trim .Values.config -}}
 {{- else -}}
 {{- include "api-guard.parsed" . | fromJson | toPrettyJson -}}
@@ -54,6 +61,19 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if $name }}{{ $names = append $names $name }}{{ end -}}
 {{- end -}}
 {{- $names | uniq | join ", " -}}
+{{- end -}}
+
+{{/* A text as a scalar of YAML, quoted where YAML would read something else, as emit does. */}}
+{{- define "api-guard.quoted" -}}
+{{- $is_plain := and (regexMatch "^[A-Za-z0-9/][A-Za-z0-9/._:@-]*$" .) (not (contains "::" .)) (not (hasSuffix ":" .)) -}}
+{{- $is_word := regexMatch "(?i)^(null|true|false|yes|no|on|off|y|n)$" . -}}
+{{- $is_number := and (regexMatch "^[0-9]" .) (not (regexMatch "^[0-9]+([.][0-9]+){3}$" .)) -}}
+{{- if or (not $is_plain) $is_word $is_number }}{{ toJson . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* Whether a host is an address. */}}
+{{- define "api-guard.is-address" -}}
+{{- if or (regexMatch "^[0-9]+([.][0-9]+){3}$" .) (contains ":" .) }}yes{{ end -}}
 {{- end -}}
 
 {{/* Whether a resource of the Prometheus operator is made. */}}
