@@ -311,3 +311,25 @@ fn a_store_gets_its_cluster_and_its_password() {
     let without = on_chart(&helm, &["template", "a"], &["--set", "redis.enabled=true"]);
     assert!(without.code != 0 && without.err.contains("redis.host"), "{without:?}");
 }
+
+#[test]
+fn the_notes_tell_how_the_secret_is_made() {
+    let Some(helm) = helm() else { return };
+    let notes = |options: &[&str]| {
+        let installed = on_chart(&helm, &["install", "--dry-run=client", "a"], options);
+        assert_eq!(installed.code, 0, "{installed:?}");
+        installed.out.split_once("NOTES:").expect("notes").1.to_owned()
+    };
+    let fleet = format!("config={}", project("examples/fleet.json").display());
+    let all = notes(&["--set-file", &fleet, "--set", "redis.enabled=true,redis.host=a"]);
+    for part in [
+        "--from-literal=API_GUARD_SECRET=\"$(api-guard keygen)\"",
+        "--from-literal=API_GUARD_FLEET_SECRET=\"$(api-guard keygen)\"",
+        "--from-literal=API_GUARD_REDIS_PASSWORD=\"$API_GUARD_REDIS_PASSWORD\"",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    let own =
+        notes(&["--set-file", &fleet, "--set", "redis.enabled=true,redis.host=a,redis.password.secret=b"]);
+    assert!(!own.contains("API_GUARD_REDIS_PASSWORD"), "{own}");
+}

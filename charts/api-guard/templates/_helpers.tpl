@@ -63,6 +63,28 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- $names | uniq | join ", " -}}
 {{- end -}}
 
+{{/* What `kubectl create secret generic` is told of the variables, but for a password that has a Secret of its own. */}}
+{{- define "api-guard.secret-arguments" -}}
+{{- $config := include "api-guard.parsed" . | fromJson -}}
+{{- $fleet := default dict (get $config "fleet") -}}
+{{- $secrets := list (dig "env" "" (default dict (get $fleet "secret"))) -}}
+{{- range dig "tokens" "keys" list $config -}}
+{{- $secrets = append $secrets (dig "env" "" (default dict (get . "secret"))) -}}
+{{- end -}}
+{{- $password := dig "env" "" (default dict (get $fleet "password")) -}}
+{{- $arguments := list -}}
+{{- range splitList ", " (include "api-guard.variables" .) -}}
+{{- if and . (has . $secrets) -}}
+{{- $arguments = append $arguments (printf "--from-literal=%s=\"$(api-guard keygen)\"" .) -}}
+{{- else if and . (ne . $password) -}}
+{{- $arguments = append $arguments (printf "--from-file=%s=PUBLIC_KEY_FILE" .) -}}
+{{- else if and . (not $.Values.redis.password.secret) -}}
+{{- $arguments = append $arguments (printf "--from-literal=%s=\"$%s\"" . .) -}}
+{{- end -}}
+{{- end -}}
+{{- join " " $arguments -}}
+{{- end -}}
+
 {{/* A text as a scalar of YAML, quoted where YAML would read something else, as emit does. */}}
 {{- define "api-guard.quoted" -}}
 {{- $is_plain := and (regexMatch "^[A-Za-z0-9/][A-Za-z0-9/._:@-]*$" .) (not (contains "::" .)) (not (hasSuffix ":" .)) -}}

@@ -9,6 +9,7 @@ mod kubernetes;
 mod names;
 mod native;
 mod options;
+mod secret;
 mod stats;
 mod text;
 

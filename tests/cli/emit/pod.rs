@@ -281,3 +281,25 @@ fn what_a_pod_may_not_have_is_told() {
     assert!(run.code == 1 && run.out.is_empty() && run.err.contains("\"admin\""), "{run:?}");
     assert_eq!(emit("envoy", taken.path(), &[]).code, 0);
 }
+
+#[test]
+fn how_the_secret_is_made_is_told_of_each_variable() {
+    let mut configuration = super::fleet::fleet();
+    let public = json!({ "kid": "p", "algorithm": "RS256", "public_key": { "env": "PUBLIC_KEY" } });
+    configuration["tokens"]["keys"].as_array_mut().expect("keys").push(public);
+    let file = File::new(configuration.to_string());
+    let run = emit("kubernetes", file.path(), &["--image", "a", "--redis", "rediss://store.example.com"]);
+    let call = run.out.lines().find(|line| line.contains("create secret")).expect("the call");
+    for part in [
+        "--from-literal=API_GUARD_SECRET=\"$(api-guard keygen)\"",
+        "--from-literal=API_GUARD_FLEET_SECRET=\"$(api-guard keygen)\"",
+        "--from-literal=API_GUARD_REDIS_PASSWORD=\"$API_GUARD_REDIS_PASSWORD\"",
+        "--from-file=PUBLIC_KEY=PUBLIC_KEY_FILE",
+    ] {
+        assert!(call.contains(part), "{part}: {call}");
+    }
+    assert!(run.out.contains("scope \"fleet\"") && !run.out.contains("N times a limit"), "{}", run.out);
+    let inline = json!({ "tokens": { "keys": [{ "secret": { "value": "Zq3_x-8YbR1tLm6VwK0hDf5sGj2nPc7uEiOa9Xr4TzM" } }] } });
+    let run = emit("kubernetes", File::new(inline.to_string()).path(), &["--image", "a"]);
+    assert!(run.code == 0 && !run.out.contains("create secret"), "{}", run.out);
+}

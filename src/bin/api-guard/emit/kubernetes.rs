@@ -7,7 +7,7 @@ use ct_codecs::{Base64, Encoder};
 use sha2::{Digest, Sha256};
 
 use super::envoy::{self, Bootstrap};
-use super::{Emitted, fleet, stats, text, variables};
+use super::{Emitted, fleet, secret, stats, text, variables};
 use crate::check::remote;
 use crate::outcome::Failure;
 use crate::run::guard;
@@ -33,6 +33,11 @@ const UNPRIVILEGED: u16 = 1024;
 const ADMIN: &str = "admin";
 /// How every WebAssembly module begins, and every library.
 const MAGIC: [(&[u8], &str); 2] = [(b"\0asm", "WebAssembly module"), (b"\x7fELF", "library of Linux")];
+
+/// What the head of the manifest says of limits, without a fleet and with one.
+const COUNTS: &str = "Each pod counts for itself: with N pods a client gets up to N times a limit.";
+const COUNTS_OF_FLEET: &str =
+    "Each pod counts for itself, but for limits with the scope \"fleet\", which are those of all pods.";
 
 /// Where the pods get the module from.
 pub(super) enum Source {
@@ -204,13 +209,6 @@ impl Kubernetes<'_> {
         };
         let names = variables(self.raw);
         let env = text::secret_variables(&names, self.secret);
-        let is_secret = |name: &str| {
-            self.raw.tokens.keys.iter().any(|key| key.variable() == Some(name) && key.secret.is_some())
-        };
-        let literal = |name: &String| match is_secret(name) {
-            true => format!("--from-literal={name}=\"$(api-guard keygen)\""),
-            false => format!("--from-file={name}=PUBLIC_KEY_FILE"),
-        };
         let of = |pairs: &[(&str, &str)]| {
             let owned: Vec<(String, String)> =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -237,8 +235,8 @@ impl Kubernetes<'_> {
             &[
                 ("name", &text::quoted(self.name)),
                 ("namespace", &text::quoted(self.namespace)),
-                ("secret", self.secret),
-                ("literals", &names.iter().map(literal).collect::<Vec<_>>().join(" ")),
+                ("counts", if self.raw.fleet.is_some() { COUNTS_OF_FLEET } else { COUNTS }),
+                ("waits\n", &self.waits()),
                 ("module_note", &module_note),
                 ("labels", &of(&[app, instance, version])),
                 ("selector", &of(&[app, instance])),
@@ -260,6 +258,19 @@ impl Kubernetes<'_> {
             ],
         );
         Ok((manifest, self.notes(bootstrap.len())))
+    }
+
+    /// What the head of the manifest says of the Secret; nothing where the pods need none.
+    fn waits(&self) -> String {
+        let arguments = secret::arguments(self.raw);
+        if arguments.is_empty() {
+            return String::new();
+        }
+        format!(
+            "# The pods wait for a Secret that has the variables of the configuration as keys:\n#\n#   kubectl --namespace {} create \
+             secret generic {} {arguments}\n#\n",
+            self.namespace, self.secret
+        )
     }
 
     fn module_map(&self, file: &str, bytes: &[u8]) -> String {
