@@ -1,4 +1,4 @@
-"""Packs what `make dist` has built into dist/: archives, an image layout (OCI), a bill of materials, checksums.
+"""Packs what `make dist` has built into dist/: archives, the chart, an image layout (OCI), a bill of materials, checksums.
 
 Nothing in them depends on the time, the user or the folder: two builds of one commit give the same bytes.
 """
@@ -13,6 +13,8 @@ import sys
 import tarfile
 
 DIST = pathlib.Path("dist")
+CHART = pathlib.Path("charts/api-guard")
+PAGE = pathlib.Path("crates/playground/page")
 
 
 def tar(members):
@@ -35,6 +37,18 @@ def command(target, binary, extras):
     members = [("api-guard", binary.read_bytes(), 0o755)]
     members += [(path.name, path.read_bytes(), 0o644) for path in extras]
     (DIST / f"api-guard-{target}.tgz").write_bytes(gzipped(tar(members)))
+
+
+def chart(version):
+    """The Helm chart, as `helm package` calls it. Its files that are links into the sources are files here."""
+    told = (CHART / "Chart.yaml").read_text().splitlines()
+    for line in (f"version: {version}", f'appVersion: "{version}"'):
+        if line not in told:
+            sys.exit(f"{CHART}/Chart.yaml: it has another version than Cargo.toml; write {line}")
+    # Helm takes the first file for what the archive is.
+    files = sorted((path for path in CHART.rglob("*") if path.is_file()), key=lambda path: (path.name != "Chart.yaml", path))
+    members = [(f"api-guard/{path.relative_to(CHART)}", path.read_bytes(), 0o644) for path in files]
+    (DIST / f"api-guard-{version}.tgz").write_bytes(gzipped(tar(members)))
 
 
 def digest(content):
@@ -73,8 +87,24 @@ def image(version, module):
     (DIST / "api-guard-image.digest").write_text(entry["digest"] + "\n")
 
 
+def scripts_of_the_page():
+    """What npm brings into the page of the playground, which the command carries: components, and what depends on what."""
+    locked = json.loads((PAGE / "package-lock.json").read_text())["packages"]
+    used = {path.removeprefix("node_modules/"): one for path, one in locked.items() if path and not one.get("dev")}
+    ref = lambda name: f"pkg:npm/{name.replace('@', '%40', 1)}@{used[name]['version']}"
+    components = []
+    for name, one in sorted(used.items()):
+        described = {"type": "library", "bom-ref": ref(name), "purl": ref(name), "name": name, "version": one["version"]}
+        if one.get("license"):
+            described["licenses"] = [{"expression": one["license"]}]
+        components.append(described)
+    needs = lambda one: sorted(ref(name) for name in one.get("dependencies", {}) if name in used)
+    dependencies = [{"ref": ref(name), "dependsOn": needs(one)} for name, one in sorted(used.items())]
+    return components, dependencies, needs(locked[""])
+
+
 def bill_of_materials():
-    """Everything that is built into module, library and command, as CycloneDX 1.6."""
+    """Everything that is built into module, library, page and command, as CycloneDX 1.6."""
     metadata = json.loads(subprocess.run(
         ["cargo", "metadata", "--format-version", "1", "--locked"], check=True, capture_output=True, text=True,
     ).stdout)
@@ -84,9 +114,10 @@ def bill_of_materials():
     depends = lambda one: [
         dep["pkg"] for dep in nodes[one]["deps"] if any(kind["kind"] is None for kind in dep["dep_kinds"])
     ]
-    # Nothing depends on the library, which is loaded by Envoy and carried by the command.
-    library = next(one for one, package in packages.items() if package["name"] == "api-guard-envoy-native")
-    reached, waiting = set(), [root, library]
+    # Nothing depends on the library, which is loaded by Envoy, and on the page; the command carries both.
+    carried = {package["name"]: one for one, package in packages.items()}
+    page = carried["api-guard-playground"]
+    reached, waiting = set(), [root, carried["api-guard-envoy-native"], page]
     while waiting:
         one = waiting.pop()
         if one not in reached:
@@ -103,15 +134,18 @@ def bill_of_materials():
         return described
 
     others = sorted(reached - {root}, key=ref)
+    scripts, needs_of_scripts, scripts_needed = scripts_of_the_page()
+    dependencies = [
+        {"ref": ref(one), "dependsOn": sorted({*map(ref, depends(one)), *(scripts_needed if one == page else [])})}
+        for one in sorted(reached, key=ref)
+    ]
     bill = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": component(root, "application")},
-        "components": [component(one, "library") for one in others],
-        "dependencies": [
-            {"ref": ref(one), "dependsOn": sorted(set(map(ref, depends(one))))} for one in sorted(reached, key=ref)
-        ],
+        "components": [component(one, "library") for one in others] + scripts,
+        "dependencies": dependencies + needs_of_scripts,
     }
     (DIST / "api-guard.cdx.json").write_text(json.dumps(bill, indent=2) + "\n")
     return packages[root]["version"]
@@ -137,8 +171,10 @@ def main():
     for target, binary in built:
         command(target, pathlib.Path(binary), extras)
     version = bill_of_materials()
+    chart(version)
     image(version, (DIST / "api_guard.wasm").read_bytes())
     sums()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -333,3 +333,58 @@ fn the_notes_tell_how_the_secret_is_made() {
         notes(&["--set-file", &fleet, "--set", "redis.enabled=true,redis.host=a,redis.password.secret=b"]);
     assert!(!own.contains("API_GUARD_REDIS_PASSWORD"), "{own}");
 }
+
+/// What `make dist` leaves of this call, in a folder.
+fn packed(call: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = format!(
+        "import pathlib, sys; sys.path.insert(0, 'scripts'); import dist; dist.DIST = pathlib.Path(sys.argv[1]); {call}"
+    );
+    let mut python = Command::new("python3");
+    python.args(["-B", "-c", &script]).arg(folder.path()).current_dir(project(""));
+    let packed = run(&mut python);
+    assert_eq!(packed.code, 0, "{packed:?}");
+    folder
+}
+
+#[test]
+fn a_release_has_the_chart() {
+    let version = env!("CARGO_PKG_VERSION");
+    let folder = packed(&format!("dist.chart({version:?})"));
+    let archive = folder.path().join(format!("api-guard-{version}.tgz"));
+    assert!(archive.is_file());
+    let Some(helm) = helm() else { return };
+    let config = format!("config={}", project("examples/api-guard.json").display());
+    let rendered =
+        run(Command::new(&helm).args(["template", "a"]).arg(&archive).args(["--set-file", &config]));
+    let of_folder = on_chart(&helm, &["template", "a"], &[]);
+    assert_eq!((rendered.code, rendered.out), (0, of_folder.out));
+}
+
+#[test]
+fn the_bill_of_materials_lists_all_that_the_command_carries() {
+    let folder = packed("dist.bill_of_materials()");
+    let text = std::fs::read_to_string(folder.path().join("api-guard.cdx.json")).expect("the bill");
+    let bill: Value = serde_json::from_str(&text).expect("JSON");
+    let components = bill["components"].as_array().expect("components");
+    let mut known: Vec<&str> =
+        components.iter().map(|one| one["bom-ref"].as_str().expect("a reference")).collect();
+    known.push(bill["metadata"]["component"]["bom-ref"].as_str().expect("a reference"));
+    for part in [
+        "pkg:cargo/api-guard-envoy-native@",
+        "pkg:cargo/api-guard-playground@",
+        "pkg:npm/%40codemirror/view@",
+    ] {
+        assert!(known.iter().any(|one| one.starts_with(part)), "{part}: {known:?}");
+    }
+    assert!(
+        !text.contains("pkg:npm/esbuild") && !text.contains("pkg:cargo/jsonschema"),
+        "what only builds and tests"
+    );
+    for dependency in bill["dependencies"].as_array().expect("dependencies") {
+        let on = dependency["dependsOn"].as_array().expect("a list");
+        for one in on.iter().chain([&dependency["ref"]]) {
+            assert!(known.contains(&one.as_str().expect("a reference")), "{one}");
+        }
+    }
+}
