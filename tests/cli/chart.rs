@@ -255,6 +255,7 @@ fn values_that_contradict_each_other_are_refused() {
         ("", "redis.enabled=true,redis.host=a", "config has no fleet"),
         ("", "extraClusters[0].name=upstream", "two clusters are called \"upstream\""),
         ("", "upstream=http://me@orders", "upstream"),
+        ("", "upstream=http://localhost:9901", "Envoy itself, at admin.port"),
         (&*fleet, "native=false", "redis.enabled=true"),
         (&fleet, "redis.enabled=true,redis.host=a,redis.cluster=b", "redis.cluster"),
         (

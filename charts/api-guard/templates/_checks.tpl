@@ -11,6 +11,15 @@
 {{- if eq (int .at) (int $one.at) }}{{ fail (printf "%s and %s are both %d; write two ports" .of $one.of (int .at)) }}{{ end -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.upstream -}}
+{{- $upstream := include "api-guard.upstream" . | fromJson -}}
+{{- $host := $upstream.hostname | lower -}}
+{{- if or (eq $host "localhost") (hasPrefix "127." $host) (eq $host "::1") -}}
+{{- range $ports -}}
+{{- if eq (toString (int .at)) $upstream.port }}{{ fail (printf "upstream: %q is Envoy itself, at %s; write where the API is" $.Values.upstream .of) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- include "api-guard.check-fleet" . -}}
 {{- include "api-guard.check-clusters" . -}}
 {{- end -}}

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::check::is_loopback_host;
+
 /// The API to guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Upstream {
@@ -51,6 +53,11 @@ impl Upstream {
     /// The host as an address, if it is none that has to be looked up.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
+    }
+
+    /// Whether nothing of it leaves the machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback_host(&self.host)
     }
 
     /// The URL, as people write it.

@@ -273,6 +273,12 @@ fn another_module_makes_new_pods() {
 fn what_a_pod_may_not_have_is_told() {
     let run = emit("kubernetes", &example(), &["--image", "a", "--port", "80"]);
     assert!(run.code == 0 && run.err.contains("--port 80") && run.err.contains("1024"), "{run:?}");
+    let run = emit("kubernetes", &example(), &["--image", "a", "--upstream", "localhost:8080"]);
+    assert!(
+        run.code == 0 && run.err.contains("http://localhost:8080") && run.err.contains("Service"),
+        "{run:?}"
+    );
+    assert_eq!(emit("envoy", &example(), &["--upstream", "localhost:9902"]).code, 0);
     let taken = json!({ "tokens": { "key_sets": [{
         "name": "a", "issuers": ["https://a"], "jwks": { "cluster": "admin", "path": "/j", "authority": "login.example.com" },
     }] } });

@@ -143,8 +143,13 @@ impl Kubernetes<'_> {
                  container runtime lets everybody (containerd since 2.0); the Service has port 80 whatever --port says"
             ));
         }
-        if self.bootstrap.upstream.is_none() {
-            notes.push("without --upstream the pods answer with a demo API".to_owned());
+        match self.bootstrap.upstream {
+            None => notes.push("without --upstream the pods answer with a demo API".to_owned()),
+            Some(upstream) if upstream.is_loopback() => notes.push(format!(
+                "--upstream {:?}: this is the pod itself, in which nothing but Envoy runs; write the name of a Service",
+                upstream.url()
+            )),
+            Some(_) => {}
         }
         notes.push(match self.source {
             Source::ConfigMap(_) => {
