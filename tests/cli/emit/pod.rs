@@ -279,6 +279,13 @@ fn what_a_pod_may_not_have_is_told() {
         "{run:?}"
     );
     assert_eq!(emit("envoy", &example(), &["--upstream", "localhost:9902"]).code, 0);
+    let https = ["--image", "a", "--upstream", "https://orders", "--upstream-ca", "/etc/ca.pem"];
+    let run = emit("kubernetes", &example(), &https);
+    assert!(
+        run.code == 0 && run.err.contains("\"/etc/ca.pem\"") && run.err.contains("--envoy-image"),
+        "{run:?}"
+    );
+    assert!(!emit("kubernetes", &example(), &https[..4]).err.contains("--upstream-ca"));
     let taken = json!({ "tokens": { "key_sets": [{
         "name": "a", "issuers": ["https://a"], "jwks": { "cluster": "admin", "path": "/j", "authority": "login.example.com" },
     }] } });

@@ -151,6 +151,11 @@ impl Kubernetes<'_> {
             )),
             Some(_) => {}
         }
+        let trust = self.bootstrap.trust;
+        if trust.upstream != trust.system {
+            let file = &trust.upstream;
+            notes.push(format!("--upstream-ca {file:?}: Envoy's image has to have this file; name one that has, by --envoy-image"));
+        }
         notes.push(match self.source {
             Source::ConfigMap(_) => {
                 "the module is in a ConfigMap, which is too large for client-side apply: kubectl apply --server-side -f FILE"
