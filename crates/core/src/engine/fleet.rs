@@ -21,14 +21,16 @@ impl Engine {
         let entered = revocations.take_entered();
         // Whatever fails here is tried again in the next tick.
         let _ = fleet.refresh(host.cells(), now);
-        let counts = fleet.with(now, |link, now| {
-            link.on_tick(now);
+        let looked = fleet.with(now, |link, now| {
             // What there is no room for is told when the store has lost what it held.
             let _ = link.tell(&entered);
-            link.take_counts()
+            (link.on_tick(now), link.take_counts())
         });
         drop(memory);
-        let (waited, shared) = counts.unwrap_or_default();
+        let (lost, (waited, shared)) = looked.unwrap_or_default();
+        if let Some(number) = lost {
+            self.end_call(number, CallResponse::TimedOut, host, now);
+        }
         self.counters.of_fleet([0, 0, waited, shared, 0], |counter, by| {
             let _ = host.act(Action::Add { counter, by });
         });

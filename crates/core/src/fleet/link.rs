@@ -178,10 +178,12 @@ impl Link {
         self.sharing.is_told(numbers).or_else(|| (!self.circuit.is_reached()).then_some(false))
     }
 
-    /// Handles the passing of time. Call it in each tick, before [`Self::begin`].
-    pub fn on_tick(&mut self, now: UnixNanos) {
+    /// Handles the passing of time. Call it in each tick, before [`Self::begin`]. Returns the number of a call of which the
+    /// host has not said how it ended, and never will: it is to be ended ([`Self::end`]).
+    pub fn on_tick(&mut self, now: UnixNanos) -> Option<u32> {
         self.note_time(now);
         self.accounts.sweep(now);
+        self.lost(now)
     }
 
     /// Notes the time of one of several workers, and returns the time to go by. `went_back`: whether that worker's clock did.

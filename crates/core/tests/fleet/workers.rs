@@ -277,6 +277,26 @@ fn a_worker_that_is_behind_waits_for_the_first_load_as_others_do() {
 }
 
 #[test]
+fn a_call_of_which_the_host_never_says_how_it_ended_is_counted_and_told_and_another_one_follows() {
+    let envoy = Envoy::new(&json!({ "scope": "fleet" }));
+    let tick = |milliseconds| {
+        let mut host = Stream::new(&envoy.process);
+        envoy.caller.on_tick(&mut host, at(milliseconds));
+        host.done
+    };
+    let calls = |done: &[Done]| done.iter().filter(|done| matches!(done, Done::Called(..))).count();
+    assert_eq!(calls(&tick(0)), 1);
+    assert_eq!(calls(&tick(10_000)), 0, "one at a time");
+    let done = tick(10_100);
+    let names = envoy.caller.counters().names();
+    let is_counted = |done: &Done| matches!(done, Done::Counted(counter) if names[*counter].ends_with("use.heartbeat.result.timeout"));
+    assert_eq!(done.iter().filter(|done| is_counted(done)).count(), 1, "{done:?}");
+    let is_told = |done: &Done| matches!(done, Done::Logged(line) if line.text.contains("unreachable"));
+    assert_eq!(done.iter().filter(|done| is_told(done)).count(), 1, "{done:?}");
+    assert_eq!((calls(&done), calls(&tick(11_100))), (0, 1), "a second later");
+}
+
+#[test]
 fn a_new_prefix_refuses_nobody_while_the_old_configuration_ends() {
     let Some(store) = Store::start() else { return };
     let envoy = |prefix: &str| {

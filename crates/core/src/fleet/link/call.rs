@@ -75,12 +75,6 @@ impl Link {
         now: UnixNanos,
     ) -> Option<Call<'r>> {
         self.note_time(now);
-        let is_lost = |flight: &Flight| now.nanos().abs_diff(flight.sent.nanos()) > LOST_NANOS;
-        if self.flight.as_ref().is_some_and(is_lost) {
-            self.circuit.end(false, now);
-            self.flight = None;
-            self.accounts.fail();
-        }
         let marks = self.nodes.is_due(now) || !self.circuit.is_reached();
         if !self.circuit.may_call(now) {
             return None;
@@ -123,6 +117,12 @@ impl Link {
         self.circuit.begin(now);
         self.calls = self.calls.wrapping_add(1);
         Some(self.call(rule, body))
+    }
+
+    /// The number of the call in flight, if it is lost.
+    pub(super) fn lost(&self, now: UnixNanos) -> Option<u32> {
+        let flight = self.flight.as_ref()?;
+        (now.nanos().abs_diff(flight.sent.nanos()) > LOST_NANOS).then_some(self.calls)
     }
 
     /// The call in flight, to be sent once more: it began while the one before it ended, and Envoy may have given it that one's
