@@ -27,7 +27,9 @@
 //! `revoked.lua` reads them.
 //!
 //! - Keys: as those of `revoke.lua`. Arguments: an epoch, should there be none; the number to read on from.
-//! - Reply: the store's epoch, the newest number, and up to 500 entries: name, number, end, moment.
+//! - Reply: the store's epoch, the newest number, and up to 500 entries: name, number, end, moment. An end or a moment that
+//!   is no number from 0 to 2^53, as only others can have written it, is told as the nearest: it must not keep all
+//!   entries from being read.
 
 use super::resp::Commands;
 
@@ -79,7 +81,7 @@ pub const REVOKE: Script =
     Script { text: include_str!("revoke.lua"), sha1: "be98744a56a0b850921b4cc60e56ab19304b8252", bit: 4 };
 /// Reads revocations.
 pub const REVOKED: Script =
-    Script { text: include_str!("revoked.lua"), sha1: "418dd477d224013ab933e63bb2c1b94e7ab55e71", bit: 8 };
+    Script { text: include_str!("revoked.lua"), sha1: "7b63f42086bea9f8c8db2ad989611eb2654446c8", bit: 8 };
 
 impl Commands {
     /// Begins the call of a script, whose keys and then so many arguments must follow.

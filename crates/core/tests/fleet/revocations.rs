@@ -2,8 +2,8 @@
 
 use api_guard_core::cells::MemoryCells;
 use api_guard_core::fleet::{
-    AtStart, CallOutcome, CallResponse, FleetRule, Knowledge, Link, Names, Notice, Password,
-    SharedRevocations, Told,
+    AtStart, CallOutcome, CallResponse, FleetRule, Knowledge, Link, Names, Notice, Password, Revoked,
+    SharedRevocations, Told, script::REVOKE,
 };
 use api_guard_core::revocation::{Authority, Lifetime, Revocable, Revocations};
 use api_guard_core::seed::Seed;
@@ -233,6 +233,34 @@ fn what_a_program_that_is_no_envoy_enters_all_envoys_refuse_and_none_counts_it()
     assert!(envoy.refuses("j", "u", at(0)) && !envoy.refuses("i", "u", at(0)));
     assert_eq!(envoy.link.nodes(&envoy.rule).get(), 1);
     assert_eq!(envoy.resets, 0);
+}
+
+#[test]
+fn an_entry_with_a_moment_that_is_none_keeps_no_other_from_being_read() {
+    let Some(store) = Store::start() else { return };
+    let names = usual(1).names;
+    let keys = ["ends", "numbers", "moments", "newest", "epoch"].map(|what| names.common(what));
+    let name = |jti: &str| format!("{:032x}", names.revoked(Revoked::Jti(jti)));
+    let enter = |jti: &str, end: &str, moment: &str| {
+        let mut command = vec!["EVAL", REVOKE.text, "5"];
+        command.extend(keys.iter().map(String::as_str));
+        let name = name(jti);
+        command.extend(["7", &name, end, moment]);
+        store.command(&command)
+    };
+    enter("negative", "-1", "100");
+    enter("for good", "inf", "0");
+    enter("too large", "1e300", "1e300");
+    enter("small", "4000100000", "-inf");
+    enter("garbage", "4000100000", "0");
+    store.command(&["HSET", &keys[2], &name("garbage"), "soon"]);
+    enter("good", "4000100000", "0");
+    let mut envoy = Envoy::start(&store, usual(1), 1);
+    // Each call has to be ok.
+    envoy.tick(at(0));
+    let refused = ["negative", "for good", "too large", "small", "garbage", "good"]
+        .map(|jti| envoy.refuses(jti, "user", at(0)));
+    assert_eq!(refused, [false, true, true, true, true, true]);
 }
 
 #[test]
