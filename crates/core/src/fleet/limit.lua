@@ -8,10 +8,9 @@ local current = math.floor(now / length)
 local head, epoch, counts, seen = current, fresh, {}, {}
 local stored = redis.call('GET', KEYS[1])
 if stored then
-  local old
-  old, epoch, head, counts, seen = unpack(cmsgpack.unpack(stored))
-  old = old * 62500
-  -- As limit/window/advance.rs follows the time and the length of its window.
+  local held
+  held, epoch, head, counts, seen = unpack(cmsgpack.unpack(stored))
+  local old = held * 62500
   local at = math.floor(now / old)
   if at >= head then
     local kept = {}
@@ -19,6 +18,9 @@ if stored then
     head, counts = at, kept
   elseif head - at > 16 then
     head, epoch = at + 1, fresh
+  end
+  for _, it in pairs(seen) do
+    if it[4] == held and held > seconds and head - it[1] <= 1 then seconds, length = held, old end
   end
   if old ~= length then
     local moved = {}
@@ -41,7 +43,7 @@ local mine = seen[who] or { 0, 0, 0 }
 if report > mine[2] then
   counts[1] = counts[1] + tonumber(ARGV[6])
 end
-seen[who] = { head, math.max(report, mine[2]), want > 0 and 1 or 0 }
+seen[who] = { head, math.max(report, mine[2]), want > 0 and 1 or 0, tonumber(ARGV[2]) }
 local asking, kept = 0, {}
 for other, it in pairs(seen) do
   if math.abs(head - it[1]) <= 1 then
@@ -62,5 +64,5 @@ local function free(units)
 end
 redis.call('SET', KEYS[1], cmsgpack.pack({ seconds, epoch, head, counts, kept }), 'PX',
   math.ceil(((head + 18) * length - now) / 1000))
-return { granted, left, epoch, head, math.min((head + 1) * length - now, length),
+return { granted, left, epoch, head, math.min((head + 1) * length - now, ARGV[2] * 62500),
   left == 0 and free(used - max + 1) or 0, used > 0 and free(1) or 0 }

@@ -12,6 +12,10 @@
 //! - Reply: the units granted, the units left, the epoch, the bucket; in microseconds, how long the grant is good, when
 //!   one more unit is free (0: now) and when the oldest unit leaves (0: none is spent).
 //!
+//! It follows the time and the length of the window as `limit/window/advance.rs` does. But who asks by a shorter window than
+//! another one who has asked in this bucket or the last is judged by the longer one: with each change of the length what
+//! was spent moves to a later bucket, so two Envoys whose windows differ would keep it there for ever.
+//!
 //! `nodes.lua` marks one Envoy as alive.
 //!
 //! - Keys: the marks, the store's epoch. Arguments: the Envoy, an epoch, should there be none.
@@ -72,7 +76,7 @@ pub(super) fn is_unknown(error: &[u8]) -> bool {
 
 /// Holds a caller's window.
 pub const LIMIT: Script =
-    Script { text: include_str!("limit.lua"), sha1: "30b0601483cbb55c5d1c17f144a7dd14813429a4", bit: 1 };
+    Script { text: include_str!("limit.lua"), sha1: "0cca2e104e86a1f79d18fcb2108d06a38d2946b4", bit: 1 };
 /// Marks an Envoy as alive.
 pub const NODES: Script =
     Script { text: include_str!("nodes.lua"), sha1: "7962d19bdfa5459759db36065dc9a8ce9991d094", bit: 2 };

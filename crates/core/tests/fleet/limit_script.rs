@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use api_guard_core::fleet::script::LIMIT;
 use api_guard_core::limit::Quota;
@@ -156,6 +157,44 @@ fn judge(store: &Store, sha1: &str, key: &str, calls: &[Call], seconds: u32) -> 
         }
     }
     Ok(())
+}
+
+/// Two Envoys whose windows differ, as during a rollout, want a unit in turn, one each second: in which seconds they got one. The
+/// store has a limit of 10, and its clock is an argument.
+fn granted_in_turn(store: &Store, key: &str, windows: [u64; 2], seconds: Range<u64>) -> Vec<u64> {
+    let Item::Text(sha1) = store.command(&["SCRIPT", "LOAD", &script()]) else { panic!() };
+    let is_granted = |second: &u64| {
+        let (who, window) = if second.is_multiple_of(2) { ("a", windows[0]) } else { ("b", windows[1]) };
+        let (window, fresh, now) =
+            (window.to_string(), (1 + second).to_string(), (1_796_000_000 + second).to_string());
+        let arguments = ["10", &window, "1", who, "0", "0", "0", "0", "0", &fresh, &now, "0"];
+        let reply = store.command(&[&["EVALSHA", &sha1, "1", key][..], &arguments].concat()).numbers();
+        assert!(reply[4] <= window.parse::<i64>().unwrap() * 62_500, "the lease outlives what was asked for");
+        reply[0] == 1
+    };
+    seconds.filter(is_granted).collect()
+}
+
+#[test]
+fn two_windows_of_one_limit_keep_nobody_out_for_ever_and_the_longer_one_holds() {
+    let Some(store) = Store::start() else { return };
+    for windows in [[60, 61], [61, 60], [60, 70], [60, 600], [17, 60]] {
+        let longest = windows.into_iter().max().unwrap();
+        let granted = granted_in_turn(&store, &format!("{windows:?}"), windows, 0..5 * longest);
+        let most = granted
+            .iter()
+            .map(|from| granted.iter().filter(|second| (*from..from + longest).contains(second)).count());
+        assert_eq!(most.max(), Some(10), "{windows:?}");
+        assert!(granted.len() >= 40, "{windows:?}: {granted:?}");
+    }
+}
+
+#[test]
+fn a_window_that_nobody_asks_by_any_more_no_longer_holds() {
+    let Some(store) = Store::start() else { return };
+    granted_in_turn(&store, "k", [60, 60], 0..30);
+    let granted = granted_in_turn(&store, "k", [10, 10], 30..90);
+    assert!(granted.len() >= 40, "{granted:?}");
 }
 
 #[test]
