@@ -141,3 +141,23 @@ fn what_lacks_its_section_is_an_error_with_what_to_write() {
     tells(&text, "error", "configuration", "/fleet/cluster", "api-guard-redis");
     tells(&text, "error", "configuration", "/fleet/secret", "api-guard keygen");
 }
+
+#[test]
+fn a_fleet_by_which_nothing_is_shared_is_told() {
+    let mut alone = fleet();
+    alone["rate_limits"][0]["scope"] = json!("envoy");
+    alone["revocation"]["fleet"] = json!(null);
+    alone["routes"] = json!([]);
+    tells(&alone.to_string(), "warning", "fleet-unused", "/fleet", "\"scope\": \"fleet\"");
+    let own = json!({ "name": "own", "max_requests": 9, "window_seconds": 9, "scope": "fleet" });
+    for (pointer, shared) in [
+        ("/rate_limits/0/scope", json!("fleet")),
+        ("/routes", json!([{ "path": "/a", "rate_limits": [own] }])),
+        ("/revocation/fleet", json!({})),
+        ("/fleet", json!(null)),
+    ] {
+        let mut used = alone.clone();
+        *used.pointer_mut(pointer).unwrap() = shared;
+        assert_silent(&used.to_string(), "fleet-unused");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute};
+use api_guard_core::config::raw::{RawConfig, RawLimit, RawMaxRequests, RawRoute, Scope};
 use api_guard_core::policy::{Access, CorsPreflight, Mode, Unmatched};
 
 use super::lint::Warnings;
@@ -13,6 +13,7 @@ pub(super) fn check(raw: &RawConfig, out: &mut Warnings) {
         out.add("no-limits", "/rate_limits", "nothing limits how many requests clients send; add a limit");
     }
     before_the_token(raw, out);
+    unused_fleet(raw, out);
     for (index, limit) in raw.rate_limits.iter().enumerate() {
         let pointer = format!("/rate_limits/{index}");
         keys(raw, None, &pointer, limit, out);
@@ -81,6 +82,16 @@ fn before_the_token(raw: &RawConfig, out: &mut Warnings) {
         let text = "nothing ends the forged tokens that one client can have verified; add auth_failure_limit, such as \
                     {\"max_failures\": 20, \"window_seconds\": 60}, or a limit by client_ip alone";
         out.add("no-early-limit", "/auth_failure_limit", text);
+    }
+}
+
+/// Warns of a fleet whose Envoys share nothing.
+fn unused_fleet(raw: &RawConfig, out: &mut Warnings) {
+    let shares = all(raw).any(|(_, limit)| limit.scope == Scope::Fleet) || raw.revocation.fleet.is_some();
+    if raw.fleet.is_some() && !shares {
+        let text = "nothing is shared, so each Envoy counts and revokes for itself; write \"scope\": \"fleet\" into a limit, or \
+                    \"fleet\": {} into revocation";
+        out.add("fleet-unused", "/fleet", text);
     }
 }
 
