@@ -101,13 +101,21 @@ impl Revoke {
             let notice = Notice { names: &names, login, entries: std::slice::from_ref(entry) };
             let url = store::url(&store);
             let failed = |why: String| Failure::failed(format!("nothing is revoked: {url}: {why}"));
-            let reply = call::call(&store, &notice.commands(random::<6>()?)).map_err(|no_reply| {
-                failed(match no_reply {
-                    NoReply::NotReached(why) => format!("it is not reached: {why}"),
-                    NoReply::Silent => "it does not answer in time".to_owned(),
-                })
+            // What has arrived may have been done, although no whole answer has come back.
+            let unknown = |why: &str| {
+                Failure::failed(format!(
+                    "it is not known whether that is revoked, so try again: {url}: {why}"
+                ))
+            };
+            let reply =
+                call::call(&store, &notice.commands(random::<6>()?)).map_err(|no_reply| match no_reply {
+                    NoReply::NotReached(why) => failed(format!("it is not reached: {why}")),
+                    NoReply::Silent => unknown("it does not answer in time"),
+                })?;
+            notice.read(&reply).map_err(|not_told| {
+                let words = words_of(&not_told, store.tls);
+                if not_told.said.is_empty() { unknown(&words) } else { failed(words) }
             })?;
-            notice.read(&reply).map_err(|not_told| failed(words_of(&not_told, store.tls)))?;
         }
         let told = &revocation.told;
         if self.json {
