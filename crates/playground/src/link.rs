@@ -5,33 +5,38 @@
 //! tokens wherever they stand, and the page's own secret and token wherever they are repeated.
 
 mod mask;
+mod sources;
 mod words;
 
-use api_guard_core::config::Policy;
-use api_guard_core::config::raw::RawSource;
 use api_guard_explain::source::secrets::texts;
-use api_guard_explain::source::{Source, documents, of_text};
+use api_guard_explain::source::{documents, of_text};
 use serde_json::Value;
 
 use crate::answer;
+use crate::session::written;
 use crate::state::State;
 use mask::{mask, mask_guessed};
+use sources::Sources;
+
+/// Names in a configuration before what may be a secret.
+const SECRET_FIELDS: [&str; 4] = ["value", "base64url", "password", "secret"];
 
 /// The state without its secrets.
 pub fn without_secrets(state: &State) -> Value {
     let own = [state.secret.trim(), state.token.trim()];
     let mut own: Vec<String> = own.into_iter().filter(|text| text.len() >= 8).map(str::to_owned).collect();
     let source = of_text(state.configuration.clone());
-    let sources = sources(&source);
     let configuration = match texts(&source) {
         Some(secrets) => {
             own.extend(secrets.iter().map(|(_, text)| text.clone()).filter(|text| text.len() >= 8));
             mask(&state.configuration, &secrets)
         }
-        None => mask_guessed(&state.configuration),
+        None => mask_guessed(&state.configuration, &SECRET_FIELDS),
     };
+    let sources = Sources::of(&state.configuration, written(source).plugin.as_ref());
     let clean = |text: &str| {
-        words::without_tokens(&own.iter().fold(text.to_owned(), |text, own| text.replace(own, "")))
+        let text = own.iter().fold(text.to_owned(), |text, own| text.replace(own, ""));
+        words::without_tokens(&words::without_private_keys(&text))
     };
     let shared = State {
         configuration: clean(&words::without_secrets_in_comments(&configuration)),
@@ -49,14 +54,8 @@ pub fn without_secrets(state: &State) -> Value {
     answer::link(&shared)
 }
 
-/// Where the configuration takes tokens from.
-fn sources(source: &Source) -> Vec<RawSource> {
-    let Source::Plugin(plugin) = source else { return Vec::new() };
-    Policy::parse_shape(plugin.text.as_bytes()).map(|raw| raw.tokens.sources).unwrap_or_default()
-}
-
 /// A URL without a user's name and password, without what follows `#`, and without parameters that are credentials.
-fn url(text: &str, sources: &[RawSource]) -> String {
+fn url(text: &str, sources: &Sources) -> String {
     let text = text.split('#').next().unwrap_or_default();
     let (before, query) = match text.split_once('?') {
         Some((before, query)) => (before, Some(query)),
@@ -79,49 +78,51 @@ fn url(text: &str, sources: &[RawSource]) -> String {
 }
 
 /// Parameters of a query or a form, without those that are credentials.
-fn parameters(text: &str, sources: &[RawSource]) -> String {
+fn parameters(text: &str, sources: &Sources) -> String {
     let kept = text.split('&').filter(|pair| {
-        let name = words::decoded(pair.split('=').next().unwrap_or_default());
-        let is_source = sources.iter().any(|source| source.query.as_ref() == Some(&name));
-        !is_source && !words::is_credential(&name)
+        // Some services separate parameters by a semicolon.
+        !pair.split(';').any(|pair| {
+            let name = words::decoded(pair.split('=').next().unwrap_or_default());
+            sources.has_parameter(&name) || words::is_credential(&name)
+        })
     });
     kept.collect::<Vec<_>>().join("&")
 }
 
 /// Headers without those that are credentials, or that nobody can read.
-fn headers(text: &str, sources: &[RawSource]) -> String {
-    let kept = text.lines().filter(|line| {
-        let Some((name, _)) = line.trim_start().trim_start_matches(':').split_once(':') else {
-            return line.trim().is_empty();
+fn headers(text: &str, sources: &Sources) -> String {
+    let kept = text.lines().filter_map(|line| {
+        let indentation = line.len().saturating_sub(line.trim_start().len());
+        // The name of a pseudo-header begins with a colon.
+        let start = indentation.saturating_add(usize::from(line.trim_start().starts_with(':')));
+        let Some((name, value)) = line.get(start..)?.split_once(':') else {
+            return line.trim().is_empty().then(|| line.to_owned());
         };
-        let name = name.trim().to_ascii_lowercase();
-        let is_source = sources
-            .iter()
-            .any(|source| source.header.as_ref().is_some_and(|header| header.eq_ignore_ascii_case(&name)));
-        !is_source && !words::is_credential_header(&name)
+        let is_credential = sources.has_header(name.trim()) || words::is_credential_header(name.trim());
+        let address = value.trim();
+        let is_address = ["/", "http://", "https://"].iter().any(|start| address.starts_with(start));
+        if is_credential {
+            None
+        } else if is_address {
+            Some(format!("{}: {}", line.get(..start.saturating_add(name.len()))?, url(address, sources)))
+        } else {
+            Some(line.to_owned())
+        }
     });
-    kept.map(
-        |line| if line.trim_start().starts_with(":path") { without_query(line) } else { line.to_owned() },
-    )
-    .collect::<Vec<_>>()
-    .join("\n")
-}
-
-/// A pseudo-header's path without its query.
-fn without_query(line: &str) -> String {
-    line.split('?').next().unwrap_or_default().to_owned()
+    kept.collect::<Vec<_>>().join("\n")
 }
 
 /// A body without members, or parameters of a form, that are credentials.
-fn body(text: &str, sources: &[RawSource]) -> String {
-    let is_form =
-        !text.trim_start().starts_with(['{', '[']) && text.contains('=') && !text.contains(['\n', ' ']);
+fn body(text: &str, sources: &Sources) -> String {
+    let is_form = !text.trim_start().starts_with(['{', '[', '<', '-'])
+        && text.contains('=')
+        && !text.trim_end().contains('\n');
     if is_form { parameters(text, sources) } else { members(text, &words::is_credential) }
 }
 
-/// JSON without the values of members with such names. What is no JSON stays as it is.
+/// JSON without the values of members with such names. Of what cannot be read, whatever may be a credential goes.
 fn members(text: &str, is_credential: &dyn Fn(&str) -> bool) -> String {
-    let Ok(documents) = documents(text) else { return text.to_owned() };
+    let Ok(documents) = documents(text) else { return mask_guessed(text, &words::GUESSED) };
     let mut found = Vec::new();
     for document in &documents {
         document.walk("", &mut |pointer, node| {

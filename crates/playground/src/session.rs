@@ -161,15 +161,15 @@ impl Session {
 }
 
 /// A configuration as it is typed.
-struct Written {
-    plugin: Option<Plugin>,
+pub(crate) struct Written {
+    pub(crate) plugin: Option<Plugin>,
     /// Who loads it.
     host: Host,
     malformed: Option<Malformed>,
 }
 
 /// The plugin configuration of a text: the text itself, or the first one in a manifest.
-fn written(source: Source) -> Written {
+pub(crate) fn written(source: Source) -> Written {
     let mut written = Written { plugin: None, host: Host::Envoy, malformed: None };
     match source {
         Source::Malformed(malformed) => written.malformed = Some(malformed),

@@ -26,27 +26,43 @@ pub(super) fn mask(text: &str, values: &[(Mark, String)]) -> String {
         let quote = rest.first().filter(|first| **first == '"' || **first == '\'');
         let new = substitute(number);
         out.push_str(&quote.map_or_else(|| new.clone(), |quote| format!("{quote}{new}{quote}")));
-        done = mark.index.saturating_add(extent(rest, value, indentation(&letters, mark.index)));
+        done = mark.index.saturating_add(extent(rest, value));
     }
     out.extend(letters.get(done..).unwrap_or_default());
     out
 }
 
-/// How many letters a value takes. `indentation`: that of the line in which it begins.
-fn extent(rest: &[char], value: &str, indentation: usize) -> usize {
+/// How many letters a value takes.
+fn extent(rest: &[char], value: &str) -> usize {
+    // A tag or an anchor stands before the value.
+    if let Some('!' | '&') = rest.first() {
+        let is_value = |from: usize| rest.get(from).is_some_and(|letter| !letter.is_whitespace());
+        let word = rest.iter().position(|letter| letter.is_whitespace()).unwrap_or(rest.len());
+        let start = (word..rest.len()).find(|from| is_value(*from)).unwrap_or(rest.len());
+        return start.saturating_add(extent(rest.get(start..).unwrap_or_default(), value));
+    }
+    let line = rest.iter().position(|letter| *letter == '\n').unwrap_or(rest.len());
     match rest.first() {
         Some('"') => quoted(rest, |before, letter, _| letter == '"' && !before),
         Some('\'') => quoted(rest, |_, letter, next| letter == '\'' && next != Some('\'')),
-        Some('|' | '>') => block(rest, indentation),
-        Some(_) | None => {
-            let written: Vec<char> = value.chars().collect();
-            if rest.starts_with(&written) {
-                written.len()
-            } else {
-                rest.iter().position(|letter| *letter == '\n').unwrap_or(rest.len())
-            }
-        }
+        Some(_) | None => unquoted(rest, value).unwrap_or_else(|| {
+            // The mark may be that of `|` or `>`, before the lines of the value.
+            let below = rest.get(line..).and_then(|below| unquoted(below, value));
+            line.saturating_add(below.unwrap_or_default())
+        }),
     }
+}
+
+/// The length of a value without quotes; `None` if another one stands there. YAML folds lines and cuts what they are
+/// indented by, so the letters between the spaces are all that is compared.
+fn unquoted(rest: &[char], value: &str) -> Option<usize> {
+    let mut written = rest.iter().enumerate().filter(|(_, letter)| !letter.is_whitespace());
+    let mut length = 0_usize;
+    for letter in value.chars().filter(|letter| !letter.is_whitespace()) {
+        let (index, _) = written.next().filter(|(_, known)| **known == letter)?;
+        length = index.saturating_add(1);
+    }
+    Some(length)
 }
 
 /// The length of a quoted text. `ends`: whether a letter ends it; it is told whether the letter is escaped.
@@ -66,37 +82,23 @@ fn quoted(rest: &[char], ends: impl Fn(bool, char, Option<char>) -> bool) -> usi
     rest.len()
 }
 
-/// The length of a block of lines that are further in than the line where it begins.
-fn block(rest: &[char], indentation: usize) -> usize {
-    let mut length = 0_usize;
-    for (number, line) in rest.split_inclusive(|letter| *letter == '\n').enumerate() {
-        let spaces = line.iter().take_while(|letter| **letter == ' ').count();
-        let is_empty = line.iter().all(|letter| letter.is_whitespace());
-        if number > 0 && !is_empty && spaces <= indentation {
-            return length.saturating_sub(1);
-        }
-        length = length.saturating_add(line.len());
-    }
-    length
-}
-
-/// The spaces at the beginning of the line that an index is in.
-fn indentation(letters: &[char], index: usize) -> usize {
-    let before = letters.get(..index).unwrap_or_default();
-    let start = before.iter().rposition(|letter| *letter == '\n').map_or(0, |at| at.saturating_add(1));
-    letters.get(start..).unwrap_or_default().iter().take_while(|letter| **letter == ' ').count()
-}
-
-/// A configuration that cannot be read, so that nobody knows where its secrets are: without whatever may be one.
-pub(super) fn mask_guessed(text: &str) -> String {
+/// A text that cannot be read, so that nobody knows where its secrets are: without whatever may be one. `names`: what their
+/// names contain, in lower case.
+pub(super) fn mask_guessed(text: &str, names: &[&str]) -> String {
+    // Whether the value of such a name is still to come.
+    let mut is_due = false;
     let masked = text.split_inclusive('\n').map(|line| {
         let lower = line.to_ascii_lowercase();
-        let named = ["value", "base64url", "password", "secret"];
-        let at =
-            named.iter().filter_map(|name| lower.find(name).map(|at| at.saturating_add(name.len()))).min();
+        let named =
+            names.iter().filter_map(|name| lower.find(name).map(|at| at.saturating_add(name.len()))).min();
+        let at = if is_due && !line.trim().is_empty() { Some(0) } else { named };
         let Some((before, after)) = at.and_then(|at| line.split_at_checked(at)) else {
             return words::without_long_words(line, 20);
         };
+        let last =
+            names.iter().filter_map(|name| lower.rfind(name).map(|at| at.saturating_add(name.len()))).max();
+        let value = last.and_then(|at| line.get(at..)).unwrap_or(after);
+        is_due = !value.contains(char::is_alphanumeric);
         // The names of variables stay, as all short words do; what is quoted after such a name does not.
         let after = words::without_long_words(after, 20);
         let is_variable = lower.contains("\"env\"") || lower.contains("env:");

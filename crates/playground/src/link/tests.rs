@@ -98,3 +98,89 @@ fn the_own_secret_and_token_are_nowhere_repeated() {
     let text = format!("{:?}", shared(state));
     assert!(!text.contains("s3cr3t") && !text.contains("opaque"), "{text}");
 }
+
+#[test]
+fn sources_count_in_a_manifest_and_in_a_configuration_with_errors() {
+    let plugin = |more: &str| {
+        format!(
+            r#"{{"tokens": {{"keys": [{{"secret": {{"env": "S"}}}}], "sources": [{{"header": "x-who"}}, {{"query": "t"}}]}}{more}}}"#
+        )
+    };
+    let in_text = plugin("").replace('"', "\\\"");
+    for configuration in [
+        plugin(r#", "routs": []"#),
+        plugin(r#", "limiter_capacity": 0"#),
+        plugin("").trim_end_matches('}').to_owned(),
+        "tokens:\n  sources:\n  - header: x-who\n  - query: t\n  keys: ]\n".to_owned(),
+        format!("apiVersion: v1\nkind: WasmPlugin\nspec:\n  pluginConfig: {}\n", plugin("")),
+        format!(
+            r#"{{"static_resources": {{"configuration": {{"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "{in_text}"}}}}}}"#
+        ),
+    ] {
+        let state = State {
+            url: "/a?t=hidden1&n=1".to_owned(),
+            headers: "X-Who: hidden2\nx_who: hidden3\naccept: a".to_owned(),
+            configuration: configuration.clone(),
+            ..State::default()
+        };
+        let found = shared(state);
+        assert_eq!((found.url.as_str(), found.headers.as_str()), ("/a?n=1", "accept: a"), "{configuration}");
+    }
+    let key = r#"{"tokens": {"keys": []}, "rate_limits": [{"key": ["header:x-a", "header:x-b"]}]}"#;
+    let headers = "x-a: 1\nx-b: 2";
+    let state = State { configuration: key.to_owned(), headers: headers.to_owned(), ..State::default() };
+    assert_eq!(shared(state).headers, headers);
+}
+
+#[test]
+fn a_secret_of_several_lines_is_replaced_as_a_whole() {
+    for value in [
+        ">-\n          s3cr3t-one\n          s3cr3t-two",
+        "|\n          s3cr3t-one\n\n          s3cr3t-two",
+        "s3cr3t-one\n          s3cr3t-two",
+        "\"s3cr3t-one\n          s3cr3t-two\"",
+        "!!str s3cr3t-one\n          s3cr3t-two",
+    ] {
+        let text = format!("tokens:\n  keys:\n    - secret:\n        value: {value}\n      kid: a\n");
+        let shared = configuration(&text);
+        assert!(!shared.contains("s3cr3t") && shared.contains("kid: a"), "{text}\n{shared}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_has_no_secret_on_the_line_below_its_name() {
+    for text in [
+        "{\"fleet\": {\"password\": {\"value\":\n\n\"s3cr3t-pw\"}}",
+        "fleet:\n  password:\n    value:\n      s3cr3t-pw\n ]",
+    ] {
+        assert!(!configuration(text).contains("s3cr3t"), "{text}");
+    }
+}
+
+#[test]
+fn comments_of_several_lines_have_no_secrets_and_addresses_are_no_comments() {
+    let shared = configuration(&format!("{{ /* was\n {SECRET}\n{SECRET} */ \"a\\\\\": 1 // {SECRET}\n}}"));
+    assert!(!shared.contains("s3cr3t"), "{shared}");
+    let yaml = "tokens:\n  keys: []\n  issuers: [https://login.of-a-long-name.example.com/]\nroutes:\n- path: /files/*/a-name-that-is-long-enough\n";
+    assert_eq!(configuration(yaml), yaml);
+}
+
+#[test]
+fn credentials_are_left_out_wherever_they_are_usual() {
+    let state = State {
+        headers: "x-functions-key: hidden1\nX-Auth: hidden2\nauthentication: hidden3\ndpop: hidden4\nreferer: https://a:hidden5@b/c?access_token=hidden6&n=1\n\
+                  :path: /a?token=hidden7&n=2\nidempotency-key: 7"
+            .to_owned(),
+        url: "/a?n=1;access_token=hidden1&pass=hidden2&n=2".to_owned(),
+        body: "user=a b&password=hidden1\n".to_owned(),
+        claims: "{\"password\": \"hidden1\"".to_owned(),
+        key_set: "-----BEGIN EC PRIVATE KEY-----\nhidden1\n-----END EC PRIVATE KEY-----\n-----BEGIN PUBLIC KEY-----\nshown".to_owned(),
+        ..State::default()
+    };
+    let found = shared(state);
+    let text = format!("{found:?}");
+    assert!(!text.contains("hidden"), "{text}");
+    assert_eq!(found.headers, "referer: https://b/c?n=1\n:path: /a?n=2\nidempotency-key: 7");
+    assert_eq!((found.url.as_str(), found.body.as_str()), ("/a?n=2", "user=a b"));
+    assert!(found.key_set.contains("shown"), "{text}");
+}

@@ -17,7 +17,7 @@ const PARTS: [&str; 10] = [
     "bearer",
 ];
 /// Whole names, without `-` and `_`.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 21] = [
     "key",
     "code",
     "sig",
@@ -30,9 +30,26 @@ const NAMES: [&str; 12] = [
     "cookie",
     "otp",
     "saml",
+    "authentication",
+    "csrf",
+    "dpop",
+    "hmac",
+    "pass",
+    "pin",
+    "sid",
+    "subscriptionkey",
+    "ticket",
 ];
+/// Last words of headers' names that say so, as in `x-functions-key`.
+const LAST_WORDS: [&str; 8] = ["auth", "authentication", "csrf", "hmac", "key", "otp", "pwd", "sid"];
+/// Headers whose names only look so.
+const HARMLESS: [&str; 2] = ["idempotency-key", "sec-websocket-key"];
+/// What a name contains before a credential in a text that cannot be read.
+pub(super) const GUESSED: [&str; 9] =
+    ["token", "secret", "passw", "credential", "session", "signature", "jwt", "apikey", "api_key"];
 
-fn plain(name: &str) -> String {
+/// A name without what is written in different ways.
+pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|letter| !"-_.".contains(*letter)).collect::<String>().to_ascii_lowercase()
 }
 
@@ -48,13 +65,16 @@ pub(super) fn is_credential_header(name: &str) -> bool {
     let is_named = ["authorization", "cookie", "authtoken", "secwebsocketprotocol"]
         .iter()
         .any(|part| plain.contains(part));
-    is_named || is_credential(name)
+    let last = name.rsplit(['-', '_', '.']).next().unwrap_or_default();
+    let is_last = LAST_WORDS.iter().any(|word| word.eq_ignore_ascii_case(last));
+    is_named || is_credential(name) || (is_last && !HARMLESS.contains(&name.to_ascii_lowercase().as_str()))
 }
 
 /// The same for a claim: `token_type` is none.
 pub(super) fn is_credential_claim(name: &str) -> bool {
     let plain = plain(name);
-    ["accesstoken", "idtoken", "refreshtoken", "secret", "password", "clientsecret"].contains(&plain.as_str())
+    ["accesstoken", "idtoken", "refreshtoken", "secret", "password", "clientsecret", "apikey", "privatekey"]
+        .contains(&plain.as_str())
 }
 
 /// The members of private and of shared keys (RFC 7518 section 6).
@@ -125,34 +145,66 @@ fn is_token(word: &str) -> bool {
         })
 }
 
-/// A configuration whose comments have no long words.
-pub(super) fn without_secrets_in_comments(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let (before, comment) = line.split_at_checked(comment_of(line)).unwrap_or((line, ""));
-        out.push_str(before);
-        out.push_str(&without_long_words(comment, 24));
+/// A text without private keys in PEM (RFC 7468).
+pub(super) fn without_private_keys(text: &str) -> String {
+    const BEGIN: &str = "-----BEGIN ";
+    const PRIVATE: &str = "PRIVATE KEY-----";
+    let mut pieces = text.split(BEGIN);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let Some((label, key)) = piece.split_once(PRIVATE).filter(|(label, _)| label.len() <= 20) else {
+            out.push_str(BEGIN);
+            out.push_str(piece);
+            continue;
+        };
+        let end = format!("-----END {label}{PRIVATE}");
+        // One that was cut off goes on to the end.
+        out.push_str(key.split_once(&end).map_or("", |(_, after)| after));
     }
     out
 }
 
-/// Where a comment begins in a line; its end if there is none.
-fn comment_of(line: &str) -> usize {
+/// A configuration whose comments have no long words.
+pub(super) fn without_secrets_in_comments(text: &str) -> String {
+    // A path of YAML may have slashes and stars in it.
+    let is_json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[', '/']);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, comment)) = rest.split_at_checked(comment_of(rest, is_json)) {
+        let end = if comment.starts_with("/*") { "*/" } else { "\n" };
+        let length = comment.find(end).map_or(comment.len(), |at| at.saturating_add(end.len()));
+        let (comment, after) = comment.split_at_checked(length).unwrap_or((comment, ""));
+        out.push_str(before);
+        out.push_str(&without_long_words(comment, 24));
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    out
+}
+
+/// Where a comment begins in a text; its end if there is none.
+fn comment_of(text: &str, is_json: bool) -> usize {
     let mut quote = None;
+    let mut is_escaped = false;
     let mut before = ' ';
-    for (index, letter) in line.char_indices() {
+    for (index, letter) in text.char_indices() {
         let is_free = quote.is_none();
+        let begins = |mark: &str| text.get(index..).is_some_and(|rest| rest.starts_with(mark));
         match letter {
+            // An apostrophe in the middle of a line quotes nothing after it.
+            '\n' => quote = None,
             '"' | '\'' if is_free => quote = Some(letter),
-            _ if quote == Some(letter) && before != '\\' => quote = None,
+            _ if quote == Some(letter) && !is_escaped => quote = None,
             '#' if is_free && before.is_whitespace() => return index,
-            '/' | '*' if is_free && before == '/' => return index,
+            '/' if is_free && is_json && (begins("//") || begins("/*")) => return index,
             _ => {}
         }
+        is_escaped = letter == '\\' && !is_escaped;
         before = letter;
     }
-    // The middle of a comment of several lines.
-    if line.trim_start().starts_with('*') { 0 } else { line.len() }
+    text.len()
 }
 
 /// Every word of so many letters or more that may be a secret becomes stars.
