@@ -1,12 +1,15 @@
 // Completion of a configuration, JSON or YAML, from its schema.
 
 import { syntaxTree } from "@codemirror/language";
+import { outline } from "./outline.js";
 import schema from "../../../../docs/api-guard.schema.json";
 
 const OBJECTS = new Set(["Object", "BlockMapping", "FlowMapping"]);
 const LISTS = new Set(["Array", "BlockSequence", "FlowSequence"]);
 const PAIRS = new Set(["Property", "Pair"]);
 const NAMES = new Set(["PropertyName", "Key"]);
+// What YAML reads by its brackets and quotes, wherever its lines begin.
+const FLOW = new Set(["FlowMapping", "FlowSequence", "QuotedLiteral", "BlockLiteral", "BlockLiteralContent", "Comment"]);
 const SCALARS = new Set(["String", "Number", "True", "False", "Null", "Literal", "QuotedLiteral"]);
 
 /** All schemas that a schema stands for, without references. */
@@ -57,6 +60,11 @@ function values(path) {
     if (one.type === "boolean" || one.type?.includes?.("boolean")) [true, false].forEach((value) => add(value));
     if (one.default !== undefined && typeof one.default !== "object") add(one.default, "the default");
   }
+  if (path.at(-1) === "*") {
+    for (const one of at(path.slice(0, -1))) {
+      if (Array.isArray(one.default)) one.default.filter((value) => typeof value !== "object").forEach((value) => add(value, "one of the default"));
+    }
+  }
   return found;
 }
 
@@ -82,18 +90,22 @@ function pathOf(node, doc) {
 export function complete(context) {
   const { state, pos, explicit } = context;
   const doc = state.doc;
-  const isJson = doc.sliceString(0, 2000).trimStart().startsWith("{") || doc.sliceString(0, 2000).trimStart().startsWith("//");
+  const isJson = /^\s*(\{|\/\/|\/\*)/.test(doc.sliceString(0, 2000));
   let node = syntaxTree(state).resolveInner(pos, -1);
-  while (node.name === "⚠" && node.parent) node = node.parent;
+  while ((node.name === "⚠" || node.name === "{" || node.name === "[") && node.parent) node = node.parent;
   if (node.parent && NAMES.has(node.parent.name)) node = node.parent;
   // What is written of the name or value so far.
   const written = context.matchBefore(/["']?[\w$./:-]*/) ?? { from: pos, to: pos, text: "" };
   if (!explicit && !written.text) return null;
+  const above = !isJson && !isWithin(node, FLOW) ? outline(doc, pos) : null;
+  if (above) return atOutline(above, pos);
   const isScalar = SCALARS.has(node.name) && node.from <= pos && node.to >= pos;
   const from = isScalar || NAMES.has(node.name) ? Math.min(node.from, written.from || node.from) : written.from;
   let to = pos;
   if (isScalar || NAMES.has(node.name)) to = doc.lineAt(pos).to < node.to ? pos : node.to;
 
+  // Between quotes with nothing in them, everything is proposed.
+  const isEmpty = isScalar && /^(""|'')$/.test(doc.sliceString(node.from, node.to));
   const isName = NAMES.has(node.name) || (OBJECTS.has(node.name) && !isScalar);
   if (isName) {
     const object = NAMES.has(node.name) ? node.parent?.parent : node;
@@ -106,16 +118,29 @@ export function complete(context) {
   else if (PAIRS.has(node.name)) path = [...pathOf(node, doc), nameOf(node, doc)];
   else if (LISTS.has(node.name) || node.name === "Item") path = [...pathOf(node, doc), ...(LISTS.has(node.name) ? ["*"] : [])];
   else path = pathOf(node, doc);
-  const options = [...values(path)].map(([value, info]) => ({
-    label: isJson ? value : value.replace(/^"(.*)"$/, "$1"),
-    type: "enum",
-    info: info ?? undefined,
-  }));
+  const options = valueOptions(path, isJson);
   if (!isJson || !options.length) {
     const listed = names(path, null, isJson, { doc, from, to, own: holder });
     if (listed && (!isJson || node.name === "JsonText")) options.push(...listed.options);
   }
-  return options.length ? { from, to, options, filter: true, validFor: /^["']?[\w$./:-]*["']?$/ } : null;
+  if (!options.length) return null;
+  return isEmpty ? { from, to, options, filter: false } : { from, to, options, validFor: /^["']?[\w$./:-]*["']?$/ };
+}
+
+const valueOptions = (path, isJson) =>
+  [...values(path)].map(([value, info]) => ({
+    label: isJson ? value : value.replace(/^"(.*)"$/, "$1"),
+    type: "enum",
+    info: info ?? undefined,
+  }));
+
+const isWithin = (node, names) => names.has(node.name) || (node.parent !== null && isWithin(node.parent, names));
+
+/** The completions where block YAML has nothing yet: values after a name, and else names, or values of a list. */
+function atOutline({ path, isValue, beside }, pos) {
+  const options = valueOptions(path, false);
+  if (!isValue) options.push(...nameOptions(path, new Set(beside), false, false));
+  return options.length ? { from: pos, to: pos, options, validFor: /^[\w$./:-]*$/ } : null;
 }
 
 function names(path, object, isJson, { doc, from, to, own }) {
@@ -124,7 +149,15 @@ function names(path, object, isJson, { doc, from, to, own }) {
     if (PAIRS.has(child.name) && !(own && child.from <= own.from && child.to >= own.to)) taken.add(nameOf(child, doc));
   }
   const hasColon = /^\s*:/.test(doc.sliceString(to, to + 20));
-  const options = [...properties(path)]
+  const options = nameOptions(path, taken, isJson, hasColon);
+  if (!options.length) return null;
+  return own && /^(""|'')$/.test(doc.sliceString(from, to))
+    ? { from, to, options, filter: false }
+    : { from, to, options, validFor: /^["']?[\w$]*["']?$/ };
+}
+
+function nameOptions(path, taken, isJson, hasColon) {
+  return [...properties(path)]
     .filter(([name]) => !taken.has(name))
     .map(([name, property]) => {
       const written = isJson ? `"${name}"` : name;
@@ -138,5 +171,4 @@ function names(path, object, isJson, { doc, from, to, own }) {
         apply: hasColon ? written : `${written}: `,
       };
     });
-  return options.length ? { from, to, options, validFor: /^["']?[\w$]*["']?$/ } : null;
 }
