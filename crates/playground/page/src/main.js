@@ -129,8 +129,16 @@ const pretty = (value) =>
   });
 
 async function share() {
-  const { link: shared } = await engine.ask(question("link"));
+  const { link: shared, fault } = await engine.ask(question("link"));
+  if (fault) {
+    view.say(`There is no link. The core: ${fault}.`, true);
+    return;
+  }
   const fragment = await link.fragment(shared);
+  if (!fragment) {
+    view.say("There is no link: what is typed is too long for one.", true);
+    return;
+  }
   history.replaceState(null, "", fragment);
   const left = "It holds everything but secrets, tokens and credentials.";
   try {
@@ -151,7 +159,7 @@ async function fromAddress() {
       return;
     }
   } catch (error) {
-    view.say(`The link is broken, and cannot be read: ${error.message || "it was cut off or changed"}. This is the first example.`, true);
+    view.say(`The link is broken, and cannot be read: ${error.message}. This is the first example.`, true);
   }
   fillExample(examples[0].name);
 }
