@@ -12,6 +12,7 @@ fn every_shell_gets_completions_of_every_subcommand() {
             assert!(run.out.contains(name), "{shell}: {name}");
         }
     }
+    assert_eq!(api_guard(["completions", "PowerShell"]).code, 0);
     assert_eq!(api_guard(["completions", "command.com"]).code, 2);
 }
 

@@ -198,10 +198,21 @@ test("a link holds the state and no secret", async () => {
   assert.doesNotMatch(await region(other, "Problems").innerText(), /error/);
 });
 
+test("what is too long for a link is said", async () => {
+  const page = await open(browser, server.url);
+  // There, though there is nothing to say yet: else a screen reader would not tell what comes into it.
+  await page.getByRole("status").waitFor({ state: "attached" });
+  await paste(page, "Body", "x".repeat(5 << 20));
+  await page.getByRole("button", { name: "Share" }).click();
+  await page.getByRole("status").filter({ hasText: "too long" }).waitFor();
+  assert.equal(new URL(page.url()).hash, "");
+});
+
 test("a broken link is said, and the first example begins", async () => {
   for (const broken of ["#s=%%%", "#s=AAAA", "#garbage", "#s=" + Buffer.from("{}").toString("base64url")]) {
     const page = await open(browser, server.url + "/" + broken);
     assert.match(await page.getByRole("status").innerText(), /link is broken/i, broken);
+    assert.doesNotMatch(await page.getByRole("status").innerText(), /execute|\.\./, broken);
     assert.equal(await page.getByRole("combobox", { name: "Examples" }).inputValue(), "First API");
     assert.match(await verdict(page), /^200 allowed/);
     assert.deepEqual(page.complaints, [], broken);
@@ -252,6 +263,37 @@ test("completion proposes the fields of the schema and what they may be", async 
   await page.keyboard.press("Control+Space");
   await page.getByRole("option", { name: "insensitive" }).click();
   await written(page, '"path_case": "insensitive"');
+});
+
+test("completion knows each place, in JSON and in YAML", async () => {
+  const page = await open(browser, server.url);
+  // The cursor is at "^", and the text that comes first is not proposed.
+  const places = [
+    ["{^}", "tokens"], ['{ "mode": "^" }', '"report"', "tokens"], ['{ "^" }', "tokens"], ['{ "tokens": { "keys": [ {^} ] } }', "secret", "tokens"],
+    ['{ "rate_limits": [ { "key": [ ^ ] } ] }', '"client_ip"'], ['/* c */ { "request": { ^ } }', "path_case", "tokens"],
+    ["mode: ^\nrequest: {}", "report", "tokens"], ["tokens:\n  ^", "keys", "tokens"], ["tokens:\n  keys:\n  - secret:\n      ^", "env", "tokens"],
+    ["routes:\n- path: /\n  ^\n  access: public", "methods", "access"], ["routes:\n- path: /\n  access: ^", "optional", "tokens"],
+    ["routes:\n- path: /\n- ^", "path", "tokens"], ["routes:\n- path: /\n^", "tokens", "routes"], ["request:\n  path_case: '^'", "insensitive", "tokens"],
+  ];
+  for (const [place, proposed, other] of places) {
+    const [before, after] = place.split("^");
+    await configure(page, before + after);
+    await page.keyboard.press("Control+End");
+    for (let steps = 0; steps < after.length; steps += 1) await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("Control+Space");
+    const list = page.getByRole("listbox", { name: "Completions" });
+    const labels = list.locator(".cm-completionLabel");
+    await labels.filter({ hasText: proposed }).first().waitFor();
+    const texts = await labels.allInnerTexts();
+    assert.ok(!texts.includes(other), `${place}: ${texts}`);
+    await page.keyboard.press("Escape");
+  }
+  await configure(page, '{ "mode": "" }');
+  await page.keyboard.press("Control+End");
+  for (let steps = 0; steps < 3; steps += 1) await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Control+Space");
+  await page.getByRole("option", { name: "report" }).click();
+  await written(page, '{ "mode": "report" }');
 });
 
 test("the keyboard alone is enough", async () => {

@@ -20,12 +20,21 @@ pub fn moment(text: &str) -> Result<UnixNanos, String> {
             (local, seconds(offset).ok_or_else(form)?)
         }
     };
+    // Without these two, `10:00:00.` would be read, and a leap second where there is none.
+    if local.ends_with('.') {
+        return Err(form());
+    }
+    let is_leap = local.get(17..19) == Some("60");
     let time = humantime::parse_rfc3339(&format!("{local}Z")).map_err(|_| form())?;
     let nanos = time.duration_since(std::time::UNIX_EPOCH).map_err(|_| form())?.as_nanos();
     let nanos = i128::try_from(nanos).map_err(|_| form())?;
     let shift = i128::from(offset).checked_mul(1_000_000_000).ok_or_else(form)?;
     let utc = nanos.checked_sub(shift).and_then(|utc| u64::try_from(utc).ok()).ok_or_else(form)?;
-    Ok(UnixNanos::from_nanos(utc))
+    let time = UnixNanos::from_nanos(utc);
+    if is_leap && time.seconds().checked_rem(86_400) != Some(86_399) {
+        return Err("a leap second is the last of a day in UTC: ".to_owned() + FORM);
+    }
+    Ok(time)
 }
 
 /// `+02:00` in seconds.
@@ -54,6 +63,7 @@ mod tests {
         for text in ["2026-11-25T10:00:00Z", "2026-11-25t12:00:00+02:00", "2026-11-25T04:30:00.000-05:30"] {
             assert_eq!(moment(text).unwrap().seconds(), 1_795_600_800, "{text}");
         }
+        assert!(moment("2016-12-31T23:59:60Z").is_ok() && moment("2016-12-31T18:29:60-05:30").is_ok());
         for bad in [
             "",
             "now",
@@ -61,6 +71,8 @@ mod tests {
             "2026-11-25T10:00:00",
             "2026-13-25T10:00:00Z",
             "2026-11-25T10:00:00+2:00",
+            "2026-11-25T10:00:00.Z",
+            "2026-11-25T10:59:60Z",
             "ü",
         ] {
             assert!(moment(bad).is_err(), "{bad}");

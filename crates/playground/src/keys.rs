@@ -44,6 +44,8 @@ pub(crate) struct Fetched {
     pub(crate) unknown: Vec<String>,
     /// The names of all of them.
     pub(crate) names: Vec<String>,
+    /// Whether one of them has the page's own key, so that the page can stand for its issuer.
+    pub(crate) has_own: bool,
 }
 
 /// The sets of a policy that are fetched. `text`: what stands for all of them. `signs`: whether the page signs, so that
@@ -57,6 +59,7 @@ pub(crate) fn fetched(policy: &Policy, raw: &RawConfig, text: &str, signs: bool)
     for (index, rule) in policy.tokens().keys().fetched_sets() {
         result.names.push(rule.name().to_owned());
         let own = if signs && rule.algorithms().contains(PublicAlgorithm::Es256) { own_jwk() } else { None };
+        result.has_own |= own.is_some();
         if text.trim().is_empty() && own.is_none() {
             result.unknown.extend(raw.tokens.key_sets.get(index.get()).map(|set| {
                 let name = set.name.as_deref().unwrap_or_default();

@@ -30,10 +30,11 @@ pub(crate) fn signs(state: &State) -> bool {
     state.token.trim().is_empty() && !state.claims.trim().is_empty()
 }
 
-/// Reads what is typed, or says everything that is wrong with it.
+/// Reads what is typed, or says everything that is wrong with it. `has_own`: whether a key set has the page's own key.
 pub(crate) fn read(
     state: &State,
     raw: &RawConfig,
+    has_own: bool,
     lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
     now: UnixNanos,
 ) -> Result<Sent, Wrong> {
@@ -46,7 +47,7 @@ pub(crate) fn read(
     let client: Result<IpAddr, _> =
         client.map_err(|_| "not an address: write one such as 203.0.113.7 or 2001:db8::1".to_owned());
     let headers = headers(&state.headers);
-    let made = if signs(state) { sign(state, raw, lookup).map(Some) } else { Ok(None) };
+    let made = if signs(state) { sign(state, raw, has_own, lookup).map(Some) } else { Ok(None) };
     let url = state.url.trim();
     if let Err(problem) = &now {
         note("time", problem.clone());
@@ -86,7 +87,7 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
         }
         let read = header(line.trim_start()).map_err(|_| {
             format!(
-                "line {number}: write a name, a colon and a value, such as content-type: application/json"
+                "line {number}: write a name without spaces, a colon and a value, such as content-type: application/json"
             )
         })?;
         headers.push(read);
@@ -98,6 +99,7 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, String> {
 fn sign(
     state: &State,
     raw: &RawConfig,
+    has_own: bool,
     lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) -> Result<String, (&'static str, String)> {
     let claims: Value =
@@ -114,6 +116,10 @@ fn sign(
     if raw.tokens.key_sets.is_empty() {
         let text =
             "the configuration has no secret with which the page could sign them: paste a token into Token";
+        return Err(("claims", text.to_owned()));
+    }
+    if !has_own {
+        let text = "the page signs with ES256, which no key set that Envoy fetches accepts: paste a token into Token";
         return Err(("claims", text.to_owned()));
     }
     keys::sign(&state.claims).ok_or_else(|| ("claims", "the page cannot sign them".to_owned()))

@@ -99,7 +99,7 @@ impl Session {
         let Ready { raw, policy, fetched, inputs } = ready;
         put(answer, "fetches", json!(fetched.names));
         let lookup = |name: &str| variable(Some(&raw), state, random, name);
-        let sent = match request::read(state, &raw, &lookup, now) {
+        let sent = match request::read(state, &raw, fetched.has_own, &lookup, now) {
             Ok(sent) => sent,
             Err(more) => {
                 wrong.extend(more);

@@ -83,6 +83,9 @@ fn without_a_secret_the_page_stands_for_the_issuer() {
     let garbage =
         ask(&mut session, "try", &json!({ "configuration": configuration, "claims": claims, "keySet": "{" }));
     assert!(garbage["wrong"]["keySet"].is_string(), "{garbage}");
+    let rsa = configuration.replace(r#""jwks""#, r#""algorithms": ["RS256"], "jwks""#);
+    let refused = ask(&mut session, "try", &json!({ "configuration": rsa, "claims": claims }));
+    assert!(refused["wrong"]["claims"].as_str().unwrap().contains("ES256"), "{refused}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ Examples:
   api-guard completions fish > ~/.config/fish/completions/api-guard.fish")]
 pub(crate) struct Completions {
     /// The shell
-    #[arg(value_enum, value_name = "SHELL")]
+    #[arg(value_enum, value_name = "SHELL", ignore_case = true)]
     shell: Shell,
 }
 
