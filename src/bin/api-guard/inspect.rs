@@ -1,5 +1,7 @@
 //! `api-guard inspect`: what is in a token, and does a configuration accept it?
 
+mod shown;
+
 use std::path::{Path, PathBuf};
 
 use api_guard_core::denial::Denial;
@@ -89,11 +91,11 @@ impl Inspect {
                 return Err(Failure::failed(reason));
             }
         };
-        let times = times(&claims, now.seconds());
+        let times = times(&claims.value, now.seconds());
         if self.json {
-            print_json(header, claims, times, judgement.as_ref())?;
+            print_json(&header, &claims, times, judgement.as_ref());
         } else {
-            print_text(&header, &claims, &times, judgement.as_ref())?;
+            print_text(&header, &claims, &times, judgement.as_ref());
         }
         Ok(match judgement {
             Some(Judgement::Refused { .. }) => Outcome::Refused,
@@ -102,13 +104,21 @@ impl Inspect {
     }
 }
 
+/// An object of a token.
+struct Part {
+    /// As it was signed: a value has no digits beyond 64 bits, and no name twice.
+    text: String,
+    value: Value,
+}
+
 /// Header and claims of the token, whether or not it verifies.
-fn parts(token: &str) -> Result<(Value, Value), TokenFault> {
+fn parts(token: &str) -> Result<(Part, Part), TokenFault> {
     let compact = Compact::read(token.as_bytes(), usize::MAX)?;
     let read = |part, fault| {
         let bytes = decode(part)?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| TokenFault::Malformed(fault))?;
-        if value.is_object() { Ok(value) } else { Err(TokenFault::Malformed(fault)) }
+        let text = String::from_utf8(bytes).map_err(|_| TokenFault::Malformed(fault))?;
+        if value.is_object() { Ok(Part { text, value }) } else { Err(TokenFault::Malformed(fault)) }
     };
     let header = read(compact.header, "header is not a JSON object of the right form")?;
     let claims = read(compact.payload, "claims are not a JSON object of the right form")?;
@@ -176,19 +186,15 @@ fn whole_seconds(number: f64) -> Option<u64> {
     text.parse().ok()
 }
 
-fn pretty(value: &Value) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))
-}
-
 fn print_json(
-    header: Value,
-    claims: Value,
+    header: &Part,
+    claims: &Part,
     times: Vec<(&'static str, String)>,
     judgement: Option<&Judgement>,
-) -> Result<(), Failure> {
+) {
     let times: Map<String, Value> =
         times.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect();
-    let mut object = json!({ "readable": true, "header": header, "claims": claims, "times": times });
+    let mut object = json!({ "readable": true, "times": times });
     if let Some(members) = object.as_object_mut() {
         let verified = judgement.map(|judgement| match judgement {
             Judgement::Accepted { key, notes } => json!({ "verified": true, "key": key, "notes": notes }),
@@ -204,18 +210,15 @@ fn print_json(
             members.extend(verified);
         }
     }
-    print(&pretty(&object)?);
-    Ok(())
+    let rest = object.to_string();
+    let rest = rest.strip_prefix('{').unwrap_or_default();
+    print(&shown::pretty(&format!("{{\"claims\":{},\"header\":{},{rest}", claims.text, header.text)));
 }
 
-fn print_text(
-    header: &Value,
-    claims: &Value,
-    times: &[(&'static str, String)],
-    judgement: Option<&Judgement>,
-) -> Result<(), Failure> {
+fn print_text(header: &Part, claims: &Part, times: &[(&'static str, String)], judgement: Option<&Judgement>) {
     let style = Style::of_stdout();
-    let mut text = format!("header {}\nclaims {}\n", pretty(header)?, pretty(claims)?);
+    let mut text =
+        format!("header {}\nclaims {}\n", shown::pretty(&header.text), shown::pretty(&claims.text));
     for (name, words) in times {
         text.push_str(&format!("{name} {words}\n"));
     }
@@ -231,7 +234,6 @@ fn print_text(
         }
     });
     print(&text);
-    Ok(())
 }
 
 #[cfg(test)]
