@@ -17,6 +17,17 @@ fn every_shell_gets_completions_of_every_subcommand() {
 }
 
 #[test]
+fn bash_completes_options_and_values_of_subcommands() {
+    let script = api_guard(["completions", "bash"]).out;
+    let set: Vec<&str> =
+        script.lines().filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"')).collect();
+    assert!(set.contains(&"api__guard__subcmd__mint"), "{script}");
+    for cmd in set.into_iter().filter(|cmd| !cmd.is_empty()) {
+        assert!(script.lines().any(|line| line.trim() == format!("{cmd})")), "{cmd}");
+    }
+}
+
+#[test]
 fn the_manual_page_has_every_subcommand_with_its_examples() {
     let run = api_guard(["man"]);
     assert_eq!(run.code, 0);

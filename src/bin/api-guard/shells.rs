@@ -22,7 +22,9 @@ impl Completions {
     pub(crate) fn run(&self, mut command: clap::Command) -> outcome::Result {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "api-guard", &mut script);
-        print(&String::from_utf8_lossy(&script));
+        let script = String::from_utf8_lossy(&script);
+        // clap_complete 4.6 takes the hyphen of the name for the border to a subcommand in one half of bash's script.
+        print(&script.replace("api__subcmd__guard", "api__guard"));
         Ok(Outcome::Done)
     }
 }
