@@ -1,7 +1,8 @@
 //! The requests of a root context, for key sets and to the store of the fleet: how are they sent?
 //!
 //! They belong to the root context, so that no stream that ends takes them with it. Envoy cancels those of a root context
-//! that it deletes; another worker begins anew when the lease of such a fetch has lapsed.
+//! that it deletes, which then leaves its fetches to other workers. Those of a VM that has died begin anew when the lease has
+//! lapsed.
 
 use std::cell::RefCell;
 

@@ -100,7 +100,7 @@ mod named {
     /// A root context or a stream ends.
     #[unsafe(export_name = "api_guard_on_delete")]
     extern "C" fn on_delete(context: u32) {
-        streams::forget(context);
+        root::on_delete(context);
     }
 
     #[unsafe(export_name = "api_guard_on_request_headers")]

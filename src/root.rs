@@ -127,6 +127,15 @@ pub(crate) fn tick(context: u32) {
     }
 }
 
+/// Forgets a stream or a root context, which has ended. Of a root context, Envoy asks for nothing more: what it counted since
+/// its last tick is handed over, and it is shown as replaced.
+pub(crate) fn on_delete(context: u32) {
+    if let Some(plugin) = streams::forget(context) {
+        plugin.engine.withdraw(&mut Envoy::new(&plugin, context));
+        plugin.metrics.hand_over();
+    }
+}
+
 /// Handles the end of a request of a root context, and looks after the streams that wait for it. `headers`: the number of
 /// headers of its response, which is 0 if none has come.
 pub(crate) fn on_called(context: u32, token: u32, headers: u32, body_size: usize) {

@@ -25,7 +25,7 @@ struct Root(u32);
 
 impl Drop for Root {
     fn drop(&mut self) {
-        streams::forget(self.0);
+        root::on_delete(self.0);
     }
 }
 
@@ -61,7 +61,7 @@ struct Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        streams::forget(self.context);
+        root::on_delete(self.context);
     }
 }
 

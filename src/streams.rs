@@ -89,16 +89,18 @@ pub(crate) fn announce(context: u32, root: u32) {
     let _ = with(|streams| streams.announced.push((context, root)));
 }
 
-/// Forgets a stream or a root context, which has ended.
-pub(crate) fn forget(context: u32) {
-    let _ = with(|streams| {
-        streams.roots.retain(|(root, _)| *root != context);
+/// Forgets a stream or a root context, which has ended. Returns the configuration of a root context.
+pub(crate) fn forget(context: u32) -> Option<Rc<Plugin>> {
+    with(|streams| {
         if !streams.begun.is_empty() {
             streams.begun.remove(&context);
         }
         // Nearly always empty, because headers follow at once.
         streams.announced.retain(|(announced, _)| *announced != context);
-    });
+        let root = streams.roots.iter().position(|(root, _)| *root == context)?;
+        streams.roots.swap_remove(root).1
+    })
+    .flatten()
 }
 
 impl Streams {

@@ -120,6 +120,34 @@ fn a_pushed_configuration_starts_with_the_last_set_though_the_issuer_is_down() {
 }
 
 #[test]
+fn a_fetch_that_a_push_cancels_is_made_anew_at_once() {
+    for workers in [1, 4] {
+        let server = KeyServer::up(Says::Later);
+        // Whoever waits for the lease of a fetch that nobody makes waits longer than these tests do.
+        let plugin = |capacity: u32| {
+            policy(json!({
+                "tokens": { "key_sets": [remote_set("login", ISSUER, json!({ "timeout_milliseconds": 60_000 }))] },
+                "limiter_capacity": capacity,
+            }))
+        };
+        let envoy = Envoy::start(Setup {
+            clusters: vec![server.cluster("login")],
+            concurrency: workers,
+            replaceable: true,
+            filter_alone: true,
+            ..Setup::new(&plugin(1024))
+        });
+        server.await_fetches(1);
+        assert_eq!(envoy.push(&plugin(2048).to_string()), Pushed::Accepted);
+        server.await_fetches(2);
+        server.say(Says::keys(&[1]));
+        await_pass(&envoy, &signed(1));
+        assert_eq!(server.fetches(), 2, "by one worker of the new configuration");
+        envoy.assert_healthy();
+    }
+}
+
+#[test]
 fn a_fetch_that_was_on_its_way_when_its_vm_died_or_its_configuration_went_is_made_anew() {
     if !kind::runs(kind::VM_DEATH) {
         return;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::http1;
 use crate::kind::Kind;
 use crate::reply::Reply;
-use crate::setup::{Setup, shipped_stats_config};
+use crate::setup::{REPLACEABLE_FILE, Setup, shipped_stats_config};
 use crate::token::SECRET;
 use crate::upstream::Upstream;
 
@@ -112,10 +112,15 @@ impl Envoy {
         let mut setup = self.setup.lock().unwrap();
         assert!(setup.replaceable);
         plugin.clone_into(&mut setup.plugin);
-        let before = self.lds();
+        let counted = setup.discovery_stats();
+        let looks = || {
+            let stat = |name: &str| self.stat(&format!("{counted}.{name}"));
+            (stat("update_success"), stat("update_rejected"))
+        };
+        let before = looks();
         place(&self.directory, &setup.discovery_response());
         eventually("Envoy does not look at the push", || {
-            let after = self.lds();
+            let after = looks();
             match (after.0 > before.0, after.1 > before.1) {
                 (_, true) => Some(Pushed::Rejected),
                 (true, false) => Some(Pushed::Accepted),
@@ -142,11 +147,6 @@ impl Envoy {
                 ["listeners", "filter_chains"].map(|what| format!("listener_manager.total_{what}_draining"));
             names.iter().all(|name| self.stat(name) == 0).then_some(())
         });
-    }
-
-    fn lds(&self) -> (u64, u64) {
-        let stat = |name: &str| self.stat(&format!("listener_manager.lds.{name}"));
-        (stat("update_success"), stat("update_rejected"))
     }
 
     /// A counter or gauge by its full name; 0 if there is none.
@@ -354,10 +354,11 @@ fn binary() -> PathBuf {
     found.expect("no Envoy in ENVOY_BIN, on PATH or in .venv: run `make envoy` first")
 }
 
-/// Puts the listener's file where Envoy looks, in one step.
+/// Puts the replaceable file where Envoy looks, in one step.
 fn place(directory: &Path, content: &Value) {
-    std::fs::write(directory.join("lds.new"), content.to_string()).unwrap();
-    std::fs::rename(directory.join("lds.new"), directory.join("lds.json")).unwrap();
+    let (new, file) = (directory.join("new.json"), directory.join(REPLACEABLE_FILE));
+    std::fs::write(&new, content.to_string()).unwrap();
+    std::fs::rename(new, file).unwrap();
 }
 
 fn collect(stream: impl Read + Send + 'static) -> Lines {

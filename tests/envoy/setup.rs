@@ -1,11 +1,18 @@
 //! What one Envoy of these tests is told: the bootstrap, with the module or the library in it, as JSON.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::kind::Kind;
 use crate::token::SECRET;
+
+/// The file that is replaced where something can be, in Envoy's directory.
+pub(crate) const REPLACEABLE_FILE: &str = "replaceable.json";
+
+/// What the filter is called in the chain.
+const GUARD_NAME: &str = "api_guard";
 
 /// The caller as the shipped access logs show them.
 const SUBJECT: &str = concat!(
@@ -30,6 +37,9 @@ pub(crate) struct Setup {
     pub(crate) delayed_close_seconds: f32,
     /// The listener comes from a file that can be replaced while Envoy runs; else it is part of the bootstrap.
     pub(crate) replaceable: bool,
+    /// With `replaceable`: the file has the filter alone, as `api-guard run` and Istio send it (ECDS). Envoy lets go of the
+    /// filter that it had with the last request of it.
+    pub(crate) filter_alone: bool,
     /// Whom Envoy believes about the client's address: so many proxies in front of it, by `x-forwarded-for`.
     pub(crate) trusted_hops: u32,
     /// Envoy answers instead of the service and keeps no access log, for hundreds of thousands of requests.
@@ -80,6 +90,7 @@ impl Setup {
             environment: vec![("API_GUARD_SECRET", SECRET.to_owned())],
             delayed_close_seconds: 1.0,
             replaceable: false,
+            filter_alone: false,
             trusted_hops: 0,
             loaded: false,
             service_gone: false,
@@ -127,18 +138,50 @@ impl Setup {
         clusters.extend(self.clusters.iter().cloned());
         if self.replaceable {
             bootstrap["node"] = json!({ "id": "e2e", "cluster": "e2e" });
-            bootstrap["dynamic_resources"] = json!({ "lds_config": {
-                "resource_api_version": "V3",
-                "path_config_source": { "path": directory.join("lds.json") },
-            } });
-        } else {
-            bootstrap["static_resources"]["listeners"] = json!([self.listener()]);
         }
+        let file = json!({
+            "resource_api_version": "V3",
+            "path_config_source": { "path": directory.join(REPLACEABLE_FILE) },
+        });
+        if self.replaceable && !self.filter_alone {
+            bootstrap["dynamic_resources"] = json!({ "lds_config": file });
+            return bootstrap;
+        }
+        let mut listener = self.listener();
+        if self.filter_alone {
+            let filters =
+                listener.pointer_mut("/filter_chains/0/filters/0/typed_config/http_filters").unwrap();
+            let filters = filters.as_array_mut().unwrap();
+            let guard = filters.iter_mut().find(|filter| filter["name"] == GUARD_NAME).unwrap();
+            let kind = guard["typed_config"]["@type"].take();
+            let discovery = json!({ "config_source": file, "type_urls": [kind] });
+            *guard = json!({ "name": GUARD_NAME, "config_discovery": discovery });
+        }
+        bootstrap["static_resources"]["listeners"] = json!([listener]);
         bootstrap
     }
 
-    /// The content of the listener's file.
+    /// What Envoy counts its looks at the replaceable file under.
+    pub(crate) fn discovery_stats(&self) -> String {
+        if self.filter_alone {
+            format!("extension_config_discovery.http_filter.{GUARD_NAME}")
+        } else {
+            "listener_manager.lds".to_owned()
+        }
+    }
+
+    /// The content of the replaceable file.
     pub(crate) fn discovery_response(&self) -> Value {
+        if self.filter_alone {
+            static VERSION: AtomicU32 = AtomicU32::new(0);
+            let version = VERSION.fetch_add(1, Ordering::Relaxed).to_string();
+            let filter = json!({
+                "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+                "name": GUARD_NAME,
+                "typed_config": self.filter(),
+            });
+            return json!({ "version_info": version, "resources": [filter] });
+        }
         let mut listener = self.listener();
         listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
         json!({ "version_info": "1", "resources": [listener] })
@@ -210,7 +253,7 @@ impl Setup {
                 "routes": [route],
             }] },
             "http_filters": [
-                { "name": "api_guard", "typed_config": self.filter() },
+                { "name": GUARD_NAME, "typed_config": self.filter() },
                 { "name": "envoy.filters.http.router", "typed_config": {
                     "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
                 } },

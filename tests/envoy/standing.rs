@@ -95,6 +95,37 @@ fn a_push_shows_the_new_configuration_and_sets_the_old_one_to_0() {
 }
 
 #[test]
+fn a_filter_that_is_replaced_by_itself_hides_what_it_was_and_loses_no_count() {
+    let key = |kid: usize| json!({ "kid": format!("key-{kid}"), "secret": { "env": "API_GUARD_SECRET" }, "not_after": "2099-01-01T00:00:00Z" });
+    let envoy = Envoy::start(Setup {
+        replaceable: true,
+        filter_alone: true,
+        concurrency: 2,
+        ..Setup::new(&plugin(key(0)))
+    });
+    let mut sent = 0;
+    for number in 1..=8 {
+        // The first of them are there long enough to be shown, the last ones are not always.
+        for _ in 0..if number < 5 { 12 } else { 1 } {
+            Ask::get("/a").send(&envoy, Protocol::Http1).refused(&envoy, 401, "token_missing");
+            sent += 1;
+            std::thread::sleep(std::time::Duration::from_millis(30));
+        }
+        assert_eq!(envoy.push(&plugin(key(number)).to_string()), Pushed::Accepted);
+    }
+    crate::observed::counts_to(&envoy, "refused", "token_missing", sent);
+    let in_force = |name: &str| -> Vec<String> {
+        shown(&envoy, name).into_iter().filter(|(_, value)| *value > 0).map(|(labels, _)| labels).collect()
+    };
+    eventually("what was replaced is still shown", || {
+        let ends = in_force("api_guard_key_expires_timestamp_seconds");
+        let is_last = in_force("api_guard_info") == [info(&plugin(key(8)).to_string())];
+        (is_last && ends == [r#"kid="key-8""#]).then_some(())
+    });
+    envoy.assert_healthy();
+}
+
+#[test]
 fn how_full_the_tables_are_is_shown_within_ten_seconds() {
     let envoy = Envoy::start(Setup {
         concurrency: 2,

@@ -9,6 +9,7 @@ mod standing;
 use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 
+use crate::cells::Cells;
 use crate::exchange::hold::HostHolds;
 use crate::exchange::patience::Patience;
 use crate::fault::Fault;
@@ -167,6 +168,15 @@ impl Engine {
             if host.act(Action::Fetch(fetch)).is_err() {
                 self.on_fetched(fetch.set, Response::Reset, host, now);
             }
+        }
+    }
+
+    /// Leaves the fetches that this worker has begun to others, because the host will not tell their ends.
+    pub fn abandon_fetches(&self, cells: &impl Cells) {
+        if let Ok(mut memory) = self.memory.try_borrow_mut()
+            && let Some(memory) = memory.as_mut()
+        {
+            memory.keys.abandon(&self.guard.policy().tokens.keys, cells);
         }
     }
 

@@ -12,7 +12,7 @@ mod record;
 
 use std::sync::Arc;
 
-pub use fetch::{Fetch, FetchOutcome, Response};
+pub use fetch::{Ended, Fetch, FetchOutcome, Response};
 use record::Record;
 
 use crate::cells::{CellFault, CellId, Cells, Change, Expected, UpdateError, Version, update};
@@ -20,8 +20,8 @@ use crate::index::KeySetIndex;
 use crate::seed::Seed;
 use crate::time::UnixNanos;
 use crate::token::current::CurrentSets;
+use crate::token::key_set::KeySet;
 use crate::token::key_set::rule::{KeySource, RemoteSet};
-use crate::token::key_set::{KeySet, Skipped};
 use crate::token::keys::KeyRing;
 
 /// How often a change of a record is tried. Each lost try is another worker's success.
@@ -39,25 +39,15 @@ pub struct KeySets {
     current: CurrentSets,
 }
 
+/// What a change makes of a cell's content: the record, and what the caller wants to hear of it; `None`: nothing.
+type Changed = Result<Option<(Record, bool)>, CellFault>;
+
 /// A set that is fetched.
 #[derive(Debug)]
 struct Remote {
     index: KeySetIndex,
     cell: CellId,
     record: Record,
-}
-
-/// A fetch that has ended.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// How.
-    pub outcome: FetchOutcome,
-    /// The number of keys in force, which is 0 if there is no set.
-    pub keys: usize,
-    /// The keys of the response that are not used.
-    pub skipped: Vec<Skipped>,
-    /// Whether anything is different from what the fetch before it has brought.
-    pub is_news: bool,
 }
 
 impl KeySets {
@@ -122,12 +112,12 @@ impl KeySets {
                 continue;
             }
             let (set, source, worker) = (remote.index, remote.record.source, self.worker);
-            let begun = self.change(ring, at, cells, |content| {
+            let begun = self.change(ring, at, cells, &|content| {
                 let begun = Record::read(content, source)?.begin(worker, rule, now);
-                Ok(begun.map(|record| (record, ())))
+                Ok(begun.map(|record| (record, true)))
             });
             // A worker that was faster has begun it; a fault shows again at the next request.
-            if let Ok(Some(())) = begun {
+            if let Ok(Some(_)) = begun {
                 fetches.push(Fetch {
                     set,
                     cluster: &rule.cluster,
@@ -160,7 +150,7 @@ impl KeySets {
             "key_set/jitter",
             [&source.to_le_bytes()[..], &worker.to_le_bytes(), &now.nanos().to_le_bytes()],
         ));
-        let ended = self.change(ring, at, cells, |content| {
+        let ended = self.change(ring, at, cells, &|content| {
             let before = Record::read(content, source)?;
             let (outcome, keys) = (before.outcome, before.keys.clone());
             let was_in_force = before.in_force_until(rule).is_some_and(|until| now < until);
@@ -174,6 +164,17 @@ impl KeySets {
         let keys = self.current.set(set, now).map_or(0, |set| set.keys().len());
         let outcome = published.err().unwrap_or(FetchOutcome::Ok);
         Some(Ended { outcome, keys, skipped, is_news })
+    }
+
+    /// Gives up this worker's fetches, whose ends the host will not tell. If that cannot be stored, their leases lapse.
+    pub fn abandon(&mut self, ring: &KeyRing, cells: &impl Cells) {
+        let worker = self.worker;
+        for at in 0..self.remote.len() {
+            let Some(source) = self.remote.get(at).map(|remote| remote.record.source) else { continue };
+            let _ = self.change(ring, at, cells, &|content| {
+                Ok(Record::read(content, source)?.abandon(worker).map(|record| (record, true)))
+            });
+        }
     }
 
     /// Asks for a fetch of a set that does not have a kid. Returns the number of fetches that have ended so far, if one is on
@@ -196,13 +197,13 @@ impl KeySets {
             return Ok(None);
         }
         let source = remote.record.source;
-        let asked = self.change(ring, at, cells, |content| {
+        let asked = self.change(ring, at, cells, &|content| {
             let record = Record::read(content, source)?;
             let is_coming = record.is_being_fetched(rule, now) || record.is_due(rule, now);
             if is_coming || !record.may_bring_more(rule, now) {
                 return Ok(None);
             }
-            Ok(Some((record.ask(now), ())))
+            Ok(Some((record.ask(now), true)))
         });
         match asked {
             Ok(_) => {}
@@ -238,14 +239,15 @@ impl KeySets {
         }
     }
 
-    /// Changes the record at `at`, adopts it as it stands then, and tells all workers. `None` if `change` wants no change.
-    fn change<R>(
+    /// Changes the record at `at`, adopts it as it stands then, and tells all workers. Returns what `change` returns beside the
+    /// record; `None` if it wants no change. All changes go through one instance of this, for they are rare.
+    fn change(
         &mut self,
         ring: &KeyRing,
         at: usize,
         cells: &impl Cells,
-        change: impl Fn(Option<&[u8]>) -> Result<Option<(Record, R)>, CellFault>,
-    ) -> Result<Option<R>, UpdateError<CellFault>> {
+        change: &dyn Fn(Option<&[u8]>) -> Changed,
+    ) -> Result<Option<bool>, UpdateError<CellFault>> {
         let Some(cell) = self.remote.get(at).map(|remote| remote.cell) else { return Ok(None) };
         let changed = update(cells, cell, TRIES, |content| {
             Ok::<_, CellFault>(match change(content.as_deref())? {

@@ -1,8 +1,8 @@
 //! The requests of a configuration, for key sets and to the store of a fleet: how are they sent?
 //!
 //! They are sent on the main thread alone, where Envoy lets a configuration send them; a worker whose stream waits for one
-//! reminds the main thread. Envoy cancels those of a configuration that it destroys; another one begins anew when the lease
-//! of such a fetch has lapsed.
+//! reminds the main thread. Envoy cancels those of a configuration that it destroys. If it does so on the main thread, the next
+//! configuration begins such a fetch anew at once, else when the lease has lapsed.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -13,6 +13,7 @@ use crate::calls::Calls;
 use crate::cells::{self, Shared};
 use crate::metrics::Metrics;
 use crate::ticker::{self, Pace, Reminder, Ticket};
+use crate::worker;
 
 /// What all workers share of one configuration.
 pub(crate) struct Config {
@@ -93,6 +94,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        worker::abandon_fetches(&self.config);
         self.config.is_retired.store(true, Ordering::Release);
         RETIRED.fetch_add(1, Ordering::AcqRel);
     }

@@ -95,6 +95,20 @@ pub(crate) fn on_called<'b>(
     }
 }
 
+/// Leaves the fetches of a configuration that Envoy destroys to the next one, if this thread has sent them.
+pub(crate) fn abandon_fetches(config: &Config) {
+    let _ = WORKERS.try_with(|workers| {
+        let Ok(workers) = workers.try_borrow() else { return };
+        let own = workers
+            .all
+            .iter()
+            .find(|worker| worker.config.number() == config.number() && worker.is_of_config);
+        if let Some(worker) = own {
+            worker.engine.abandon_fetches(&config.shared.cells);
+        }
+    });
+}
+
 impl Workers {
     fn forget_retired(&mut self) {
         let retired = config::retired();

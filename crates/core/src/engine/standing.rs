@@ -91,6 +91,15 @@ impl Engine {
         self.take_census(host, now);
     }
 
+    /// Handles that the worker lets go of this configuration, which gets no tick more: shows that it is no longer in force, and
+    /// leaves its fetches to others. Another worker that goes on with it shows it again in its next round.
+    pub fn withdraw(&self, host: &mut impl StreamHost) {
+        self.abandon_fetches(host.cells());
+        if self.standing.phase.replace(Phase::Replaced) == Phase::InForce {
+            self.show_standing(host, false);
+        }
+    }
+
     fn show_standing(&self, host: &mut impl StreamHost, in_force: bool) {
         let mut show = |gauge, value| {
             let _ = host.act(Action::Gauge { gauge, value: if in_force { value } else { 0 } });

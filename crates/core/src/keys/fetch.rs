@@ -83,6 +83,19 @@ outcomes! {
     Unusable = 7, "unusable";
 }
 
+/// A fetch that has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How.
+    pub outcome: FetchOutcome,
+    /// The number of keys in force, which is 0 if there is no set.
+    pub keys: usize,
+    /// The keys of the response that are not used.
+    pub skipped: Vec<Skipped>,
+    /// Whether anything is different from what the fetch before it has brought.
+    pub is_news: bool,
+}
+
 /// The set that a response brings, or why it brings none, and the keys that are not used.
 pub(super) fn judge(
     response: Response<'_>,

@@ -152,7 +152,7 @@ impl Record {
         jitter: u64,
         now: UnixNanos,
     ) -> Option<Self> {
-        if self.lease.is_none_or(|(owner, _)| owner != worker) {
+        if !self.is_fetched_by(worker) {
             return None;
         }
         let next = Self { lease: None, ended: self.ended.wrapping_add(1), ..self };
@@ -172,6 +172,16 @@ impl Record {
                 ..next
             },
         })
+    }
+
+    /// Gives up the fetch of `worker`, so that another one may begin at once; `None` if it has none.
+    pub(super) fn abandon(self, worker: u64) -> Option<Self> {
+        self.is_fetched_by(worker).then_some(Self { lease: None, ..self })
+    }
+
+    /// Whether the lease is that of `worker`; it may have lapsed.
+    fn is_fetched_by(&self, worker: u64) -> bool {
+        self.lease.is_some_and(|(owner, _)| owner == worker)
     }
 
     /// Whether a fetch is on its way that may bring a kid that the set does not have, or may begin at once because the

@@ -100,6 +100,26 @@ fn a_new_worker_and_a_pushed_configuration_start_with_the_last_good_set() {
 }
 
 #[test]
+fn a_fetch_that_is_given_up_begins_anew_at_once_and_only_its_worker_gives_it_up() {
+    let (ring, cells) = (ring(), MemoryCells::new());
+    let (mut first, mut second) = (worker(1), worker(2));
+    assert_eq!(first.begin(&ring, &cells, at(0)).len(), 1);
+    second.abandon(&ring, &cells);
+    assert!(second.begin(&ring, &cells, at(10)).is_empty());
+    first.abandon(&ring, &cells);
+    second.refresh(&ring, &cells).unwrap();
+    assert_eq!(second.begin(&ring, &cells, at(20)).len(), 1);
+    // It is the other one's now.
+    first.abandon(&ring, &cells);
+    assert_eq!(first.end(&ring, SET, good(&body(1)), &cells, at(30)), None);
+    assert!(second.end(&ring, SET, good(&body(2)), &cells, at(40)).is_some());
+    second.abandon(&ring, &cells);
+    first.refresh(&ring, &cells).unwrap();
+    assert!(first.begin(&ring, &cells, at(50)).is_empty());
+    assert_eq!(kid(&mut first, &cells, at(50)).as_deref(), Some("2"));
+}
+
+#[test]
 fn every_failure_leaves_the_last_set_in_force_until_it_is_stale() {
     let (ring, cells) = (ring(), MemoryCells::new());
     let mut worker = worker(1);

@@ -38,6 +38,13 @@ impl Worker {
         self.tick(process, milliseconds).1
     }
 
+    /// What is shown as the worker lets go of the configuration.
+    fn withdrawn(&self, process: &Process) -> Vec<Done> {
+        let mut host = Stream::new(process);
+        self.0.withdraw(&mut host);
+        host.done
+    }
+
     fn info(&self) -> String {
         format!("api_guard_info.version.{VERSION}.config.{}", self.0.guard().policy().digest())
     }
@@ -93,6 +100,25 @@ fn a_new_configuration_shows_itself_and_the_old_one_ceases_to() {
             assert!(shown.iter().all(|(name, value)| *name != worker.info() || *value == 1), "{now}");
         }
     }
+}
+
+#[test]
+fn a_configuration_that_a_worker_lets_go_of_is_hidden_once_and_only_if_it_was_shown() {
+    let process = Process::default();
+    let (old, never) = ([Worker::under(json!({})), Worker::under(json!({}))], other());
+    for worker in &old {
+        worker.tick(&process, 0);
+    }
+    assert_eq!(old[0].withdrawn(&process), [Done::Gauged(Gauge::Info, 0)]);
+    assert_eq!(old[0].withdrawn(&process), []);
+    assert_eq!(never.withdrawn(&process), []);
+    // The other worker goes on with it, and shows it again.
+    assert_eq!(old[1].value(&process, &old[1].info(), 100..5_200), Some(1));
+    // It has noticed itself that it was replaced.
+    let new = other();
+    new.tick(&process, 5_200);
+    assert_eq!(old[1].shown(&process, 5_300), [(old[1].info(), 0)]);
+    assert_eq!(old[1].withdrawn(&process), []);
 }
 
 #[test]
