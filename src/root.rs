@@ -1,6 +1,6 @@
 //! The plugin's root context: reads the configuration, holds what its streams share, and ticks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use api_guard_core::calls::Purpose;
@@ -18,6 +18,8 @@ use crate::{abi, streams};
 
 /// How often Envoy calls [`tick`], milliseconds.
 const TICK_MILLISECONDS: u32 = 100;
+/// How often, while more streams are due than one tick may settle.
+const HURRIED_TICK_MILLISECONDS: u32 = 1;
 
 /// What all streams of one configuration on one worker share. A pushed configuration makes a new one; streams in
 /// progress keep the one they began with.
@@ -25,6 +27,8 @@ pub(crate) struct Plugin {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
     pub(crate) calls: Calls,
+    /// Whether it ticks in a hurry.
+    hurries: Cell<bool>,
 }
 
 /// The metrics of one configuration as Envoy knows them.
@@ -87,7 +91,7 @@ impl Plugin {
     fn new(policy: Policy, root: u32) -> Self {
         let engine = Engine::on_worker(policy, &streams::held_bytes());
         let metrics = Metrics::new(engine.counters(), engine.guard().policy());
-        let plugin = Self { engine, metrics, calls: Calls::new(root) };
+        let plugin = Self { engine, metrics, calls: Calls::new(root), hurries: Cell::new(false) };
         // A worker that refuses what the main thread has accepted would block later pushes, so this cannot fail.
         let _ = plugin.engine.open(&Envoy::new(&plugin, root));
         plugin
@@ -119,9 +123,12 @@ pub(crate) fn configure(context: u32, size: usize) -> bool {
 /// Looks after the streams that wait, and after what the streams of a root context share.
 pub(crate) fn tick(context: u32) {
     let now = abi::now();
-    streams::tick(now);
+    let hurries = streams::tick(now);
     abi::enter(context);
     if let Some(plugin) = streams::plugin(context) {
+        if plugin.hurries.replace(hurries) != hurries {
+            abi::set_tick_period(if hurries { HURRIED_TICK_MILLISECONDS } else { TICK_MILLISECONDS });
+        }
         plugin.engine.on_tick(&mut Envoy::new(&plugin, context), now);
         plugin.metrics.hand_over();
     }

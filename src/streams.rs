@@ -21,6 +21,10 @@ use crate::block::Block;
 use crate::host::Envoy;
 use crate::root::Plugin;
 
+/// How many streams at most are answered or go on in one tick. Envoy does it when the callback has returned, and each within the
+/// one before, because an answer's headers come to the module, too. So some 300 of them overflow the stack, and the VM dies.
+const MOST_SETTLED: u32 = 32;
+
 /// Envoy counts context identifiers up in each VM; no client can choose one.
 type ById<T> = HashMap<u32, T, BuildHasherDefault<Fnv1a>>;
 
@@ -146,20 +150,23 @@ impl Streams {
         flow
     }
 
-    fn tick(&mut self, now: UnixNanos) {
+    fn tick(&mut self, now: UnixNanos) -> bool {
         let Self { begun, waiting, .. } = self;
+        let mut room = MOST_SETTLED;
         waiting.retain(|context| {
             let Some(Stream { plugin, exchange, is_waiting }) = begun.get_mut(context) else { return false };
             // Many may wait, and nearly always for nothing: Envoy is told of a stream only when its time has come.
-            if exchange.is_due(now) {
+            if room > 0 && exchange.is_due(now) {
                 if !abi::enter(*context) {
                     return false;
                 }
                 exchange.on_tick(&plugin.engine, &mut Envoy::new(plugin, *context), now);
+                room = room.saturating_sub(u32::from(!exchange.wants_ticks()));
             }
             *is_waiting = exchange.wants_ticks();
             *is_waiting
         });
+        room == 0
     }
 }
 
@@ -168,9 +175,9 @@ fn flow(flow: Option<Flow>) -> Flow {
     flow.unwrap_or(Flow::Pause)
 }
 
-/// Ticks the streams that need it.
-pub(crate) fn tick(now: UnixNanos) {
-    let _ = with(|streams| streams.tick(now));
+/// Ticks the streams that need it. Whether some may be left that another tick has to look after.
+pub(crate) fn tick(now: UnixNanos) -> bool {
+    with(|streams| streams.tick(now)).unwrap_or(false)
 }
 
 /// Handles the headers of a request.

@@ -156,6 +156,22 @@ fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[test]
+fn any_number_of_bodies_may_be_given_up_at_a_time() {
+    let envoy = start(json!({}));
+    let request = begun(&token(json!({}))).http1();
+    let mut connections: Vec<Connection> =
+        (0..1500).map(|_| Connection::open(envoy.address()).unwrap()).collect();
+    for connection in &mut connections {
+        connection.write(&request);
+    }
+    for mut connection in connections {
+        assert_eq!(connection.exchange(b"", false).unwrap().verdict(), "408 body_timeout");
+    }
+    counts_to(&envoy, "refused", "body_timeout", 1500);
+    envoy.assert_healthy();
+}
+
+#[test]
 fn without_the_option_that_delivers_bodies_a_request_is_released_when_its_body_has_come_and_not_before() {
     if !kind::runs(kind::UNDELIVERED_BODIES) {
         return;

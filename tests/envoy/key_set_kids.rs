@@ -131,3 +131,26 @@ fn unknown_kids_make_no_series_and_cost_no_memory() {
     assert!(after.0 <= before.0 + 4 * 1024, "{before:?} KiB became {after:?}");
     envoy.assert_healthy();
 }
+
+#[test]
+fn any_number_of_requests_may_wait_for_one_fetch() {
+    let server = KeyServer::up(Says::keys(&[1]));
+    let changes = json!({ "min_refetch_seconds": 1, "timeout_milliseconds": 60_000 });
+    let plugin = policy(json!({ "tokens": { "key_sets": [remote_set("login", ISSUER, changes)] } }));
+    let envoy = Envoy::start(Setup { clusters: vec![server.cluster("login")], ..Setup::new(&plugin) });
+    let passes = || Ask::get("/x").token(&signed(1)).send(&envoy, Protocol::Http1).status == 200;
+    eventually("a good token does not pass", || passes().then_some(()));
+    server.say(Says::Later);
+    std::thread::sleep(Duration::from_millis(1100));
+    let request = Ask::get("/x").token(&unknown("nobody")).http1();
+    let mut connections: Vec<Connection> =
+        (0..1500).map(|_| Connection::open(envoy.address()).unwrap()).collect();
+    for connection in &mut connections {
+        connection.write(&request);
+    }
+    for mut connection in connections {
+        assert_eq!(connection.exchange(b"", false).unwrap().verdict(), "401 token_key_unknown");
+    }
+    assert!(passes());
+    envoy.assert_healthy();
+}
