@@ -96,6 +96,13 @@ impl Plugin {
         let _ = plugin.engine.open(&Envoy::new(&plugin, root));
         plugin
     }
+
+    /// Sets how often its root context, which has been entered, ticks from now on.
+    fn pace(&self, hurries: bool) {
+        if self.hurries.replace(hurries) != hurries {
+            abi::set_tick_period(if hurries { HURRIED_TICK_MILLISECONDS } else { TICK_MILLISECONDS });
+        }
+    }
 }
 
 /// Reads the configuration of a root context, `size` bytes, and puts it in force. False, and an error in Envoy's log, if it
@@ -126,9 +133,7 @@ pub(crate) fn tick(context: u32) {
     let hurries = streams::tick(now);
     abi::enter(context);
     if let Some(plugin) = streams::plugin(context) {
-        if plugin.hurries.replace(hurries) != hurries {
-            abi::set_tick_period(if hurries { HURRIED_TICK_MILLISECONDS } else { TICK_MILLISECONDS });
-        }
+        plugin.pace(hurries);
         plugin.engine.on_tick(&mut Envoy::new(&plugin, context), now);
         plugin.metrics.hand_over();
     }
@@ -155,5 +160,7 @@ pub(crate) fn on_called(context: u32, token: u32, headers: u32, body_size: usize
         Purpose::KeySet(set) => plugin.engine.on_fetched(set, ended.response(), &mut envoy, now),
         Purpose::Store(number) => plugin.engine.on_called(number, ended.reply(), &mut envoy, now),
     }
-    streams::tick(now);
+    let hurries = streams::tick(now);
+    abi::enter(context);
+    plugin.pace(hurries);
 }
