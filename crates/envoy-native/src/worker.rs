@@ -38,11 +38,7 @@ pub(crate) fn of(config: &Arc<Config>, handle: Handle<'_>) -> Option<Rc<Worker>>
         let mut workers = workers.try_borrow_mut().ok()?;
         workers.forget_retired();
         let is_of_config = matches!(handle, Handle::Config(_));
-        let known = workers
-            .all
-            .iter()
-            .find(|worker| worker.config.number() == config.number() && worker.is_of_config == is_of_config);
-        if let Some(worker) = known {
+        if let Some(worker) = workers.find(config, is_of_config) {
             return Some(Rc::clone(worker));
         }
         let engine = Engine::on_worker(Arc::clone(&config.policy), &config.shared.held)
@@ -99,17 +95,21 @@ pub(crate) fn on_called<'b>(
 pub(crate) fn abandon_fetches(config: &Config) {
     let _ = WORKERS.try_with(|workers| {
         let Ok(workers) = workers.try_borrow() else { return };
-        let own = workers
-            .all
-            .iter()
-            .find(|worker| worker.config.number() == config.number() && worker.is_of_config);
-        if let Some(worker) = own {
+        if let Some(worker) = workers.find(config, true) {
             worker.engine.abandon_fetches(&config.shared.cells);
         }
     });
 }
 
 impl Workers {
+    /// This thread's worker of a configuration. `is_of_config`: the one that makes its calls.
+    fn find(&self, config: &Config, is_of_config: bool) -> Option<&Rc<Worker>> {
+        let is_it = |worker: &&Rc<Worker>| {
+            worker.config.number() == config.number() && worker.is_of_config == is_of_config
+        };
+        self.all.iter().find(is_it)
+    }
+
     fn forget_retired(&mut self) {
         let retired = config::retired();
         if self.retired != retired {

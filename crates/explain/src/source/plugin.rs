@@ -74,11 +74,7 @@ impl Plugin {
         let Err(error) = serde_json::from_str::<IgnoredAny>(&self.text) else { return self.unread() };
         let full = error.to_string();
         let problem = full.split(" at line ").next().unwrap_or_default().to_owned();
-        let before: usize =
-            self.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(chars).sum();
-        let index = before.saturating_add(error.column().saturating_sub(1));
-        let mark = Mark { line: error.line().max(1), column: error.column().max(1), index };
-        Some((self.in_file(mark), problem))
+        Some((self.at(error.line(), error.column()), problem))
     }
 
     /// Where the guard, which decodes every value and goes only so deep, stops reading what is JSON.
@@ -89,9 +85,14 @@ impl Plugin {
             return Some((Mark::START, problem.to_owned()));
         }
         let (line, column) = Json::fault(&self.text);
+        Some((self.at(line, column), problem.to_owned()))
+    }
+
+    /// The position in the file of a line and a column of the text, of which the first are 1.
+    fn at(&self, line: usize, column: usize) -> Mark {
         let before: usize = self.text.split_inclusive('\n').take(line.saturating_sub(1)).map(chars).sum();
         let index = before.saturating_add(column.saturating_sub(1));
-        Some((self.in_file(Mark { line, column, index }), problem.to_owned()))
+        self.in_file(Mark { line: line.max(1), column: column.max(1), index })
     }
 
     /// The text as a tree; `None` if it is not JSON.

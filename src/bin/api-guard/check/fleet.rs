@@ -2,7 +2,7 @@
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::key_sets::{compares_names, is_loopback, tls_context, trusts_anybody};
+use super::key_sets::{ANY_HOST, compares_names, is_loopback, tls_context, trusts_anybody};
 use super::{Findings, Part};
 use crate::source::Site;
 use crate::source::tree::Node;
@@ -72,10 +72,7 @@ fn cluster(part: &Part<'_>, name: &str, findings: &mut Findings) {
             findings.warn("fleet-no-ca", part, TLS, text);
         }
         Some(tls) if !compares_names(part.node, tls) => {
-            let text = "the certificate of any host is believed that the CA has signed, because Envoy compares no names unless \
-                        told to; write match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: HOST } }] into \
-                        validation_context";
-            findings.warn("fleet-any-host", part, TLS, text);
+            findings.warn("fleet-any-host", part, TLS, ANY_HOST);
         }
         Some(_) => {}
     }

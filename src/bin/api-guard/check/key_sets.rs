@@ -85,15 +85,16 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
         return;
     }
     if !compares_names(part.node, tls) {
-        let text = "the certificate of any host is believed that the CA has signed, because Envoy compares no names unless \
-                    told to; write match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: HOST } }] into \
-                    validation_context";
-        findings.warn("jwks-any-host", part, AT, text);
+        findings.warn("jwks-any-host", part, AT, ANY_HOST);
     }
 }
 
 /// By what a certificate is known without a CA.
 const PINS: [&str; 3] = ["verify_certificate_spki", "verify_certificate_hash", "custom_validator_config"];
+/// What is wrong where [`compares_names`] is false.
+pub(super) const ANY_HOST: &str = "the certificate of any host is believed that the CA has signed, because Envoy compares no names \
+                                   unless told to; write match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: \
+                                   HOST } }] into validation_context";
 /// By which names a certificate is known.
 const NAMES: [&str; 2] = ["match_typed_subject_alt_names", "match_subject_alt_names"];
 /// Where trusted CAs come from.
