@@ -159,13 +159,8 @@ fn a_body_that_does_not_come_is_given_up() {
 fn any_number_of_bodies_may_be_given_up_at_a_time() {
     let envoy = start(json!({}));
     let request = begun(&token(json!({}))).http1();
-    let mut connections: Vec<Connection> =
-        (0..1500).map(|_| Connection::open(envoy.address()).unwrap()).collect();
-    for connection in &mut connections {
-        connection.write(&request);
-    }
-    for mut connection in connections {
-        assert_eq!(connection.exchange(b"", false).unwrap().verdict(), "408 body_timeout");
+    for reply in http1::all_at_once(envoy.address(), &request, 1500) {
+        assert_eq!(reply.verdict(), "408 body_timeout");
     }
     counts_to(&envoy, "refused", "body_timeout", 1500);
     envoy.assert_healthy();

@@ -10,6 +10,15 @@ pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
 }
 
+/// The replies to a request that so many connections send before the first of them is read.
+pub(crate) fn all_at_once(address: SocketAddr, request: &[u8], count: usize) -> impl Iterator<Item = Reply> {
+    let mut connections: Vec<Connection> = (0..count).map(|_| Connection::open(address).unwrap()).collect();
+    for connection in &mut connections {
+        connection.write(request);
+    }
+    connections.into_iter().map(|mut connection| connection.read(false).unwrap())
+}
+
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;

@@ -7,7 +7,7 @@ use api_guard_testkit::IssuerKey;
 use serde_json::json;
 
 use crate::ask::{Ask, Protocol};
-use crate::http1::Connection;
+use crate::http1::{Connection, all_at_once};
 use crate::issuer::{ISSUER, KeyServer, Says, remote_set, signed};
 use crate::process::{Envoy, eventually};
 use crate::setup::{Setup, policy};
@@ -143,13 +143,8 @@ fn any_number_of_requests_may_wait_for_one_fetch() {
     server.say(Says::Later);
     std::thread::sleep(Duration::from_millis(1100));
     let request = Ask::get("/x").token(&unknown("nobody")).http1();
-    let mut connections: Vec<Connection> =
-        (0..1500).map(|_| Connection::open(envoy.address()).unwrap()).collect();
-    for connection in &mut connections {
-        connection.write(&request);
-    }
-    for mut connection in connections {
-        assert_eq!(connection.exchange(b"", false).unwrap().verdict(), "401 token_key_unknown");
+    for reply in all_at_once(envoy.address(), &request, 1500) {
+        assert_eq!(reply.verdict(), "401 token_key_unknown");
     }
     assert!(passes());
     envoy.assert_healthy();
