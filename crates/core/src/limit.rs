@@ -10,7 +10,7 @@
 //! - `window.rs`: the sliding window of one key, pure arithmetic.
 //! - `table.rs`: which cell, or slot, an identity's window lives in.
 //! - `slot.rs`: what a slot holds, and what happens when it is full.
-//! - `lease.rs`: units that a worker takes at once and spends without shared access.
+//! - `lease.rs`: units that a worker takes at once and spends without shared access, and limits that it knows to be used up.
 //! - `attempt.rs`: one charge against the table, load, judge, swap.
 //!
 //! This module does not know what a limit is keyed by, nor which limits apply: a [`Charge`] names an identity and a
@@ -40,6 +40,7 @@ pub use quota::Quota;
 pub(crate) use slot::live as live_in_slot;
 
 use attempt::{Attempt, Receipt, Settled};
+use lease::Local;
 use table::Table;
 
 /// One limit as it applies to one request.
@@ -119,7 +120,7 @@ impl Limiter {
     ///
     /// [`CellFault`] if the host does not answer, or if what a cell holds cannot be counted in.
     pub fn peek(&self, cells: &impl Cells, charge: &Charge, now: UnixNanos) -> Result<Outcome, CellFault> {
-        let (outcome, _) = Attempt::new(self.table, charge, now).judge(cells, &Leases::none())?;
+        let (outcome, _) = Attempt::new(self.table, charge, now).judge(cells, &mut Leases::none())?;
         Ok(outcome)
     }
 
@@ -146,11 +147,11 @@ impl Limiter {
         now: UnixNanos,
     ) -> Result<Outcome, CellFault> {
         leases.note_time(now);
-        if let Some((_, outcome)) = leases.spend(charge, now) {
+        if let Some(Local::Spent(_, outcome) | Local::Refused(outcome)) = leases.decide(charge, now) {
             return Ok(outcome);
         }
         match Attempt::new(self.table, charge, now).spend(cells, leases)? {
-            Settled::Spent { outcome, .. } | Settled::NotSpent(outcome) => Ok(outcome),
+            Settled::Spent { outcome, .. } | Settled::NotSpent(outcome, _) => Ok(outcome),
         }
     }
 
@@ -204,12 +205,15 @@ impl Limiter {
         let mut judged: Vec<(usize, &Charge, Option<Loaded>)> = Vec::with_capacity(charges.len());
         let mut refused = false;
         for (index, charge) in charges.iter().enumerate() {
-            if let Some((stamp, outcome)) = leases.spend(charge, now) {
-                receipts.push((Receipt::leased(index, charge, stamp), outcome.unspent()));
-                outcomes.push(outcome);
-                continue;
-            }
-            let (outcome, loaded) = Attempt::new(self.table, charge, now).judge(cells, leases)?;
+            let (outcome, loaded) = match leases.decide(charge, now) {
+                Some(Local::Spent(stamp, outcome)) => {
+                    receipts.push((Receipt::leased(index, charge, stamp), outcome.unspent()));
+                    outcomes.push(outcome);
+                    continue;
+                }
+                Some(Local::Refused(outcome)) => (outcome, None),
+                None => Attempt::new(self.table, charge, now).judge(cells, leases)?,
+            };
             outcomes.push(outcome);
             if outcome.admits() {
                 judged.push((index, charge, loaded));
@@ -227,7 +231,7 @@ impl Limiter {
                     receipts.push((Receipt::shared(index, charge, tag, spent), outcome.unspent()));
                     outcome
                 }
-                Settled::NotSpent(outcome) => outcome,
+                Settled::NotSpent(outcome, _) => outcome,
             };
             if let Some(stands) = outcomes.get_mut(index) {
                 *stands = outcome;

@@ -5,11 +5,11 @@
 //! then spent on top of what it was judged by, which costs no second load. Should a slot change in between, even by an
 //! earlier charge of the same request, the swap fails and is run again on what is there then.
 
-use super::lease::Lease;
+use super::lease::{Lease, UsedUp};
 use super::slot::{Pointer, Share, Slot};
 use super::table::Table;
 use super::window::{Spent, Stamp, Window};
-use super::{Charge, Identity, Leases, Outcome, Standing};
+use super::{Charge, Identity, Leases, Outcome, Quota, Standing};
 use crate::cells::{CellFault, CellId, Cells, Change, Expected, Loaded, Stored, UpdateError};
 use crate::cells::{update, update_loaded};
 use crate::time::UnixNanos;
@@ -32,7 +32,7 @@ pub(super) enum Settled {
     /// It admits, and one unit is spent, of the entry with this tag.
     Spent { tag: Identity, spent: Spent, outcome: Outcome },
     /// It refuses, stayed contended, or has nowhere to be counted.
-    NotSpent(Outcome),
+    NotSpent(Outcome, Option<UsedUp>),
 }
 
 /// A unit that was spent, so that it can be given back.
@@ -63,13 +63,14 @@ impl<'c> Attempt<'c> {
     pub(super) fn judge(
         &self,
         cells: &impl Cells,
-        leases: &Leases,
+        leases: &mut Leases,
     ) -> Result<(Outcome, Option<Loaded>), CellFault> {
         let loaded = cells.load(self.slot)?;
         let unchanged = Expected::unchanged_since(loaded.as_ref());
         let version = loaded.as_ref().map(|loaded| loaded.version);
         let reading = self.read(loaded.map(|loaded| loaded.bytes), leases)?;
         let outcome = reading.outcome(self);
+        leases.remember(self.charge, reading.used_up(&self.charge.quota), outcome.used, self.now);
         let renumbered = reading.slot.is_renumbered();
         let bytes = reading.slot.into_bytes();
         if renumbered && !outcome.admits() {
@@ -98,8 +99,11 @@ impl<'c> Attempt<'c> {
         let change = |stored| self.change(stored, leases);
         match update_loaded(cells, self.slot, loaded, MAX_TRIES, change) {
             Ok((settled, lease)) => {
-                if let Settled::Spent { .. } = settled {
-                    leases.settle(self.charge.identity, lease);
+                match settled {
+                    Settled::Spent { .. } => leases.settle(self.charge.identity, lease),
+                    Settled::NotSpent(outcome, used_up) => {
+                        leases.remember(self.charge, used_up, outcome.used, self.now);
+                    }
                 }
                 Ok(settled)
             }
@@ -107,7 +111,7 @@ impl<'c> Attempt<'c> {
             Err(UpdateError::Contended) => {
                 let loaded = cells.load(self.slot)?;
                 let reading = self.read(loaded.map(|loaded| loaded.bytes), leases)?;
-                Ok(Settled::NotSpent(reading.outcome(self).contended()))
+                Ok(Settled::NotSpent(reading.outcome(self).contended(), None))
             }
         }
     }
@@ -123,7 +127,7 @@ impl<'c> Attempt<'c> {
         let admits = window.remaining(&quota) > 0;
         let Some(pointer) = pointer.filter(|_| admits) else {
             let reading = Reading { slot, pointer, window };
-            let not_spent = (Settled::NotSpent(reading.outcome(self)), None);
+            let not_spent = (Settled::NotSpent(reading.outcome(self), reading.used_up(&quota)), None);
             let renumbered = reading.slot.is_renumbered();
             return Ok(if renumbered {
                 Change::Store(reading.slot.into_bytes(), not_spent)
@@ -143,7 +147,8 @@ impl<'c> Attempt<'c> {
             stamp: spent.stamp,
             units,
             used: outcome.used,
-            oldest_leaves_at: window.oldest_leaves_at().unwrap_or(self.now),
+            is_used_up: false,
+            more_at: window.oldest_leaves_at().unwrap_or(self.now),
             turn: leases.turn(),
         });
         slot.put(pointer, &window);
@@ -173,6 +178,13 @@ impl Reading {
         let standing = if admits { Standing::Admitted } else { Standing::Refused };
         let overflow = self.pointer.is_none_or(|pointer| pointer.overflow);
         Outcome::of(&self.window, standing, overflow, quota, attempt.now)
+    }
+
+    /// That the limit is used up, if it is one that this caller does not share.
+    fn used_up(&self, quota: &Quota) -> Option<UsedUp> {
+        let is_own = self.pointer.is_some_and(|pointer| !pointer.overflow);
+        let until = self.window.free_at(quota).filter(|_| is_own)?;
+        Some(UsedUp { stamp: self.window.stamp(), until })
     }
 }
 

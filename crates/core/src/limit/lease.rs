@@ -11,9 +11,13 @@
 //! - it never displaces another lease that is still being spent: otherwise callers whose identities share an index
 //!   here would eat up each other's limits.
 //!
-//! A worker that sees the time step back spends no older lease. One case is left: a worker that handles no request
-//! at all while the clock leaves a bucket and comes back to it may then spend the rest of a lease that others
-//! no longer count, 31 units at most.
+//! A limit that was found used up stays so for the rest of the bucket, since no unit leaves its window before. So a
+//! worker remembers that, too, and refuses without a shared access: callers who go on regardless keep no other worker
+//! waiting. What another worker gives back meanwhile is had with the next bucket, 1/16 of a window late at most.
+//!
+//! A worker that sees the time step back spends no older lease, and believes no older refusal. One case is left: a
+//! worker that handles no request at all while the clock leaves a bucket and comes back to it may then spend the rest
+//! of a lease that others no longer count, 31 units at most.
 
 use super::outcome::seconds_until;
 use super::window::Stamp;
@@ -33,7 +37,7 @@ pub struct Leases {
     turn: u32,
 }
 
-/// Units that are counted already and may be spent in one bucket.
+/// Units that are counted already and may be spent in one bucket; or that there are none in it.
 #[derive(Debug, Clone)]
 pub(super) struct Lease {
     pub(super) identity: Identity,
@@ -43,10 +47,30 @@ pub(super) struct Lease {
     pub(super) units: u32,
     /// Requests counted in the window, as far as this worker knows.
     pub(super) used: u32,
-    /// When the oldest of them leaves the window.
-    pub(super) oldest_leaves_at: UnixNanos,
-    /// The turn in which the lease was taken; it is spent in no other.
+    /// The limit was found used up, and the caller has no units.
+    pub(super) is_used_up: bool,
+    /// When a unit can be spent again that cannot be spent now.
+    pub(super) more_at: UnixNanos,
+    /// The turn in which the lease was taken; it is good in no other.
     pub(super) turn: u32,
+}
+
+/// A limit in whose window nothing is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct UsedUp {
+    /// The bucket in which it was found so.
+    pub(super) stamp: Stamp,
+    /// When a unit can be spent again, if nobody else spends.
+    pub(super) until: UnixNanos,
+}
+
+/// What a worker decides by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Local {
+    /// One leased unit is spent, which was counted at this stamp.
+    Spent(Stamp, Outcome),
+    /// The limit is used up.
+    Refused(Outcome),
 }
 
 impl Leases {
@@ -73,16 +97,19 @@ impl Leases {
         self.turn
     }
 
-    /// Spends one leased unit. `None` if there is none to spend.
-    pub(super) fn spend(&mut self, charge: &Charge, now: UnixNanos) -> Option<(Stamp, Outcome)> {
+    /// Spends one leased unit, or refuses if the limit is known to be used up. `None` if the table has to be asked.
+    pub(super) fn decide(&mut self, charge: &Charge, now: UnixNanos) -> Option<Local> {
         let turn = self.turn;
         let lease = self.of_mut(charge.identity)?;
-        if lease.units == 0 || lease.quota != charge.quota || lease.turn != turn || !lease.is_current(now) {
+        if lease.quota != charge.quota || lease.turn != turn || !lease.is_current(now) {
             return None;
         }
-        lease.units = lease.units.saturating_sub(1);
+        let Some(left) = lease.units.checked_sub(1) else {
+            return lease.is_used_up.then(|| Local::Refused(lease.outcome(Standing::Refused, now)));
+        };
+        lease.units = left;
         lease.used = lease.used.saturating_add(1);
-        Some((lease.stamp, lease.outcome(now)))
+        Some(Local::Spent(lease.stamp, lease.outcome(Standing::Admitted, now)))
     }
 
     /// Takes one spent unit back, to be spent in the same bucket. False if the lease is gone.
@@ -111,13 +138,27 @@ impl Leases {
         })
     }
 
-    /// After a shared access: what lay unspent was given back or is void, and `lease` was taken, if any.
+    /// After a shared access that spent: what lay unspent was given back or is void, and `lease` was taken, if any.
     pub(super) fn settle(&mut self, identity: Identity, lease: Option<Lease>) {
         if let Some(held) = self.held.get_mut(index(identity)) {
             let own = held.as_ref().is_some_and(|held| held.identity == identity);
             if own || lease.is_some() {
                 *held = lease;
             }
+        }
+    }
+
+    /// After a shared access that refused: notes that the limit is used up, and by how many requests, unless that would
+    /// displace units.
+    pub(super) fn remember(&mut self, charge: &Charge, used_up: Option<UsedUp>, used: u32, now: UnixNanos) {
+        let Charge { identity, quota, .. } = *charge;
+        if let Some(UsedUp { stamp, until: more_at }) = used_up
+            && self.has_room(identity, now)
+            && self.unspent(identity).is_none()
+        {
+            let turn = self.turn;
+            let refusing = Lease { identity, quota, stamp, units: 0, used, is_used_up: true, more_at, turn };
+            self.settle(identity, Some(refusing));
         }
     }
 
@@ -137,14 +178,15 @@ impl Lease {
         self.quota.bucket(now) == self.stamp.bucket
     }
 
-    fn outcome(&self, now: UnixNanos) -> Outcome {
+    fn outcome(&self, standing: Standing, now: UnixNanos) -> Outcome {
+        let seconds = seconds_until(self.more_at, now).max(1);
         Outcome {
-            standing: Standing::Admitted,
+            standing,
             overflow: false,
             used: self.used,
             remaining: self.quota.max_requests.get().saturating_sub(self.used),
-            reset_seconds: seconds_until(self.oldest_leaves_at, now),
-            retry_after_seconds: 0,
+            reset_seconds: seconds,
+            retry_after_seconds: if standing == Standing::Refused { seconds } else { 0 },
         }
     }
 }

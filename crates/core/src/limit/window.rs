@@ -92,7 +92,12 @@ impl Window {
         if warned {
             self.warned = self.head.max(1);
         }
-        Spent { stamp: Stamp { bucket: self.head, epoch: self.epoch }, warned }
+        Spent { stamp: self.stamp(), warned }
+    }
+
+    /// Where a unit is counted that is spent now.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { bucket: self.head, epoch: self.epoch }
     }
 
     /// After one unit was spent, counts some more of the newest bucket for the caller to spend there itself, and

@@ -2,6 +2,7 @@
 
 mod full;
 mod trouble;
+mod used_up;
 
 use std::num::NonZeroU32;
 

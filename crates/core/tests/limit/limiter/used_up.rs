@@ -1,0 +1,160 @@
+//! A limit that a worker knows to be used up.
+
+use std::cell::Cell;
+
+use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
+use api_guard_core::limit::{Charge, Identity, Standing};
+use api_guard_core::time::UnixNanos;
+
+use super::{NOW, Worker, charge, open, quota};
+
+/// A sub-window of 60 seconds, nanoseconds.
+const BUCKET: u64 = 3_750_000_000;
+
+/// Cells that count how often they are asked.
+struct Counted {
+    cells: MemoryCells,
+    calls: Cell<u32>,
+}
+
+impl Counted {
+    fn new() -> Self {
+        Self { cells: MemoryCells::new(), calls: Cell::new(0) }
+    }
+
+    fn calls_of<R>(&self, run: impl FnOnce() -> R) -> (u32, R) {
+        let before = self.calls.get();
+        let result = run();
+        (self.calls.get() - before, result)
+    }
+}
+
+impl Cells for Counted {
+    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
+        self.calls.set(self.calls.get() + 1);
+        self.cells.load(id)
+    }
+
+    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
+        self.calls.set(self.calls.get() + 1);
+        self.cells.store(id, bytes, expected)
+    }
+}
+
+fn after(nanos: u64) -> UnixNanos {
+    UnixNanos::from_nanos(NOW.nanos() + nanos)
+}
+
+#[test]
+fn the_cells_are_asked_once_in_each_bucket_and_the_figures_are_those_of_the_cells() {
+    let cells = Counted::new();
+    for (name, others) in [("alone", 0), ("with another", 1)] {
+        let mut worker = Worker::new(&cells, open(&cells, 64));
+        let scarce = charge(&worker.limiter, name, "a", 5);
+        let more = charge(&worker.limiter, "more", name, 1_000);
+        let charges = &[scarce, more][..=others];
+        for second in 0..5 {
+            assert!(worker.admit(charges, after(second * 1_000_000_000)).0);
+        }
+        let mut asked = 0;
+        for step in 0..600 {
+            let now = after(5_000_000_000 + step * 100_000_000);
+            let stands = worker.limiter.peek(&cells.cells, &scarce, now).unwrap();
+            if stands.admits() {
+                // Sixteen buckets from the first one's end: 63.75 s at most.
+                assert!((59..=64).contains(&(now.nanos() - NOW.nanos()).div_ceil(1_000_000_000)), "{name}");
+                assert!(worker.admit(charges, now).0, "{name}: a unit is back");
+                break;
+            }
+            let (calls, (admitted, outcomes)) = cells.calls_of(|| worker.admit(charges, now));
+            assert!(!admitted);
+            assert_eq!(outcomes[0], stands, "{name}, step {step}");
+            asked += calls;
+        }
+        let buckets = 60_000_000_000 / BUCKET;
+        let asked_of_more = if others == 0 { 0 } else { 600 };
+        assert!(u64::from(asked) <= buckets + asked_of_more, "{name}: asked {asked} times");
+    }
+}
+
+#[test]
+fn a_refusal_is_not_believed_after_the_clock_went_back() {
+    let cells = MemoryCells::new();
+    let mut worker = Worker::new(&cells, open(&cells, 64));
+    let scarce = charge(&worker.limiter, "scarce", "a", 5);
+    worker.spend(&scarce, 5);
+    assert!(!worker.admit(&[scarce], NOW).0);
+    // In the future, from which the clock comes back, all of it has left.
+    assert!(Worker::new(&cells, worker.limiter).admit(&[scarce], NOW.plus_seconds(100)).0);
+    assert!(worker.admit(&[], NOW.minus_seconds(1)).0);
+    assert!(worker.admit(&[scarce], NOW).0);
+}
+
+#[test]
+fn more_requests_in_a_new_configuration_are_had_at_once() {
+    let cells = MemoryCells::new();
+    let mut worker = Worker::new(&cells, open(&cells, 64));
+    let scarce = charge(&worker.limiter, "scarce", "a", 5);
+    worker.spend(&scarce, 5);
+    assert!(!worker.admit(&[scarce], NOW).0);
+    assert!(worker.admit(&[Charge { quota: quota(6, 60), ..scarce }], NOW).0);
+    assert!(!worker.admit(&[scarce], NOW).0);
+}
+
+#[test]
+fn a_unit_that_is_given_back_is_had_in_the_next_bucket() {
+    let cells = MemoryCells::new();
+    let limiter = open(&cells, 64);
+    let (mut one, mut other) = (Worker::new(&cells, limiter), Worker::new(&cells, limiter));
+    let large = charge(&limiter, "large", "a", 10_000);
+    let mut admitted = 0;
+    while one.used(&large) - admitted < 10 {
+        assert!(one.admit(&[large], NOW).0);
+        admitted += 1;
+    }
+    let unspent = one.used(&large) - admitted;
+    let small = Charge { quota: quota(one.used(&large), 60), ..large };
+    assert!(!other.admit(&[small], NOW).0);
+    // With its next access the first one gives its units back, and spends one of them.
+    assert!(one.admit(&[small], NOW).0);
+    let next = after(BUCKET);
+    let had = (0..unspent).filter(|_| other.admit(&[small], next).0).count();
+    assert_eq!(u32::try_from(had).unwrap(), unspent - 1);
+}
+
+#[test]
+fn what_newcomers_share_is_asked_for_each_time() {
+    let cells = Counted::new();
+    let mut worker = Worker::new(&cells, open(&cells, 1));
+    for who in 0..48 {
+        let one = charge(&worker.limiter, "default", &who.to_string(), 5);
+        assert!(worker.admit(&[one], NOW).0);
+    }
+    let newcomer = charge(&worker.limiter, "default", "late", 5);
+    worker.spend(&newcomer, 5);
+    for _ in 0..3 {
+        let (calls, (admitted, outcomes)) = cells.calls_of(|| worker.admit(&[newcomer], NOW));
+        assert!(!admitted && outcomes[0].overflow && calls > 0);
+    }
+}
+
+#[test]
+fn a_refusal_displaces_no_lease_of_another_caller() {
+    let cells = Counted::new();
+    let mut worker = Worker::new(&cells, open(&cells, 64));
+    let of = |high: u128, max: u32| Charge {
+        identity: Identity::from_digest(high << 64),
+        ..charge(&worker.limiter, "default", "", max)
+    };
+    let (busy, refused) = (of(1, 100_000), of(2, 5));
+    worker.spend(&refused, 5);
+    let mut asked = 0;
+    for _ in 0..1_000 {
+        let (calls, (admitted, _)) = cells.calls_of(|| worker.admit(&[busy], NOW));
+        assert!(admitted);
+        asked += calls;
+        let (_, outcomes) = worker.admit(&[refused], NOW);
+        assert_eq!(outcomes[0].standing, Standing::Refused);
+    }
+    assert!(asked < 200, "the caller with a lease asked {asked} times");
+}
