@@ -1,7 +1,7 @@
 //! Is the token genuine, and is it within its times (RFC 7519, RFC 7515, RFC 8725)?
 //!
-//! jwt-simple computes the MAC over the bytes that were sent, and [`claims`] then reads the same bytes strictly. The
-//! library's own parsing of headers and claims is not used, because its defaults are too lax (DESIGN.md lists them).
+//! [`secret`] computes the MAC over the bytes that were sent, and [`claims`] then reads the same bytes strictly.
+//! jwt-simple's own parsing of headers and claims is not used, because its defaults are too lax (DESIGN.md lists them).
 //! The claims are not used before the signature has been verified, except `iss` where it chooses the keys. This module
 //! knows nothing about revocation.
 
@@ -23,6 +23,8 @@ pub mod keys;
 #[cfg(feature = "native-signatures")]
 pub mod native;
 mod permissions;
+#[cfg(not(feature = "sha-instructions"))]
+mod prepared;
 pub mod public_key;
 pub mod secret;
 pub mod signature;

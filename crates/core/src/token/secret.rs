@@ -1,5 +1,5 @@
 //! Shared secrets: how they are written, and the MACs that they make. Only this module uses jwt-simple, or what stands in
-//! its place (`instructions.rs`).
+//! its place (`prepared.rs`, `instructions.rs`).
 
 use std::fmt;
 
@@ -7,12 +7,14 @@ use std::fmt;
 use schemars::JsonSchema;
 
 #[cfg(not(feature = "sha-instructions"))]
-use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
+use jwt_simple::algorithms::{HS384Key, HS512Key, MACLike};
 
 use super::algorithm::MacAlgorithm;
 use super::compact;
 #[cfg(feature = "sha-instructions")]
 use super::instructions::{HS256Key, HS384Key, HS512Key};
+#[cfg(not(feature = "sha-instructions"))]
+use super::prepared::HS256Key;
 
 /// A shared secret that is long enough for its algorithm. Never printed.
 #[derive(Clone)]
