@@ -82,6 +82,9 @@ impl Run {
     /// Runs until the user stops it.
     pub(crate) fn run(&self) -> outcome::Result {
         let trust = self.trust()?;
+        if let Some(upstream) = &self.upstream {
+            upstream.differs_from(&[Some(self.port), Some(self.admin_port)])?;
+        }
         ports::check(self.port, self.admin_port)?;
         let mut secrets = Secrets::default();
         let configuration = Configuration::read(self.config.as_deref(), self.form(), &mut secrets)?;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::check::is_loopback_host;
+use crate::outcome::Failure;
 
 /// The API to guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +54,21 @@ impl Upstream {
     /// The host as an address, if it is none that has to be looked up.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
+    }
+
+    /// Refuses an upstream that is one of Envoy's own ports: Envoy would ask itself without end.
+    ///
+    /// # Errors
+    ///
+    /// What to write instead.
+    pub(crate) fn differs_from(&self, own_ports: &[Option<u16>]) -> Result<(), Failure> {
+        if self.is_loopback() && own_ports.contains(&Some(self.port)) {
+            return Err(Failure::usage(format!(
+                "--upstream {:?}: this is Envoy itself; write where the API is, or another port by --port or --admin-port",
+                self.url()
+            )));
+        }
+        Ok(())
     }
 
     /// Whether nothing of it leaves the machine.

@@ -55,6 +55,19 @@ fn a_port_in_use_is_told_with_the_option_that_moves_it() {
 }
 
 #[test]
+fn an_upstream_that_is_envoy_itself_is_refused() {
+    let home = Home::new();
+    let [port, admin] = free_ports().map(|port| port.to_string());
+    for (host, own) in [("localhost", &port), ("127.0.0.1", &admin), ("[::1]", &port)] {
+        let upstream = format!("http://{host}:{own}");
+        let more = ["--port", &port, "--admin-port", &admin, "--upstream", &upstream];
+        let (code, told) = refused(&home, &more, &[]);
+        assert_eq!(code, 2, "{told}");
+        assert!(told.contains(&format!("--upstream \"{upstream}\": this is Envoy itself")), "{told}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     let home = Home::new();
     let (module, text) = (module(), File::new("text"));

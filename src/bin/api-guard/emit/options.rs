@@ -130,18 +130,8 @@ impl Emit {
             return Err(Failure::usage(format!("{option} {port}: {instead}")));
         }
         let probes = (self.host == Loader::Kubernetes).then_some(kubernetes::PROBE_PORT);
-        match &self.upstream {
-            Some(upstream)
-                if upstream.is_loopback()
-                    && [Some(port), Some(admin_port), probes].contains(&Some(upstream.port)) =>
-            {
-                Err(Failure::usage(format!(
-                    "--upstream {:?}: this is Envoy itself; write where the API is, or another port by --port or --admin-port",
-                    upstream.url()
-                )))
-            }
-            Some(_) | None => Ok(()),
-        }
+        let own = [Some(port), Some(admin_port), probes];
+        self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.differs_from(&own))
     }
 
     /// What is guarded.
