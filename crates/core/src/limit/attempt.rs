@@ -70,15 +70,19 @@ impl<'c> Attempt<'c> {
         let version = loaded.as_ref().map(|loaded| loaded.version);
         let reading = self.read(loaded.map(|loaded| loaded.bytes), leases)?;
         let outcome = reading.outcome(self);
-        leases.remember(self.charge, reading.used_up(&self.charge.quota), outcome.used, self.now);
+        let used_up = reading.used_up(&self.charge.quota);
         let renumbered = reading.slot.is_renumbered();
         let bytes = reading.slot.into_bytes();
-        if renumbered && !outcome.admits() {
-            // Its wait has to start now, and not at the next refusal. One try is enough: who was faster has stored it,
-            // or the next request will.
-            match cells.store(self.slot, &bytes, unchanged)? {
-                Stored::Done | Stored::Conflict => {}
-            }
+        // The wait of a refusal has to start now, and not at the next one, so what renumbered the window is stored. One try is
+        // enough: who was faster has stored it, or the next request will, for which the refusal must not be remembered.
+        let is_kept = !renumbered
+            || outcome.admits()
+            || match cells.store(self.slot, &bytes, unchanged)? {
+                Stored::Done => true,
+                Stored::Conflict => false,
+            };
+        if is_kept {
+            leases.remember(self.charge, used_up, outcome.used, self.now);
         }
         // The slot was brought to `now`, which is not undone by doing it again.
         Ok((outcome, version.map(|version| Loaded { bytes, version })))
@@ -147,7 +151,7 @@ impl<'c> Attempt<'c> {
             stamp: spent.stamp,
             units,
             used: outcome.used,
-            is_used_up: false,
+            used_up_at: None,
             more_at: window.oldest_leaves_at().unwrap_or(self.now),
             turn: leases.turn(),
         });

@@ -13,7 +13,8 @@
 //!
 //! A limit that was found used up stays so for the rest of the bucket, since no unit leaves its window before. So a
 //! worker remembers that, too, and refuses without a shared access: callers who go on regardless keep no other worker
-//! waiting. What another worker gives back meanwhile is had with the next bucket, 1/16 of a window late at most.
+//! waiting. It asks again after a second, because others may give units back, and a configuration with another window,
+//! whose connections drain, may have renumbered what was counted.
 //!
 //! A worker that sees the time step back spends no older lease, and believes no older refusal. One case is left: a
 //! worker that handles no request at all while the clock leaves a bucket and comes back to it may then spend the rest
@@ -23,6 +24,9 @@ use super::outcome::seconds_until;
 use super::window::Stamp;
 use super::{Charge, Identity, Outcome, Quota, Standing};
 use crate::time::UnixNanos;
+
+/// How long a worker believes that a limit is used up, nanoseconds.
+const BELIEVED_NANOS: u64 = 1_000_000_000;
 
 /// Leases that a worker holds at a time, at most.
 const MAX_LEASES: u16 = 1024;
@@ -47,8 +51,8 @@ pub(super) struct Lease {
     pub(super) units: u32,
     /// Requests counted in the window, as far as this worker knows.
     pub(super) used: u32,
-    /// The limit was found used up, and the caller has no units.
-    pub(super) is_used_up: bool,
+    /// When the limit was found used up; there are no units then.
+    pub(super) used_up_at: Option<UnixNanos>,
     /// When a unit can be spent again that cannot be spent now.
     pub(super) more_at: UnixNanos,
     /// The turn in which the lease was taken; it is good in no other.
@@ -105,7 +109,10 @@ impl Leases {
             return None;
         }
         let Some(left) = lease.units.checked_sub(1) else {
-            return lease.is_used_up.then(|| Local::Refused(lease.outcome(Standing::Refused, now)));
+            let found_at = lease.used_up_at?;
+            let age = now.nanos().checked_sub(found_at.nanos());
+            let is_recent = age.is_some_and(|age| age < BELIEVED_NANOS);
+            return is_recent.then(|| Local::Refused(lease.outcome(Standing::Refused, now)));
         };
         lease.units = left;
         lease.used = lease.used.saturating_add(1);
@@ -149,16 +156,16 @@ impl Leases {
     }
 
     /// After a shared access that refused: notes that the limit is used up, and by how many requests, unless that would
-    /// displace units.
+    /// displace units, whoever's they are and of whatever bucket: they are still to be given back.
     pub(super) fn remember(&mut self, charge: &Charge, used_up: Option<UsedUp>, used: u32, now: UnixNanos) {
         let Charge { identity, quota, .. } = *charge;
         if let Some(UsedUp { stamp, until: more_at }) = used_up
-            && self.has_room(identity, now)
-            && self.unspent(identity).is_none()
+            && let Some(held) = self.held.get_mut(index(identity))
+            && held.as_ref().is_none_or(|held| held.units == 0)
         {
             let turn = self.turn;
-            let refusing = Lease { identity, quota, stamp, units: 0, used, is_used_up: true, more_at, turn };
-            self.settle(identity, Some(refusing));
+            *held =
+                Some(Lease { identity, quota, stamp, units: 0, used, used_up_at: Some(now), more_at, turn });
         }
     }
 
