@@ -16,15 +16,11 @@ pub mod current;
 pub mod date;
 mod fault;
 pub mod identity;
-#[cfg(feature = "sha-instructions")]
-mod instructions;
 pub mod key_set;
 pub mod keys;
 #[cfg(feature = "native-signatures")]
 pub mod native;
 mod permissions;
-#[cfg(not(feature = "sha-instructions"))]
-mod prepared;
 pub mod public_key;
 pub mod secret;
 pub mod signature;

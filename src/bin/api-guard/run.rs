@@ -83,7 +83,7 @@ impl Run {
     pub(crate) fn run(&self) -> outcome::Result {
         let trust = self.trust()?;
         if let Some(upstream) = &self.upstream {
-            upstream.differs_from(&[Some(self.port), Some(self.admin_port)])?;
+            upstream.differs_from([self.port, self.admin_port])?;
         }
         ports::check(self.port, self.admin_port)?;
         let mut secrets = Secrets::default();

@@ -61,8 +61,8 @@ impl Upstream {
     /// # Errors
     ///
     /// What to write instead.
-    pub(crate) fn differs_from(&self, own_ports: &[Option<u16>]) -> Result<(), Failure> {
-        if self.is_loopback() && own_ports.contains(&Some(self.port)) {
+    pub(crate) fn differs_from(&self, own_ports: impl IntoIterator<Item = u16>) -> Result<(), Failure> {
+        if self.is_loopback() && own_ports.into_iter().any(|port| port == self.port) {
             return Err(Failure::usage(format!(
                 "--upstream {:?}: this is Envoy itself; write where the API is, or another port by --port or --admin-port",
                 self.url()

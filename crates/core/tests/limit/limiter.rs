@@ -7,7 +7,7 @@ mod used_up;
 use std::num::NonZeroU32;
 
 use api_guard_core::cells::{CellFault, Cells, MemoryCells};
-use api_guard_core::limit::{Charge, Leases, Limiter, Outcomes, Quota, Standing};
+use api_guard_core::limit::{Charge, Identity, Leases, Limiter, Outcomes, Quota, Standing};
 use api_guard_core::seed::Seed;
 use api_guard_core::time::UnixNanos;
 
@@ -32,6 +32,12 @@ pub fn charge(limiter: &Limiter, limit: &str, key: &str, max_requests: u32) -> C
         quota: quota(max_requests, 60),
         enforced: true,
     }
+}
+
+/// A charge of a caller whose lease has the same place in a worker as that of any other `number`.
+pub fn meeting(limiter: &Limiter, number: u128, max_requests: u32) -> Charge {
+    let identity = Identity::from_digest(number << 64);
+    Charge { identity, ..charge(limiter, "default", "", max_requests) }
 }
 
 /// As the guard asks.

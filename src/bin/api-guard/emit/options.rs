@@ -130,8 +130,8 @@ impl Emit {
             return Err(Failure::usage(format!("{option} {port}: {instead}")));
         }
         let probes = (self.host == Loader::Kubernetes).then_some(kubernetes::PROBE_PORT);
-        let own = [Some(port), Some(admin_port), probes];
-        self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.differs_from(&own))
+        let own = [port, admin_port].into_iter().chain(probes);
+        self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.differs_from(own))
     }
 
     /// What is guarded.

@@ -7,23 +7,32 @@ use api_guard_core::limit::{Charge, Leases, Limiter, Outcomes, Standing};
 
 use super::{NOW, Worker, admit, charge, open, quota};
 
-/// Cells whose stores conflict, and that fault once.
-struct Troubled {
-    cells: MemoryCells,
+/// Cells whose stores conflict, and that fault once. They count how often they are asked.
+pub(super) struct Troubled {
+    pub(super) cells: MemoryCells,
     /// Stores that will conflict.
-    conflicts: Cell<u32>,
+    pub(super) conflicts: Cell<u32>,
     stores: Cell<u32>,
+    calls: Cell<u32>,
     /// Calls until the one that faults.
     fault_after: Cell<u32>,
 }
 
 impl Troubled {
-    fn new() -> Self {
-        let cells = MemoryCells::new();
-        Self { cells, conflicts: Cell::new(0), stores: Cell::new(0), fault_after: Cell::new(u32::MAX) }
+    pub(super) fn new() -> Self {
+        let [conflicts, stores, calls] = [const { Cell::new(0) }; 3];
+        Self { cells: MemoryCells::new(), conflicts, stores, calls, fault_after: Cell::new(u32::MAX) }
+    }
+
+    /// How many loads and stores `run` makes, and what it returns.
+    pub(super) fn calls_of<R>(&self, run: impl FnOnce() -> R) -> (u32, R) {
+        let before = self.calls.get();
+        let result = run();
+        (self.calls.get() - before, result)
     }
 
     fn call(&self) -> Result<(), CellFault> {
+        self.calls.set(self.calls.get() + 1);
         let left = self.fault_after.get();
         self.fault_after.set(left.checked_sub(1).unwrap_or(u32::MAX));
         if left == 0 { Err(CellFault) } else { Ok(()) }

@@ -1,53 +1,32 @@
 //! A limit that a worker knows to be used up.
 
-use std::cell::Cell;
-
-use api_guard_core::cells::{CellFault, CellId, Cells, Expected, Loaded, MemoryCells, Stored};
-use api_guard_core::limit::{Charge, Identity, Standing};
+use api_guard_core::cells::{Cells, MemoryCells};
+use api_guard_core::limit::{Charge, Standing};
 use api_guard_core::time::UnixNanos;
 
-use super::{NOW, Worker, charge, open, quota};
+use super::trouble::Troubled;
+use super::{NOW, Worker, charge, meeting, open, quota};
 
 /// A sub-window of 60 seconds, nanoseconds.
 const BUCKET: u64 = 3_750_000_000;
-
-/// Cells that count how often they are asked.
-struct Counted {
-    cells: MemoryCells,
-    calls: Cell<u32>,
-}
-
-impl Counted {
-    fn new() -> Self {
-        Self { cells: MemoryCells::new(), calls: Cell::new(0) }
-    }
-
-    fn calls_of<R>(&self, run: impl FnOnce() -> R) -> (u32, R) {
-        let before = self.calls.get();
-        let result = run();
-        (self.calls.get() - before, result)
-    }
-}
-
-impl Cells for Counted {
-    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
-        self.calls.set(self.calls.get() + 1);
-        self.cells.load(id)
-    }
-
-    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        self.calls.set(self.calls.get() + 1);
-        self.cells.store(id, bytes, expected)
-    }
-}
 
 fn after(nanos: u64) -> UnixNanos {
     UnixNanos::from_nanos(NOW.nanos() + nanos)
 }
 
+/// Requests until the worker has ten units of the caller in hand; returns how many it admitted.
+fn take_units(worker: &mut Worker<'_, impl Cells>, charge: &Charge) -> u32 {
+    let mut admitted = 0;
+    while worker.used(charge) - admitted < 10 {
+        assert!(worker.admit(&[*charge], NOW).0);
+        admitted += 1;
+    }
+    admitted
+}
+
 #[test]
 fn the_cells_are_asked_once_a_second_and_the_figures_are_those_of_the_cells() {
-    let cells = Counted::new();
+    let cells = Troubled::new();
     for (name, others) in [("alone", 0), ("with another", 1)] {
         let mut worker = Worker::new(&cells, open(&cells, 64));
         let scarce = charge(&worker.limiter, name, "a", 5);
@@ -107,11 +86,7 @@ fn a_unit_that_is_given_back_is_had_a_second_later() {
     let limiter = open(&cells, 64);
     let (mut one, mut other) = (Worker::new(&cells, limiter), Worker::new(&cells, limiter));
     let large = charge(&limiter, "large", "a", 10_000);
-    let mut admitted = 0;
-    while one.used(&large) - admitted < 10 {
-        assert!(one.admit(&[large], NOW).0);
-        admitted += 1;
-    }
+    let admitted = take_units(&mut one, &large);
     let unspent = one.used(&large) - admitted;
     let small = Charge { quota: quota(one.used(&large), 60), ..large };
     assert!(!other.admit(&[small], NOW).0);
@@ -138,37 +113,17 @@ fn a_window_that_others_renumber_is_brought_back_while_the_caller_goes_on() {
     }
 }
 
-/// Cells in which another store of the same cell comes first, while it is armed.
-struct Beaten<'c> {
-    cells: &'c MemoryCells,
-    armed: Cell<bool>,
-}
-
-impl Cells for Beaten<'_> {
-    fn load(&self, id: CellId) -> Result<Option<Loaded>, CellFault> {
-        self.cells.load(id)
-    }
-
-    fn store(&self, id: CellId, bytes: &[u8], expected: Expected) -> Result<Stored, CellFault> {
-        if self.armed.replace(false) {
-            return Ok(Stored::Conflict);
-        }
-        self.cells.store(id, bytes, expected)
-    }
-}
-
 #[test]
 fn a_refusal_whose_renumbering_was_not_stored_is_judged_again() {
-    let memory = MemoryCells::new();
-    let cells = Beaten { cells: &memory, armed: Cell::new(false) };
-    let mut worker = Worker::new(&cells, open(&memory, 64));
+    let cells = Troubled::new();
+    let mut worker = Worker::new(&cells, open(&cells, 64));
     let minute = charge(&worker.limiter, "scarce", "a", 5);
     let hour = Charge { quota: quota(5, 3600), ..minute };
     let more = charge(&worker.limiter, "more", "a", 1_000);
     worker.spend(&minute, 5);
-    cells.armed.set(true);
+    cells.conflicts.set(1);
     assert!(!worker.admit(&[hour, more], NOW).0);
-    assert!(!cells.armed.get());
+    assert_eq!(cells.conflicts.get(), 0);
     assert!(!worker.admit(&[hour, more], NOW).0);
     // The window of an hour is stored by now: nothing of it leaves after a minute.
     assert!(!worker.admit(&[hour, more], NOW.plus_seconds(300)).0);
@@ -178,16 +133,8 @@ fn a_refusal_whose_renumbering_was_not_stored_is_judged_again() {
 fn units_of_another_caller_that_are_still_to_be_given_back_are_not_displaced() {
     let cells = MemoryCells::new();
     let mut worker = Worker::new(&cells, open(&cells, 64));
-    let of = |high: u128, max: u32| Charge {
-        identity: Identity::from_digest(high << 64),
-        ..charge(&worker.limiter, "default", "", max)
-    };
-    let (busy, refused) = (of(1, 100_000), of(2, 5));
-    let mut admitted = 0;
-    while worker.used(&busy) - admitted < 10 {
-        assert!(worker.admit(&[busy], NOW).0);
-        admitted += 1;
-    }
+    let [busy, refused] = [(1, 100_000), (2, 5)].map(|(who, max)| meeting(&worker.limiter, who, max));
+    let admitted = take_units(&mut worker, &busy);
     worker.spend(&refused, 5);
     // The lease's bucket has passed; its units are given back all the same.
     let later = after(BUCKET);
@@ -198,7 +145,7 @@ fn units_of_another_caller_that_are_still_to_be_given_back_are_not_displaced() {
 
 #[test]
 fn what_newcomers_share_is_asked_for_each_time() {
-    let cells = Counted::new();
+    let cells = Troubled::new();
     let mut worker = Worker::new(&cells, open(&cells, 1));
     for who in 0..48 {
         let one = charge(&worker.limiter, "default", &who.to_string(), 5);
@@ -214,13 +161,9 @@ fn what_newcomers_share_is_asked_for_each_time() {
 
 #[test]
 fn a_refusal_displaces_no_lease_of_another_caller() {
-    let cells = Counted::new();
+    let cells = Troubled::new();
     let mut worker = Worker::new(&cells, open(&cells, 64));
-    let of = |high: u128, max: u32| Charge {
-        identity: Identity::from_digest(high << 64),
-        ..charge(&worker.limiter, "default", "", max)
-    };
-    let (busy, refused) = (of(1, 100_000), of(2, 5));
+    let [busy, refused] = [(1, 100_000), (2, 5)].map(|(who, max)| meeting(&worker.limiter, who, max));
     worker.spend(&refused, 5);
     let mut asked = 0;
     for _ in 0..1_000 {

@@ -5,7 +5,7 @@ use api_guard_core::limit::{Charge, Identity, Leases, Limiter};
 use api_guard_core::time::UnixNanos;
 
 use super::{LEASE, admit};
-use crate::limiter::{charge, open, quota};
+use crate::limiter::{charge, meeting, open, quota};
 
 /// How often the cells were changed while each of `charges` was spent so many times, within one second from `start`.
 fn swaps(
@@ -131,14 +131,12 @@ fn callers_that_meet_in_one_lease_place_do_not_use_up_each_others_limits() {
     let limiter = open(&cells, 64);
     let mut leases = Leases::new();
     let now = UnixNanos::from_seconds(1_800_000_000);
-    let of = |high: u128| Charge {
-        identity: Identity::from_digest(high << 64),
-        ..charge(&limiter, "default", "", 10_000)
-    };
     let mut admitted = [0_u32; 2];
     for _ in 0..12_000 {
         for who in [0, 1] {
-            admitted[who] += u32::from(admit(&limiter, &cells, &mut leases, &[of(who as u128)], now).0);
+            admitted[who] += u32::from(
+                admit(&limiter, &cells, &mut leases, &[meeting(&limiter, who as u128, 10_000)], now).0,
+            );
         }
     }
     assert_eq!(admitted, [10_000; 2]);
