@@ -135,7 +135,7 @@ impl Shape for u64 {
     #[inline(never)]
     fn read(&mut self, value: &Json<'_>, at: &Path<'_>, misfits: &mut Misfits) -> bool {
         let number = if let Json::Number(number) = value { number.as_u64() } else { None };
-        let Some(number) = number else { return misfits.wrong(at, "a whole number") };
+        let Some(number) = number else { return misfits.wrong(at, "a whole number, 0 or more") };
         *self = number;
         true
     }

@@ -61,6 +61,13 @@ fn the_smallest_configuration_is_enough() {
 }
 
 #[test]
+fn a_subject_s_claim_that_is_required_anyway_is_required_once() {
+    for claim in ["sub", "exp", "iat", "client_id"] {
+        assert_eq!(places(&with(json!({ "tokens": { "subject_claim": claim } }))), Vec::<String>::new(), "{claim}");
+    }
+}
+
+#[test]
 fn a_claim_is_named_in_one_way_wherever_it_is_named() {
     let naming = |claim: &str| {
         with(json!({

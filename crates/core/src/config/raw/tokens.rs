@@ -72,10 +72,10 @@ fields!(RawTokens {
 impl RawTokens {
     /// A token is required to have its subject, whichever claim that is.
     fn complete(&mut self, tokens: &Json<'_>) {
-        if tokens.member("required_claims").is_none()
-            && let Some(subject) = self.required_claims.first_mut()
-        {
-            subject.clone_from(&self.subject_claim);
+        if tokens.member("required_claims").is_none() {
+            let subject = &self.subject_claim;
+            let times = ["exp", "iat"].into_iter().filter(|time| time != subject).map(str::to_owned);
+            self.required_claims = std::iter::once(subject.clone()).chain(times).collect();
         }
     }
 }
