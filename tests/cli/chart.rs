@@ -98,6 +98,11 @@ fn the_chart_and_emit_give_the_same_objects() {
             &["--namespace", "prod", "--pull-secret", "registry", "--secret", "s"],
         ),
         (sets.path(), &["--set-file", &of_sets], &[]),
+        (
+            sets.path(),
+            &["--set-file", &of_sets, "--set", "ca.configMap=company"],
+            &["--ca-config-map", "company"],
+        ),
     ] {
         let rendered = template(&helm, values);
         assert_eq!(rendered.code, 0, "{values:?}: {rendered:?}");

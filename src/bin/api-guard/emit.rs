@@ -16,7 +16,7 @@ mod text;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
+use api_guard_core::config::raw::RawConfig;
 
 use crate::outcome::{self, Failure, Outcome, print, say};
 use crate::source::Configuration;
@@ -112,6 +112,10 @@ pub(crate) struct Emit {
     /// kubernetes: the image of Envoy [default: docker.io/envoyproxy/envoy:distroless-v1.40.0]
     #[arg(long, value_name = "IMAGE")]
     envoy_image: Option<String>,
+    /// kubernetes: a ConfigMap whose `ca.crt` is mounted in place of the certificates that Envoy's image trusts, for issuers, an
+    /// https upstream and a store that an authority of your own signs
+    #[arg(long, value_name = "NAME")]
+    ca_config_map: Option<String>,
     /// envoy and kubernetes: the Redis or Valkey of the configuration's fleet: redis://HOST:PORT, rediss://HOST:PORT for TLS, or
     /// HOST:PORT
     #[arg(long, value_name = "URL")]
@@ -277,6 +281,7 @@ impl Emit {
             secret: self.secret(),
             pull_secret: self.pull_secret.as_deref(),
             envoy_image: self.envoy_image(),
+            ca_config_map: self.ca_config_map.as_deref(),
             source: &source,
         };
         kubernetes.manifest()
@@ -285,15 +290,3 @@ impl Emit {
 
 /// A manifest, and what its host cannot promise.
 type Emitted = (String, Vec<String>);
-
-/// The names of the variables that hold secrets and public keys, without duplicates.
-pub(crate) fn variables(raw: &RawConfig) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let of_keys = raw.tokens.keys.iter().filter_map(RawKey::variable);
-    for name in of_keys.chain(raw.fleet.iter().flat_map(RawFleet::variables)) {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    }
-    names
-}

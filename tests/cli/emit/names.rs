@@ -25,6 +25,7 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         ("kubernetes", &["--namespace", ""]),
         ("kubernetes", &["--secret", "A"]),
         ("istio", &["--pull-secret", "a b"]),
+        ("kubernetes", &["--ca-config-map", "A"]),
         ("istio", &["--image", "a@sha256:123"]),
         ("envoy-gateway", &["--image", "a@md5:123"]),
         ("kubernetes", &["--image", "A/"]),

@@ -55,6 +55,23 @@ fn a_pod_has_no_rights_that_it_does_not_need() {
 }
 
 #[test]
+fn certificates_of_a_config_map_take_the_place_of_those_that_envoy_is_told_to_trust() {
+    let objects = objects(&["--upstream", "https://orders.example.com", "--ca-config-map", "company-ca"]);
+    let pod = &objects["Deployment"]["spec"]["template"]["spec"];
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().expect("mounts");
+    let mount = mounts.iter().find(|mount| mount["name"] == "trust").expect("a mount");
+    assert_eq!(mount["subPath"], "ca.crt");
+    let bootstrap = objects["ConfigMap"]["data"]["envoy.yaml"].as_str().expect("a bootstrap");
+    let path = mount["mountPath"].as_str().expect("a path");
+    assert!(bootstrap.contains(&format!("trusted_ca: {{ filename: {path} }}")), "{bootstrap}");
+    let volumes = pod["volumes"].as_array().expect("volumes");
+    assert!(
+        volumes.contains(&json!({ "name": "trust", "configMap": { "name": "company-ca" } })),
+        "{volumes:?}"
+    );
+}
+
+#[test]
 fn every_object_finds_the_pods() {
     let objects = objects(&["--name", "shop", "--namespace", "prod"]);
     let labels = &objects["Deployment"]["spec"]["template"]["metadata"]["labels"];

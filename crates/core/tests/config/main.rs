@@ -63,7 +63,11 @@ fn the_smallest_configuration_is_enough() {
 #[test]
 fn a_subject_s_claim_that_is_required_anyway_is_required_once() {
     for claim in ["sub", "exp", "iat", "client_id"] {
-        assert_eq!(places(&with(json!({ "tokens": { "subject_claim": claim } }))), Vec::<String>::new(), "{claim}");
+        assert_eq!(
+            places(&with(json!({ "tokens": { "subject_claim": claim } }))),
+            Vec::<String>::new(),
+            "{claim}"
+        );
     }
 }
 

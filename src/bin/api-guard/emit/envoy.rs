@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::{fleet, key_sets, native, text, variables};
+use super::{fleet, key_sets, native, secret, text};
 use crate::check::allows_encoded_slashes;
 use crate::upstream::Upstream;
 
@@ -97,7 +97,7 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             ("admin_address", &text::quoted(&from.admin.0.to_string())),
             ("admin_port", &from.admin.1.to_string()),
             ("module", &text::quoted(from.module)),
-            ("variables", &text::items(&variables(from.raw))),
+            ("variables", &text::items(&secret::variables(from.raw))),
             ("cluster_type", cluster),
             ("dns_family\n", family),
             ("upstream_host", &host),

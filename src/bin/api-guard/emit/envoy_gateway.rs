@@ -4,7 +4,7 @@
 use api_guard_core::config::raw::RawConfig;
 
 use super::names::{Kind, Target};
-use super::{key_sets, stats, text, variables};
+use super::{key_sets, secret, stats, text};
 use crate::check::allows_encoded_slashes;
 use crate::outcome::Failure;
 
@@ -68,7 +68,7 @@ impl EnvoyGateway<'_> {
                 format!("{}/{name}", kind.text())
             )));
         }
-        let names = variables(self.raw);
+        let names = secret::variables(self.raw);
         let env = text::secret_variables(&names, self.secret);
         let (extension, dynamic_modules, patch_policy) = match self.library {
             None => (self.wasm()?, String::new(), self.patch_policy()),
@@ -160,7 +160,7 @@ impl EnvoyGateway<'_> {
             &[
                 ("type", if is_url { "HTTP" } else { "Image" }),
                 ("code", &code),
-                ("variables", &text::items(&variables(self.raw))),
+                ("variables", &text::items(&secret::variables(self.raw))),
                 ("configuration", &text::values(self.configuration, 8)),
             ],
         ))

@@ -3,7 +3,7 @@
 use api_guard_core::config::raw::RawConfig;
 
 use super::names::{Kind, Target};
-use super::{key_sets, stats, text, variables};
+use super::{key_sets, secret, stats, text};
 use crate::check::allows_encoded_slashes;
 use crate::outcome::Failure;
 
@@ -80,7 +80,7 @@ impl Istio<'_> {
     /// The resources as YAML.
     pub(super) fn manifest(&self) -> Result<String, Failure> {
         let (target, filter_target) = self.targets()?;
-        let names = variables(self.raw);
+        let names = secret::variables(self.raw);
         let url = self.url();
         let line = |name: &str, value: &str| format!("{name}: {value}\n");
         let sha256 = self.sha256.map(|digest| line("sha256", &text::quoted(digest))).unwrap_or_default();
@@ -190,7 +190,7 @@ impl Istio<'_> {
                 // Two labels of digits would be a number.
                 ("plugin", &text::quoted(&format!("{}.{}", self.namespace, self.name))),
                 ("code", &code),
-                ("variables", &text::items(&variables(self.raw))),
+                ("variables", &text::items(&secret::variables(self.raw))),
                 ("configuration", &text::block(self.configuration, 18)),
             ],
         )

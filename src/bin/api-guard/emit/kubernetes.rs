@@ -1,16 +1,17 @@
 //! A Deployment of Envoy itself with the guard in it, and what belongs to it.
 
-use std::path::Path;
-
 use api_guard_core::config::raw::RawConfig;
 use ct_codecs::{Base64, Encoder};
-use sha2::{Digest, Sha256};
 
 use super::envoy::{self, Bootstrap};
-use super::{Emitted, fleet, secret, stats, text, variables};
+use super::{Emitted, fleet, secret, stats, text};
 use crate::check::remote;
 use crate::outcome::Failure;
-use crate::run::guard;
+
+mod source;
+
+pub(super) use source::Source;
+use source::hexadecimal;
 
 const MANIFEST: &str = include_str!("kubernetes.yaml");
 /// The alerts of `examples/prometheus`.
@@ -31,93 +32,10 @@ const MOST_OF_CLIENT_SIDE_APPLY: usize = 200 * 1024;
 const UNPRIVILEGED: u16 = 1024;
 /// The cluster by which readiness and metrics are reached.
 const ADMIN: &str = "admin";
-/// How every WebAssembly module begins, and every library.
-const MAGIC: [(&[u8], &str); 2] = [(b"\0asm", "WebAssembly module"), (b"\x7fELF", "library of Linux")];
-
 /// What the head of the manifest says of limits, without a fleet and with one.
 const COUNTS: &str = "Each pod counts for itself: with N pods a client gets up to N times a limit.";
 const COUNTS_OF_FLEET: &str =
     "Each pod counts for itself, but for limits with the scope \"fleet\", which are those of all pods.";
-
-/// Where the pods get the module from.
-pub(super) enum Source {
-    /// A ConfigMap with these bytes.
-    ConfigMap(Vec<u8>),
-    /// An image that is mounted as a volume.
-    Image(String),
-}
-
-impl Source {
-    /// The module of a file, or the one inside the command, or else of an image.
-    pub(super) fn choose(
-        named: Option<&str>,
-        image: Option<&str>,
-        sha256: Option<&str>,
-        is_native: bool,
-        default: &str,
-    ) -> Result<Self, Failure> {
-        let inside = guard::MODULE;
-        match (named, image) {
-            (Some(_), Some(_)) => Err(Failure::usage(
-                "--module and --image: the pods get the module from one of them; leave the other out",
-            )),
-            (Some(path), None) => {
-                let bytes = std::fs::read(Path::new(path)).map_err(|error| {
-                    Failure::usage(format!("--module {path:?}: {error}; write the path of a file"))
-                })?;
-                Self::of_bytes(path, bytes, sha256, is_native)
-            }
-            (None, None) if !is_native && !inside.is_empty() => {
-                Self::of_bytes("the module inside this command", inside.to_vec(), sha256, false)
-            }
-            (None, image) => {
-                let image = image.unwrap_or(default).trim_start_matches("oci://");
-                if image.contains("://") {
-                    return Err(Failure::usage(format!(
-                        "--image {image:?}: pods mount images of a registry; write REGISTRY/NAME:TAG, or name a file by \
-                         --module"
-                    )));
-                }
-                match (image.split_once('@'), sha256) {
-                    (Some((_, digest)), Some(sha256)) if digest != format!("sha256:{sha256}") => {
-                        Err(Failure::usage(format!(
-                            "--sha256 {sha256:?}: --image has the digest {digest}; write it in one place"
-                        )))
-                    }
-                    (None, Some(sha256)) => Ok(Self::Image(format!("{image}@sha256:{sha256}"))),
-                    (Some(_), _) | (None, None) => Ok(Self::Image(image.to_owned())),
-                }
-            }
-        }
-    }
-
-    fn of_bytes(what: &str, bytes: Vec<u8>, sha256: Option<&str>, is_native: bool) -> Result<Self, Failure> {
-        let [module, library] = MAGIC;
-        let (magic, kind) = if is_native { library } else { module };
-        if !bytes.starts_with(magic) {
-            return Err(Failure::usage(format!("--module {what:?}: it is no {kind}; write the path of one")));
-        }
-        if bytes.len() > MOST_OF_A_CONFIG_MAP {
-            return Err(Failure::usage(format!(
-                "--module {what:?}: it has {} bytes, and a ConfigMap may hold {MOST_OF_A_CONFIG_MAP}; put it into an image, \
-                 and write --image",
-                bytes.len()
-            )));
-        }
-        let found = hexadecimal(&bytes);
-        if sha256.is_some_and(|expected| expected != found) {
-            return Err(Failure::failed(format!(
-                "--sha256: {what} has the SHA-256 {found}; write that, or another module"
-            )));
-        }
-        Ok(Self::ConfigMap(bytes))
-    }
-}
-
-/// The SHA-256 in hexadecimal.
-fn hexadecimal(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// What the manifest is written from.
 pub(super) struct Kubernetes<'k> {
@@ -129,6 +47,8 @@ pub(super) struct Kubernetes<'k> {
     pub(super) secret: &'k str,
     pub(super) pull_secret: Option<&'k str>,
     pub(super) envoy_image: &'k str,
+    /// Whose certificates take the place of those of Envoy's image.
+    pub(super) ca_config_map: Option<&'k str>,
     pub(super) source: &'k Source,
 }
 
@@ -203,6 +123,7 @@ impl Kubernetes<'_> {
                 bootstrap.len()
             )));
         }
+        let (trust_mount, trust_volume) = self.trust();
         let (module_map, volume, module_note) = match self.source {
             Source::ConfigMap(bytes) => (
                 self.module_map(file, bytes),
@@ -217,7 +138,7 @@ impl Kubernetes<'_> {
                     .to_owned(),
             ),
         };
-        let names = variables(self.raw);
+        let names = secret::variables(self.raw);
         let env = text::secret_variables(&names, self.secret);
         let of = |pairs: &[(&str, &str)]| {
             let owned: Vec<(String, String)> =
@@ -264,10 +185,24 @@ impl Kubernetes<'_> {
                 ("probe_port", &PROBE_PORT.to_string()),
                 ("mount", MOUNT),
                 ("volume", &volume),
+                ("trust_mount\n", &trust_mount),
+                ("trust_volume\n", &trust_volume),
                 ("rules", &text::indented(&format!("groups:{rules}"), 2)),
             ],
         );
         Ok((manifest, self.notes(bootstrap.len())))
+    }
+
+    /// The mount and the volume of the certificates that are trusted in place of the image's; nothing without.
+    fn trust(&self) -> (String, String) {
+        let Some(name) = self.ca_config_map else { return (String::new(), String::new()) };
+        let mount = format!(
+            "            - {{ name: trust, mountPath: {}, subPath: ca.crt, readOnly: true }}\n",
+            self.bootstrap.trust.system
+        );
+        let volume =
+            format!("        - name: trust\n          configMap: {{ name: {} }}\n", text::quoted(name));
+        (mount, volume)
     }
 
     /// What the head of the manifest says of the Secret; nothing where the pods need none.

@@ -46,14 +46,16 @@ pub(super) fn service(option: &str, value: &str, spare: usize) -> Result<(), Fai
     Err(refuse(option, value, "a Service is called so too; begin with a letter, such as api-guard"))
 }
 
-/// The name of a secret.
-pub(super) fn secret(option: &str, value: &str) -> Result<(), Failure> {
+/// The name of an object that the manifest refers to, of this kind.
+pub(super) fn object(option: &str, kind: &str, value: &str) -> Result<(), Failure> {
     if is_subdomain(value) {
         return Ok(());
     }
-    let instead = "write the name of a Secret: labels of lower-case letters, digits and hyphens with dots between them \
-                   (RFC 1123), at most 253 letters";
-    Err(refuse(option, value, instead))
+    let instead = format!(
+        "write the name of a {kind}: labels of lower-case letters, digits and hyphens with dots between them (RFC 1123), at \
+         most 253 letters"
+    );
+    Err(refuse(option, value, &instead))
 }
 
 /// A SHA-256 in hexadecimal.
@@ -198,7 +200,7 @@ mod tests {
             assert!(text.contains("--name") && text.contains(&format!("{bad:?}")) && text.contains("write"));
         }
         assert!(label("--name", &most, 1).is_err() && service("--name", "9lives", 0).is_err());
-        assert!(secret("--pull-secret", "a.b").is_ok() && secret("--pull-secret", "a..b").is_err());
+        assert!(object("--secret", "Secret", "a.b").is_ok() && object("--secret", "Secret", "a..b").is_err());
     }
 
     #[test]

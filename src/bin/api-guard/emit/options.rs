@@ -56,6 +56,7 @@ impl Emit {
             ("--secret", self.secret.is_some(), OBJECTS),
             ("--kind", self.kind.is_some(), &[Loader::Istio]),
             ("--envoy-image", self.envoy_image.is_some(), &[Loader::Kubernetes]),
+            ("--ca-config-map", self.ca_config_map.is_some(), &[Loader::Kubernetes]),
         ];
         for (option, is_given, hosts) in options {
             if is_given && !hosts.contains(&self.host) {
@@ -96,8 +97,12 @@ impl Emit {
         if let Some(namespace) = &self.namespace {
             names::label("--namespace", namespace, 0)?;
         }
-        for (option, value) in [("--secret", &self.secret), ("--pull-secret", &self.pull_secret)] {
-            value.iter().try_for_each(|value| names::secret(option, value))?;
+        for (option, kind, value) in [
+            ("--secret", "Secret", &self.secret),
+            ("--pull-secret", "Secret", &self.pull_secret),
+            ("--ca-config-map", "ConfigMap", &self.ca_config_map),
+        ] {
+            value.iter().try_for_each(|value| names::object(option, kind, value))?;
         }
         names::image("--image", self.image())?;
         names::image("--envoy-image", self.envoy_image())?;

@@ -1,8 +1,18 @@
-//! How the Secret is made that a manifest names.
+//! The variables that hold what is not in a manifest, and how the Secret is made that has them.
 
-use api_guard_core::config::raw::{RawConfig, RawKey, RawSecret};
+use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey, RawSecret};
 
-use super::variables;
+/// The names of the variables that hold secrets and public keys, without duplicates.
+pub(super) fn variables(raw: &RawConfig) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let of_keys = raw.tokens.keys.iter().filter_map(RawKey::variable);
+    for name in of_keys.chain(raw.fleet.iter().flat_map(RawFleet::variables)) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
 
 /// The arguments of `kubectl create secret generic` for all variables: a fresh secret where nobody has one yet, and what others
 /// have given where they have. Empty where the configuration names no variable.

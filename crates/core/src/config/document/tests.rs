@@ -68,8 +68,14 @@ fn an_error_says_what_to_write_instead() {
             r#"{"unmatched_routes":"open"}"#,
             r#"/unmatched_routes: "open": wrong type or value; write one of "public", "authenticated", "deny""#,
         ),
-        (r#"{"limiter_capacity":-5}"#, "/limiter_capacity: -5: wrong type or value; write a whole number, 0 or more"),
-        (r#"{"limiter_capacity":1.5}"#, "/limiter_capacity: 1.5: wrong type or value; write a whole number, 0 or more"),
+        (
+            r#"{"limiter_capacity":-5}"#,
+            "/limiter_capacity: -5: wrong type or value; write a whole number, 0 or more",
+        ),
+        (
+            r#"{"limiter_capacity":1.5}"#,
+            "/limiter_capacity: 1.5: wrong type or value; write a whole number, 0 or more",
+        ),
         (
             r#"{"limiter_capacity":null}"#,
             "/limiter_capacity: null: wrong type or value; write a whole number, 0 or more",
