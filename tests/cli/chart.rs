@@ -77,6 +77,7 @@ fn the_chart_and_emit_give_the_same_objects() {
             &["--set", "port=8443,admin.port=9000,admin.address=0.0.0.0"],
             &["--port", "8443", "--admin-port", "9000", "--admin-address", "0.0.0.0"],
         ),
+        (example, &["--set", "address=::"], &["--address", "::"]),
         (
             fleet,
             &[

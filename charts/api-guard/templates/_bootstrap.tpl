@@ -35,7 +35,9 @@
 {{- end -}}
 {{- $reached := .Values.admin.address -}}
 {{- if eq $reached "0.0.0.0" }}{{ $reached = "127.0.0.1" }}{{ else if eq $reached "::" }}{{ $reached = "::1" }}{{ end -}}
-{{- $address := include "api-guard.quoted" .Values.admin.address -}}
+{{- $admin_address := include "api-guard.quoted" .Values.admin.address -}}
+{{- $address := include "api-guard.quoted" .Values.address -}}
+{{- $compat := ternary ", ipv4_compat: true" "" (eq .Values.address "::") -}}
 {{- $admin := .Files.Get "files/admin-cluster.yaml" | replace "{{admin_host}}" (include "api-guard.quoted" $reached) | replace "{{admin_port}}" (toString (int .Values.admin.port)) -}}
 {{- $clusters := include "api-guard.key-sets" . -}}
 {{- $store := "" -}}{{- if .Values.redis.enabled -}}{{- $store = include "api-guard.redis" . -}}{{- end -}}
@@ -58,7 +60,7 @@
 {{- $text = $text | replace "{{demo}}\n" $demo | replace "{{probes}}\n" $probes | replace "{{tls}}\n" $tls | replace "{{key_sets}}\n" $clusters | replace "{{fleet}}\n" $store | replace "{{admin_cluster}}\n" $admin -}}
 {{- $text = $text | replace "{{dns_family}}\n" (ternary "" "      dns_lookup_family: ALL\n" $is_address) | replace "{{cluster_type}}" (ternary "STATIC" "LOGICAL_DNS" $is_address) -}}
 {{- $text = $text | replace "{{upstream_host}}" $quoted | replace "{{upstream_port}}" (toString $upstream.port) | replace " {{host_rewrite}}" $rewrite -}}
-{{- $text = $text | replace "{{admin_address}}" $address | replace "{{admin_port}}" (toString (int .Values.admin.port)) | replace "{{port}}" (toString (int .Values.port)) -}}
+{{- $text = $text | replace "{{admin_address}}" $admin_address | replace "{{address}}" $address | replace "{{ipv4_compat}}" $compat | replace "{{admin_port}}" (toString (int .Values.admin.port)) | replace "{{port}}" (toString (int .Values.port)) -}}
 {{- $text = $text | replace "{{module}}" (printf "/opt/api-guard/%s" $file) | replace "{{variables}}" (join ", " $variables) | replace "{{escaped_slashes}}" $slashes | replace "{{subject}}" $subject -}}
 {{- $text = $text | replace "{{configuration}}" (include "api-guard.config" . | indent $indent) -}}
 {{- regexReplaceAll "(?m)[ \\t]+$" $text "" -}}

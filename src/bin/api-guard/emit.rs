@@ -64,6 +64,9 @@ pub(crate) struct Emit {
     /// of the module
     #[arg(long)]
     native: bool,
+    /// envoy and kubernetes: the address for clients; `::` is IPv6 and IPv4 [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<IpAddr>,
     /// envoy and kubernetes: the port for clients [default: 10000]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -135,6 +138,8 @@ const MODULE: &str = "dist/api_guard.wasm";
 const LIBRARY: &str = "dist/libapi_guard.so";
 const IMAGE: &str = concat!("registry.example.com/api-guard:", env!("CARGO_PKG_VERSION"));
 const NAME: &str = "api-guard";
+/// Where clients connect.
+pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const PORT: u16 = 10000;
 const ADMIN_PORT: u16 = 9901;
 const ADMIN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -203,6 +208,7 @@ impl Emit {
             raw,
             module,
             is_native: self.native,
+            address: self.address.unwrap_or(ADDRESS),
             port: self.port(),
             admin: (self.admin_address.unwrap_or(ADMIN_ADDRESS), self.admin_port()),
             probes: None,

@@ -17,6 +17,7 @@ mod welcome;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use crate::emit;
 use crate::emit::envoy::{Bootstrap, Trust};
 use crate::emit::fleet;
 use crate::outcome::{self, Failure, Outcome, print, say};
@@ -161,6 +162,7 @@ impl Run {
             raw: &configuration.raw,
             module: &guard.path,
             is_native: guard.form == Form::Library,
+            address: emit::ADDRESS,
             port: self.port,
             admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
             probes: None,

@@ -24,7 +24,11 @@ impl Drop for Running {
 
 /// The reply to a GET, as soon as the server answers.
 pub(super) fn reply(port: u16, path: &str, header: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    reply_at("127.0.0.1", port, path, header)
+}
+
+fn reply_at(address: &str, port: u16, path: &str, header: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((address, port)).ok()?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n");
     stream.write_all(head.as_bytes()).ok()?;
     let mut reply = String::new();
@@ -118,6 +122,23 @@ static_resources:
     let (_, body) = reply.split_once("\r\n\r\n").expect("a body");
     let body = body.strip_suffix("\r\n0\r\n\r\n").unwrap_or(body);
     body.to_owned()
+}
+
+#[test]
+fn one_address_takes_both_families_and_an_ipv4_client_keeps_its_address() {
+    let Some(envoy) = envoy() else { return };
+    if TcpListener::bind("[::1]:0").is_err() {
+        return api_guard_testkit::skip("no IPv6");
+    }
+    let route = json!({ "routes": [{ "path": "/orders", "access": "public", "allow_from": ["127.0.0.1"] }] });
+    let config = File::new(config(route).to_string());
+    let [port, admin, demo] = free_ports();
+    let bootstrap = emitted(config.path(), [port, admin, demo], &["--address", "::"]);
+    let _envoy = start(&envoy, &bootstrap, admin);
+    for (address, wanted) in [("127.0.0.1", 200), ("::1", 403)] {
+        let answer = reply_at(address, port, "/orders", "").expect("a reply");
+        assert_eq!(status(&answer), Some(wanted), "{address}: {answer}");
+    }
 }
 
 #[test]

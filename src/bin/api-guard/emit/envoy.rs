@@ -26,6 +26,8 @@ pub(crate) struct Bootstrap<'b> {
     pub(crate) module: &'b str,
     /// Whether it is the library.
     pub(crate) is_native: bool,
+    /// Where clients connect; `::` takes IPv4, too.
+    pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) admin: (IpAddr, u16),
     /// A port for readiness and metrics alone, which others than this machine may reach.
@@ -68,12 +70,17 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
     } else {
         (String::new(), String::new())
     };
+    let address = text::quoted(&from.address.to_string());
+    let compat = if from.address == IpAddr::from(Ipv6Addr::UNSPECIFIED) { ", ipv4_compat: true" } else { "" };
     let (probes, admin_cluster) = match from.probes {
         Some(port) => (
             format!(
                 "{}{}",
                 if demo.is_empty() { "\n" } else { "" },
-                text::fill(PROBES, &[("probe_port", &port.to_string())])
+                text::fill(
+                    PROBES,
+                    &[("address", &address), ("probe_port", &port.to_string()), ("ipv4_compat", compat)]
+                )
             ),
             text::fill(
                 ADMIN_CLUSTER,
@@ -93,7 +100,9 @@ pub(crate) fn bootstrap(from: &Bootstrap<'_>) -> String {
             ("demo\n", &demo),
             ("probes\n", &probes),
             ("admin_cluster\n", &admin_cluster),
+            ("address", &address),
             ("port", &from.port.to_string()),
+            ("ipv4_compat", compat),
             ("admin_address", &text::quoted(&from.admin.0.to_string())),
             ("admin_port", &from.admin.1.to_string()),
             ("module", &text::quoted(from.module)),

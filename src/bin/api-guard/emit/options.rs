@@ -43,6 +43,7 @@ impl Emit {
             ));
         }
         let options = [
+            ("--address", self.address.is_some(), BOOTSTRAPS),
             ("--port", self.port.is_some(), BOOTSTRAPS),
             ("--admin-port", self.admin_port.is_some(), BOOTSTRAPS),
             ("--admin-address", self.admin_address.is_some(), BOOTSTRAPS),
