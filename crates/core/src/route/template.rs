@@ -62,6 +62,18 @@ impl Template {
         &self.segments
     }
 
+    /// The one path that a template without parameters matches.
+    pub(crate) fn literal_path(&self) -> String {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            if let Segment::Literal(literal) = segment {
+                path.push_str(literal);
+            }
+        }
+        if path.is_empty() { "/".to_owned() } else { path }
+    }
+
     /// The names of the parameters, from the left.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(Segment::name)

@@ -211,6 +211,13 @@ fn each_fault_is_reported_at_its_place_and_nowhere_else() {
         (json!({ "revocation": { "denied": { "jti": [""] } } }), "/revocation/denied/jti/0"),
         (json!({ "revocation": { "endpoint": { "path": "/{id}" } } }), "/revocation/endpoint/path"),
         (
+            json!({
+                "routes": [{ "path": "/auth/revoke", "hosts": ["a.example.com"] }],
+                "revocation": { "endpoint": {} },
+            }),
+            "/revocation/endpoint/path",
+        ),
+        (
             json!({ "revocation": { "endpoint": { "required_permissions": [] } } }),
             "/revocation/endpoint/required_permissions",
         ),

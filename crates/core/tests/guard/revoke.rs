@@ -1,7 +1,7 @@
 //! What the endpoint lets into the table of revocations: from whom, how much of it, and for how long.
 
 use api_guard_core::guard::Memory;
-use api_guard_testkit::{Guarded, token};
+use api_guard_testkit::{Guarded, code, token};
 use serde_json::{Value, json};
 
 use super::{HOUR, START};
@@ -223,4 +223,43 @@ fn a_clock_that_ran_ahead_for_a_moment_lets_no_revoked_token_pass() {
     // The clock runs ahead by two hours, and is set right.
     assert_eq!(guarded.get(&stolen, START + 2 * HOUR), "ok");
     assert_eq!(guarded.get(&stolen, START + 10), "token_revoked");
+}
+
+#[test]
+fn the_endpoint_is_there_for_every_host_whose_routes_do_not_deny_it() {
+    let routes = json!([
+        { "path": "/{*rest}", "hosts": ["api.example.com"], "methods": ["GET", "POST"] },
+        { "path": "/auth/{x}", "hosts": ["*.example.com"], "methods": ["GET"] },
+        { "path": "/orders", "hosts": ["orders.example.com"] },
+        { "path": "/{*rest}", "hosts": ["shut.example.com"], "access": "deny" },
+        { "path": "/auth/revoke", "name": "shut", "hosts": ["public.example.com"], "access": "deny" },
+        { "path": "/auth/revoke", "name": "get", "hosts": ["get.example.com"], "methods": ["GET"] },
+    ]);
+    for path in ["/auth/revoke", "/auth/revoke/"] {
+        let endpoint = json!({ "routes": routes, "revocation": { "endpoint": { "path": path } } });
+        let mut guarded = Guarded::new(json!({}), endpoint);
+        let mine = format!("Bearer {}", of("u1", "mine", START));
+        for (host, expected) in [
+            ("localhost", "ok"),
+            ("api.example.com", "ok"),
+            ("a.example.com", "ok"),
+            ("orders.example.com", "ok"),
+            ("get.example.com", "ok"),
+            ("shut.example.com", "route_denied"),
+            ("public.example.com", "route_denied"),
+        ] {
+            let headers = [
+                (":method", "POST"),
+                (":path", path),
+                (":authority", host),
+                ("authorization", mine.as_str()),
+            ];
+            let verdict = guarded.admit(&headers, START);
+            assert_eq!(code(&verdict), expected, "{host}");
+            if expected == "ok" {
+                let label = guarded.guard.policy().route_label(verdict.trail.form.route);
+                assert_eq!(label, Some(path), "{host}");
+            }
+        }
+    }
 }
