@@ -34,7 +34,7 @@ impl Calls {
 
     /// Sends a request for a key set. `current`: the context of the present callback, which goes on afterwards.
     pub(crate) fn fetch(&self, fetch: Fetch<'_>, current: u32) -> Result<(), NotDone> {
-        let headers = [(":method", "GET"), (":path", fetch.path), (":authority", fetch.authority)];
+        let headers = fetch.headers();
         let timeout = fetch.timeout_milliseconds;
         self.send(Purpose::KeySet(fetch.set), current, timeout, || {
             send(fetch.cluster, &headers, &[], timeout)

@@ -66,6 +66,10 @@ fn before_the_first_set_its_own_tokens_are_answered_503_and_all_others_are_judge
         let head = &server.heard()[0];
         assert!(head.starts_with("GET /keys?v=1 HTTP/1.1\r\n"), "{head}");
         assert!(head.contains(&format!("host: {HOST}\r\n")), "{head}");
+        // Firewalls refuse who does not say what it is, and a set that comes compressed cannot be read.
+        for header in ["user-agent: api-guard/", "accept: */*\r\n", "accept-encoding: identity\r\n"] {
+            assert!(head.contains(header), "{head}");
+        }
         assert!(!head.contains("authorization") && !head.contains("content-length"), "{head}");
         envoy.assert_healthy();
     }

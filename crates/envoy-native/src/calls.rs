@@ -22,7 +22,7 @@ pub(crate) struct Calls(Mutex<InFlight<u64>>);
 impl Calls {
     /// Sends a request for a key set.
     pub(crate) fn fetch(&self, fetch: &Fetch<'_>, envoy: &FilterConfig) -> Result<(), NotDone> {
-        let headers = [(":method", "GET"), (":path", fetch.path), (":authority", fetch.authority)];
+        let headers = fetch.headers();
         let timeout = fetch.timeout_milliseconds;
         let id = envoy.send(fetch.cluster, &headers, &[], timeout).ok_or(NotDone)?;
         self.note(Purpose::KeySet(fetch.set), id, timeout);

@@ -20,6 +20,21 @@ pub struct Fetch<'p> {
     pub timeout_milliseconds: u32,
 }
 
+impl<'p> Fetch<'p> {
+    /// The request's headers. Some issuers' firewalls refuse who does not say what it is, and a server may compress for
+    /// whoever does not say that it must not (RFC 9110 section 12.5.3).
+    pub fn headers(&self) -> [(&'static str, &'p str); 6] {
+        [
+            (":method", "GET"),
+            (":path", self.path),
+            (":authority", self.authority),
+            ("user-agent", concat!("api-guard/", env!("CARGO_PKG_VERSION"))),
+            ("accept", "*/*"),
+            ("accept-encoding", "identity"),
+        ]
+    }
+}
+
 /// How a fetch ended, as the host has seen it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Response<'b> {

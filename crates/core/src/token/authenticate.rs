@@ -43,16 +43,27 @@ impl From<TokenFault> for NotAuthentic {
     }
 }
 
-/// The key that verifies the signature, and vouches for the issuer.
+/// What a token says of itself, by which its key is chosen. Nobody has verified it yet.
+#[derive(Clone, Copy)]
+pub(super) struct Claimed<'c> {
+    /// The keys that vouch for its issuer.
+    pub(super) vouching: Vouching<'c>,
+    /// Whether it is for an audience that this key vouches for.
+    pub(super) suits: &'c dyn Fn(&SigningKey) -> bool,
+}
+
+/// The key that verifies the signature, and vouches for the issuer. Where several do, because one key stands in several places,
+/// it is the first that vouches for the audience too, or else the first.
 pub(super) fn authenticate(
     keys: &KeyRing,
     means: &Means<'_>,
-    vouching: Vouching<'_>,
+    claimed: Claimed<'_>,
     compact: &Compact<'_>,
     header: &JoseHeader<'_>,
     signature: Result<Vec<u8>, NotBase64Url>,
     now: UnixNanos,
 ) -> Result<SigningKey, NotAuthentic> {
+    let Claimed { vouching, suits } = claimed;
     // An algorithm that no key has is refused first, whichever key the token names.
     if !keys.has_algorithm(&header.alg) {
         return Err(TokenFault::AlgorithmRefused.into());
@@ -85,16 +96,28 @@ pub(super) fn authenticate(
     }
     let signature = signature.map_err(TokenFault::from)?;
     let verifies = |key: &Key| key.verifies(compact.signing_input, &signature, host);
+    let mut first = None;
     for (id, key) in candidates {
         if verifies(key).map_err(NotAuthentic::Fault)? {
-            return Ok(SigningKey::Configured(id));
+            let key = SigningKey::Configured(id);
+            if suits(&key) {
+                return Ok(key);
+            }
+            first.get_or_insert(key);
         }
     }
     for (set, algorithm, jwk) in of_sets.candidates {
         let verified = jwk.key.verifies(algorithm, compact.signing_input, &signature, host);
         if verified.map_err(NotAuthentic::Fault)? {
-            return Ok(SigningKey::OfSet { set, key: jwk });
+            let key = SigningKey::OfSet { set, key: jwk };
+            if suits(&key) {
+                return Ok(key);
+            }
+            first.get_or_insert(key);
         }
+    }
+    if let Some(key) = first {
+        return Ok(key);
     }
     // The key may be one of a set that is not available.
     if let Some(unavailable) = of_sets.missing.filter(NotAuthentic::is_unavailable) {

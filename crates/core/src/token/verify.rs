@@ -1,8 +1,8 @@
 //! The steps from bytes to [`Verified`]: form, algorithm, key, signature, and only then the claims. The times of a token that
 //! passes all of them are left to whoever uses it, so that an expired token that comes again is known again.
 
-use super::authenticate::authenticate;
-use super::claims::{AUD, Claims, ClaimsProblem, EXP, IAT, ISS, JTI, NBF, Slot};
+use super::authenticate::{Claimed, authenticate};
+use super::claims::{AUD, Claims, EXP, IAT, ISS, JTI, NBF, Slot};
 use super::compact::{Compact, Decoded, JoseHeader, decode};
 use super::date::{DateFault, NumericDate};
 use super::fault::invalid;
@@ -29,10 +29,15 @@ pub(super) fn verify(
     let header = decode(compact.header).map_err(NotVerified::unsigned)?;
     let header = JoseHeader::read(&header).map_err(NotVerified::unsigned)?;
     let read = |payload| Claims::read(&policy.reader, payload);
-    // The issuer chooses the keys before it is verified, and nothing else.
-    let unverified = payload.as_deref().ok().filter(|_| policy.keys.names_issuers()).map(read);
-    let vouching = vouching(policy, unverified.as_ref());
-    let key = authenticate(&policy.keys, means, vouching, &compact, &header, signature, now)?;
+    // Issuer and audience choose the key before they are verified, and nothing else.
+    let unverified = payload.as_deref().ok().filter(|_| policy.keys.are_chosen_by_claims()).map(read);
+    let key = {
+        let claims = unverified.as_ref().and_then(|claims| claims.as_ref().ok());
+        let suits =
+            |key: &SigningKey| claims.is_none_or(|claims| judge_audiences(policy, claims, key).is_ok());
+        let claimed = Claimed { vouching: vouching(policy, claims), suits: &suits };
+        authenticate(&policy.keys, means, claimed, &compact, &header, signature, now)?
+    };
     let claims = match (unverified, &payload) {
         (Some(claims), _) => claims.map_err(TokenFault::from),
         (None, Ok(payload)) => read(payload).map_err(TokenFault::from),
@@ -46,8 +51,8 @@ pub(super) fn verify(
 
 /// Which keys vouch for a token. `claims`: what it says, where its issuer chooses the keys. Claims that cannot be read choose
 /// none; what is wrong with them is told once the signature has been verified.
-fn vouching<'c>(policy: &TokenPolicy, claims: Option<&'c Result<Claims<'_>, ClaimsProblem>>) -> Vouching<'c> {
-    let Some(Ok(claims)) = claims else { return Vouching::All };
+fn vouching<'c>(policy: &TokenPolicy, claims: Option<&'c Claims<'_>>) -> Vouching<'c> {
+    let Some(claims) = claims else { return Vouching::All };
     match claims.value(ISS) {
         None => policy.keys.vouching(None),
         Some(iss) => iss.as_text().map_or(Vouching::All, |iss| policy.keys.vouching(Some(iss))),
@@ -75,21 +80,29 @@ fn judge_claims(
 
 /// Checks `iss` and `aud` against the accepted ones: those of the key, or else those of all tokens.
 fn judge_lists(policy: &TokenPolicy, claims: &Claims<'_>, verified: &Verified) -> Result<(), TokenFault> {
-    let (of_key, of_all) =
-        (policy.keys.vouched(&verified.key), (policy.issuers.as_slice(), policy.audiences.as_slice()));
-    let own = ListOf::of(&verified.key);
-    let (issuers, list) = if of_key.0.is_empty() { (of_all.0, ListOf::Policy) } else { (of_key.0, own) };
+    let (of_key, _) = policy.keys.vouched(&verified.key);
+    let (issuers, list) = list_of(of_key, &policy.issuers, &verified.key);
     if !issuers.is_empty() {
         let named = verified.issuer();
         if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
             return Err(TokenFault::IssuerRefused(list));
         }
     }
-    let (audiences, list) = if of_key.1.is_empty() { (of_all.1, ListOf::Policy) } else { (of_key.1, own) };
-    if !audiences.is_empty() && !audience_known(audiences, claims) {
-        return Err(TokenFault::AudienceRefused(list));
+    judge_audiences(policy, claims, &verified.key)
+}
+
+/// The accepted values, and whose they are.
+fn list_of<'l>(of_key: &'l [String], of_all: &'l [String], key: &SigningKey) -> (&'l [String], ListOf) {
+    if of_key.is_empty() { (of_all, ListOf::Policy) } else { (of_key, ListOf::of(key)) }
+}
+
+fn judge_audiences(policy: &TokenPolicy, claims: &Claims<'_>, key: &SigningKey) -> Result<(), TokenFault> {
+    let (_, of_key) = policy.keys.vouched(key);
+    let (audiences, list) = list_of(of_key, &policy.audiences, key);
+    if audiences.is_empty() || audience_known(audiences, claims) {
+        return Ok(());
     }
-    Ok(())
+    Err(TokenFault::AudienceRefused(list))
 }
 
 fn read_claims(

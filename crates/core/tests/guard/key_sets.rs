@@ -158,6 +158,42 @@ fn the_audiences_of_a_set_stand_in_place_of_those_of_tokens() {
 }
 
 #[test]
+fn one_key_in_two_sets_vouches_for_the_audiences_of_both() {
+    let key = IssuerKey::es256(1);
+    let set = |name: &str, audience: &str, permissions: &str| {
+        let mut set = inline(name, ISSUER, &[key.jwk(Some("k"))]);
+        set["audiences"] = json!([audience]);
+        set["permissions_claim"] = json!(permissions);
+        set
+    };
+    let sets = json!([set("web", "web", "permissions"), set("mobile", "mobile", "scp")]);
+    let mut guarded = Guarded::new(
+        json!({ "keys": [], "key_sets": sets }),
+        json!({ "routes": [{ "path": "/", "required_permissions": ["a:read"] }] }),
+    );
+    for (aud, claim, code) in [
+        ("web", "permissions", "ok"),
+        ("mobile", "scp", "ok"),
+        ("web", "scp", "permission_missing"),
+        ("mobile", "permissions", "permission_missing"),
+        ("other", "scp", "audience_refused"),
+    ] {
+        let mut claims = claims(ISSUER);
+        claims["aud"] = json!([aud]);
+        claims[claim] = json!(["a:read"]);
+        assert_eq!(guarded.get(&key.token(Some("k"), &claims), START), code, "{aud} {claim}");
+    }
+    let by_secret = |audience: &str| json!({ "secret": { "value": SECRET }, "audiences": [audience] });
+    let mut guarded = under(json!({ "keys": [by_secret("web"), by_secret("mobile")] }));
+    for (aud, code) in [("web", "ok"), ("mobile", "ok"), ("other", "audience_refused")] {
+        let mut claims = claims(ISSUER);
+        claims["aud"] = json!(aud);
+        let token = sign_with(SECRET.as_bytes(), br#"{"alg":"HS256"}"#, claims.to_string().as_bytes());
+        assert_eq!(guarded.get(&token, START), code, "{aud}");
+    }
+}
+
+#[test]
 fn a_token_without_kid_is_tried_with_the_first_four_keys_of_its_algorithm() {
     let keys: Vec<Value> = (1..=5)
         .flat_map(|number| {

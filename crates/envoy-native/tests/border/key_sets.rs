@@ -55,6 +55,12 @@ fn a_key_set_is_fetched_by_the_main_thread_and_in_force_on_all() {
     assert_eq!(cluster, b"login");
     assert_eq!(values(&headers, ":path"), ["/keys"]);
     assert_eq!(values(&headers, ":authority"), ["login.example.com"]);
+    // Firewalls refuse who does not say what it is, and a key set must not come compressed.
+    assert!(
+        values(&headers, "user-agent").iter().all(|agent| agent.starts_with("api-guard/")),
+        "{headers:?}"
+    );
+    assert_eq!(values(&headers, "accept-encoding"), ["identity"]);
 
     // It comes in pieces.
     let body = set(&[1]);

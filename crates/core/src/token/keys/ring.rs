@@ -12,14 +12,15 @@ pub struct KeyRing {
     keys: Vec<Key>,
     /// By [`KeySetIndex`].
     sets: Vec<KeySetRule>,
-    names_issuers: bool,
+    are_chosen_by_claims: bool,
 }
 
 impl KeyRing {
     /// The ring of these keys and key sets.
     pub(crate) fn new(keys: Vec<Key>, sets: Vec<KeySetRule>) -> Self {
-        let names_issuers = !sets.is_empty() || keys.iter().any(|key| !key.issuers.is_empty());
-        Self { keys, sets, names_issuers }
+        let goes_by_claims = |key: &Key| !key.issuers.is_empty() || !key.audiences.is_empty();
+        let are_chosen_by_claims = !sets.is_empty() || keys.iter().any(goes_by_claims);
+        Self { keys, sets, are_chosen_by_claims }
     }
 
     /// The key sets, by [`KeySetIndex`].
@@ -74,9 +75,9 @@ impl KeyRing {
         all.map(|(index, rule)| (KeySetIndex::new(index), rule))
     }
 
-    /// Whether any key or key set names issuers, so that a token's issuer chooses its keys.
-    pub const fn names_issuers(&self) -> bool {
-        self.names_issuers
+    /// Whether any key or key set names issuers or audiences, so that a token's claims choose its key.
+    pub const fn are_chosen_by_claims(&self) -> bool {
+        self.are_chosen_by_claims
     }
 
     /// Which keys vouch for tokens of this issuer: those that name it, or else those that name none.
