@@ -183,6 +183,11 @@ fn media_type(value: &[u8]) -> Vec<u8> {
     trim(essence).to_ascii_lowercase()
 }
 
+/// Whether a byte may stand in a token (RFC 9110 section 5.6.2), such as the name of a header or of a scheme.
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// `value` without the white space around it (RFC 9110 section 5.6.3). HTTP/1 codecs trim values; HTTP/2 codecs do not.
 pub(crate) fn trim(value: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');

@@ -122,10 +122,15 @@ impl<H: Host> Visit<'_, '_, H> {
     /// The one credential of the request; `None` if it has none.
     pub(super) fn credential<'a>(&'a self, form: &'a Form<'_>) -> Result<Option<&'a [u8]>, Denial> {
         match credential::find(&self.policy.sources, self.request, form.target.query()) {
-            Presented::Nothing => Ok(None),
+            Presented::Nothing | Presented::Unread => Ok(None),
             Presented::Ambiguous => Err(Denial::CredentialsAmbiguous),
             Presented::Token(token) => Ok(Some(token)),
         }
+    }
+
+    /// Whether nobody could find a credential in the request.
+    pub(super) fn is_anonymous(&self, form: &Form<'_>) -> bool {
+        credential::find(&self.policy.sources, self.request, form.target.query()) == Presented::Nothing
     }
 
     /// Judges one token: is it genuine, is it within its times, and has it not been revoked? The facts hold everything

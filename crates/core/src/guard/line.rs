@@ -117,7 +117,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
 
     /// Whether the route does without a token where none is sent, and none is.
     fn is_anonymous(&self) -> bool {
-        self.form.facts.access == Access::Optional && matches!(self.visit.credential(self.form), Ok(None))
+        self.form.facts.access == Access::Optional && self.visit.is_anonymous(self.form)
     }
 
     /// Checks whether the route may be used from the client's address.

@@ -3,7 +3,8 @@
 //! Knows nothing about tokens themselves. Two different credentials are an error, whatever their sources, because the
 //! upstream might use the other one. The same bytes sent twice are one credential.
 
-use super::{Request, trim};
+use super::query::is_spelling;
+use super::{Request, is_tchar, trim};
 use crate::bytes;
 
 /// A source of tokens.
@@ -35,6 +36,8 @@ pub enum Presented<'a> {
     Nothing,
     /// Exactly one.
     Token(&'a [u8]),
+    /// None that can be read, but what a more lenient reader takes for one.
+    Unread,
     /// More than one, and not the same.
     Ambiguous,
 }
@@ -44,6 +47,7 @@ impl<'a> Presented<'a> {
         match (self, other) {
             (Self::Nothing, found) | (found, Self::Nothing) => found,
             (Self::Token(one), Self::Token(other)) if one == other => self,
+            (Self::Unread, Self::Unread) => self,
             _ => Self::Ambiguous,
         }
     }
@@ -78,6 +82,8 @@ pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option
                 for parameter in parameters(query.unwrap_or_default()) {
                     if is_parameter(parameter, name) {
                         found = found.and(one(value_of(parameter)));
+                    } else if passes_for_parameter(parameter, name) {
+                        found = found.and(Presented::Unread);
                     }
                 }
             }
@@ -97,7 +103,11 @@ fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
     if bytes::find(value, b',').is_none() {
         return match scheme {
             None => one(value),
-            Some(scheme) => after_scheme(value, scheme).map_or(Presented::Nothing, one),
+            Some(scheme) => match after_scheme(value, scheme) {
+                Some(token) => one(token),
+                None if passes_for_scheme(value, scheme) => Presented::Unread,
+                None => Presented::Nothing,
+            },
         };
     }
     let mut parts = value.split(|&byte| byte == b',').map(|part| match scheme {
@@ -121,6 +131,14 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     }
     let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
     rest.get(spaces..)
+}
+
+/// Whether the scheme comes first, and then what belongs neither to its name nor between it and a token, such as a tab, at
+/// which many programs split a value.
+fn passes_for_scheme(value: &[u8], scheme: &str) -> bool {
+    let Some((start, rest)) = value.split_at_checked(scheme.len()) else { return false };
+    start.eq_ignore_ascii_case(scheme.as_bytes())
+        && rest.first().is_some_and(|&byte| byte != b' ' && !is_tchar(byte))
 }
 
 /// Each subprotocol of a list in its order, and whether it is a token: whatever comes after `name`.
@@ -172,6 +190,11 @@ fn is_parameter(parameter: &[u8], name: &str) -> bool {
     decode(split_at_byte(parameter, b'=').0) == name.as_bytes()
 }
 
+/// Whether some reader of queries takes a parameter, or what stands behind a semicolon in it, for the one of this name.
+fn passes_for_parameter(parameter: &[u8], name: &str) -> bool {
+    parameter.split(|&byte| byte == b';').any(|parameter| is_spelling(parameter, name.as_bytes()))
+}
+
 fn value_of(parameter: &[u8]) -> &[u8] {
     split_at_byte(parameter, b'=').1
 }
@@ -221,7 +244,7 @@ pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>
 /// The path without these query parameters; `None` if it has none of them.
 pub(crate) fn path_without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     let (before, query) = split_at_byte(path, b'?');
-    let carries = |parameter: &[u8]| names.iter().any(|name| is_parameter(parameter, name));
+    let carries = |parameter: &[u8]| names.iter().any(|name| passes_for_parameter(parameter, name));
     if !parameters(query).any(carries) {
         return None;
     }
@@ -274,10 +297,33 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_of_ours_is_nothing() {
-        for value in ["Bearer", "Bearer ", "BearerT", "Bearer\tT", "Basic T", "T", "", "Digest a=1, b=2"] {
+        for value in ["Bearer", "Bearer ", "BearerT", "Bearer-X T", "Basic T", "T", "", "Digest a=1, b=2"] {
             assert_eq!(found(&[("authorization", value)], ""), Presented::Nothing, "{value:?}");
         }
         assert_eq!(found(&[("cookie", "session=; sessions=T")], "access_token=&token=T"), Presented::Nothing);
+    }
+
+    #[test]
+    fn what_another_reader_takes_for_a_credential_is_noticed() {
+        for value in ["Bearer\tT", "bearer:T", "Bearer=T", "BEARER\"T\"", "Bearer\u{a0}T"] {
+            assert_eq!(found(&[("authorization", value)], ""), Presented::Unread, "{value:?}");
+            assert_eq!(
+                found(&[("authorization", value), ("x-token", "T")], ""),
+                Presented::Ambiguous,
+                "{value:?}"
+            );
+        }
+        for query in [
+            "a=1;access_token=T",
+            "access.token=T",
+            "access_token[]=T",
+            "ACCESS_TOKEN=T",
+            "access%255Ftoken=T",
+        ] {
+            assert_eq!(found(&[], query), Presented::Unread, "{query:?}");
+            assert_eq!(found(&[("x-token", "T")], query), Presented::Ambiguous, "{query:?}");
+        }
+        assert_eq!(found(&[], "access_tokens=T&token=T&x=access_token"), Presented::Nothing);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Does the query ask for another method than the request has?
+//! Which parameters of a query might a framework take for one of a certain name?
 //!
-//! Some frameworks run a POST as the method that a parameter `_method` names. They read the parameter's name in their
-//! own ways, so every spelling that one of them takes for it counts.
+//! Some frameworks run a POST as the method that a parameter `_method` names, and some read a token from the query. They
+//! read a parameter's name in their own ways, so every spelling that one of them takes for it counts.
 
 use super::Request;
 use super::credential::decode;
@@ -13,21 +13,25 @@ const METHOD: &[u8] = b"_method";
 pub(crate) fn overrides_method(request: &Request<'_>) -> bool {
     let path = request.path.unwrap_or_default();
     let mut parts = path.splitn(2, |byte| *byte == b'?').skip(1);
-    parts.next().is_some_and(|query| query.split(|byte| matches!(byte, b'&' | b';')).any(is_method))
+    parts.next().is_some_and(|query| {
+        query.split(|byte| matches!(byte, b'&' | b';')).any(|it| is_spelling(it, METHOD))
+    })
 }
 
-/// Whether a parameter has the name: decoded, with a `+` for a space. PHP reads a space, a dot and a bracket as `_`,
+/// Whether a parameter has this name for some reader: decoded, with a `+` for a space. PHP reads a space, a dot and a bracket as `_`,
 /// skips spaces before the name and ends it at a NUL; Rack and qs take the name out of brackets.
-fn is_method(parameter: &[u8]) -> bool {
+pub(super) fn is_spelling(parameter: &[u8], wanted: &[u8]) -> bool {
     let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
     let name: Vec<u8> = name.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     // A reader behind another one may decode a second time.
     let name = decode(&decode(&name));
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
-    let in_php = name.iter().map(|byte| if matches!(byte, b' ' | b'.' | b'[') { b'_' } else { *byte });
-    let without_brackets = name.iter().copied().filter(|byte| !matches!(byte, b'[' | b']'));
-    let is = |name: &[u8]| name.eq_ignore_ascii_case(METHOD);
-    is(&in_php.collect::<Vec<u8>>()) || is(&without_brackets.collect::<Vec<u8>>())
+    let in_php = |name: &[u8]| -> Vec<u8> {
+        name.iter().map(|byte| if matches!(byte, b' ' | b'.' | b'[') { b'_' } else { *byte }).collect()
+    };
+    let without_brackets: Vec<u8> =
+        name.iter().copied().filter(|byte| !matches!(byte, b'[' | b']')).collect();
+    in_php(name).eq_ignore_ascii_case(&in_php(wanted)) || without_brackets.eq_ignore_ascii_case(wanted)
 }
 
 #[cfg(test)]

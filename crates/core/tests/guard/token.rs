@@ -258,3 +258,27 @@ fn only_a_number_written_as_an_integer_is_compared_with_a_path() {
         assert_eq!(said(&verdict), code, "{written} {in_path}");
     }
 }
+
+#[test]
+fn nobody_is_anonymous_with_what_the_service_may_read_as_a_token() {
+    let mut guarded = Guarded::new(
+        json!({ "sources": [{ "header": "authorization", "scheme": "Bearer" }, { "query": "access_token" }] }),
+        json!({ "routes": [{ "path": "/feed", "access": "optional" }] }),
+    );
+    let token = with(json!({}));
+    let line = |before: &str| format!("{before}{token}");
+    for (value, query, code) in [
+        (None, "", "ok"),
+        (Some(line("Basic ")), "", "ok"),
+        (Some(line("Bearer ")), "", "ok"),
+        (Some(line("Bearer\t")), "", "token_missing"),
+        (Some(line("Bearer:")), "", "token_missing"),
+        (None, "?access.token=T", "token_missing"),
+        (Some(line("Bearer ")), "?a=1;access_token=T", "credentials_ambiguous"),
+    ] {
+        let path = format!("/feed{query}");
+        let header = value.as_deref().map(|value| ("authorization", value));
+        let verdict = guarded.admit(&request("GET", &path, header.as_slice()), START);
+        assert_eq!(said(&verdict), code, "{value:?} {query}");
+    }
+}

@@ -1,9 +1,10 @@
 //! The grammars of names in HTTP: methods, header names, media types.
 
+use crate::request::is_tchar;
+
 /// A token of RFC 9110 section 5.6.2: methods and header names.
 pub(super) fn is_token(text: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(known)
+    !text.is_empty() && text.bytes().all(is_tchar)
 }
 
 /// Methods are case-sensitive (RFC 9110 section 9.1), and all methods in use are in capitals. `*` is a token too, but
