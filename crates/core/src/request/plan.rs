@@ -175,6 +175,8 @@ impl HeaderPlan {
     }
 
     fn valued(&mut self, name: &str, is_compared: bool) -> KeyHeaderIndex {
+        // A proxy has it under this name alone (RFC 9113 section 8.3.1).
+        let name = if name.eq_ignore_ascii_case("host") { ":authority" } else { name };
         let header = (name.to_ascii_lowercase(), is_compared);
         if let Some(index) = self.key_headers.iter().position(|known| *known == header) {
             return KeyHeaderIndex::new(index);

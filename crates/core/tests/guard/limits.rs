@@ -68,6 +68,22 @@ fn a_header_in_a_key_counts_by_its_own_value_and_no_other_header_s() {
 }
 
 #[test]
+fn the_host_is_a_header_like_any_other() {
+    let mut guarded = limited(json!([limit("one", json!(1), json!(["header:Host"]))]));
+    for (host, code) in [("a.example", "ok"), ("b.example", "ok"), ("a.example", "rate_limited")] {
+        let headers = [(":method", "GET"), (":path", "/"), (":authority", host)];
+        assert_eq!(said(&guarded.admit(&headers, START)), code, "{host}");
+    }
+    let condition = json!({ "claim": "tenant", "equals_header": "host" });
+    let route = json!({ "path": "/x", "require": [condition] });
+    let mut guarded = Guarded::new(json!({}), json!({ "routes": [route] }));
+    let token = token(&json!({ "sub": "u", "iat": START, "exp": START + 60, "tenant": "localhost" }));
+    let bearer = format!("Bearer {token}");
+    let verdict = guarded.admit(&request("GET", "/x", &[("authorization", &bearer)]), START);
+    assert_eq!(said(&verdict), "ok");
+}
+
+#[test]
 fn each_part_of_a_key_tells_requests_apart() {
     let routes = json!([
         { "path": "/a/{id}", "access": "public" },
