@@ -154,8 +154,10 @@ impl Exchange {
         self.questions = self.questions.wrapping_add(1);
         let number = self.questions;
         let patience = engine.patience(question, now);
-        // Should the request be held after the answer, its body may have come by then.
-        let arrived = Arrived { received_before: host.bytes_received(), ..arrived };
+        // Should the request be held after the answers, its body may have come by then. The first question is the one before
+        // which nothing of it had.
+        let received_before = arrived.received_before.or_else(|| host.bytes_received());
+        let arrived = Arrived { received_before, ..arrived };
         let body = HeldBody::new(&engine.held);
         let awaiting = Awaiting { number, question, suspended, patience, arrived, body };
         match host.act(Action::Ask { number, question }) {

@@ -14,7 +14,7 @@ use crate::guard::Step;
 use crate::host::{Action, StreamHost};
 use crate::request::Request;
 use crate::time::UnixNanos;
-use crate::verdict::{BodyPlan, Decision, Destination, Verdict};
+use crate::verdict::{BodyPlan, Decision, Destination, Trail, Verdict};
 
 impl Exchange {
     /// Continues with what the guard returned, at the headers or after an answer.
@@ -30,7 +30,12 @@ impl Exchange {
         match step {
             Ok(Step::Done(verdict)) => self.carry_out(engine, request, verdict, arrived, host, now),
             Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
-            Err(fault) => self.refuse_unread(engine, fault, host, now),
+            Err(fault) => {
+                let about = About { trail: &Trail::default(), source: Source::Headers(request) };
+                ledger::refuse(engine, host, &Denial::Fault(fault), &about, now);
+                self.state = State::Stopped;
+                Flow::Pause
+            }
         }
     }
 

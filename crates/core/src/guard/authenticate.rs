@@ -80,7 +80,7 @@ impl Guard {
 }
 
 /// Whether a caller's token is still wanted. A caller who was checked costs one load while nothing is revoked.
-fn check_revocation(
+pub(super) fn check_revocation(
     policy: &Policy,
     memory: &mut Memory,
     caller: &Caller,

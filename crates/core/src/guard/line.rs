@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::authenticate::check_revocation;
 use super::form::Form;
 use super::limits::{Chosen, Halt, Which};
 use super::{Answer, Asked, Caller, Memory, Question, Visit};
@@ -58,7 +59,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
             return self.permitted(Visit::<H>::permit_anonymous(self.form));
         }
         let caller = self.authenticate(self.asked.is_none_or(|asked| !asked.is_of_keys()))?;
-        self.know_revocations()?;
+        self.know_revocations(&caller)?;
         self.limits_of_mode(Some(&caller), Stage::LateLimits)?;
         self.permit(&caller)
     }
@@ -219,7 +220,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
     }
 
     /// Stops a request with a token as long as the revocations of the fleet are not known.
-    fn know_revocations(&mut self) -> Result<(), Stop> {
+    fn know_revocations(&mut self, caller: &Caller) -> Result<(), Stop> {
         let visit = self.visit;
         let (Some(rule), Some(fleet)) = (&visit.policy.fleet, &mut self.memory.fleet) else { return Ok(()) };
         if fleet.view().knowledge(rule, visit.now) == Knowledge::Enough {
@@ -229,7 +230,11 @@ impl<H: Host> Line<'_, '_, '_, H> {
         refreshed.map_err(|fault| Stop::Refuse(Stage::Revocation, fault.into()))?;
         let has_waited = self.asked.is_some_and(|asked| asked.answer != Answer::Ready);
         match fleet.view().knowledge(rule, visit.now) {
-            Knowledge::Enough => Ok(()),
+            // They have become known since the token was judged.
+            Knowledge::Enough => {
+                check_revocation(visit.policy, self.memory, caller, visit.host.cells(), visit.now)
+                    .map_err(|denial| Stop::Refuse(Stage::Revocation, denial))
+            }
             Knowledge::Coming if !has_waited => Err(Stop::Ask(Question::FleetRevocations)),
             Knowledge::Coming | Knowledge::Lacking => {
                 Err(Stop::Refuse(Stage::Revocation, Denial::FleetUnavailable(FleetGap::Revocations)))

@@ -3,7 +3,7 @@
 use api_guard_core::code::Code;
 use api_guard_core::exchange::Flow;
 use api_guard_core::fault::Fault;
-use api_guard_testkit::{Decided, Watched, bytes};
+use api_guard_testkit::{Decided, Done, Watched, bytes};
 use serde_json::json;
 
 use crate::{World, answer, at, lines, send};
@@ -108,9 +108,15 @@ fn tables_that_cannot_be_joined_refuse_until_they_can() {
     let world = World::new();
     world.process.broken.set(true);
     assert_eq!(world.engine.open(&world.stream().host), Err(Fault::SharedData));
-    let (stream, flow) = world.get("/public", &[]);
+    let more = [("x-request-id", "r-1"), ("content-type", "application/grpc")];
+    let (stream, flow) = world.get("/public", &more);
     assert_eq!(flow, Flow::Pause);
     faulty(&world, &stream, "shared_data");
+    // The request was read: it is told which one it was, and in gRPC.
+    assert_eq!(answer(&stream)["request_id"], "r-1");
+    let line = lines(&stream).pop().unwrap();
+    assert_eq!((&line["path"], &line["method"]), (&json!("/public"), &json!("GET")), "{line}");
+    assert!(stream.host.done.iter().any(|done| matches!(done, Done::Replied(_, true))));
     world.process.broken.set(false);
     world.process.has_no_random.set(true);
     assert_eq!(world.engine.open(&world.stream().host), Err(Fault::SharedData));
