@@ -340,3 +340,22 @@ fn method_overrides_are_stripped_unless_they_are_to_be_kept() {
         }
     }
 }
+
+#[test]
+fn envoy_routes_by_the_caller_that_was_verified_and_not_by_the_one_that_a_client_names() {
+    let of = |subject: &str| json!({ "prefix": "/", "headers": [{ "name": "x-auth-subject", "string_match": { "exact": subject } }] });
+    let routes = json!([
+        { "match": of("tenant"), "direct_response": { "status": 202 } },
+        { "match": { "prefix": "/" }, "route": { "cluster": "upstream" } },
+    ]);
+    let envoy = Envoy::start(Setup {
+        manager: json!({ "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": routes }] } }),
+        ..Setup::new(&policy(json!({})))
+    });
+    for protocol in BOTH {
+        let forged = Ask::get("/x").token(&token(json!({}))).header("x-auth-subject", "tenant");
+        forged.send(&envoy, protocol).forwarded(&envoy);
+        let genuine = Ask::get("/x").token(&token(json!({ "sub": "tenant" })));
+        assert_eq!(genuine.send(&envoy, protocol).status, 202);
+    }
+}

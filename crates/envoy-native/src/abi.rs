@@ -117,6 +117,7 @@ unsafe extern "C" {
         name: Buffer,
         value: Buffer,
     ) -> bool;
+    fn envoy_dynamic_module_callback_http_clear_route_cache(filter: Pointer);
     fn envoy_dynamic_module_callback_http_send_response(
         filter: Pointer,
         status: u32,
@@ -354,6 +355,12 @@ impl Filter {
             }
         }
         Some(body)
+    }
+
+    /// Has Envoy choose the route again, by the headers as they are now.
+    pub(crate) fn clear_route_cache(&mut self) {
+        // SAFETY: the filter is alive while its hook runs.
+        unsafe { envoy_dynamic_module_callback_http_clear_route_cache(self.pointer()) }
     }
 
     /// Answers the request. Envoy may run other hooks of the stream meanwhile, or end it.

@@ -88,13 +88,15 @@ impl Orders {
         self.resumes = true;
     }
 
-    /// Makes the edits, which are none from then on.
+    /// Makes the edits, which are none from then on. A request that goes on gets its route by its headers as they are then:
+    /// Envoy has chosen one before, by what the client wrote into them.
     ///
     /// # Errors
     ///
     /// Envoy did not accept one of them. Those after it are not made.
     pub(crate) fn make_edits(&mut self, filter: &mut Filter) -> Result<(), EditRefused> {
         let mut text = self.text.as_slice();
+        let changes_request = self.edits.iter().any(|edit| edit.map == HeaderMap::RequestHeaders);
         for Ordered { map, change, name_bytes, value_bytes } in self.edits.drain(..) {
             let (name, rest) = text.split_at_checked(name_bytes).ok_or(EditRefused)?;
             let (value, rest) = rest.split_at_checked(value_bytes).ok_or(EditRefused)?;
@@ -107,6 +109,9 @@ impl Orders {
             if !done {
                 return Err(EditRefused);
             }
+        }
+        if changes_request && self.reply.is_none() {
+            filter.clear_route_cache();
         }
         Ok(())
     }

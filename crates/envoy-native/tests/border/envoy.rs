@@ -254,6 +254,7 @@ impl Config {
             filter_state: Vec::new(),
             replies: Vec::new(),
             continued: 0,
+            rerouted: 0,
             reenters: false,
             ends_when_answered: false,
             reminded: Arc::new(Reminded {
@@ -315,6 +316,8 @@ struct Inner {
     filter_state: Pairs,
     replies: Vec<Reply>,
     continued: u32,
+    /// How often the route was to be chosen again.
+    rerouted: u32,
     reenters: bool,
     ends_when_answered: bool,
     reminded: Arc<Reminded>,
@@ -451,6 +454,10 @@ impl Stream {
 
     pub fn continued(&self) -> u32 {
         self.inner().continued
+    }
+
+    pub fn rerouted(&self) -> u32 {
+        self.inner().rerouted
     }
 
     pub fn filter_state(&self, name: &str) -> Option<Vec<u8>> {
@@ -636,6 +643,11 @@ extern "C" fn envoy_dynamic_module_callback_http_get_body_chunks(
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_callback_http_received_buffered_request_body(filter: Pointer) -> bool {
     unsafe { &*filter.cast::<Inner>() }.received_is_buffered
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_callback_http_clear_route_cache(filter: Pointer) {
+    unsafe { &mut *filter.cast::<Inner>() }.rerouted += 1;
 }
 
 #[unsafe(no_mangle)]

@@ -113,6 +113,7 @@ fn edits_do_not_disturb_what_is_still_read() {
         assert_eq!(values(&sent, "x-auth-permissions"), ["tokens:revoke"]);
         assert_eq!(values(&sent, "connection"), ["keep-alive"]);
         assert!(values(&sent, "x_auth_subject").is_empty() && values(&sent, "authorization").is_empty());
+        assert_eq!(stream.rerouted(), 1, "Envoy chose a route by what the client had written");
         assert!(stream.replies().is_empty());
     }
     assert_eq!(config.counter("api_guard_requests_total.decision.allowed.code.ok"), 3);
@@ -127,6 +128,7 @@ fn an_answer_may_run_other_hooks_and_end_the_stream() {
         let headers = request("GET", "/x", &[("x-auth-subject", "forged"), ("te", "trailers")]);
         assert_eq!(stream.headers(Some(headers), true), STOP);
         refused(&stream, 401, "token_missing");
+        assert_eq!(stream.rerouted(), 0);
         assert!(values(&stream.request_headers(), "x-auth-subject").is_empty(), "no log shows it");
         assert_eq!(stream.filter_state("wasm.api_guard.code").as_deref(), Some(&b"token_missing"[..]));
         assert_eq!(stream.response(Some(pairs(&[(b":status", b"401")]))), if ends { STOP } else { CONTINUE });
