@@ -14,7 +14,7 @@ use crate::denial::{Denial, FormFault};
 use crate::guard::Revoked;
 use crate::json::text::Object;
 use crate::policy::{Detail, Policy, Replies};
-use crate::verdict::Judged;
+use crate::verdict::Trail;
 
 pub use words::cut;
 
@@ -93,10 +93,10 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
-/// The reply to a request that has revoked something. `judged`: the limits that admitted it.
-pub fn revoked(policy: &Policy, revoked: Revoked, judged: &[Judged]) -> Reply {
+/// The reply to a request that has revoked something. `trail`: that of the request, for the limits that admitted it.
+pub fn revoked(policy: &Policy, revoked: Revoked, trail: &Trail) -> Reply {
     let mut headers = json_headers("application/json");
-    if let Some(tightest) = rate_headers::tightest(policy, judged) {
+    if let Some(tightest) = rate_headers::tightest(policy, trail) {
         headers.extend(rate_headers::of_admission(policy, &tightest));
     }
     let expires_at = revoked.expires_at.map_or("null".to_owned(), |second| second.to_string());

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use super::Header;
 use crate::decimal::Decimal;
 use crate::denial::{Denial, OverLimit};
-use crate::policy::{LimitRule, Policy, RateLimitHeaders};
-use crate::verdict::Judged;
+use crate::policy::{LimitRule, Mode, Policy, RateLimitHeaders};
+use crate::verdict::{Judged, Trail};
 
 /// The figures of one limit.
 struct Figures<'a> {
@@ -33,14 +33,15 @@ pub(super) fn add_of_refusal(headers: &mut Vec<Header>, policy: &Policy, denial:
     add_families(headers, policy, &figures);
 }
 
-/// The limit that the headers of an admitted response describe: the one with the least left. A limit that only reports
-/// holds nobody back, so clients do not hear of it. `None` if no other was judged, or if the policy sends no such headers.
-pub fn tightest(policy: &Policy, judged: &[Judged]) -> Option<Judged> {
+/// The limit that the headers of an admitted response describe: the one with the least left. A limit that only reports, by
+/// its own mode or by that of the request, holds nobody back, so clients do not hear of it. `None` if no other was judged, or
+/// if the policy sends no such headers.
+pub fn tightest(policy: &Policy, trail: &Trail) -> Option<Judged> {
     if policy.replies.rate_limit_headers == RateLimitHeaders::None {
         return None;
     }
-    let enforced =
-        judged.iter().filter(|judged| policy.limit(judged.limit).is_some_and(LimitRule::is_enforced));
+    let enforces = |rule: &LimitRule| rule.mode.unwrap_or(trail.form.mode) == Mode::Enforce;
+    let enforced = trail.limits.iter().filter(|judged| policy.limit(judged.limit).is_some_and(enforces));
     enforced.min_by_key(|judged| judged.outcome.remaining).copied()
 }
 

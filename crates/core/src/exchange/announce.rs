@@ -79,7 +79,7 @@ pub(super) fn answer(
         Ok(revoked) => {
             kept.pass(engine, host, now);
             let about = kept.about();
-            let reply = effect::revoked(engine.guard.policy(), revoked, &about.trail.limits);
+            let reply = effect::revoked(engine.guard.policy(), revoked, about.trail);
             ledger::answer(host, &reply, &about);
         }
         Err(denial) => ledger::refuse(engine, host, &denial, &kept.about(), now),

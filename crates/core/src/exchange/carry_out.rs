@@ -76,7 +76,7 @@ impl Exchange {
             self.state = State::Stopped;
             return Flow::Pause;
         }
-        self.tightest = rate_headers::tightest(policy, &verdict.trail.limits);
+        self.tightest = rate_headers::tightest(policy, &verdict.trail);
         if grant.body() == BodyPlan::Pass {
             ledger::pass(engine, host, reported, &about, now);
             self.state = State::Passing;

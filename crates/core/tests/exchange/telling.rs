@@ -128,9 +128,9 @@ fn an_admitted_response_tells_once_of_the_limit_with_least_left() {
 
 #[test]
 fn a_limit_that_only_reports_is_not_told_and_hides_no_other() {
-    let limit = |name, most, mode| json!({ "name": name, "max_requests": most, "window_seconds": 60, "key": ["subject"], "mode": mode });
-    let shy = limit("shy", 1, "report");
-    let world = limits(json!([shy, limit("wide", 9, "enforce")]));
+    let limit = |name, most, mode: Value| json!({ "name": name, "max_requests": most, "window_seconds": 60, "key": ["subject"], "mode": mode });
+    let shy = limit("shy", 1, json!("report"));
+    let world = limits(json!([shy, limit("wide", 9, json!("enforce"))]));
     for left in ["8", "7"] {
         let (mut stream, _) = world.get("/x", &[]);
         stream.response();
@@ -140,6 +140,14 @@ fn a_limit_that_only_reports_is_not_told_and_hides_no_other() {
     let world = limits(json!([shy]));
     let (mut alone, _) = world.get("/x", &[]);
     assert_eq!((alone.response(), marks(&alone)), (Flow::Continue, vec![]));
+    // On a route that reports, a limit without a mode of its own holds nobody back either.
+    let world = limits(json!([limit("plain", 9, Value::Null)]));
+    let (mut reporting, _) = world.get("/report", &[]);
+    assert_eq!((reporting.response(), marks(&reporting)), (Flow::Continue, vec![]));
+    let world = limits(json!([limit("plain", 9, Value::Null), limit("strict", 5, json!("enforce"))]));
+    let (mut reporting, _) = world.get("/report", &[]);
+    reporting.response();
+    assert!(marks(&reporting).contains(&("x-ratelimit-limit", "5".to_owned())), "{:?}", marks(&reporting));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_route_skips_the_limits_that_it_names_and_no_others() {
         let get = request("GET", path, &[("authorization", &bearer)]);
         let verdict = guarded.admit(&get, START);
         assert_eq!(names(&guarded, &verdict), [expected, &[]], "{path}");
-        let told = rate_headers::tightest(guarded.guard.policy(), &verdict.trail.limits);
+        let told = rate_headers::tightest(guarded.guard.policy(), &verdict.trail);
         assert_eq!(
             told.is_some(),
             !expected.is_empty(),

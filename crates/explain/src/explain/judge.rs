@@ -180,7 +180,7 @@ impl Judged {
     pub fn reply(&self, policy: &Policy, request: &Request<'_>) -> Option<Reply> {
         match (&self.revoked, self.denial()) {
             (_, Some(denial)) => Some(effect::refuse(policy, denial, request.request_id)),
-            (Some(Ok(done)), None) => Some(effect::revoked(policy, *done, &self.verdict.trail.limits)),
+            (Some(Ok(done)), None) => Some(effect::revoked(policy, *done, &self.verdict.trail)),
             (Some(Err(_)) | None, None) => None,
         }
     }

@@ -45,7 +45,7 @@ impl Explained<'_, '_> {
         if self.reply.is_some() {
             return Vec::new();
         }
-        let tightest = rate_headers::tightest(self.policy, &self.trail.limits);
+        let tightest = rate_headers::tightest(self.policy, self.trail);
         tightest.map(|tightest| rate_headers::of_admission(self.policy, &tightest)).unwrap_or_default()
     }
 }
