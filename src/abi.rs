@@ -187,8 +187,7 @@ pub(crate) fn plugin_configuration(length: usize) -> Vec<u8> {
 /// Answers the request. Envoy then stops it, whatever the callback returns.
 #[expect(unsafe_code, reason = "a call of the ABI with pointers to slices")]
 pub(crate) fn send_reply(reply: &Reply, grpc: bool) {
-    let headers = reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let headers = block::encode(headers);
+    let headers = block::encode(reply.headers_in(grpc));
     let body = if grpc { reply.grpc_message.as_bytes() } else { reply.body.as_bytes() };
     // SAFETY: pointers and lengths are those of live slices; the host copies them.
     let status = unsafe {

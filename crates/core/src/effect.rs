@@ -50,6 +50,17 @@ pub struct Reply {
     pub grpc_message: Cow<'static, str>,
 }
 
+impl Reply {
+    /// The names and values of the response headers. What a gRPC client gets is a message and no JSON. Envoy writes the type
+    /// itself, but where a filter before us has made gRPC of another request.
+    pub fn headers_in(&self, is_grpc: bool) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone {
+        self.headers.iter().map(move |(name, value)| {
+            let value = if is_grpc && *name == "content-type" { "text/plain" } else { value.as_ref() };
+            (name.as_bytes(), value.as_bytes())
+        })
+    }
+}
+
 /// The reply to a refused request. `request_id`: the value of `x-request-id`.
 pub fn refuse(policy: &Policy, denial: &Denial, request_id: Option<&[u8]>) -> Reply {
     let code = denial.code();

@@ -366,8 +366,8 @@ impl Filter {
     /// Answers the request. Envoy may run other hooks of the stream meanwhile, or end it.
     pub(crate) fn send_response(&mut self, reply: &Reply, is_grpc: bool) {
         let header = |name: &[u8], value: &[u8]| Header { name: Buffer::of(name), value: Buffer::of(value) };
-        let texts = reply.headers.iter().map(|(name, value)| header(name.as_bytes(), value.as_bytes()));
-        let mut headers: SmallVec<[Header; 10]> = texts.collect();
+        let mut headers: SmallVec<[Header; 10]> =
+            reply.headers_in(is_grpc).map(|(name, value)| header(name, value)).collect();
         // Envoy would tell a gRPC client that all is well.
         let grpc_status = reply.grpc_status.to_string();
         if is_grpc {

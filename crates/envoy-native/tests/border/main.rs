@@ -140,11 +140,15 @@ fn an_answer_may_run_other_hooks_and_end_the_stream() {
 fn a_grpc_client_hears_the_status_of_its_refusal() {
     let config = load("grpc", json!({}));
     let grpc = [("content-type", "application/grpc")];
-    for (path, more, grpc_status) in [("/a.B/c", &grpc[..], Some("16")), ("/a.B/c", &[], None)] {
+    // Envoy tells the client of gRPC by what it was before other filters, and leaves our type to others.
+    for (path, more, grpc_status, kind) in
+        [("/a.B/c", &grpc[..], Some("16"), "text/plain"), ("/a.B/c", &[], None, "application/problem+json")]
+    {
         let stream = config.stream();
         assert_eq!(stream.headers(Some(request("POST", path, more)), false), STOP);
         let replies = stream.replies();
         assert_eq!(values(&replies[0].headers, "grpc-status").first().map(String::as_str), grpc_status);
+        assert_eq!(values(&replies[0].headers, "content-type"), [kind]);
     }
 }
 
