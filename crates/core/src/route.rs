@@ -9,6 +9,7 @@
 
 mod affixes;
 mod hosts;
+mod spread;
 pub mod template;
 mod tree;
 
@@ -194,13 +195,6 @@ impl RouteTable {
     /// Finds the route of one reading of a path.
     pub(crate) fn find_reading(&self, covering: Covering, path: &str, method: &str) -> Found<'_> {
         self.leaf(covering, path).map_or(Found::NoRoute, |leaf| self.named(leaf, method))
-    }
-
-    /// What the own routes of a host pattern say of a path, without those of wider patterns and of no host.
-    pub(crate) fn find_own(&self, pattern: &HostPattern, path: &str, method: &str) -> Found<'_> {
-        let tree = self.hosts.id(pattern).and_then(|host| self.trees.get(host.get()));
-        let leaf = tree.and_then(|tree| tree.find(&self.case.spelled(path)));
-        leaf.map_or(Found::NoRoute, |leaf| self.named(leaf, method))
     }
 
     /// The routes of the first host that has the path.

@@ -17,15 +17,12 @@ use crate::request::host::HostPattern;
 use crate::request::target::Lifts;
 use crate::revocation::request::MAX_BODY_BYTES;
 use crate::route::template::Template;
-use crate::route::{Found, RouteSpec, RouteTable};
+use crate::route::{RouteSpec, RouteTable};
 use crate::token::claims::TextSlot;
 use path::{hosts, lifts, template};
 
 /// The longest name of a route, bytes.
 const LONGEST_NAME: usize = 128;
-
-/// The method of the revocation endpoint.
-const ENDPOINT_METHOD: &str = "POST";
 
 /// Collects the routes of a configuration; the revocation endpoint comes last.
 pub(super) struct Routes<'f> {
@@ -141,7 +138,7 @@ impl<'f> Routes<'f> {
             mode: Mode::Enforce,
             revokes: true,
         };
-        self.endpoint = Some(self.push(route, template, Vec::new(), vec![ENDPOINT_METHOD.to_owned()]));
+        self.endpoint = Some(self.push(route, template, Vec::new(), vec!["POST".to_owned()]));
         Endpoint { required }
     }
 
@@ -161,22 +158,24 @@ impl<'f> Routes<'f> {
 
     /// The routes and the table that finds them; `None` if routes conflict.
     pub(super) fn finish(self, problems: &mut Problems) -> Option<(Vec<Route>, RouteTable)> {
-        let Self { form, routes, mut specs, endpoint, .. } = self;
+        let Self { form, routes, specs, endpoint, .. } = self;
         let list_head = form.allowed_methods.iter().any(|method| method == "HEAD");
-        let build = |specs| RouteTable::build(specs, list_head, form.path_case);
-        let has_hosts = endpoint.is_some() && specs.iter().any(|spec| !spec.hosts.is_empty());
-        if has_hosts && let Ok(table) = build(specs.clone()) {
-            let of_hosts =
-                specs.last().and_then(|endpoint| endpoint_of_hosts(endpoint, &specs, &table, &routes));
-            specs.extend(of_hosts);
-        }
         let revocation = &Path::Root.field("revocation");
         let of_endpoint = revocation.field("endpoint");
         let of_routes = &Path::Root.field("routes");
         let path = |route: RouteIndex| {
             if Some(route) == endpoint { of_endpoint.field("path") } else { of_routes.index(route.get()) }
         };
-        let conflicts = match build(specs) {
+        // A route that denies the endpoint's path on its hosts does so on purpose.
+        let is_denied =
+            |route: RouteIndex| routes.get(route.get()).is_some_and(|it| it.access == Access::Deny);
+        let built = RouteTable::build(specs, list_head, form.path_case).and_then(|mut table| {
+            if let Some(route) = endpoint {
+                table.spread(route, is_denied)?;
+            }
+            Ok(table)
+        });
+        let conflicts = match built {
             Ok(table) => return Some((routes, table)),
             Err(conflicts) => conflicts,
         };
@@ -189,27 +188,6 @@ impl<'f> Routes<'f> {
         }
         None
     }
-}
-
-/// The endpoint once more, for the hosts whose own routes take its path: it is there for every host. A route that denies it
-/// to everybody does so on purpose.
-fn endpoint_of_hosts(
-    endpoint: &RouteSpec,
-    specs: &[RouteSpec],
-    table: &RouteTable,
-    routes: &[Route],
-) -> Option<RouteSpec> {
-    let path = endpoint.template.literal_path();
-    let is_denied =
-        |route: RouteIndex| routes.get(route.get()).is_some_and(|route| route.access == Access::Deny);
-    let takes_path = |host: &&HostPattern| match table.find_own(host, &path, ENDPOINT_METHOD) {
-        Found::Route { index, .. } => !is_denied(index),
-        Found::MethodNotAllowed { .. } | Found::Ambiguous => true,
-        Found::NoRoute => false,
-    };
-    let hosts: Vec<HostPattern> =
-        specs.iter().flat_map(|spec| &spec.hosts).filter(takes_path).cloned().collect();
-    (!hosts.is_empty()).then(|| RouteSpec { hosts, ..endpoint.clone() })
 }
 
 fn is_name(text: &str) -> bool {
