@@ -151,7 +151,7 @@ impl RouteTable {
                 let host = pattern.as_ref().and_then(|pattern| hosts.id(pattern)).unwrap_or(ANY);
                 // Every id has a tree.
                 let Some(tree) = trees.get_mut(host.get()) else { continue };
-                let leaf = tree.leaf(&spec.template, |literal| case.spelled(literal).into_owned());
+                let leaf = tree.leaf(&spec.template, case);
                 for (method, &entry) in spec.methods.iter().zip(&entries) {
                     match leaf.claim(entry) {
                         None => {}

@@ -27,7 +27,7 @@ impl RouteTable {
             if leaf.0.iter().any(|other| other.method == entry.method && yields_to(other.route)) {
                 continue;
             }
-            let leaf = tree.leaf(template, |literal| self.case.spelled(literal).into_owned());
+            let leaf = tree.leaf(template, self.case);
             if let Some(taken) = leaf.claim(entry) {
                 let method = self.methods.get(entry.method).cloned().unwrap_or_default();
                 conflicts.push(Conflict { first: taken.route, second: entry.route, method, host: None });

@@ -12,6 +12,7 @@
 //! `/a/{id}/b` have three arrangements and cost as much as one. [`Tree::most_steps`] gives the bound. Depth is bounded
 //! by [`MAX_SEGMENTS`](super::template::MAX_SEGMENTS), so recursion is safe.
 
+use super::PathCase;
 use super::affixes::Affixes;
 use super::template::{Segment, Template};
 use crate::lookup::Lookup;
@@ -43,13 +44,13 @@ impl<T: Default> Tree<T> {
         Self { root: Node::new() }
     }
 
-    /// The leaf of `template`'s shape, created if it is new. `spelled`: how the tree spells a literal.
-    pub(crate) fn leaf(&mut self, template: &Template, spelled: impl Fn(&str) -> String) -> &mut T {
+    /// The leaf of `template`'s shape, created if it is new. `case`: how the tree spells a literal.
+    pub(crate) fn leaf(&mut self, template: &Template, case: PathCase) -> &mut T {
         let mut node = &mut self.root;
         for segment in template.segments() {
             node = match segment {
                 Segment::Literal(text) => {
-                    let text = &*spelled(text);
+                    let text = &*case.spelled(text);
                     node.longest = node.longest.max(text.len());
                     let new = node.children.len();
                     let index = node.literals.enter(text, new).unwrap_or_else(|| {
@@ -63,7 +64,8 @@ impl<T: Default> Tree<T> {
                     node.children.get_mut(index).expect("a literal's child")
                 }
                 Segment::Affixed(affixed) => {
-                    let [before, behind] = [affixed.before(), affixed.behind()].map(&spelled);
+                    let [before, behind] =
+                        [affixed.before(), affixed.behind()].map(|text| case.spelled(text));
                     node.affixes.get_or_insert_default().enter(&before, &behind, Node::new)
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_with(|| Box::new(Node::new())),

@@ -74,8 +74,8 @@ impl RawTokens {
     fn complete(&mut self, tokens: &Json<'_>) {
         if tokens.member("required_claims").is_none() {
             let subject = &self.subject_claim;
-            let times = ["exp", "iat"].into_iter().filter(|time| time != subject).map(str::to_owned);
-            self.required_claims = std::iter::once(subject.clone()).chain(times).collect();
+            self.required_claims.retain(|claim| claim != "sub" && claim != subject);
+            self.required_claims.insert(0, subject.clone());
         }
     }
 }
