@@ -1,5 +1,7 @@
 //! What `check` says of what Envoy does to requests around the guard.
 
+mod buffers;
+
 use super::{ENVOY, assert_silent, assert_told, check};
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";

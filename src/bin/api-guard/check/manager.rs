@@ -1,6 +1,7 @@
 //! What the HTTP connection manager around the filter must say: whom it takes for the client, which paths and trailers
 //! it passes on, which filters run, and what its routes do behind the guard.
 
+mod buffers;
 mod chain;
 mod routes;
 
@@ -26,6 +27,7 @@ pub(super) fn check(part: &Part<'_>, site: &Site<'_>, raw: Option<&RawConfig>, f
     }
     path_options(part, raw, findings);
     trailers(part, site, findings);
+    buffers::check(part, site, raw, findings);
     chain::check(part, site, findings);
     routes::check(part, site, raw, findings);
 }
