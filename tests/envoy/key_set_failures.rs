@@ -175,13 +175,14 @@ fn each_change_is_logged_once() {
         .into_iter()
         .filter(|event| event["event"] == "key_set")
         .map(|event| {
-            (event["set"].clone(), event["outcome"].clone(), event["keys"].clone(), event["skipped"].clone())
+            assert_eq!(event["set"], "login");
+            ["outcome", "status", "keys", "skipped"].map(|name| event[name].clone())
         })
         .collect();
-    let line = |outcome: &str, keys: u32, skipped: u32| {
-        (json!("login"), json!(outcome), json!(keys), json!(skipped))
+    let line = |outcome: &str, status: Option<u16>, keys: u32, skipped: u32| {
+        [json!(outcome), json!(status), json!(keys), json!(skipped)]
     };
-    assert_eq!(lines, [line("ok", 1, 0), line("status", 1, 0), line("ok", 1, 1)]);
+    assert_eq!(lines, [line("ok", None, 1, 0), line("status", Some(500), 1, 0), line("ok", None, 1, 1)]);
     let error =
         envoy.written().lines().any(|line| line.starts_with("[error]") && line.contains(r#""skipped":1"#));
     assert!(error, "who publishes a secret is told so: {}", envoy.written());

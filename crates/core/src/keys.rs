@@ -163,7 +163,11 @@ impl KeySets {
         let is_news = ended.ok()??;
         let keys = self.current.set(set, now).map_or(0, |set| set.keys().len());
         let outcome = published.err().unwrap_or(FetchOutcome::Ok);
-        Some(Ended { outcome, keys, skipped, is_news })
+        let status = match response {
+            Response::Complete { status, .. } if outcome == FetchOutcome::Status => Some(status),
+            Response::Complete { .. } | Response::TimedOut | Response::Reset => None,
+        };
+        Some(Ended { outcome, status, keys, skipped, is_news })
     }
 
     /// Gives up this worker's fetches, whose ends the host will not tell. If that cannot be stored, their leases lapse.

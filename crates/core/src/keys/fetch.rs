@@ -103,6 +103,8 @@ outcomes! {
 pub struct Ended {
     /// How.
     pub outcome: FetchOutcome,
+    /// The response's status, if that is what is wrong with it.
+    pub status: Option<u16>,
     /// The number of keys in force, which is 0 if there is no set.
     pub keys: usize,
     /// The keys of the response that are not used.

@@ -74,7 +74,10 @@ fn one_worker_fetches_and_all_others_have_the_keys_from_their_next_request_on() 
         assert_eq!(kid(worker, &cells, at(10)), None);
     }
     let ended = workers[0].end(&ring, SET, good(&body(1)), &cells, at(50)).unwrap();
-    assert_eq!(ended, Ended { outcome: FetchOutcome::Ok, keys: 1, skipped: Vec::new(), is_news: true });
+    assert_eq!(
+        ended,
+        Ended { outcome: FetchOutcome::Ok, status: None, keys: 1, skipped: Vec::new(), is_news: true }
+    );
     for worker in &mut workers {
         assert_eq!(kid(worker, &cells, at(50)).as_deref(), Some("1"));
         assert!(worker.begin(&ring, &cells, at(51)).is_empty());

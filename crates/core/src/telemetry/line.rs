@@ -150,6 +150,9 @@ pub fn key_set(set: &str, ended: &Ended) -> Line {
     line.text("event", "key_set");
     line.text("set", set);
     line.text("outcome", ended.outcome.as_str());
+    if let Some(status) = ended.status {
+        line.number("status", u32::from(status));
+    }
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     line.number("keys", count(ended.keys));
     line.number("skipped", count(ended.skipped.len()));
