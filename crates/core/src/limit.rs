@@ -32,6 +32,7 @@ mod slot;
 mod table;
 pub mod window;
 
+pub(crate) use identity::Mark;
 pub use identity::{Identities, Identity};
 pub use lease::Leases;
 pub(crate) use outcome::seconds_until;

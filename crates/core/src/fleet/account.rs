@@ -129,12 +129,14 @@ impl Account {
         self.debt = self.debt.saturating_add(1);
     }
 
-    /// Wants units with the next call.
-    pub(super) fn ask(&mut self) {
+    /// Wants units with the next call. Returns whether nothing was wanted before, so that it is to be queued.
+    pub(super) fn ask(&mut self) -> bool {
         self.wants = true;
-        if self.asking == Asking::No {
+        let is_new = self.asking == Asking::No;
+        if is_new {
             self.asking = Asking::Queued;
         }
+        is_new
     }
 
     /// Whether there is something to tell the store.
@@ -142,8 +144,13 @@ impl Account {
         self.back.units > 0 || self.owes()
     }
 
+    /// Whether anything would be lost with it.
+    pub(super) fn holds(&self) -> bool {
+        self.lease.units > 0 || self.has_news()
+    }
+
     /// Whether something was spent that the store does not know of.
-    pub(super) fn owes(&self) -> bool {
+    fn owes(&self) -> bool {
         self.debt > 0 || self.reporting > 0
     }
 

@@ -1,18 +1,25 @@
 //! Whose limits does a link know of the store?
 //!
-//! A fixed number of accounts, four for each digest that could stand there, so that memory does not grow with the number of callers.
-//! Who was not there for the longest time makes room. Whoever finds none, because all four are in a call, asks later.
+//! Each limit has a table with a fixed number of accounts, eight for each digest that could stand there, so that memory does
+//! not grow with the number of callers, and no crowd of one limit takes the room of another. Who has nothing in hand makes
+//! room first, and of those who was not there for the longest time. What others have in hand goes back with the next call
+//! before they are forgotten. Whoever finds no room, because all eight are in a call or too many are about to leave, is judged
+//! as if the store were not reached: nothing that is known of others is lost for a newcomer.
 
 use super::Names;
 use super::account::Account;
 use super::units::{Asking, Demand, Unit};
-use crate::limit::{Identity, Outcome};
+use crate::limit::{Identity, Mark, Outcome};
 use crate::time::UnixNanos;
 
-/// Sets of accounts.
-const SETS: u64 = 512;
+/// Sets of accounts of a limit.
+const SETS: u64 = 256;
 /// Accounts of a set.
-const WAYS: usize = 4;
+const WAYS: usize = 8;
+/// Accounts of a limit that are about to leave.
+const LEAVING: usize = 64;
+/// Between two looks through all accounts, nanoseconds: a tick may come each millisecond, and a call each ten.
+const SWEEP_NANOS: u64 = 10_000_000;
 
 /// What a limit of the fleet says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +30,28 @@ pub enum Standing {
     Refused(Outcome),
     /// The store has to be asked.
     Ask,
-    /// The store cannot be asked.
+    /// The store cannot be asked, or not for this caller.
     Unreachable,
 }
 
 /// The accounts of one link.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    // INVARIANT: empty, or SETS long, each at most WAYS long.
+    /// One for each limit that was asked for.
+    tables: Vec<Table>,
+    /// When they are looked through next.
+    sweep_at: UnixNanos,
+}
+
+/// The accounts of one limit.
+#[derive(Debug)]
+struct Table {
+    mark: Mark,
+    // INVARIANT: SETS long, each at most WAYS long.
     sets: Vec<Vec<Account>>,
+    /// Those that have made room and have something for the store, or had. Nobody is here and in a set.
+    // INVARIANT: at most LEAVING long.
+    leaving: Vec<Account>,
     /// Who is queued, in the order of asking; may name one twice, or one that is gone.
     queue: Vec<Identity>,
 }
@@ -45,12 +65,11 @@ impl Accounts {
         is_reached: bool,
         now: UnixNanos,
     ) -> Standing {
-        let Self { sets, queue } = self;
-        let Some(account) = open(sets, demand, names, now) else { return Standing::Ask };
+        let Some(table) = self.open(demand.identity.mark()) else { return Standing::Unreachable };
+        let Some(account) = table.open(demand, names, now) else { return Standing::Unreachable };
         if let Some(unit) = account.take(now) {
-            if account.asking == Asking::No && account.runs_low() {
-                account.ask();
-                queue.push(demand.identity);
+            if account.runs_low() && account.ask() {
+                table.queue.push(demand.identity);
             }
             Standing::Taken(unit)
         } else if !is_reached || now < account.shut_until {
@@ -64,29 +83,27 @@ impl Accounts {
 
     /// Puts back a unit that was taken and not spent.
     pub(super) fn put_back(&mut self, identity: Identity, unit: Unit) {
-        if let Some(account) = find(&mut self.sets, identity) {
+        if let Some(account) = self.find_mut(identity) {
             account.put_back(unit);
         }
     }
 
     /// Notes a unit that was spent while the store was not reached.
     pub(super) fn owe(&mut self, identity: Identity) {
-        if let Some(account) = find(&mut self.sets, identity) {
+        if let Some(account) = self.find_mut(identity) {
             account.owe();
         }
     }
 
     /// Has a request wait for units. Returns how many asks have been answered so far.
     pub(super) fn wait(&mut self, identity: Identity) -> u32 {
-        let Self { sets, queue } = self;
-        let Some(account) = find(sets, identity) else { return 0 };
+        let Some(account) = self.find_mut(identity) else { return 0 };
         account.waiting = account.waiting.saturating_add(1);
-        let is_new = account.asking == Asking::No;
-        account.ask();
-        if is_new {
-            queue.push(identity);
+        let answered = account.answered;
+        if account.ask() {
+            self.requeue(identity);
         }
-        account.answered
+        answered
     }
 
     /// The figures of one who gets no units.
@@ -99,103 +116,168 @@ impl Accounts {
             reset_seconds: 1,
             retry_after_seconds: 1,
         };
-        let set = self.sets.get(set(demand.identity));
-        let account = set.and_then(|set| set.iter().find(|it| it.demand.identity == demand.identity));
-        account.map_or(none, |account| account.outcome(demand.units, false, now))
+        self.find(demand.identity).map_or(none, |account| account.outcome(demand.units, false, now))
     }
 
     /// Whether an ask was answered since `answered` of them had been.
     pub(super) fn is_answered(&self, identity: Identity, answered: u32) -> bool {
-        let account =
-            self.sets.get(set(identity)).and_then(|set| set.iter().find(|it| it.demand.identity == identity));
-        account.is_none_or(|account| account.answered != answered)
+        self.find(identity).is_none_or(|account| account.answered != answered)
     }
 
     /// Looks at what has ended, and queues what the store has to be told.
     pub(super) fn sweep(&mut self, now: UnixNanos) {
-        let Self { sets, queue } = self;
-        for account in sets.iter_mut().flatten() {
-            account.lapse(now);
-            if account.has_news() && account.asking == Asking::No {
-                account.asking = Asking::Queued;
-                queue.push(account.demand.identity);
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = UnixNanos::from_nanos(now.nanos().saturating_add(SWEEP_NANOS));
+        for Table { sets, leaving, queue, .. } in &mut self.tables {
+            for account in sets.iter_mut().flatten().chain(leaving) {
+                account.lapse(now);
+                if account.has_news() && account.asking == Asking::No {
+                    account.asking = Asking::Queued;
+                    queue.push(account.demand.identity);
+                }
             }
         }
     }
 
     /// Whether anything is queued.
     pub(super) fn has_queue(&self) -> bool {
-        !self.queue.is_empty()
+        self.tables.iter().any(|table| !table.queue.is_empty())
     }
 
-    /// Hands over at most `most` of those that are queued: those who owe first.
+    /// Hands over at most `most` of those that are queued. Each limit has an equal part of them first, so that whoever asks for
+    /// one does not wait for a crowd that asks for another.
     pub(super) fn take_queued(&mut self, most: usize, mut take: impl FnMut(&mut Account)) {
-        let Self { sets, queue } = self;
-        let end = queue.len().min(most);
-        for identity in queue.drain(..end) {
-            if let Some(account) = find(sets, identity).filter(|account| account.asking == Asking::Queued) {
-                take(account);
+        let part = most.div_ceil(self.tables.len().max(1));
+        let mut left = most;
+        for most in [part, most] {
+            for Table { sets, leaving, queue, .. } in &mut self.tables {
+                let end = queue.len().min(most).min(left);
+                left = left.saturating_sub(end);
+                for identity in queue.drain(..end) {
+                    let account = find_mut(sets, leaving, identity);
+                    if let Some(account) = account.filter(|account| account.asking == Asking::Queued) {
+                        take(account);
+                    }
+                }
             }
         }
     }
 
     /// The account of one who was asked for.
     pub(super) fn sent(&mut self, identity: Identity) -> Option<&mut Account> {
-        find(&mut self.sets, identity).filter(|account| account.asking == Asking::Sent)
+        self.find_mut(identity).filter(|account| account.asking == Asking::Sent)
     }
 
-    /// Queues an account whose call is to be made again.
+    /// Queues an account whose call is to be made, or made again.
     pub(super) fn requeue(&mut self, identity: Identity) {
-        self.queue.push(identity);
+        if let Some(table) = self.tables.iter_mut().find(|table| table.mark == identity.mark()) {
+            table.queue.push(identity);
+        }
     }
 
     /// Notes that the store is not reached: nobody waits for it any more.
     pub(super) fn fail(&mut self) {
-        self.queue.clear();
-        for account in self.sets.iter_mut().flatten().filter(|account| account.asking != Asking::No) {
-            account.fail();
-        }
+        self.tables.iter_mut().for_each(|table| table.queue.clear());
+        self.all_mut().filter(|account| account.asking != Asking::No).for_each(Account::fail);
     }
 
     /// Notes that the clock went backwards.
     pub(super) fn clock_went_back(&mut self) {
-        self.sets.iter_mut().flatten().for_each(Account::clock_went_back);
+        self.sweep_at = UnixNanos::default();
+        self.all_mut().for_each(Account::clock_went_back);
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Account> {
+        self.tables
+            .iter_mut()
+            .flat_map(|Table { sets, leaving, .. }| sets.iter_mut().flatten().chain(leaving))
+    }
+
+    /// The table of a limit, which is made if it was not asked for before. There are no more than the policy has limits.
+    fn open(&mut self, mark: Mark) -> Option<&mut Table> {
+        let known = self.tables.iter().position(|table| table.mark == mark);
+        let index = known.unwrap_or(self.tables.len());
+        if known.is_none() {
+            let sets = std::iter::repeat_with(Vec::new).take(usize::try_from(SETS).unwrap_or(1)).collect();
+            self.tables.push(Table { mark, sets, leaving: Vec::new(), queue: Vec::new() });
+        }
+        self.tables.get_mut(index)
+    }
+
+    fn find(&self, identity: Identity) -> Option<&Account> {
+        let table = self.tables.iter().find(|table| table.mark == identity.mark())?;
+        let set = table.sets.get(set(identity))?;
+        set.iter().chain(&table.leaving).find(|account| account.demand.identity == identity)
+    }
+
+    fn find_mut(&mut self, identity: Identity) -> Option<&mut Account> {
+        let table = self.tables.iter_mut().find(|table| table.mark == identity.mark())?;
+        find_mut(&mut table.sets, &mut table.leaving, identity)
     }
 }
 
-/// The account of `demand`, which is made if there is room for it.
-fn open<'s>(
-    sets: &'s mut Vec<Vec<Account>>,
-    demand: Demand,
-    names: &Names,
-    now: UnixNanos,
-) -> Option<&'s mut Account> {
-    if sets.is_empty() {
-        sets.resize_with(usize::try_from(SETS).unwrap_or(1), Vec::new);
+impl Table {
+    /// The account of `demand`, which is made if there is room for it.
+    fn open(&mut self, demand: Demand, names: &Names, now: UnixNanos) -> Option<&mut Account> {
+        let Self { sets, leaving, queue, .. } = self;
+        let set = sets.get_mut(set(demand.identity))?;
+        let is_it = |account: &Account| account.demand.identity == demand.identity;
+        let index = match set.iter().position(is_it) {
+            Some(index) => index,
+            None => {
+                let left = leaving.iter().position(is_it);
+                let leaver =
+                    if set.len() < WAYS { None } else { Some(leaver(set, leaving, left.is_some())?) };
+                let account = match left {
+                    Some(index) => leaving.swap_remove(index),
+                    None => Account::new(demand, names, now),
+                };
+                if let Some(index) = leaver {
+                    let mut left = std::mem::replace(set.get_mut(index)?, account);
+                    if left.holds() {
+                        left.void();
+                        left.asking = Asking::Queued;
+                        queue.push(left.demand.identity);
+                        leaving.push(left);
+                    }
+                    index
+                } else {
+                    set.push(account);
+                    set.len().checked_sub(1)?
+                }
+            }
+        };
+        let account = set.get_mut(index)?;
+        account.follow(demand, now);
+        Some(account)
     }
-    let set = sets.get_mut(set(demand.identity))?;
-    let index = match set.iter().position(|account| account.demand.identity == demand.identity) {
-        Some(index) => index,
-        None if set.len() < WAYS => {
-            set.push(Account::new(demand, names, now));
-            set.len().checked_sub(1)?
-        }
-        None => {
-            let idle = set.iter().enumerate().filter(|(_, account)| account.asking == Asking::No);
-            let (index, _) = idle.min_by_key(|(_, account)| (account.owes(), account.touched))?;
-            *set.get_mut(index)? = Account::new(demand, names, now);
-            index
-        }
-    };
-    let account = set.get_mut(index)?;
-    account.follow(demand, now);
-    Some(account)
 }
 
-fn find(sets: &mut [Vec<Account>], identity: Identity) -> Option<&mut Account> {
-    sets.get_mut(set(identity))?.iter_mut().find(|account| account.demand.identity == identity)
+/// Who of a full set makes room, if anybody may. `is_swapped`: whether one of those that are about to leave comes back for it.
+fn leaver(set: &[Account], leaving: &mut Vec<Account>, is_swapped: bool) -> Option<usize> {
+    if leaving.len() >= LEAVING && !is_swapped {
+        leaving.retain(|account| account.asking != Asking::No || account.holds());
+    }
+    let may_hold = leaving.len() < LEAVING || is_swapped;
+    let may_leave = |account: &Account| account.asking == Asking::No && (may_hold || !account.holds());
+    let idle = set.iter().enumerate().filter(|(_, account)| may_leave(account));
+    idle.min_by_key(|(_, account)| (account.holds(), account.touched)).map(|(index, _)| index)
+}
+
+fn find_mut<'t>(
+    sets: &'t mut [Vec<Account>],
+    leaving: &'t mut [Account],
+    identity: Identity,
+) -> Option<&'t mut Account> {
+    let set = sets.get_mut(set(identity))?;
+    set.iter_mut().chain(leaving).find(|account| account.demand.identity == identity)
 }
 
 fn set(identity: Identity) -> usize {
     usize::try_from(identity.low() % SETS).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

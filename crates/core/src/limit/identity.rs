@@ -9,7 +9,7 @@ pub struct Identity(u128);
 /// The limit that an identity belongs to: a keyed digest of its name. Two limits have the same mark by a chance of 1 in
 /// 2^32, and then have one share of a slot together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark(u32);
+pub(crate) struct Mark(u32);
 
 /// Who can be counted by one limit: what all their digests begin with, their mark, and what newcomers share.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl Identity {
     }
 
     /// The limit that counts it.
-    pub(super) const fn mark(self) -> Mark {
+    pub(crate) const fn mark(self) -> Mark {
         let [_, _, _, _, a, b, c, d, ..] = self.to_bytes();
         Mark(u32::from_le_bytes([a, b, c, d]))
     }

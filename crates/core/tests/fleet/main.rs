@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod crowd;
 mod limit_script;
 mod model;
 mod replies;
