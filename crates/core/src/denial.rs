@@ -33,8 +33,8 @@ pub struct OverLimit {
 /// What cannot be known without the store of the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FleetGap {
-    /// Whether a limit admits the request.
-    Limit,
+    /// Whether this limit admits the request.
+    Limit(LimitIndex),
     /// Whether a token was revoked.
     Revocations,
     /// Whether other Envoys have heard of a revocation. It is in force in this one.
@@ -140,6 +140,15 @@ impl Denial {
     /// The limit that refused, if one did.
     pub fn over_limit(&self) -> Option<&OverLimit> {
         if let Self::RateLimited(over) | Self::AuthFailuresLimited(over) = self { Some(over) } else { None }
+    }
+
+    /// The limit of the configuration that refused, or could not be judged, if one did.
+    pub fn limit(&self) -> Option<LimitIndex> {
+        if let Self::FleetUnavailable(FleetGap::Limit(limit)) = self {
+            Some(*limit)
+        } else {
+            self.over_limit()?.limit
+        }
     }
 
     /// The fault that refused, if one did.

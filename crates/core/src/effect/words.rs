@@ -51,7 +51,7 @@ pub(super) fn errors(denial: &Denial) -> Errors {
         Denial::KeysUnavailable { .. } => {
             "The keys of the token's issuer are not available at present".into()
         }
-        Denial::FleetUnavailable(FleetGap::Limit) => "Rate limit cannot be checked at present".into(),
+        Denial::FleetUnavailable(FleetGap::Limit(_)) => "Rate limit cannot be checked at present".into(),
         Denial::FleetUnavailable(FleetGap::Revocations) => "Revocations are not known at present".into(),
         Denial::FleetUnavailable(FleetGap::Revoked) => {
             "Revoked here, and not yet told to other servers: this is tried again".into()

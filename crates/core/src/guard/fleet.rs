@@ -100,8 +100,9 @@ impl<H: Host> Visit<'_, '_, H> {
         before: Option<(UnixNanos, bool)>,
     ) -> Result<SmallVec<[Judged; 1]>, Halt> {
         let is_enforced = |chosen: &&Chosen| chosen.charge.enforced;
-        if chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Lacking)) {
-            return Err(Halt::Refuse(Denial::FleetUnavailable(FleetGap::Limit)));
+        let lacking = chosen.iter().filter(is_enforced).find(|chosen| matches!(chosen.way, Way::Lacking));
+        if let Some(lacking) = lacking {
+            return Err(Halt::Refuse(Denial::FleetUnavailable(FleetGap::Limit(lacking.limit))));
         }
         let is_refused =
             chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Refused(_)));

@@ -94,7 +94,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
     /// mode, and so is what the revocation endpoint refuses, whose mode is always to enforce.
     fn carry_out(&mut self, stage: Stage, denial: Denial) -> Option<Denial> {
         let policy = self.visit.policy;
-        let own_mode = denial.over_limit().and_then(|over| policy.limit(over.limit?)?.mode);
+        let own_mode = denial.limit().and_then(|limit| policy.limit(limit)?.mode);
         let is_fault = matches!(denial, Denial::Fault(_));
         if is_fault || own_mode.unwrap_or(self.form.facts.mode) == Mode::Enforce {
             self.trail.note(stage, State::Refused);

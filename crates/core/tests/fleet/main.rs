@@ -12,6 +12,7 @@
 mod crowd;
 mod limit_script;
 mod model;
+mod modes;
 mod replies;
 mod requests;
 mod revocations;
