@@ -40,7 +40,7 @@ use line::{Line, Stop};
 pub use memory::Memory;
 pub use revoke::Revoked;
 use suspend::Asked;
-pub use suspend::{Answer, Question, Suspended};
+pub use suspend::{Answer, LimitSet, Question, Suspended};
 
 /// Judges requests under one configuration. Immutable; shared by all requests of that configuration on one worker.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::form::Form;
 use super::limits::Halt;
-use super::suspend::Asked;
+use super::suspend::{Asked, LimitSet};
 use super::{Answer, Caller, Memory, Question, Visit};
 use crate::cells::CellFault;
 use crate::denial::{Denial, FleetGap};
@@ -16,10 +16,9 @@ use crate::host::Host;
 use crate::index::LimitIndex;
 use crate::limit::{Charge, Leases, Limiter, Outcome, Outcomes, Quota};
 use crate::policy::LimitRule;
-use crate::time::UnixNanos;
 use crate::verdict::{Judged, Stage};
 
-/// A request asks for units so often, at most. Whoever is not lucky then is refused.
+/// Who has asked so often is refused, unless a limit was never asked for.
 const MOST_ASKS: u32 = 8;
 
 /// How a limit is judged.
@@ -72,8 +71,7 @@ impl<H: Host> Visit<'_, '_, H> {
                 let rule = self.policy.limit(limit).ok_or(CellFault)?;
                 chosen.push(self.way(fleet, *limiter, limit, rule, charge, asked)?);
             }
-            let before = asked.and_then(|asked| asked.for_units());
-            self.spend(fleet, *limiter, leases, &mut chosen, stage, before)
+            self.spend(fleet, *limiter, leases, &mut chosen, stage, asked)
         };
         let judged = choose();
         // Other workers may have spent it meanwhile, had it not been taken.
@@ -89,7 +87,7 @@ impl<H: Host> Visit<'_, '_, H> {
         judged
     }
 
-    /// Spends all limits, if all admit. `before`: what the request has asked of limits, if it waited for that.
+    /// Spends all limits, if all admit.
     fn spend(
         &self,
         fleet: &mut Member,
@@ -97,7 +95,7 @@ impl<H: Host> Visit<'_, '_, H> {
         leases: &mut Leases,
         chosen: &mut [Chosen],
         stage: Stage,
-        before: Option<(UnixNanos, bool)>,
+        asked: Option<Asked>,
     ) -> Result<SmallVec<[Judged; 1]>, Halt> {
         let is_enforced = |chosen: &&Chosen| chosen.charge.enforced;
         let lacking = chosen.iter().filter(is_enforced).find(|chosen| matches!(chosen.way, Way::Lacking));
@@ -107,24 +105,30 @@ impl<H: Host> Visit<'_, '_, H> {
         let is_refused =
             chosen.iter().filter(is_enforced).any(|chosen| matches!(chosen.way, Way::Refused(_)));
         if !is_refused {
-            let (since, again) = before.map_or((self.now, false), |(since, _)| (since, true));
-            let mut question = None;
-            for Chosen { charge, .. } in chosen.iter().filter(|chosen| matches!(chosen.way, Way::Ask)) {
+            let mut limits = LimitSet::default();
+            let mut last = None;
+            for Chosen { limit, charge, .. } in chosen.iter().filter(|chosen| matches!(chosen.way, Way::Ask))
+            {
                 let identity = charge.identity;
-                let answered = fleet.with(self.now, |link, _| link.wait(identity))?;
-                question = Some(Question::FleetLimit { identity, answered, since, again });
+                limits = limits.with(*limit);
+                last = Some((identity, fleet.with(self.now, |link, _| link.wait(identity))?));
             }
-            // All are asked for in one call, whose end answers the last question too.
-            if let Some(question) = question {
-                return Err(Halt::Ask(question));
+            // All are asked for in one call, as a rule, whose end answers the last question too.
+            if let Some((identity, answered)) = last {
+                let asked = asked.and_then(|asked| asked.for_units());
+                let before = asked.map_or(LimitSet::default(), |(_, before)| before);
+                // Those that were not asked for yet have the whole time.
+                let since = asked.filter(|_| before.meets(limits)).map_or(self.now, |(since, _)| since);
+                return Err(Halt::Ask(Question::FleetLimit { identity, answered, since, limits, before }));
             }
         }
         let mut charges = SmallVec::<[Charge; 1]>::new();
         for Chosen { charge, way, .. } in chosen.iter() {
             match way {
-                Way::Alone | Way::Taken(_) | Way::Unreachable => charges.push(*charge),
+                // One that is still to be asked for, where another one refuses, is shown as this Envoy knows it.
+                Way::Alone | Way::Taken(_) | Way::Unreachable | Way::Ask => charges.push(*charge),
                 Way::Owned(owned) => charges.extend([*charge, *owned]),
-                Way::Refused(_) | Way::Ask | Way::Lacking => {}
+                Way::Refused(_) | Way::Lacking => {}
             }
         }
         let mut outcomes = Outcomes::new();
@@ -142,8 +146,8 @@ impl<H: Host> Visit<'_, '_, H> {
             let identity = charge.identity;
             let outcome = match way {
                 Way::Refused(outcome) => *outcome,
-                Way::Ask | Way::Lacking => self.refusal(fleet, demand(charge))?,
-                Way::Alone => outcomes.next().ok_or(CellFault)?,
+                Way::Lacking => self.refusal(fleet, demand(charge))?,
+                Way::Alone | Way::Ask => outcomes.next().ok_or(CellFault)?,
                 Way::Owned(_) => {
                     let outcome = outcomes.next().ok_or(CellFault)?;
                     let owned = outcomes.next().ok_or(CellFault)?;
@@ -202,16 +206,6 @@ impl<H: Host> Visit<'_, '_, H> {
                 return Ok(Chosen { unspent: Some(unit), ..chosen(charge, Way::Taken(unit)) });
             }
             (Standing::Refused(outcome), _) => Way::Refused(outcome),
-            (Standing::Ask, Some(Asked { asks: MOST_ASKS.., .. })) => {
-                Way::Refused(self.refusal(fleet, demand)?)
-            }
-            // The store is reached, so others may have spent all there is.
-            (Standing::Ask, Some(asked @ Asked { answer: Answer::Overdue, .. })) => match asked.for_units() {
-                None => Way::Ask,
-                Some((_, false)) => Way::Lacking,
-                Some((_, true)) => Way::Refused(self.refusal(fleet, demand)?),
-            },
-            (Standing::Ask, None | Some(Asked { answer: Answer::Ready, .. })) => Way::Ask,
             (Standing::Ask, Some(Asked { answer: Answer::Unavailable, .. })) | (Standing::Unreachable, _) => {
                 let nodes = fleet.with(self.now, |link, _| link.nodes(store))?;
                 match of_fleet.unreachable(quota.max_requests, nodes) {
@@ -220,6 +214,15 @@ impl<H: Host> Visit<'_, '_, H> {
                         Way::Unreachable
                     }
                     None => Way::Lacking,
+                }
+            }
+            (Standing::Ask, asked) => {
+                let is_over = |asked: &Asked| asked.answer == Answer::Overdue || asked.asks >= MOST_ASKS;
+                match asked.filter(is_over).and_then(|asked| asked.of_limit(limit)) {
+                    None => Way::Ask,
+                    Some(false) => Way::Lacking,
+                    // The store is reached, so others may have spent all there is.
+                    Some(true) => Way::Refused(self.refusal(fleet, demand)?),
                 }
             }
         };

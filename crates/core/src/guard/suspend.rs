@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::denial::Denial;
-use crate::index::KeySetIndex;
+use crate::index::{KeySetIndex, LimitIndex};
 use crate::limit::Identity;
 use crate::request::owned::OwnedRequest;
 use crate::time::UnixNanos;
@@ -28,13 +28,37 @@ pub enum Question {
         identity: Identity,
         /// The number of answers when this was asked.
         answered: u32,
-        /// When the request asked for units first.
+        /// When the request asked first for units of the limits that it waits for.
         since: UnixNanos,
-        /// Whether the store has answered before, and others got what there was.
-        again: bool,
+        /// The limits that it waits for.
+        limits: LimitSet,
+        /// The limits that it has waited for before.
+        before: LimitSet,
     },
     /// The revocations of the fleet were never read: have they been?
     FleetRevocations,
+}
+
+/// Some of the limits, a bit for each: of more than 64, two share one, and who has asked for either then has for both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitSet(u64);
+
+impl LimitSet {
+    /// These and one more.
+    pub(super) fn with(self, limit: LimitIndex) -> Self {
+        let bit = u32::try_from(limit.get() % 64).unwrap_or(0);
+        Self(self.0 | 1_u64.rotate_left(bit))
+    }
+
+    /// These and others.
+    pub(super) fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether any of these is one of others.
+    pub(super) fn meets(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
 }
 
 /// A question that was asked, and its answer.
@@ -47,12 +71,20 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// If it was for units of a limit: when the request asked for them first, and whether this was not the first time.
-    pub(super) fn for_units(&self) -> Option<(UnixNanos, bool)> {
+    /// If it was for units of limits: since when the request has waited for these, and all that it has waited for.
+    pub(super) fn for_units(&self) -> Option<(UnixNanos, LimitSet)> {
         match self.question {
-            Question::FleetLimit { since, again, .. } => Some((since, again)),
+            Question::FleetLimit { since, limits, before, .. } => Some((since, limits.and(before))),
             Question::Keys | Question::KeySet { .. } | Question::FleetRevocations => None,
         }
+    }
+
+    /// If the request has waited for units of a limit: whether the store has answered that.
+    pub(super) fn of_limit(&self, limit: LimitIndex) -> Option<bool> {
+        let Question::FleetLimit { limits, before, .. } = self.question else { return None };
+        let limit = LimitSet::default().with(limit);
+        let is_answered = before.meets(limit) || self.answer == Answer::Ready;
+        limits.and(before).meets(limit).then_some(is_answered)
     }
 
     /// Whether the token step waited for it.

@@ -17,6 +17,7 @@ mod replies;
 mod requests;
 mod revocations;
 mod roles;
+mod several;
 mod simulation;
 mod slow;
 mod store;
