@@ -83,21 +83,21 @@ impl Accounts {
 
     /// Puts back a unit that was taken and not spent.
     pub(super) fn put_back(&mut self, identity: Identity, unit: Unit) {
-        if let Some(account) = self.find_mut(identity) {
+        if let Some(account) = self.find(identity) {
             account.put_back(unit);
         }
     }
 
     /// Notes a unit that was spent while the store was not reached.
     pub(super) fn owe(&mut self, identity: Identity) {
-        if let Some(account) = self.find_mut(identity) {
+        if let Some(account) = self.find(identity) {
             account.owe();
         }
     }
 
     /// Has a request wait for units. Returns how many asks have been answered so far.
     pub(super) fn wait(&mut self, identity: Identity) -> u32 {
-        let Some(account) = self.find_mut(identity) else { return 0 };
+        let Some(account) = self.find(identity) else { return 0 };
         account.waiting = account.waiting.saturating_add(1);
         let answered = account.answered;
         if account.ask() {
@@ -107,7 +107,7 @@ impl Accounts {
     }
 
     /// The figures of one who gets no units.
-    pub(super) fn refusal(&self, demand: Demand, now: UnixNanos) -> Outcome {
+    pub(super) fn refusal(&mut self, demand: Demand, now: UnixNanos) -> Outcome {
         let none = Outcome {
             standing: crate::limit::Standing::Refused,
             overflow: false,
@@ -120,7 +120,7 @@ impl Accounts {
     }
 
     /// Whether an ask was answered since `answered` of them had been.
-    pub(super) fn is_answered(&self, identity: Identity, answered: u32) -> bool {
+    pub(super) fn is_answered(&mut self, identity: Identity, answered: u32) -> bool {
         self.find(identity).is_none_or(|account| account.answered != answered)
     }
 
@@ -130,15 +130,13 @@ impl Accounts {
             return;
         }
         self.sweep_at = UnixNanos::from_nanos(now.nanos().saturating_add(SWEEP_NANOS));
-        for Table { sets, leaving, queue, .. } in &mut self.tables {
-            for account in sets.iter_mut().flatten().chain(leaving) {
-                account.lapse(now);
-                if account.has_news() && account.asking == Asking::No {
-                    account.asking = Asking::Queued;
-                    queue.push(account.demand.identity);
-                }
+        self.each(&mut |account, queue| {
+            account.lapse(now);
+            if account.has_news() && account.asking == Asking::No {
+                account.asking = Asking::Queued;
+                queue.push(account.demand.identity);
             }
-        }
+        });
     }
 
     /// Whether anything is queued.
@@ -152,11 +150,11 @@ impl Accounts {
         let part = most.div_ceil(self.tables.len().max(1));
         let mut left = most;
         for most in [part, most] {
-            for Table { sets, leaving, queue, .. } in &mut self.tables {
-                let end = queue.len().min(most).min(left);
+            for table in &mut self.tables {
+                let end = table.queue.len().min(most).min(left);
                 left = left.saturating_sub(end);
-                for identity in queue.drain(..end) {
-                    let account = find_mut(sets, leaving, identity);
+                for identity in table.queue.drain(..end).collect::<Vec<_>>() {
+                    let account = table.find(identity);
                     if let Some(account) = account.filter(|account| account.asking == Asking::Queued) {
                         take(account);
                     }
@@ -167,7 +165,7 @@ impl Accounts {
 
     /// The account of one who was asked for.
     pub(super) fn sent(&mut self, identity: Identity) -> Option<&mut Account> {
-        self.find_mut(identity).filter(|account| account.asking == Asking::Sent)
+        self.find(identity).filter(|account| account.asking == Asking::Sent)
     }
 
     /// Queues an account whose call is to be made, or made again.
@@ -179,20 +177,26 @@ impl Accounts {
 
     /// Notes that the store is not reached: nobody waits for it any more.
     pub(super) fn fail(&mut self) {
-        self.tables.iter_mut().for_each(|table| table.queue.clear());
-        self.all_mut().filter(|account| account.asking != Asking::No).for_each(Account::fail);
+        self.each(&mut |account, queue| {
+            queue.clear();
+            if account.asking != Asking::No {
+                account.fail();
+            }
+        });
     }
 
     /// Notes that the clock went backwards.
     pub(super) fn clock_went_back(&mut self) {
         self.sweep_at = UnixNanos::default();
-        self.all_mut().for_each(Account::clock_went_back);
+        self.each(&mut |account, _| account.clock_went_back());
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut Account> {
-        self.tables
-            .iter_mut()
-            .flat_map(|Table { sets, leaving, .. }| sets.iter_mut().flatten().chain(leaving))
+    /// Changes each account, and the queue of its limit. Not generic in it: each copy would be 200 bytes of the module.
+    #[inline(never)]
+    fn each(&mut self, change: &mut dyn FnMut(&mut Account, &mut Vec<Identity>)) {
+        for Table { sets, leaving, queue, .. } in &mut self.tables {
+            sets.iter_mut().flatten().chain(leaving).for_each(|account| change(account, queue));
+        }
     }
 
     /// The table of a limit, which is made if it was not asked for before. There are no more than the policy has limits.
@@ -206,19 +210,17 @@ impl Accounts {
         self.tables.get_mut(index)
     }
 
-    fn find(&self, identity: Identity) -> Option<&Account> {
-        let table = self.tables.iter().find(|table| table.mark == identity.mark())?;
-        let set = table.sets.get(set(identity))?;
-        set.iter().chain(&table.leaving).find(|account| account.demand.identity == identity)
-    }
-
-    fn find_mut(&mut self, identity: Identity) -> Option<&mut Account> {
-        let table = self.tables.iter_mut().find(|table| table.mark == identity.mark())?;
-        find_mut(&mut table.sets, &mut table.leaving, identity)
+    fn find(&mut self, identity: Identity) -> Option<&mut Account> {
+        self.tables.iter_mut().find(|table| table.mark == identity.mark())?.find(identity)
     }
 }
 
 impl Table {
+    fn find(&mut self, identity: Identity) -> Option<&mut Account> {
+        let set = self.sets.get_mut(set(identity))?;
+        set.iter_mut().chain(&mut self.leaving).find(|account| account.demand.identity == identity)
+    }
+
     /// The account of `demand`, which is made if there is room for it.
     fn open(&mut self, demand: Demand, names: &Names, now: UnixNanos) -> Option<&mut Account> {
         let Self { sets, leaving, queue, .. } = self;
@@ -227,26 +229,20 @@ impl Table {
         let index = match set.iter().position(is_it) {
             Some(index) => index,
             None => {
-                let left = leaving.iter().position(is_it);
-                let leaver =
-                    if set.len() < WAYS { None } else { Some(leaver(set, leaving, left.is_some())?) };
-                let account = match left {
-                    Some(index) => leaving.swap_remove(index),
-                    None => Account::new(demand, names, now),
-                };
-                if let Some(index) = leaver {
-                    let mut left = std::mem::replace(set.get_mut(index)?, account);
+                let back = leaving.iter().position(is_it);
+                if set.len() >= WAYS {
+                    let index = leaver(set, leaving, back.is_some())?;
+                    let mut left = set.swap_remove(index);
                     if left.holds() {
                         left.void();
                         left.asking = Asking::Queued;
                         queue.push(left.demand.identity);
                         leaving.push(left);
                     }
-                    index
-                } else {
-                    set.push(account);
-                    set.len().checked_sub(1)?
                 }
+                let back = back.map(|index| leaving.swap_remove(index));
+                set.push(back.unwrap_or_else(|| Account::new(demand, names, now)));
+                set.len().checked_sub(1)?
             }
         };
         let account = set.get_mut(index)?;
@@ -264,15 +260,6 @@ fn leaver(set: &[Account], leaving: &mut Vec<Account>, is_swapped: bool) -> Opti
     let may_leave = |account: &Account| account.asking == Asking::No && (may_hold || !account.holds());
     let idle = set.iter().enumerate().filter(|(_, account)| may_leave(account));
     idle.min_by_key(|(_, account)| (account.holds(), account.touched)).map(|(index, _)| index)
-}
-
-fn find_mut<'t>(
-    sets: &'t mut [Vec<Account>],
-    leaving: &'t mut [Account],
-    identity: Identity,
-) -> Option<&'t mut Account> {
-    let set = sets.get_mut(set(identity))?;
-    set.iter_mut().chain(leaving).find(|account| account.demand.identity == identity)
 }
 
 fn set(identity: Identity) -> usize {

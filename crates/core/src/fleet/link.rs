@@ -115,7 +115,7 @@ impl Link {
     }
 
     /// Whether the request goes on that has waited since [`Self::wait`].
-    pub fn is_answered(&self, identity: Identity, answered: u32) -> bool {
+    pub fn is_answered(&mut self, identity: Identity, answered: u32) -> bool {
         !self.circuit.is_reached() || self.accounts.is_answered(identity, answered)
     }
 
@@ -125,7 +125,7 @@ impl Link {
     }
 
     /// The figures of one who asks for units that the store has not granted.
-    pub fn refusal(&self, demand: Demand, now: UnixNanos) -> Outcome {
+    pub fn refusal(&mut self, demand: Demand, now: UnixNanos) -> Outcome {
         self.accounts.refusal(demand, now)
     }
 

@@ -53,7 +53,13 @@ impl Callers {
     }
 
     fn count(&mut self) -> usize {
-        self.accounts.all_mut().count()
+        self.count_of(|_| true)
+    }
+
+    fn count_of(&mut self, is_one: impl Fn(&Account) -> bool) -> usize {
+        let mut count = 0;
+        self.accounts.each(&mut |account, _| count += usize::from(is_one(account)));
+        count
     }
 
     /// Callers of one set, which has no others.
@@ -118,7 +124,7 @@ fn who_comes_back_before_what_was_in_hand_has_gone_back_is_who_had_it() {
         }
         assert_eq!(callers.take("a", all[0]), Standing::Ask);
         let identity = callers.demand("a", all[0]).identity;
-        assert_eq!(callers.accounts.all_mut().filter(|it| it.demand.identity == identity).count(), 1);
+        assert_eq!(callers.count_of(|it| it.demand.identity == identity), 1);
         callers.accounts.wait(identity);
         callers.call(|units| back.push(units));
         assert_eq!(back, [5], "once");
@@ -137,7 +143,7 @@ fn where_too_many_are_about_to_leave_a_newcomer_finds_no_room_and_nothing_is_los
     let owing = callers.count();
     assert_eq!(owing, WAYS + LEAVING);
     assert_eq!(callers.take("a", all[last]), Standing::Unreachable);
-    assert_eq!(callers.accounts.all_mut().filter(|account| account.holds()).count(), owing);
+    assert_eq!(callers.count_of(Account::holds), owing);
     // The next call makes room.
     let mut told = Vec::new();
     callers.call(|_| ());
