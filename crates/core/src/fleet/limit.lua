@@ -1,4 +1,3 @@
--- fleet/script.rs says what goes in and comes out.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local max, seconds, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -38,7 +37,6 @@ local back = head - tonumber(ARGV[8]) + 1
 if tonumber(ARGV[7]) == epoch and counts[back] then
   counts[back] = math.max(counts[back] - tonumber(ARGV[9]), 0)
 end
--- A report that comes twice counts once. Whoever was not seen in this bucket or the last is forgotten.
 local mine = seen[who] or { 0, 0, 0 }
 if report > mine[2] then
   counts[1] = counts[1] + tonumber(ARGV[6])

@@ -3,7 +3,6 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 15)
 redis.call('EXPIRE', KEYS[1], 60)
 redis.call('SET', KEYS[2], ARGV[2], 'NX')
--- A user who may not see INFO learns less.
 local info = redis.pcall('INFO')
 info = type(info) == 'string' and info or ''
 local policy = info:match('maxmemory_policy:([%w-]+)') or 'noeviction'

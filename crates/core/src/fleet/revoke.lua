@@ -10,7 +10,6 @@ for at = 2, #ARGV, 3 do
   local old = tonumber(redis.call('ZSCORE', KEYS[1], entry) or -1)
   local since = tonumber(redis.call('HGET', KEYS[3], entry) or 0)
   if ends > old or before > since then
-    -- The end comes last: by it an entry that was made in part is known, and made again.
     redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[4]), entry)
     redis.call('HSET', KEYS[3], entry, string.format('%.0f', math.max(before, since)))
     redis.call('ZADD', KEYS[1], 'GT', string.format('%.0f', ends), entry)

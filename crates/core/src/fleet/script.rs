@@ -1,7 +1,8 @@
 //! What does the store do in one step?
 //!
 //! Four scripts, which the store runs whole: nothing comes between their commands. Time is the store's own. A script is
-//! named by its SHA-1 (EVALSHA); where the store does not have it yet, the whole text goes along (EVAL).
+//! named by its SHA-1 (EVALSHA); where the store does not have it yet, the whole text goes along (EVAL). What is to be said of
+//! them stands here, since the module ships their texts as they are.
 //!
 //! `limit.lua` holds the sliding window of one caller, as [`crate::limit::window`] does, and grants leases from it.
 //!
@@ -14,15 +15,17 @@
 //!
 //! It follows the time and the length of the window as `limit/window/advance.rs` does. But who asks by a shorter window than
 //! another one who has asked in this bucket or the last is judged by the longer one: with each change of the length what
-//! was spent moves to a later bucket, so two Envoys whose windows differ would keep it there for ever.
+//! was spent moves to a later bucket, so two Envoys whose windows differ would keep it there for ever. A report that comes
+//! twice counts once, and whoever was not seen in this bucket or the last is forgotten.
 //!
 //! `nodes.lua` marks one Envoy as alive.
 //!
 //! - Keys: the marks, the store's epoch. Arguments: the Envoy, an epoch, should there be none.
 //! - Reply: the Envoys of the last 15 s; the store's epoch; 1 if the store may drop what it holds to make room; a number
-//!   that is another one after each start of the store (0: unknown).
+//!   that is another one after each start of the store (0: unknown). A user who may not see `INFO` learns less.
 //!
-//! `revoke.lua` enters revocations. Entering one again changes nothing, and of two the later end and moment hold.
+//! `revoke.lua` enters revocations. Entering one again changes nothing, and of two the later end and moment hold. The end is
+//! written last: by it an entry that was made in part is known, and made again.
 //!
 //! - Keys: the ends, the numbers, the moments, the newest number, the store's epoch.
 //! - Arguments: an epoch, should there be none; for each entry its name, its end and its moment (Unix seconds).
@@ -76,13 +79,13 @@ pub(super) fn is_unknown(error: &[u8]) -> bool {
 
 /// Holds a caller's window.
 pub const LIMIT: Script =
-    Script { text: include_str!("limit.lua"), sha1: "0cca2e104e86a1f79d18fcb2108d06a38d2946b4", bit: 1 };
+    Script { text: include_str!("limit.lua"), sha1: "bd01d9a5cc8fe54ca8ad12ab23df962ef95528f3", bit: 1 };
 /// Marks an Envoy as alive.
 pub const NODES: Script =
-    Script { text: include_str!("nodes.lua"), sha1: "7962d19bdfa5459759db36065dc9a8ce9991d094", bit: 2 };
+    Script { text: include_str!("nodes.lua"), sha1: "7f736ca0479edde90b31da1081aa775275cf1a2e", bit: 2 };
 /// Enters revocations.
 pub const REVOKE: Script =
-    Script { text: include_str!("revoke.lua"), sha1: "be98744a56a0b850921b4cc60e56ab19304b8252", bit: 4 };
+    Script { text: include_str!("revoke.lua"), sha1: "ddfdc5596993bfe0673eddddbca4cd0b329d11f1", bit: 4 };
 /// Reads revocations.
 pub const REVOKED: Script =
     Script { text: include_str!("revoked.lua"), sha1: "7b63f42086bea9f8c8db2ad989611eb2654446c8", bit: 8 };
