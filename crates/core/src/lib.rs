@@ -8,8 +8,8 @@
 //!                     time (argument)┘  └ Host: shared cells, peer address
 //! ```
 //!
-//! This crate is plain Rust: no clock, no calls to a host, no input or output. It runs in the module, in the command
-//! and in tests. An adapter turns a host's callbacks into events and carries out the actions. It makes no decisions.
+//! This crate is plain Rust: no clock, no calls to a host, no input or output. It runs in the module, in the library, in
+//! the command and in tests. An adapter turns a host's callbacks into events and carries out the actions. It makes no decisions.
 //!
 //! # The map
 //!
