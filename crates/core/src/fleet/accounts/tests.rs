@@ -58,7 +58,9 @@ impl Callers {
 
     fn count_of(&mut self, is_one: impl Fn(&Account) -> bool) -> usize {
         let mut count = 0;
-        self.accounts.each(&mut |account, _| count += usize::from(is_one(account)));
+        self.accounts.each(&mut |account, _| {
+            count = usize::from(is_one(account)).saturating_add(count);
+        });
         count
     }
 
