@@ -152,8 +152,13 @@ impl Mint {
                 "--alg {} needs a private key: give its file by --key",
                 algorithm.name()
             ))),
-            (None, Some(Algorithm::Mac(algorithm))) => Ok(Signer::Secret(algorithm, self.secret(algorithm)?)),
-            (None, None) => Ok(Signer::Secret(MacAlgorithm::Hs256, self.secret(MacAlgorithm::Hs256)?)),
+            (None, Some(Algorithm::Mac(algorithm))) => {
+                Ok(Signer::Secret(algorithm, Box::new(self.secret(algorithm)?)))
+            }
+            (None, None) => {
+                let algorithm = MacAlgorithm::Hs256;
+                Ok(Signer::Secret(algorithm, Box::new(self.secret(algorithm)?)))
+            }
         }
     }
 
@@ -180,7 +185,7 @@ impl Mint {
 
 /// What a token is signed with.
 enum Signer {
-    Secret(MacAlgorithm, Secret),
+    Secret(MacAlgorithm, Box<Secret>),
     Private(PublicAlgorithm, Box<PrivateKey>),
 }
 
