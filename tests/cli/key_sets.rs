@@ -1,5 +1,7 @@
 //! Public keys and key sets: what `mint --key` signs, `inspect` and `explain` verify with the file that stands for a set.
 
+mod files;
+
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
 
@@ -248,7 +250,7 @@ fn without_the_file_of_a_set_it_is_said_how_to_give_it() {
     assert_eq!(api_guard(["inspect", token, "--jwks", &jwks]).code, 2);
     let run = inspect(token, &plain, &["--jwks", &key_file("rsa.pem")]);
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("not a JSON Web Key Set"), "{run:?}");
+    assert!(run.err.contains("PEM, not JSON; save the issuer's key set"), "{run:?}");
     let none = File::new(r#"{"keys":[]}"#);
     let run = inspect(token, &plain, &["--jwks", none.path()]);
     assert_eq!((run.code, &run.json()["code"]), (1, &json!("keys_unavailable")));

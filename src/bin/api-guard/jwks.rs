@@ -1,5 +1,7 @@
 //! `--jwks FILE`: what a key set would fetch, from a file.
 
+mod malformed;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,9 +9,11 @@ use api_guard_core::config::raw::{RawConfig, RawKeySet};
 use api_guard_core::index::KeySetIndex;
 use api_guard_core::policy::Policy;
 use api_guard_core::token::key_set::{KeySet, KeySetFault, MAX_SET_BYTES, MAX_SET_KEYS};
+use api_guard_core::token::public_key::KeyFault;
 
 use crate::input;
 use crate::outcome::{Failure, say};
+use malformed::{PUBLIC_ALONE, malformed};
 
 /// The key sets of `inspect` and `explain`.
 #[derive(clap::Args)]
@@ -51,7 +55,7 @@ impl Jwks {
     pub(crate) fn read(&self, policy: &Policy, raw: &RawConfig) -> Result<Fetched, Failure> {
         let fetched: Vec<_> = policy.tokens().keys().fetched_sets().collect();
         let names: Vec<&str> = fetched.iter().map(|(_, rule)| rule.name()).collect();
-        let files = self.files(&names)?;
+        let files = self.files(&names, raw)?;
         let mut result = Fetched::default();
         for (index, rule) in &fetched {
             let of_set = |name| files.iter().find(|given| given.set == name);
@@ -60,10 +64,14 @@ impl Jwks {
                 continue;
             };
             let read = KeySet::read(bytes, rule.algorithms())
-                .map_err(|fault| Failure::failed(format!("{file}: {}", why(fault))))?;
+                .map_err(|fault| Failure::failed(format!("{file}: {}", why(fault, bytes))))?;
             for skipped in &read.skipped {
                 let (name, key) = (rule.name(), skipped.index);
-                say(&format!("note: {file}: /keys/{key} is not used by {name}: {}", skipped.fault.why()));
+                let mut why = skipped.fault.why().to_owned();
+                if skipped.fault == KeyFault::Private {
+                    why = format!("{why}; {PUBLIC_ALONE}");
+                }
+                say(&format!("note: {file}: /keys/{key} is not used by {name}: {why}"));
             }
             match read.set {
                 Some(set) => result.given.push((*index, Arc::new(set))),
@@ -77,7 +85,7 @@ impl Jwks {
     }
 
     /// What is given. `names`: those of the sets that are fetched.
-    fn files(&self, names: &[&str]) -> Result<Vec<Given<'_>>, Failure> {
+    fn files(&self, names: &[&str], raw: &RawConfig) -> Result<Vec<Given<'_>>, Failure> {
         let mut files: Vec<Given<'_>> = Vec::new();
         for text in &self.files {
             let wrong = |problem: String| Failure::usage(format!("--jwks {text}: {problem}"));
@@ -92,9 +100,12 @@ impl Jwks {
                 let names = names.join(", ");
                 return Err(wrong(format!("a second file; write NAME=FILE, once for each of {names}")));
             }
-            let bytes = input::read(Path::new(file)).map_err(|error| {
-                let why = input::reason(&error);
-                wrong(format!("cannot be read: {why} (the key sets are {})", names.join(", ")))
+            let bytes = input::read(Path::new(file)).map_err(|error| match text.split_once('=') {
+                Some((name, _)) if named.is_none() => wrong(no_set(name, names, raw)),
+                Some(_) | None => {
+                    let why = input::reason(&error);
+                    wrong(format!("cannot be read: {why} (the key sets are {})", names.join(", ")))
+                }
             })?;
             files.push(Given { set, file, bytes });
         }
@@ -102,12 +113,21 @@ impl Jwks {
     }
 }
 
-fn why(fault: KeySetFault) -> String {
+/// That no set of this name is fetched.
+fn no_set(name: &str, names: &[&str], raw: &RawConfig) -> String {
+    let names = names.join(", ");
+    if raw.tokens.key_sets.iter().any(|set| set.name.as_deref() == Some(name)) {
+        return format!("the key set {name} has its keys in the configuration; a file may stand for {names}");
+    }
+    format!("no key set is named {name:?}, and there is no such file; a file may stand for {names}")
+}
+
+fn why(fault: KeySetFault, bytes: &[u8]) -> String {
     match fault {
         KeySetFault::TooLarge => {
             format!("more than {MAX_SET_BYTES} bytes or {MAX_SET_KEYS} keys, which no guard takes")
         }
-        KeySetFault::Malformed => "not a JSON Web Key Set: write {\"keys\": [...]}".to_owned(),
+        KeySetFault::Malformed => malformed(bytes),
     }
 }
 
