@@ -26,6 +26,7 @@ mod key_sets;
 mod keygen;
 mod mint;
 mod playground;
+mod refused;
 mod revoke;
 #[cfg(unix)]
 mod run;

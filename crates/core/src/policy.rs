@@ -176,6 +176,11 @@ impl Policy {
         self.limits.get(limit.get())
     }
 
+    /// Where a request may carry its token.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// What a token must be like.
     pub fn tokens(&self) -> &TokenPolicy {
         &self.tokens

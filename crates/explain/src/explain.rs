@@ -14,9 +14,10 @@ use api_guard_core::denial::Denial;
 use api_guard_core::effect::Reply;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
+use api_guard_core::token::current::CurrentSets;
 use api_guard_core::verdict::{Grant, Trail};
 
-use judge::Judged;
+use judge::{Bench, Judged};
 
 /// A request that was judged.
 pub struct Explained<'e, 'r> {
@@ -36,19 +37,22 @@ pub struct Explained<'e, 'r> {
     pub reply: Option<Reply>,
     /// The refusal that is carried out.
     pub denial: Option<&'e Denial>,
+    /// The key sets that are known.
+    pub sets: CurrentSets,
     /// What to say of the key sets that are not known here.
     pub unknown_sets: &'e [String],
 }
 
 impl<'e, 'r> Explained<'e, 'r> {
-    /// A request that was judged under a policy.
+    /// A request that was judged by this guard.
     pub fn new(
         raw: &'e RawConfig,
-        policy: &'e Policy,
+        bench: &'e Bench,
         request: &'e Request<'r>,
         judged: &'e Judged,
         unknown_sets: &'e [String],
     ) -> Self {
+        let policy = bench.policy();
         let reply = judged.reply(policy, request);
         let verdict = &judged.verdict;
         Self {
@@ -60,6 +64,7 @@ impl<'e, 'r> Explained<'e, 'r> {
             reported: verdict.reported.as_ref(),
             denial: judged.denial(),
             reply,
+            sets: bench.current_sets(),
             unknown_sets,
         }
     }

@@ -4,6 +4,7 @@
 //! - [`check`]: what is wrong or dangerous in it
 //! - [`causes`]: which of the core's errors are worth telling
 //! - [`explain`]: one request judged by the core with a host in memory, each step, and the rule that decides
+//! - [`refused`]: what a refused token has, and what is taken in its place
 //! - [`issue`]: tokens that a configuration accepts
 //!
 //! It knows no file, no clock, no environment and no terminal: who uses it gives it what it needs.
@@ -13,6 +14,7 @@ pub mod check;
 pub mod explain;
 pub mod issue;
 pub mod limits;
+pub mod refused;
 pub mod rfc3339;
 pub mod source;
 pub mod wording;

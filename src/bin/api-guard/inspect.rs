@@ -13,6 +13,7 @@ use api_guard_core::token::compact::{Compact, decode};
 use api_guard_core::token::current::CurrentSets;
 use api_guard_core::token::native::NativeSignatures;
 use api_guard_core::token::{Age, Means, NotVerified, TokenFault};
+use api_guard_explain::refused::Judge;
 use serde_json::{Map, Value, json};
 
 use crate::jwks::{Fetched, Jwks};
@@ -127,10 +128,10 @@ fn parts(token: &str) -> Result<(Part, Part), TokenFault> {
 
 fn judge(configuration: &Configuration, fetched: Fetched, token: &str) -> Judgement {
     let Configuration { policy, raw, .. } = configuration;
-    let refused = |denial: Denial| Judgement::Refused {
+    let refused = |denial: Denial, notes| Judgement::Refused {
         code: denial.code().as_str(),
         reason: effect::reasons(&denial).concat(),
-        notes: Vec::new(),
+        notes,
     };
     let now = clock::now();
     // Any seed will do, because nothing is looked up by the token's digest here.
@@ -139,20 +140,22 @@ fn judge(configuration: &Configuration, fetched: Fetched, token: &str) -> Judgem
     for (index, set) in fetched.given {
         sets.put(index, set, UnixNanos::from_nanos(u64::MAX));
     }
+    let refused_token = |fault| {
+        let notes = Judge { raw, policy, sets: &sets }.lines(token.as_bytes(), &fault);
+        refused(Denial::Token(fault), notes)
+    };
     let means = Means { sets: &sets, signatures: &NativeSignatures, seed: &seed };
     let verified = match policy.verify(token.as_bytes(), &means, now) {
         Ok(verified) => verified,
-        Err(NotVerified::Refused(refusal)) => return refused(Denial::Token(refusal.fault)),
-        Err(NotVerified::UnknownTo(_)) => return refused(Denial::Token(TokenFault::KeyUnknown)),
+        Err(NotVerified::Refused(refusal)) => return refused_token(refusal.fault),
+        Err(NotVerified::UnknownTo(_)) => return refused_token(TokenFault::KeyUnknown),
         Err(NotVerified::KeysUnavailable(_)) => {
-            let denial = Denial::KeysUnavailable { retry_after_seconds: 1 };
-            let reason = effect::reasons(&denial).concat();
-            return Judgement::Refused { code: denial.code().as_str(), reason, notes: fetched.unknown };
+            return refused(Denial::KeysUnavailable { retry_after_seconds: 1 }, fetched.unknown);
         }
-        Err(NotVerified::Fault(_)) => return refused(Denial::Fault(Fault::Signature)),
+        Err(NotVerified::Fault(_)) => return refused(Denial::Fault(Fault::Signature), Vec::new()),
     };
     if policy.denies(&verified) {
-        return refused(Denial::TokenRevoked);
+        return refused(Denial::TokenRevoked, Vec::new());
     }
     let mut notes = Vec::new();
     if policy.tokens().judge_times(&verified, now) == Ok(Age::Old) {

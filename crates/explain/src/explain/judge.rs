@@ -12,6 +12,7 @@ use api_guard_core::index::KeySetIndex;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
 use api_guard_core::time::UnixNanos;
+use api_guard_core::token::current::CurrentSets;
 use api_guard_core::token::key_set::KeySet;
 use api_guard_core::token::native::NativeSignatures;
 use api_guard_core::token::signature::{SignatureCheck, SignatureFault, SignatureHost};
@@ -103,6 +104,15 @@ impl Bench {
             self.memory.put_key_set(*index, Arc::clone(set));
         }
         self.sets = sets;
+    }
+
+    /// The key sets that are known.
+    pub fn current_sets(&self) -> CurrentSets {
+        let mut current = CurrentSets::configured(self.policy().tokens().keys());
+        for (index, set) in &self.sets {
+            current.put(*index, Arc::clone(set), UnixNanos::from_nanos(u64::MAX));
+        }
+        current
     }
 
     /// The policy by which it judges.

@@ -30,6 +30,11 @@ impl Explained<'_, '_> {
             Denial::AuthFailuresLimited(_) => "/auth_failure_limit".to_owned(),
             Denial::CredentialsAmbiguous => "/tokens/sources".to_owned(),
             Denial::TokenMissing | Denial::RouteDenied => self.pointer(),
+            Denial::Token(TokenFault::KeyUnknown | TokenFault::SignatureInvalid)
+                if self.raw.tokens.keys.is_empty() =>
+            {
+                "/tokens/key_sets".to_owned()
+            }
             Denial::Token(fault) => token_rule(fault),
             Denial::TokenRevoked => "/revocation/denied".to_owned(),
             Denial::PermissionMissing { any, .. } => {

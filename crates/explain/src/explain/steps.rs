@@ -5,12 +5,14 @@ use api_guard_core::denial::Denial;
 use api_guard_core::effect;
 use api_guard_core::limit::Standing;
 use api_guard_core::policy::Access;
-use api_guard_core::token::Age;
+use api_guard_core::request::credential::{self, Presented};
+use api_guard_core::token::{Age, TokenFault};
 use api_guard_core::verdict::{Excepted, Judged, Stage, State};
 
 use super::Explained;
 use super::condition::condition_text;
 use crate::limits::{all, needs_token, skips};
+use crate::refused::Judge;
 use crate::words;
 
 /// One step.
@@ -66,6 +68,9 @@ impl Explained<'_, '_> {
             lines.splice(0..0, refusal.map(effect::reasons).unwrap_or_default());
             if let Some(Denial::KeysUnavailable { .. }) = refusal {
                 lines.extend(self.unknown_sets.iter().cloned());
+            }
+            if let Some(Denial::Token(fault)) = refusal {
+                lines.extend(self.refused_lines(fault));
             }
             Step { name: stage.name(), state, lines }
         };
@@ -210,6 +215,16 @@ impl Explained<'_, '_> {
             lines.push(format!("older than {hours} hours: it passes, and is logged"));
         }
         lines
+    }
+
+    /// What the refused token has, and what is taken in its place.
+    fn refused_lines(&self, fault: &TokenFault) -> Vec<String> {
+        let (raw, policy, sets) = (self.raw, self.policy, &self.sets);
+        let query = self.request.path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
+        match credential::find(policy.sources(), self.request, query) {
+            Presented::Token(token) => Judge { raw, policy, sets }.lines(token, fault),
+            Presented::Nothing | Presented::Unread | Presented::Ambiguous => Vec::new(),
+        }
     }
 
     fn permission_lines(&self) -> Vec<String> {
