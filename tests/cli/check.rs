@@ -7,6 +7,7 @@ mod formats;
 mod key_sets;
 mod kubernetes;
 mod neighbours;
+mod public_keys;
 mod requests;
 
 use std::collections::BTreeSet;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use api_guard_core::config::{Environment, Policy};
 
 use crate::causes::causes;
+use crate::precise::precise;
 use crate::source::Host;
 use crate::source::plugin::Plugin;
 use crate::wording;
@@ -67,7 +68,7 @@ impl Findings {
                 parsed = Some(policy);
             }
             Err(errors) => {
-                for error in causes(errors.0) {
+                for error in precise(causes(errors.0), &plugin.text, &lookup) {
                     let pointer = error.at.to_string();
                     let told = format!("{}; {}", wording::problem(&error), wording::instead(&error));
                     let mark = plugin.locate(&pointer);

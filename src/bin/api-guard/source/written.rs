@@ -6,6 +6,7 @@ use api_guard_core::config::error::ConfigErrors;
 use api_guard_core::config::raw::{RawConfig, RawFleet, RawKey};
 use api_guard_core::config::{Environment, Policy};
 use api_guard_explain::causes::causes;
+use api_guard_explain::precise::precise;
 
 use super::plugin::Plugin;
 use super::tree::{Malformed, Mark};
@@ -119,7 +120,7 @@ impl Written {
 
     /// Its fields, if they have the right shape.
     pub(crate) fn raw(&self) -> Result<RawConfig, Failure> {
-        Policy::parse_shape(self.text().as_bytes()).map_err(|errors| self.failure(errors))
+        Policy::parse_shape(self.text().as_bytes()).map_err(|errors| self.failure(errors, &|_| None))
     }
 
     /// What it means.
@@ -129,7 +130,7 @@ impl Written {
         must_be_set: bool,
     ) -> Result<Policy, Failure> {
         let environment = Environment { lookup, must_be_set };
-        Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(errors))
+        Policy::parse(self.text().as_bytes(), &environment).map_err(|errors| self.failure(errors, lookup))
     }
 
     /// Every error with its place.
@@ -139,8 +140,8 @@ impl Written {
         Failure::failed(told(&self.file, mark, &format!("{pointer}: {what}"), &self.excerpts))
     }
 
-    fn failure(&self, errors: ConfigErrors) -> Failure {
-        let errors = causes(errors.0);
+    fn failure(&self, errors: ConfigErrors, lookup: &dyn Fn(&str) -> Option<Vec<u8>>) -> Failure {
+        let errors = precise(causes(errors.0), self.text(), lookup);
         let plural = if errors.len() == 1 { "error" } else { "errors" };
         let mut text = format!("{} {plural} in the configuration", errors.len());
         for error in &errors {
