@@ -9,6 +9,7 @@ mod kubernetes;
 mod neighbours;
 mod public_keys;
 mod requests;
+mod sources;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -2,6 +2,7 @@
 //! there.
 
 mod pem;
+mod sources;
 
 use api_guard_core::config::error::ConfigError;
 use api_guard_core::token::public_key::KeyFault;
@@ -28,6 +29,9 @@ fn more(
     lookup: &dyn Fn(&str) -> Option<Vec<u8>>,
 ) -> Option<(String, String)> {
     let at = error.at.to_string();
+    if at.starts_with("/tokens/sources/") {
+        return sources::more(error, &at, configuration);
+    }
     let (_, field) = at.rsplit_once("/public_key/")?;
     let value = configuration.pointer(&at)?;
     if field == "jwk" && error.problem == KeyFault::Private.why() {
