@@ -1,6 +1,7 @@
 //! Public keys and key sets: what `mint --key` signs, `inspect` and `explain` verify with the file that stands for a set.
 
 mod files;
+mod private_keys;
 
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
@@ -197,7 +198,7 @@ fn a_key_that_cannot_sign_is_told_with_what_to_do() {
     let key = key_file("p256.pem");
     let run = mint(&["--key", &key, "--alg", "RS256"]);
     assert_eq!(run.code, 1);
-    assert!(run.err.contains("RS256 is no algorithm of this key; write ES256"), "{run:?}");
+    assert!(run.err.contains("RS256 is no algorithm of this key, which is of P-256; write ES256, or give a key for RS256 (openssl genrsa 2048)"), "{run:?}");
     for (more, part) in [
         (&["--key", &key, "--alg", "HS256"][..], "--alg HS256 is for a secret"),
         (&["--alg", "ES256"], "--alg ES256 needs a private key: give its file by --key"),

@@ -9,7 +9,7 @@ mod pem;
 use std::path::Path;
 
 use api_guard_core::token::algorithm::{PublicAlgorithm, PublicAlgorithms};
-use api_guard_core::token::public_key::{KeyFault, PublicKey};
+use api_guard_core::token::public_key::{KeyFault, KeyKind, PublicKey};
 use p256::ecdsa::signature::Signer as _;
 use p384::elliptic_curve::sec1::ToSec1Point as _;
 use rsa::RsaPrivateKey;
@@ -70,8 +70,16 @@ impl PrivateKey {
             None => Ok(known.into_iter().next().unwrap_or(usual)),
             Some(wanted) if self.algorithms.contains(wanted) => Ok(wanted),
             Some(wanted) => {
-                let names: Vec<&str> = known.map(PublicAlgorithm::name).collect();
-                Err(format!("{} is no algorithm of this key; write {}", wanted.name(), names.join(" or ")))
+                let kind = self.public.kind();
+                let names = known.map(PublicAlgorithm::name).collect::<Vec<&str>>().join(" or ");
+                let name = wanted.name();
+                if kind.algorithms().contains(wanted) {
+                    return Err(format!("{name} is not the algorithm that this key names; write {names}"));
+                }
+                let (kind, fitting) = (kind_name(kind), making(wanted));
+                Err(format!(
+                    "{name} is no algorithm of this key, which is of {kind}; write {names}, or give a key for {name} ({fitting})"
+                ))
             }
         }
     }
@@ -95,6 +103,30 @@ impl PrivateKey {
             }
             Secret::Ed25519(key) => Ok(key.sk.sign(message, None).to_vec()),
         }
+    }
+}
+
+const fn kind_name(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Rsa { .. } => "RSA",
+        KeyKind::P256 => "P-256",
+        KeyKind::P384 => "P-384",
+        KeyKind::Ed25519 => "Ed25519",
+    }
+}
+
+/// How to make a key for an algorithm.
+const fn making(algorithm: PublicAlgorithm) -> &'static str {
+    match algorithm {
+        PublicAlgorithm::Rs256
+        | PublicAlgorithm::Rs384
+        | PublicAlgorithm::Rs512
+        | PublicAlgorithm::Ps256
+        | PublicAlgorithm::Ps384
+        | PublicAlgorithm::Ps512 => "openssl genrsa 2048",
+        PublicAlgorithm::Es256 => "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+        PublicAlgorithm::Es384 => "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384",
+        PublicAlgorithm::EdDsa => "openssl genpkey -algorithm Ed25519",
     }
 }
 

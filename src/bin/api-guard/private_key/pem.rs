@@ -16,6 +16,7 @@ const RSA: &str = "1.2.840.113549.1.1.1";
 /// The one private key of a text.
 pub(super) fn read(text: &str) -> Result<PrivateKey, String> {
     let mut rest = text;
+    let mut has_curve = false;
     while let Some((_, after)) = rest.split_once("-----BEGIN ") {
         let (label, after) = after.split_once("-----").ok_or(FORMS)?;
         let (body, after) = after.split_once(&format!("-----END {label}-----")).ok_or(FORMS)?;
@@ -23,7 +24,14 @@ pub(super) fn read(text: &str) -> Result<PrivateKey, String> {
         if label != "EC PARAMETERS" {
             return PrivateKey::new(of_block(label, body)?);
         }
+        has_curve = true;
         rest = after;
+    }
+    if has_curve {
+        return Err(format!("the name of a curve (EC PARAMETERS), without a key; {FORMS}"));
+    }
+    if ["ssh-", "ecdsa-sha2-"].iter().any(|kind| text.trim_start().starts_with(kind)) {
+        return Err(format!("a public key of OpenSSH, which cannot sign; {FORMS}"));
     }
     Err(format!("neither PEM nor JSON; {FORMS}"))
 }
@@ -34,17 +42,48 @@ fn of_block(label: &str, body: &str) -> Result<Secret, String> {
         _ if body.contains("ENCRYPTED") => return Err(ENCRYPTED.to_owned()),
         "PRIVATE KEY" | "RSA PRIVATE KEY" | "EC PRIVATE KEY" => {}
         "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED.to_owned()),
-        "OPENSSH PRIVATE KEY" => {
-            return Err("a key of OpenSSH; write it as PKCS#8: ssh-keygen -p -m PKCS8 -f KEY".to_owned());
-        }
-        "PUBLIC KEY" | "RSA PUBLIC KEY" | "CERTIFICATE" => {
+        "OPENSSH PRIVATE KEY" => return Err(of_openssh(body)),
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => {
             return Err(format!("a public key ({label}), which cannot sign; {FORMS}"));
+        }
+        "CERTIFICATE" => {
+            return Err(format!("a certificate ({label}), which cannot sign; give the private key of it"));
         }
         _ => return Err(format!("PEM with the label {label}; {FORMS}")),
     }
-    let base64: String = body.split_ascii_whitespace().collect();
-    let der = Base64::decode_to_vec(base64, None).map_err(|_| format!("the PEM is not base64; {FORMS}"))?;
-    of_der(label, &der).ok_or_else(|| format!("not a {label} of a kind that is supported; {SOUND}"))
+    let der = decoded(body).ok_or_else(|| format!("the PEM is not base64; {FORMS}"))?;
+    of_der(label, &der).ok_or_else(|| {
+        match PrivateKeyInfo::try_from(&*der).ok().and_then(|info| kind(&info)) {
+            Some(kind) => format!("a key of {kind}; {SOUND}"),
+            None => format!("not a {label} of a kind that is supported; {SOUND}"),
+        }
+    })
+}
+
+fn decoded(body: &str) -> Option<Vec<u8>> {
+    Base64::decode_to_vec(body.split_ascii_whitespace().collect::<String>(), None).ok()
+}
+
+/// What to do with a key of OpenSSH.
+fn of_openssh(body: &str) -> String {
+    const ED25519: &[u8] = b"ssh-ed25519";
+    let is_ed25519 = decoded(body).is_some_and(|key| key.windows(ED25519.len()).any(|part| part == ED25519));
+    if is_ed25519 {
+        return "an Ed25519 key of OpenSSH, which not every ssh-keygen writes in another form; make a key: openssl genpkey \
+                -algorithm Ed25519"
+            .to_owned();
+    }
+    "a key of OpenSSH; write a copy of it as PKCS#8: cp KEY COPY && ssh-keygen -p -m PKCS8 -f COPY".to_owned()
+}
+
+/// The kind of a key that people take for one that signs tokens.
+fn kind(info: &PrivateKeyInfo<'_>) -> Option<&'static str> {
+    match info.algorithm.oid.to_string().as_str() {
+        "1.3.101.110" => Some("X25519, which cannot sign"),
+        "1.3.101.113" => Some("Ed448, which no guard verifies"),
+        "1.2.840.113549.1.1.10" => Some("RSA for RSASSA-PSS alone"),
+        _ => None,
+    }
 }
 
 fn of_der(label: &str, der: &[u8]) -> Option<Secret> {
