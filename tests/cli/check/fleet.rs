@@ -80,6 +80,17 @@ fn the_way_to_the_store_is_not_in_the_clear_unless_it_stays_on_the_machine() {
         "match_typed_subject_alt_names",
     );
     assert_silent(&emitted("rediss://10.0.0.9"), "fleet-any-host");
+    let names = "              match_typed_subject_alt_names:";
+    let old =
+        emitted(TLS).replacen(names, &format!("              allow_expired_certificate: true\n{names}"), 1);
+    tells(
+        &old,
+        "warning",
+        "fleet-expired-certificate",
+        &format!("{CLUSTER}/transport_socket"),
+        "allow_expired_certificate",
+    );
+    assert_silent(&emitted(TLS), "fleet-expired-certificate");
 }
 
 #[test]

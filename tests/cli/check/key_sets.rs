@@ -53,9 +53,10 @@ fn the_keys_come_by_a_cluster_that_nobody_else_can_answer_for() {
             "sni: login.example.com, common_tls_context: {{ validation_context: {{ {validation} }} }}"
         ))
     };
-    let rules = ["jwks-plain", "jwks-no-sni", "jwks-no-ca", "jwks-any-host"];
+    let rules = ["jwks-plain", "jwks-no-sni", "jwks-no-ca", "jwks-any-host", "jwks-expired-certificate"];
     let silent = |text: &str| rules.iter().for_each(|rule| assert_silent(text, rule));
     silent(&whole(&format!("{CA}, {sans}")));
+    silent(&whole(&format!("{CA}, {sans}, allow_expired_certificate: false")));
     silent(&whole("verify_certificate_spki: [NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=]"));
     silent(&tls(&format!(
         "auto_host_sni: true, auto_sni_san_validation: true, common_tls_context: {{ validation_context: {{ {CA} }} }}"
@@ -98,6 +99,14 @@ fn the_keys_come_by_a_cluster_that_nobody_else_can_answer_for() {
             &at,
             "transport_socket:",
             "match_typed_subject_alt_names",
+        ),
+        (
+            whole(&format!("{CA}, {sans}, allow_expired_certificate: true")),
+            "jwks-expired-certificate",
+            "warning",
+            &at,
+            "transport_socket:",
+            "allow_expired_certificate",
         ),
     ] {
         assert_told(&text, rule, (severity, pointer, line, cure));

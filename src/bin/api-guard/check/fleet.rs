@@ -2,7 +2,9 @@
 
 use api_guard_core::config::raw::RawConfig;
 
-use super::key_sets::{ANY_HOST, compares_names, is_loopback, tls_context, trusts_anybody};
+use super::key_sets::{
+    ANY_HOST, EXPIRED, accepts_expired, compares_names, is_loopback, tls_context, trusts_anybody,
+};
 use super::{Findings, Part};
 use crate::source::Site;
 use crate::source::tree::Node;
@@ -71,9 +73,13 @@ fn cluster(part: &Part<'_>, name: &str, findings: &mut Findings) {
                         validation_context";
             findings.warn("fleet-no-ca", part, TLS, text);
         }
-        Some(tls) if !compares_names(part.node, tls) => {
-            findings.warn("fleet-any-host", part, TLS, ANY_HOST);
+        Some(tls) => {
+            if !compares_names(part.node, tls) {
+                findings.warn("fleet-any-host", part, TLS, ANY_HOST);
+            }
+            if accepts_expired(tls) {
+                findings.warn("fleet-expired-certificate", part, TLS, EXPIRED);
+            }
         }
-        Some(_) => {}
     }
 }

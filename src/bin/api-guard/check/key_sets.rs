@@ -87,6 +87,9 @@ fn cluster(part: &Part<'_>, name: &str, authority: &str, findings: &mut Findings
     if !compares_names(part.node, tls) {
         findings.warn("jwks-any-host", part, AT, ANY_HOST);
     }
+    if accepts_expired(tls) {
+        findings.warn("jwks-expired-certificate", part, AT, EXPIRED);
+    }
 }
 
 /// By what a certificate is known without a CA.
@@ -95,6 +98,9 @@ const PINS: [&str; 3] = ["verify_certificate_spki", "verify_certificate_hash", "
 pub(super) const ANY_HOST: &str = "the certificate of any host is believed that the CA has signed, because Envoy compares no names \
                                    unless told to; write match_typed_subject_alt_names: [{ san_type: DNS, matcher: { exact: \
                                    HOST } }] into validation_context";
+/// What is wrong where [`accepts_expired`] is true.
+pub(super) const EXPIRED: &str = "certificates that have expired are believed, so a key that was stolen is of use for good; take \
+                                  allow_expired_certificate out of validation_context";
 /// By which names a certificate is known.
 const NAMES: [&str; 2] = ["match_typed_subject_alt_names", "match_subject_alt_names"];
 /// Where trusted CAs come from.
@@ -118,6 +124,12 @@ pub(super) fn compares_names(cluster: &Node, tls: &Node) -> bool {
     // An empty list compares nothing.
     let has = |name: &&str| validation.and_then(|node| node.field(name)).is_some_and(says);
     is_own || NAMES.iter().chain(&PINS).any(has)
+}
+
+/// Whether a certificate is believed after its time.
+pub(super) fn accepts_expired(tls: &Node) -> bool {
+    let validation = validation(tls).flatten();
+    validation.and_then(|node| node.field("allow_expired_certificate")).is_some_and(Node::is_true)
 }
 
 /// The settings of TLS, whatever socket they are wrapped in.
