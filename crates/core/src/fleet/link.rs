@@ -111,6 +111,11 @@ impl Link {
     /// Has a request wait for units. Returns a number for [`Self::is_answered`].
     pub fn wait(&mut self, identity: Identity) -> u32 {
         self.waited = self.waited.saturating_add(1);
+        self.ask(identity)
+    }
+
+    /// Asks for one more unit, with the next call. Returns a number for [`Self::is_answered`].
+    pub fn ask(&mut self, identity: Identity) -> u32 {
         self.accounts.wait(identity)
     }
 

@@ -216,6 +216,17 @@ impl<H: Host> Visit<'_, '_, H> {
                     None => Way::Lacking,
                 }
             }
+            (Standing::Ask, Some(Asked { answer: Answer::Unawaited, .. })) => {
+                // This request is counted here and reported; later ones find what is asked for now.
+                let nodes = fleet.with(self.now, |link, _| {
+                    link.ask(charge.identity);
+                    link.nodes(store)
+                })?;
+                let max_requests =
+                    of_fleet.unreachable(quota.max_requests, nodes).unwrap_or(quota.max_requests);
+                charge.quota = Quota { max_requests, ..quota };
+                Way::Unreachable
+            }
             (Standing::Ask, asked) => {
                 let is_over = |asked: &Asked| asked.answer == Answer::Overdue || asked.asks >= MOST_ASKS;
                 match asked.filter(is_over).and_then(|asked| asked.of_limit(limit)) {

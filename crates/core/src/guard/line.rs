@@ -79,9 +79,7 @@ impl<H: Host> Line<'_, '_, '_, H> {
     /// Takes the steps that a passing request still needs: the upstream is told who sent it, and enforcing limits count
     /// it. Nothing else is spent, because a refusal would not have spent it either.
     fn pass_reported(&mut self) -> Result<(), Stop> {
-        // It does not wait.
-        self.asked =
-            Some(Asked { question: Question::FleetRevocations, answer: Answer::Unavailable, asks: 0 });
+        self.asked = Some(Asked { question: Question::FleetRevocations, answer: Answer::Unawaited, asks: 0 });
         self.limits(None, Stage::EarlyLimits, Which::Enforcing)?;
         if self.form.facts.access != Access::Public {
             self.identify()?;
@@ -232,8 +230,12 @@ impl<H: Host> Line<'_, '_, '_, H> {
         match fleet.view().knowledge(rule, visit.now) {
             // They have become known since the token was judged.
             Knowledge::Enough => {
-                check_revocation(visit.policy, self.memory, caller, visit.host.cells(), visit.now)
-                    .map_err(|denial| Stop::Refuse(Stage::Revocation, denial))
+                let checked =
+                    check_revocation(visit.policy, self.memory, caller, visit.host.cells(), visit.now);
+                if let (Err(_), Some(facts)) = (&checked, &mut self.trail.token) {
+                    facts.is_alive = false;
+                }
+                checked.map_err(|denial| Stop::Refuse(Stage::Revocation, denial))
             }
             Knowledge::Coming if !has_waited => Err(Stop::Ask(Question::FleetRevocations)),
             Knowledge::Coming | Knowledge::Lacking => {

@@ -105,6 +105,8 @@ pub enum Answer {
     Unavailable,
     /// It did not come in time.
     Overdue,
+    /// It may be available, but the request does not wait for it.
+    Unawaited,
 }
 
 /// A request whose judgement waits. It owns what it needs, because the host's headers are gone by the time it resumes.

@@ -1,9 +1,11 @@
 //! Limits of the fleet that enforce beside a rest that only reports, and the other way round, while the store is not reached.
 
+use api_guard_core::code::Code;
 use api_guard_core::engine::Engine;
-use api_guard_testkit::{Process, SECRET, Watched, policy, request};
+use api_guard_testkit::{Decided, Process, SECRET, Watched, policy, request};
 use serde_json::{Value, json};
 
+use super::model::ModelStore;
 use super::requests::{Envoy, UNAVAILABLE, at};
 
 /// An Envoy all of which has this mode, with limits that admit nobody without the store.
@@ -62,4 +64,34 @@ fn a_limit_that_enforces_refuses_what_passes_only_because_the_rest_reports() {
     let mut stream = Watched::new(&envoy.engine, &envoy.process);
     stream.headers(&request("GET", "/x", &[]), true, at(1));
     assert_eq!(stream.decided, [UNAVAILABLE]);
+}
+
+#[test]
+fn a_limit_that_enforces_is_asked_for_by_what_passes_only_because_the_rest_reports() {
+    // The token is missing, or the path has two meanings, and the store is reached all the time.
+    for (key, path, reported) in [
+        ("client_ip", "/x", Code::TokenMissing),
+        ("subject", "/x", Code::TokenMissing),
+        ("header:x", "/x//y", Code::PathAmbiguous),
+    ] {
+        let envoy = envoy("report", &[(key, json!("enforce"))]);
+        let mut store = ModelStore::default();
+        envoy.tick(&mut |body| Some(store.call(body, at(0))), at(0));
+        let mut admitted = 0;
+        for number in 1..40 {
+            let now = at(number * 100);
+            let mut stream = Watched::new(&envoy.engine, &envoy.process);
+            stream.headers(&request("GET", path, &[("x", "1")]), true, now);
+            envoy.answer_calls(&stream, &mut |body| Some(store.call(body, now)), now);
+            if stream.decided.is_empty() {
+                stream.tick(now);
+            }
+            match stream.decided.as_slice() {
+                [Decided::WouldRefuse(code)] if *code == reported => admitted += 1,
+                decided => assert_eq!(decided, [Decided::Refused(Code::RateLimited)], "{key}: {number}"),
+            }
+            envoy.tick(&mut |body| Some(store.call(body, now)), now);
+        }
+        assert_eq!(admitted, 20, "{key}");
+    }
 }

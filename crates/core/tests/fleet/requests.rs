@@ -46,7 +46,7 @@ impl Envoy {
     }
 
     /// What the root does in a tick.
-    fn tick(&self, answer: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>, now: UnixNanos) -> Vec<Done> {
+    pub(crate) fn tick(&self, answer: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>, now: UnixNanos) -> Vec<Done> {
         let mut host = Stream::new(&self.process);
         self.engine.on_tick(&mut host, now);
         self.carry_on(&mut host, answer, now);
@@ -70,6 +70,19 @@ impl Envoy {
         }
     }
 
+    /// Answers the calls that a stream was told to send, and those that follow.
+    pub(crate) fn answer_calls(
+        &self,
+        stream: &Watched<'_>,
+        answer: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+        now: UnixNanos,
+    ) {
+        let mut root = Stream::new(&self.process);
+        root.done =
+            stream.host.done.iter().filter(|done| matches!(done, Done::Called(..))).cloned().collect();
+        self.carry_on(&mut root, answer, now);
+    }
+
     pub(crate) fn send(&self, sub: &str, now: UnixNanos) -> (Watched<'_>, Flow) {
         self.send_as(&json!({ "sub": sub, "iat": START, "exp": START + 3600 }), "GET", "/x", now)
     }
@@ -90,10 +103,7 @@ impl Envoy {
     ) -> Decided {
         let (mut stream, flow) = self.send(sub, now);
         if flow == Flow::Pause && stream.decided.is_empty() {
-            let mut root = Stream::new(&self.process);
-            root.done =
-                stream.host.done.iter().filter(|done| matches!(done, Done::Called(..))).cloned().collect();
-            self.carry_on(&mut root, answer, now);
+            self.answer_calls(&stream, answer, now);
             stream.tick(now);
         }
         assert_eq!(stream.decided.len(), 1, "{:?}", stream.host.done);
