@@ -48,8 +48,8 @@ impl From<TokenFault> for NotAuthentic {
 pub(super) struct Claimed<'c> {
     /// The keys that vouch for its issuer.
     pub(super) vouching: Vouching<'c>,
-    /// Whether it is for an audience that this key vouches for.
-    pub(super) suits: &'c dyn Fn(&SigningKey) -> bool,
+    /// Whether it is for one of these audiences of a key.
+    pub(super) suits: &'c dyn Fn(&[String]) -> bool,
 }
 
 /// The key that verifies the signature, and vouches for the issuer. Where several do, because one key stands in several places,
@@ -78,11 +78,11 @@ pub(super) fn authenticate(
         return Err(fault.into());
     }
     let host = means.signatures;
-    let of_sets = OfSets::find(keys, means.sets, vouching, header, now);
+    let of_sets = OfSets::find(keys, means.sets, claimed, header, now);
     let mut vouched = named().filter(|(_, key)| vouching.includes(key)).peekable();
     if vouched.peek().is_none() && !of_sets.has_kid {
-        if let Some(missing) = of_sets.missing {
-            return Err(missing);
+        if let Some(Missing { why, .. }) = of_sets.missing {
+            return Err(why);
         }
         // The key that the token names may be another issuer's.
         let other = named().next().filter(|_| header.kid.is_some());
@@ -91,8 +91,7 @@ pub(super) fn authenticate(
     let has_algorithm = |(_, key): &(KeyId, &Key)| key.algorithm.name() == header.alg;
     let mut candidates = vouched.filter(has_algorithm).peekable();
     if candidates.peek().is_none() && of_sets.candidates.is_empty() {
-        let unavailable = of_sets.missing.filter(NotAuthentic::is_unavailable);
-        return Err(unavailable.unwrap_or(TokenFault::AlgorithmRefused.into()));
+        return Err(of_sets.unavailable().unwrap_or(TokenFault::AlgorithmRefused.into()));
     }
     let signature = signature.map_err(TokenFault::from)?;
     let verifies = |key: &Key| key.verifies(compact.signing_input, &signature, host);
@@ -100,27 +99,28 @@ pub(super) fn authenticate(
     for (id, key) in candidates {
         if verifies(key).map_err(NotAuthentic::Fault)? {
             let key = SigningKey::Configured(id);
-            if suits(&key) {
+            if suits(keys.vouched(&key).1) {
                 return Ok(key);
             }
             first.get_or_insert(key);
         }
     }
-    for (set, algorithm, jwk) in of_sets.candidates {
-        let verified = jwk.key.verifies(algorithm, compact.signing_input, &signature, host);
+    for (set, algorithm, jwk) in &of_sets.candidates {
+        let verified = jwk.key.verifies(*algorithm, compact.signing_input, &signature, host);
         if verified.map_err(NotAuthentic::Fault)? {
-            let key = SigningKey::OfSet { set, key: jwk };
-            if suits(&key) {
+            let key = SigningKey::OfSet { set: *set, key: Arc::clone(jwk) };
+            if suits(keys.vouched(&key).1) {
                 return Ok(key);
             }
             first.get_or_insert(key);
         }
     }
     if let Some(key) = first {
-        return Ok(key);
+        // One set may have for this audience what another one has for others.
+        return of_sets.missing.filter(|missing| missing.suits).map_or(Ok(key), |missing| Err(missing.why));
     }
     // The key may be one of a set that is not available.
-    if let Some(unavailable) = of_sets.missing.filter(NotAuthentic::is_unavailable) {
+    if let Some(unavailable) = of_sets.unavailable() {
         return Err(unavailable);
     }
     // A token that one issuer has signed in the name of another is not a forgery by a stranger.
@@ -138,26 +138,35 @@ struct OfSets {
     has_kid: bool,
     /// The keys that may have signed it.
     candidates: Vec<(KeySetIndex, PublicAlgorithm, Arc<Jwk>)>,
-    /// The first set that accepts the algorithm and might have the key, but has not.
-    missing: Option<NotAuthentic>,
+    /// A set that accepts the algorithm and might have the key, but has not: one that suits the audience rather than
+    /// another, and of those one that is not available, and the first.
+    missing: Option<Missing>,
+}
+
+/// A set that has not what a token may have been signed with.
+struct Missing {
+    /// Whether the token is for an audience of the set.
+    suits: bool,
+    why: NotAuthentic,
 }
 
 impl OfSets {
     fn find(
         keys: &KeyRing,
         sets: &CurrentSets,
-        vouching: Vouching<'_>,
+        claimed: Claimed<'_>,
         header: &JoseHeader<'_>,
         now: UnixNanos,
     ) -> Self {
         let mut found = Self { has_kid: false, candidates: Vec::new(), missing: None };
+        let Claimed { vouching, suits } = claimed;
         let kid = header.kid.as_deref();
         let algorithm = PublicAlgorithm::named(&header.alg);
         for (index, rule) in keys.vouching_sets(vouching) {
             let algorithm = algorithm.filter(|algorithm| rule.algorithms.contains(*algorithm));
             let Some(set) = sets.set(index, now) else {
-                if algorithm.is_some() && !found.missing.as_ref().is_some_and(NotAuthentic::is_unavailable) {
-                    found.missing = Some(NotAuthentic::Unavailable(index));
+                if algorithm.is_some() {
+                    found.miss(suits(&rule.audiences), NotAuthentic::Unavailable(index));
                 }
                 continue;
             };
@@ -174,11 +183,23 @@ impl OfSets {
                 }
             }
             found.has_kid |= has_kid;
-            if !has_kid && algorithm.is_some() && found.missing.is_none() {
-                found.missing = Some(NotAuthentic::UnknownTo(index));
+            if !has_kid && algorithm.is_some() {
+                found.miss(suits(&rule.audiences), NotAuthentic::UnknownTo(index));
             }
         }
         found
+    }
+
+    fn miss(&mut self, suits: bool, why: NotAuthentic) {
+        let rank = |suits: bool, why: &NotAuthentic| (suits, why.is_unavailable());
+        if self.missing.as_ref().is_none_or(|known| rank(known.suits, &known.why) < rank(suits, &why)) {
+            self.missing = Some(Missing { suits, why });
+        }
+    }
+
+    /// A set that is not available and may have the key.
+    fn unavailable(self) -> Option<NotAuthentic> {
+        self.missing.map(|missing| missing.why).filter(NotAuthentic::is_unavailable)
     }
 }
 

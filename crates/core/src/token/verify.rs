@@ -33,8 +33,7 @@ pub(super) fn verify(
     let unverified = payload.as_deref().ok().filter(|_| policy.keys.are_chosen_by_claims()).map(read);
     let key = {
         let claims = unverified.as_ref().and_then(|claims| claims.as_ref().ok());
-        let suits =
-            |key: &SigningKey| claims.is_none_or(|claims| judge_audiences(policy, claims, key).is_ok());
+        let suits = |of_key: &[String]| claims.is_none_or(|claims| is_for(policy, of_key, claims));
         let claimed = Claimed { vouching: vouching(policy, claims), suits: &suits };
         authenticate(&policy.keys, means, claimed, &compact, &header, signature, now)?
     };
@@ -98,11 +97,14 @@ fn list_of<'l>(of_key: &'l [String], of_all: &'l [String], key: &SigningKey) -> 
 
 fn judge_audiences(policy: &TokenPolicy, claims: &Claims<'_>, key: &SigningKey) -> Result<(), TokenFault> {
     let (_, of_key) = policy.keys.vouched(key);
-    let (audiences, list) = list_of(of_key, &policy.audiences, key);
-    if audiences.is_empty() || audience_known(audiences, claims) {
-        return Ok(());
-    }
-    Err(TokenFault::AudienceRefused(list))
+    let (_, list) = list_of(of_key, &policy.audiences, key);
+    if is_for(policy, of_key, claims) { Ok(()) } else { Err(TokenFault::AudienceRefused(list)) }
+}
+
+/// Whether a token is for an audience of a key that has these, or of the policy if it has none.
+fn is_for(policy: &TokenPolicy, of_key: &[String], claims: &Claims<'_>) -> bool {
+    let audiences = if of_key.is_empty() { &policy.audiences } else { of_key };
+    audiences.is_empty() || audience_known(audiences, claims)
 }
 
 fn read_claims(

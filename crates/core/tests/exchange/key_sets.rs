@@ -1,5 +1,7 @@
 //! Key sets that are fetched: what tokens hear before, during and after a fetch.
 
+mod audiences;
+
 use api_guard_core::code::Code;
 use api_guard_core::index::KeySetIndex;
 use api_guard_core::keys::Response;
