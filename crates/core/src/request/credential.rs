@@ -3,7 +3,7 @@
 //! Knows nothing about tokens themselves. Two different credentials are an error, whatever their sources, because the
 //! upstream might use the other one. The same bytes sent twice are one credential.
 
-use super::query::is_spelling;
+use super::query::{in_php, is_spelling};
 use super::{Request, is_tchar, trim};
 use crate::bytes;
 
@@ -72,17 +72,19 @@ pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option
                 }
             }
             Source::Cookie(name) => {
-                for (_, value) in
-                    request.cookies.iter().flat_map(|line| pairs(line)).filter(|pair| is_cookie(pair, name))
-                {
-                    found = found.and(one(value));
+                for (known, value) in request.cookies.iter().flat_map(|line| pairs(line)) {
+                    if known == name.as_bytes() {
+                        found = found.and(one(value));
+                    } else if passes_for_cookie(known, name) && !value.is_empty() {
+                        found = found.and(Presented::Unread);
+                    }
                 }
             }
             Source::Query(name) => {
                 for parameter in parameters(query.unwrap_or_default()) {
                     if is_parameter(parameter, name) {
                         found = found.and(one(value_of(parameter)));
-                    } else if passes_for_parameter(parameter, name) {
+                    } else if pieces(parameter).any(|it| is_spelled(it, name) && !value_of(it).is_empty()) {
                         found = found.and(Presented::Unread);
                     }
                 }
@@ -119,7 +121,11 @@ fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
         Some(token) if parts.all(|part| part == first) => Presented::Token(token),
         Some(_) => Presented::Ambiguous,
         None if scheme.is_none() || parts.any(|part| part.is_some()) => Presented::Ambiguous,
-        None => Presented::Nothing,
+        None => {
+            let is_unread = |part| scheme.is_some_and(|scheme| passes_for_scheme(trim(part), scheme));
+            let is_unread = value.split(|&byte| byte == b',').any(is_unread);
+            if is_unread { Presented::Unread } else { Presented::Nothing }
+        }
     }
 }
 
@@ -176,8 +182,9 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn is_cookie(pair: &(&[u8], &[u8]), name: &str) -> bool {
-    pair.0 == name.as_bytes()
+/// Whether a cookie of another name has this one in PHP.
+fn passes_for_cookie(known: &[u8], name: &str) -> bool {
+    known.len() == name.len() && in_php(known) == in_php(name.as_bytes())
 }
 
 fn parameters(query: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -190,9 +197,14 @@ fn is_parameter(parameter: &[u8], name: &str) -> bool {
     decode(split_at_byte(parameter, b'=').0) == name.as_bytes()
 }
 
-/// Whether some reader of queries takes a parameter, or what stands behind a semicolon in it, for the one of this name.
-fn passes_for_parameter(parameter: &[u8], name: &str) -> bool {
-    parameter.split(|&byte| byte == b';').any(|parameter| is_spelling(parameter, name.as_bytes()))
+/// What some readers take for parameters of their own.
+fn pieces(parameter: &[u8]) -> impl Iterator<Item = &[u8]> {
+    parameter.split(|&byte| byte == b';')
+}
+
+/// Whether some reader of queries takes a parameter for the one of this name.
+fn is_spelled(piece: &[u8], name: &str) -> bool {
+    is_spelling(piece, name.as_bytes())
 }
 
 fn value_of(parameter: &[u8]) -> &[u8] {
@@ -229,7 +241,8 @@ pub(super) fn decode(text: &[u8]) -> Vec<u8> {
 pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>> {
     let carries = |pair: &[u8]| {
         let (name, _) = split_at_byte(pair, b'=');
-        names.iter().any(|known| trim(name) == known.as_bytes())
+        let name = trim(name);
+        names.iter().any(|known| name == known.as_bytes() || passes_for_cookie(name, known))
     };
     let all = || {
         lines
@@ -244,11 +257,19 @@ pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>
 /// The path without these query parameters; `None` if it has none of them.
 pub(crate) fn path_without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     let (before, query) = split_at_byte(path, b'?');
-    let carries = |parameter: &[u8]| names.iter().any(|name| passes_for_parameter(parameter, name));
-    if !parameters(query).any(carries) {
+    let carries = |piece: &[u8]| names.iter().any(|name| is_spelled(piece, name));
+    if !parameters(query).flat_map(pieces).any(carries) {
         return None;
     }
-    let rest: Vec<&[u8]> = parameters(query).filter(|parameter| !carries(parameter)).collect();
+    let mut rest: Vec<Vec<u8>> = Vec::new();
+    for parameter in parameters(query) {
+        // The value of one that we read ourselves goes on behind a semicolon.
+        let is_ours = names.iter().any(|name| is_parameter(parameter, name));
+        if is_ours || pieces(parameter).all(carries) {
+            continue;
+        }
+        rest.push(pieces(parameter).filter(|piece| !carries(piece)).collect::<Vec<_>>().join(&b';'));
+    }
     let mut path = before.to_vec();
     if !rest.is_empty() {
         path.push(b'?');
@@ -297,7 +318,18 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_of_ours_is_nothing() {
-        for value in ["Bearer", "Bearer ", "BearerT", "Bearer-X T", "Basic T", "T", "", "Digest a=1, b=2"] {
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "BearerT",
+            "Bearer-X T",
+            "Basic T",
+            "T",
+            "",
+            "Digest a=1, b=2",
+            "Basic a,BearerT",
+            "Basic a,Bearer-X T",
+        ] {
             assert_eq!(found(&[("authorization", value)], ""), Presented::Nothing, "{value:?}");
         }
         assert_eq!(found(&[("cookie", "session=; sessions=T")], "access_token=&token=T"), Presented::Nothing);
@@ -305,7 +337,17 @@ mod tests {
 
     #[test]
     fn what_another_reader_takes_for_a_credential_is_noticed() {
-        for value in ["Bearer\tT", "bearer:T", "Bearer=T", "BEARER\"T\"", "Bearer\u{a0}T"] {
+        for value in [
+            "Bearer\tT",
+            "bearer:T",
+            "Bearer=T",
+            "BEARER\"T\"",
+            "Bearer\u{a0}T",
+            "Bearer\tT,",
+            "Bearer\tT,Bearer\tT",
+            "Bearer ,Bearer\tT",
+            "Basic a, Bearer\tT",
+        ] {
             assert_eq!(found(&[("authorization", value)], ""), Presented::Unread, "{value:?}");
             assert_eq!(
                 found(&[("authorization", value), ("x-token", "T")], ""),
@@ -323,7 +365,30 @@ mod tests {
             assert_eq!(found(&[], query), Presented::Unread, "{query:?}");
             assert_eq!(found(&[("x-token", "T")], query), Presented::Ambiguous, "{query:?}");
         }
-        assert_eq!(found(&[], "access_tokens=T&token=T&x=access_token"), Presented::Nothing);
+        for query in [
+            "access_tokens=T&token=T&x=access_token",
+            "Access_Token=",
+            "q=css;access_token",
+            "q=css;access_token=&b",
+            "access_token[]",
+        ] {
+            assert_eq!(found(&[], query), Presented::Nothing, "{query:?}");
+            assert_eq!(found(&[("x-token", "T")], query), Presented::Token(b"T"), "{query:?}");
+        }
+        let php = Source::Cookie("php_token".to_owned());
+        let read = |line: &'static str| {
+            let mut plan = HeaderPlan::default();
+            plan.cookies();
+            let request = Request::read(&plan, [(&b"cookie"[..], line.as_bytes())], false);
+            find(std::slice::from_ref(&php), &request, None)
+        };
+        for line in ["php.token=T", "a=b; php token=T", "php[token=T"] {
+            assert_eq!(read(line), Presented::Unread, "{line:?}");
+        }
+        assert_eq!(read("php.token=T; php_token=T"), Presented::Ambiguous);
+        for line in ["php.token=", "PHP_TOKEN=T", "phpxtoken=T", "php_token2=T"] {
+            assert_eq!(read(line), Presented::Nothing, "{line:?}");
+        }
     }
 
     #[test]
@@ -417,6 +482,16 @@ mod tests {
         assert_eq!(path_without(b"/a?x=1&access_token=T&y=%20", &["access_token"]).unwrap(), b"/a?x=1&y=%20");
         assert_eq!(path_without(b"/a?access_token=T", &["access_token"]).unwrap(), b"/a");
         assert!(path_without(b"/a?x=access_token", &["access_token"]).is_none());
+        for (query, rest) in [
+            ("q=css;access_token&b=2", "q=css&b=2"),
+            ("q=css;access.token=T;c&b=2", "q=css;c&b=2"),
+            ("access_token=T;x=1&b=2", "b=2"),
+            ("ACCESS_TOKEN=T;access_token=T&b=2", "b=2"),
+        ] {
+            let path = path_without(format!("/a?{query}").as_bytes(), &["access_token"]).unwrap();
+            assert_eq!(String::from_utf8(path).unwrap(), format!("/a?{rest}"), "{query}");
+        }
+        assert_eq!(cookies_without(&[b"a.b=1; a_b=2; ab=3; A_B=4"], &["a_b"]).unwrap(), b"ab=3; A_B=4");
     }
 
     #[test]
@@ -425,6 +500,7 @@ mod tests {
             ("Bearer T", true),
             ("bearer T", true),
             ("Basic x, Bearer T", true),
+            ("Basic x, Bearer\tT", true),
             ("Basic x", false),
             ("Bearer ", false),
             ("", false),

@@ -22,16 +22,22 @@ pub(crate) fn overrides_method(request: &Request<'_>) -> bool {
 /// skips spaces before the name and ends it at a NUL; Rack and qs take the name out of brackets.
 pub(super) fn is_spelling(parameter: &[u8], wanted: &[u8]) -> bool {
     let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
+    // Every reading is as long as it was written, or shorter. A query may have tens of thousands of parameters.
+    if name.len() < wanted.len() {
+        return false;
+    }
     let name: Vec<u8> = name.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     // A reader behind another one may decode a second time.
     let name = decode(&decode(&name));
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
-    let in_php = |name: &[u8]| -> Vec<u8> {
-        name.iter().map(|byte| if matches!(byte, b' ' | b'.' | b'[') { b'_' } else { *byte }).collect()
-    };
     let without_brackets: Vec<u8> =
         name.iter().copied().filter(|byte| !matches!(byte, b'[' | b']')).collect();
     in_php(name).eq_ignore_ascii_case(&in_php(wanted)) || without_brackets.eq_ignore_ascii_case(wanted)
+}
+
+/// A name as PHP reads it, of a parameter or of a cookie.
+pub(super) fn in_php(name: &[u8]) -> Vec<u8> {
+    name.iter().map(|byte| if matches!(byte, b' ' | b'.' | b'[') { b'_' } else { *byte }).collect()
 }
 
 #[cfg(test)]
