@@ -2,10 +2,12 @@
 
 use super::{Conflict, RouteTable};
 use crate::index::RouteIndex;
+use crate::policy::Mode;
 
 impl RouteTable {
     /// Lets a route hold on the hosts whose own routes take its path, too. It is the last of those that the table was built
-    /// from, and has no hosts and no parameters. `yields_to`: it leaves a host to such a route with its method.
+    /// from, and has no hosts and no parameters. `denies`: the mode of a route that denies all. The route leaves a host to one
+    /// with its method that enforces, or that is for its path alone.
     ///
     /// # Errors
     ///
@@ -13,7 +15,7 @@ impl RouteTable {
     pub(crate) fn spread(
         &mut self,
         route: RouteIndex,
-        yields_to: impl Fn(RouteIndex) -> bool,
+        denies: impl Fn(RouteIndex) -> Option<Mode>,
     ) -> Result<(), Vec<Conflict>> {
         let Some(template) = self.templates.last() else { return Ok(()) };
         let path = template.literal_path();
@@ -24,11 +26,14 @@ impl RouteTable {
         let mut conflicts = Vec::new();
         for tree in hosts {
             let Some(leaf) = tree.find(&path) else { continue };
-            if leaf.0.iter().any(|other| other.method == entry.method && yields_to(other.route)) {
+            let is_shut = |other: RouteIndex| denies(other) == Some(Mode::Enforce);
+            if leaf.0.iter().any(|other| other.method == entry.method && is_shut(other.route)) {
                 continue;
             }
             let leaf = tree.leaf(template, self.case);
-            if let Some(taken) = leaf.claim(entry) {
+            if let Some(taken) = leaf.claim(entry)
+                && denies(taken.route).is_none()
+            {
                 let method = self.methods.get(entry.method).cloned().unwrap_or_default();
                 conflicts.push(Conflict { first: taken.route, second: entry.route, method, host: None });
             }

@@ -233,6 +233,11 @@ fn the_endpoint_is_there_for_every_host_whose_routes_do_not_deny_it() {
         { "path": "/orders", "hosts": ["orders.example.com"] },
         { "path": "/{*rest}", "hosts": ["shut.example.com"], "access": "deny" },
         { "path": "/auth/revoke", "name": "shut", "hosts": ["public.example.com"], "access": "deny" },
+        { "path": "/{*rest}", "hosts": ["tried.example.com"], "access": "deny", "mode": "report" },
+        {
+            "path": "/auth/revoke", "name": "tried", "hosts": ["its.example.com"], "access": "deny",
+            "mode": "report",
+        },
         { "path": "/auth/revoke", "name": "get", "hosts": ["get.example.com"], "methods": ["GET"] },
     ]);
     for path in ["/auth/revoke", "/auth/revoke/"] {
@@ -247,6 +252,7 @@ fn the_endpoint_is_there_for_every_host_whose_routes_do_not_deny_it() {
             ("get.example.com", "ok"),
             ("shut.example.com", "route_denied"),
             ("public.example.com", "route_denied"),
+            ("tried.example.com", "ok"),
         ] {
             let headers = [
                 (":method", "POST"),

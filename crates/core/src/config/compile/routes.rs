@@ -167,11 +167,12 @@ impl<'f> Routes<'f> {
             if Some(route) == endpoint { of_endpoint.field("path") } else { of_routes.index(route.get()) }
         };
         // A route that denies the endpoint's path on its hosts does so on purpose.
-        let is_denied =
-            |route: RouteIndex| routes.get(route.get()).is_some_and(|it| it.access == Access::Deny);
+        let denies = |route: RouteIndex| {
+            routes.get(route.get()).filter(|it| it.access == Access::Deny).map(|it| it.mode)
+        };
         let built = RouteTable::build(specs, list_head, form.path_case).and_then(|mut table| {
             if let Some(route) = endpoint {
-                table.spread(route, is_denied)?;
+                table.spread(route, denies)?;
             }
             Ok(table)
         });
@@ -183,7 +184,11 @@ impl<'f> Routes<'f> {
             let host = conflict.host.map_or(String::new(), |host| format!(" on {host}"));
             let first = path(conflict.first).pointer();
             let problem = format!("{}{host} is taken by {first}, which has the same path", conflict.method);
-            let instead = "give them different methods or hosts, or remove one";
+            let instead = if Some(conflict.second) == endpoint {
+                "write another path, or give that route other methods"
+            } else {
+                "give them different methods or hosts, or remove one"
+            };
             problems.add(&path(conflict.second), problem, instead);
         }
         None
