@@ -84,7 +84,7 @@ pub fn find<'a, 'r: 'a>(sources: &[Source], request: &Request<'r>, query: Option
                 for parameter in parameters(query.unwrap_or_default()) {
                     if is_parameter(parameter, name) {
                         found = found.and(one(value_of(parameter)));
-                    } else if pieces(parameter).any(|it| is_spelled(it, name) && !value_of(it).is_empty()) {
+                    } else if is_read_otherwise(parameter, name) {
                         found = found.and(Presented::Unread);
                     }
                 }
@@ -202,9 +202,9 @@ fn pieces(parameter: &[u8]) -> impl Iterator<Item = &[u8]> {
     parameter.split(|&byte| byte == b';')
 }
 
-/// Whether some reader of queries takes a parameter for the one of this name.
-fn is_spelled(piece: &[u8], name: &str) -> bool {
-    is_spelling(piece, name.as_bytes())
+/// Whether some reader of queries takes a parameter, or a piece of it, for the one of this name, and finds something in it.
+fn is_read_otherwise(parameter: &[u8], name: &str) -> bool {
+    pieces(parameter).any(|piece| is_spelling(piece, name.as_bytes()) && !value_of(piece).is_empty())
 }
 
 fn value_of(parameter: &[u8]) -> &[u8] {
@@ -257,25 +257,24 @@ pub(crate) fn cookies_without(lines: &[&[u8]], names: &[&str]) -> Option<Vec<u8>
 /// The path without these query parameters; `None` if it has none of them.
 pub(crate) fn path_without(path: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     let (before, query) = split_at_byte(path, b'?');
-    let carries = |piece: &[u8]| names.iter().any(|name| is_spelled(piece, name));
-    if !parameters(query).flat_map(pieces).any(carries) {
-        return None;
-    }
-    let mut rest: Vec<Vec<u8>> = Vec::new();
+    let mut kept = before.to_vec();
+    let mut is_first = true;
+    let mut has_lost = false;
     for parameter in parameters(query) {
         // The value of one that we read ourselves goes on behind a semicolon.
         let is_ours = names.iter().any(|name| is_parameter(parameter, name));
-        if is_ours || pieces(parameter).all(carries) {
-            continue;
+        let mut separator = b'&';
+        for piece in pieces(parameter) {
+            if is_ours || names.iter().any(|name| is_spelling(piece, name.as_bytes())) {
+                has_lost = true;
+                continue;
+            }
+            kept.push(if is_first { b'?' } else { separator });
+            kept.extend(piece);
+            (is_first, separator) = (false, b';');
         }
-        rest.push(pieces(parameter).filter(|piece| !carries(piece)).collect::<Vec<_>>().join(&b';'));
     }
-    let mut path = before.to_vec();
-    if !rest.is_empty() {
-        path.push(b'?');
-        path.extend(rest.join(&b'&'));
-    }
-    Some(path)
+    has_lost.then_some(kept)
 }
 
 #[cfg(test)]
