@@ -1,4 +1,5 @@
-//! Where is the first byte of a kind? Eight bytes are looked at in one step, because a token has hundreds of them.
+//! Where is the first byte of a kind, and are two texts the same? Eight bytes are looked at in one step, because a token has
+//! hundreds of them.
 
 /// The highest bit of each of eight bytes.
 const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -39,6 +40,12 @@ pub(crate) const fn equal(eight: u64, byte: u8) -> u64 {
 pub(crate) const fn below(eight: u64, bound: u8) -> u64 {
     // Each byte below `bound` borrows from the next one.
     eight.wrapping_sub(u64::from_ne_bytes([bound; 8])) & !eight & HIGH_BITS
+}
+
+/// Whether two texts are the same but for the case of ASCII letters. Apart from its callers, of which there are many.
+#[inline(never)]
+pub(crate) fn is_same_in_any_case(one: &[u8], other: &[u8]) -> bool {
+    one.eq_ignore_ascii_case(other)
 }
 
 #[cfg(test)]

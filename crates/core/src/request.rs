@@ -8,10 +8,12 @@ pub mod host;
 pub mod owned;
 pub mod plan;
 pub(crate) mod query;
+pub(crate) mod shown;
 pub mod target;
 
 use smallvec::SmallVec;
 
+use crate::bytes::is_same_in_any_case;
 use crate::index::KeyHeaderIndex;
 use plan::{HeaderPlan, Purpose};
 
@@ -53,9 +55,6 @@ pub struct Request<'a> {
     /// Headers that limits are keyed by.
     pub(crate) key_headers: Vec<(KeyHeaderIndex, &'a [u8])>,
 }
-
-/// Logged paths are cut at this many bytes.
-const LONGEST_LOGGED_PATH: usize = 256;
 
 /// A header that must not occur twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,13 +113,6 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The path as sent, for logs: without its query, which may contain a token, and cut to 256 bytes.
-    pub fn logged_path(&self) -> String {
-        let path = self.path.unwrap_or_default().split(|&byte| byte == b'?').next().unwrap_or_default();
-        let cut = path.get(..LONGEST_LOGGED_PATH).unwrap_or(path);
-        String::from_utf8_lossy(cut).into_owned()
-    }
-
     /// Whether Envoy takes this for a gRPC request and answers it as one: it has a path, and its content type is
     /// `application/grpc` or starts with `application/grpc+`, byte for byte.
     pub fn is_grpc(&self) -> bool {
@@ -131,8 +123,9 @@ impl<'a> Request<'a> {
         self.path.is_some() && subtype.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
     }
 
-    /// The media type in lower case without parameters; `None` unless there is exactly one content type.
-    pub fn media_type(&self) -> Option<Vec<u8>> {
+    /// The media type without parameters, whose case does not matter (RFC 9110 section 8.3.1); `None` unless there is exactly one
+    /// content type.
+    pub fn media_type(&self) -> Option<&[u8]> {
         match self.content_type {
             Single::Once(value) => Some(media_type(value)),
             Single::Absent | Single::Repeated => None,
@@ -143,9 +136,10 @@ impl<'a> Request<'a> {
     /// streams and NDJSON. gRPC itself is [`Self::is_grpc`].
     pub fn has_streaming_type(&self) -> bool {
         self.media_type().is_some_and(|sent| {
-            sent == b"application/x-ndjson"
-                || sent.starts_with(b"application/grpc-web")
-                || sent.starts_with(b"application/connect+")
+            let begins = |with: &[u8]| sent.get(..with.len()).is_some_and(|it| is_same_in_any_case(it, with));
+            is_same_in_any_case(sent, b"application/x-ndjson")
+                || begins(b"application/grpc-web")
+                || begins(b"application/connect+")
         })
     }
 
@@ -178,9 +172,8 @@ impl<'a> Request<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadLength;
 
-fn media_type(value: &[u8]) -> Vec<u8> {
-    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default();
-    trim(essence).to_ascii_lowercase()
+fn media_type(value: &[u8]) -> &[u8] {
+    trim(value.split(|&byte| byte == b';').next().unwrap_or_default())
 }
 
 /// Whether a byte may stand in a token (RFC 9110 section 5.6.2), such as the name of a header or of a scheme.
@@ -207,11 +200,29 @@ mod tests {
 
     #[test]
     fn the_media_type_is_compared_whole() {
-        let of = |value: &'static str| read(&[("content-type", value)]).media_type();
-        assert_eq!(of(" Application/JSON ; charset=utf-8").unwrap(), b"application/json");
-        assert_eq!(of("text/plain; application/json").unwrap(), b"text/plain");
-        assert_eq!(of("application/json,text/plain").unwrap(), b"application/json,text/plain");
+        for (value, sent) in [
+            (" Application/JSON ; charset=utf-8", "Application/JSON"),
+            ("text/plain; application/json", "text/plain"),
+            ("application/json,text/plain", "application/json,text/plain"),
+        ] {
+            assert_eq!(read(&[("content-type", value)]).media_type(), Some(sent.as_bytes()), "{value}");
+        }
         assert!(read(&[("content-type", "a/b"), ("content-type", "a/b")]).media_type().is_none());
+    }
+
+    #[test]
+    fn a_type_that_streams_is_one_in_any_case() {
+        for (value, streams) in [
+            ("application/x-ndjson", true),
+            ("Application/X-NDJSON; a=b", true),
+            ("application/x-ndjsons", false),
+            ("APPLICATION/grpc-web+proto", true),
+            ("application/Connect+json", true),
+            ("application/connect", false),
+            ("application/grpc", false),
+        ] {
+            assert_eq!(read(&[("content-type", value)]).has_streaming_type(), streams, "{value}");
+        }
     }
 
     #[test]
@@ -224,18 +235,6 @@ mod tests {
         }
         assert_eq!(read(&[]).declared_size(), Ok(None));
         assert_eq!(read(&[("content-length", "5"), ("content-length", "5")]).declared_size(), Err(BadLength));
-    }
-
-    #[test]
-    fn a_path_is_logged_without_its_query_and_cut() {
-        let of = |path: &'static str| read(&[(":path", path)]).logged_path();
-        assert_eq!(of("/a?token=b"), "/a");
-        assert_eq!(of("/a/b"), "/a/b");
-        assert_eq!(of("?b"), "");
-        assert_eq!(read(&[]).logged_path(), "");
-        let cut: &'static str = "/aaaaaaa".repeat(32).leak();
-        let long: &'static str = format!("{cut}a").leak();
-        assert_eq!([of(cut), of(long)], [cut, cut]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::host::{Action, StreamHost};
 use crate::limit::Standing;
 use crate::policy::SubjectState;
 use crate::request::Request;
+use crate::request::shown::{self, Shown};
 use crate::telemetry::line::{self, Line, LoggedRequest};
 use crate::telemetry::sampler::Topic;
 use crate::time::UnixNanos;
@@ -26,7 +27,8 @@ pub(super) struct Kept {
     pub(super) headers_at: UnixNanos,
     reported: Option<Denial>,
     trail: Trail,
-    request: LoggedRequest,
+    client_ip: Option<IpAddr>,
+    shown: shown::Kept,
     is_grpc: bool,
 }
 
@@ -41,10 +43,9 @@ impl Kept {
     ) -> Option<Box<Self>> {
         let Verdict { decision, reported, trail } = verdict;
         let Decision::Admit(grant) = decision else { return None };
-        let source = Source::Headers(request);
-        let logged = source.logged(source.client_ip(engine, host, &trail));
-        let is_grpc = request.is_grpc();
-        Some(Box::new(Self { grant, headers_at, reported, trail, request: logged, is_grpc }))
+        let client_ip = Source::Headers(request).client_ip(engine, host, &trail);
+        let (shown, is_grpc) = (Shown::of(request).keep(), request.is_grpc());
+        Some(Box::new(Self { grant, headers_at, reported, trail, client_ip, shown, is_grpc }))
     }
 
     pub(super) fn about(&self) -> About<'_, '_> {
@@ -99,23 +100,24 @@ impl Source<'_, '_> {
             Self::Headers(request) => {
                 trail.address.unwrap_or_else(|| engine.guard.client_address(request, host))
             }
-            Self::Kept(kept) => kept.request.client_ip,
+            Self::Kept(kept) => kept.client_ip,
             Self::Unread => None,
         }
     }
 
-    fn logged(self, client_ip: Option<IpAddr>) -> LoggedRequest {
-        let lossy = |bytes: &[u8]| effect::cut(&String::from_utf8_lossy(bytes)).to_owned();
+    fn shown(&self) -> Shown<'_> {
         match self {
-            Self::Headers(request) => LoggedRequest {
-                method: lossy(request.method),
-                path: request.logged_path(),
-                request_id: lossy(request.request_id.unwrap_or_default()),
-                client_ip,
-            },
-            Self::Kept(kept) => kept.request.clone(),
-            Self::Unread => LoggedRequest::default(),
+            Self::Headers(request) => Shown::of(request),
+            Self::Kept(kept) => kept.shown.shown(),
+            Self::Unread => Shown::default(),
         }
+    }
+
+    fn logged(self, client_ip: Option<IpAddr>) -> LoggedRequest {
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let cut = |bytes: &[u8]| effect::cut(&String::from_utf8_lossy(bytes)).to_owned();
+        let Shown { method, path, request_id } = self.shown();
+        LoggedRequest { method: cut(method), path: lossy(path), request_id: cut(request_id), client_ip }
     }
 
     /// Names the headers of a request that access logs take for ours. A request that was kept lost them before.
@@ -137,7 +139,7 @@ impl Source<'_, '_> {
     fn request_id(&self) -> Option<&[u8]> {
         match self {
             Self::Headers(request) => request.request_id,
-            Self::Kept(kept) => Some(kept.request.request_id.as_bytes()),
+            Self::Kept(kept) => Some(kept.shown.shown().request_id),
             Self::Unread => None,
         }
     }

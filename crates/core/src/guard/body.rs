@@ -2,6 +2,7 @@
 //! ([`crate::exchange`]).
 
 use super::Visit;
+use crate::bytes::is_same_in_any_case;
 use crate::denial::FormFault;
 use crate::host::Host;
 use crate::policy::{Mode, Route};
@@ -70,7 +71,8 @@ impl<H: Host> Visit<'_, '_, H> {
             return None;
         }
         let media_type = request.media_type();
-        let is_known = media_type.is_some_and(|sent| accepted.iter().any(|known| known.as_bytes() == sent));
+        let is_known = media_type
+            .is_some_and(|sent| accepted.iter().any(|known| is_same_in_any_case(sent, known.as_bytes())));
         let post = request.method == b"POST";
         (!is_known).then(|| FormFault::UnsupportedMediaType { accepted: accepted.clone(), post })
     }

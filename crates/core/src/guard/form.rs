@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Memory, Visit};
+use crate::bytes::is_same_in_any_case;
 use crate::denial::{FormFault, FormFaults};
 use crate::host::Host;
 use crate::index::RouteIndex;
@@ -78,7 +79,7 @@ impl<'v, H: Host> Visit<'v, '_, H> {
             faults.push(FormFault::Malformed("Host is missing or malformed"));
         }
         if form.https_only
-            && !request.forwarded_proto.is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
+            && !request.forwarded_proto.is_some_and(|proto| is_same_in_any_case(proto, b"https"))
         {
             faults.push(FormFault::HttpsRequired);
         }

@@ -132,7 +132,7 @@ fn in_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Presented<'a> {
 /// The text after the scheme and at least one space (RFC 6750 section 2.1: `1*SP`).
 fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     let (start, rest) = trim(value).split_at_checked(scheme.len())?;
-    if !start.eq_ignore_ascii_case(scheme.as_bytes()) || rest.first() != Some(&b' ') {
+    if !bytes::is_same_in_any_case(start, scheme.as_bytes()) || rest.first() != Some(&b' ') {
         return None;
     }
     let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
@@ -143,7 +143,7 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
 /// which many programs split a value.
 fn passes_for_scheme(value: &[u8], scheme: &str) -> bool {
     let Some((start, rest)) = value.split_at_checked(scheme.len()) else { return false };
-    start.eq_ignore_ascii_case(scheme.as_bytes())
+    bytes::is_same_in_any_case(start, scheme.as_bytes())
         && rest.first().is_some_and(|&byte| byte != b' ' && !is_tchar(byte))
 }
 

@@ -5,6 +5,7 @@
 
 use super::Request;
 use super::credential::decode;
+use crate::bytes::is_same_in_any_case;
 
 /// The parameter.
 const METHOD: &[u8] = b"_method";
@@ -32,7 +33,7 @@ pub(super) fn is_spelling(parameter: &[u8], wanted: &[u8]) -> bool {
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
     let without_brackets: Vec<u8> =
         name.iter().copied().filter(|byte| !matches!(byte, b'[' | b']')).collect();
-    in_php(name).eq_ignore_ascii_case(&in_php(wanted)) || without_brackets.eq_ignore_ascii_case(wanted)
+    is_same_in_any_case(&in_php(name), &in_php(wanted)) || is_same_in_any_case(&without_brackets, wanted)
 }
 
 /// A name as PHP reads it, of a parameter or of a cookie.
