@@ -115,6 +115,24 @@ fn an_issuer_or_an_audience_that_is_refused_stands_beside_those_that_are_taken()
 }
 
 #[test]
+fn values_that_differ_only_at_their_end_are_shown_to_differ() {
+    let tenant = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555";
+    let (v1, v2, slash) = (format!("{tenant}/"), format!("{tenant}/v2.0"), format!("{tenant}/v2.0/"));
+    let header = json!({ "alg": "HS256" });
+    for taken in [&[&v2][..], &[&v2, &v1]] {
+        let tokens = json!({ "keys": [key(json!({}))], "issuers": taken });
+        let quoted: Vec<String> = taken.iter().map(|issuer| format!("{issuer:?}")).collect();
+        let said = format!("the token's iss is {slash:?}; /tokens/issuers takes {}", quoted.join(" or "));
+        assert_said(&tokens, &[], &signed(&header, &json!({ "iss": slash })), "issuer_refused", &[&said]);
+    }
+    let kid = |last: &str| format!("{}{last}", "k".repeat(80));
+    let tokens = json!({ "keys": [key(json!({ "kid": kid("1") })), key(json!({ "kid": kid("2") }))] });
+    let said = format!("the token's kid is {:?}; the keys have {:?} and {:?}", kid("3"), kid("1"), kid("2"));
+    let token = signed(&json!({ "alg": "HS256", "kid": kid("3") }), &json!({}));
+    assert_said(&tokens, &[], &token, "token_key_unknown", &[&said]);
+}
+
+#[test]
 fn an_unknown_kid_and_a_foreign_algorithm_stand_beside_those_of_the_keys() {
     let header = |alg: &str, kid: Option<&str>| match kid {
         Some(kid) => json!({ "alg": alg, "kid": kid }),

@@ -1,8 +1,9 @@
 //! What a refused token has, and what the configuration takes in its place: for whoever has both at hand. The client hears
 //! nothing of it.
 
+mod listed;
+
 use api_guard_core::config::raw::RawConfig;
-use api_guard_core::effect::cut;
 use api_guard_core::index::KeySetIndex;
 use api_guard_core::policy::Policy;
 use api_guard_core::time::UnixNanos;
@@ -12,8 +13,7 @@ use api_guard_core::token::current::CurrentSets;
 use api_guard_core::token::{ListOf, TokenFault};
 use serde_json::Value;
 
-/// So many values are listed, and the others are counted.
-const MOST_LISTED: usize = 8;
+use listed::{MOST_LISTED, Taken, beside};
 
 /// What judges tokens.
 #[derive(Clone, Copy)]
@@ -44,12 +44,8 @@ impl Judge<'_> {
         };
         let (header, claims) = (read(compact.header), read(compact.payload));
         match fault {
-            TokenFault::IssuerRefused(list) => {
-                vec![format!("{}; {}", has(&claims, "iss"), self.issuers(*list))]
-            }
-            TokenFault::AudienceRefused(list) => {
-                vec![format!("{}; {}", has(&claims, "aud"), self.audiences(*list))]
-            }
+            TokenFault::IssuerRefused(list) => vec![beside(&claims, "iss", &[self.issuers(*list)])],
+            TokenFault::AudienceRefused(list) => vec![beside(&claims, "aud", &[self.audiences(*list)])],
             TokenFault::AlgorithmRefused => vec![self.algorithm_line(&header, &claims)],
             TokenFault::KeyUnknown => self.key_lines(&header, &claims),
             TokenFault::Malformed(_)
@@ -65,48 +61,46 @@ impl Judge<'_> {
         }
     }
 
-    fn issuers(&self, list: ListOf) -> String {
+    fn issuers(&self, list: ListOf) -> Taken<'_> {
         let tokens = &self.raw.tokens;
         match list {
-            ListOf::Policy => format!("/tokens/issuers takes {}", any_of(&tokens.issuers)),
+            ListOf::Policy => one_of("/tokens/issuers", &tokens.issuers),
             ListOf::Key(key) => {
                 let index = key.index();
                 let own = tokens.keys.get(index).map(|key| key.issuers.as_slice()).unwrap_or_default();
                 if own.is_empty() {
-                    return format!(
+                    return Taken::nothing(format!(
                         "another key or key set names this issuer, and /tokens/keys/{index} does not"
-                    );
+                    ));
                 }
-                format!("/tokens/keys/{index}/issuers takes {}", any_of(own))
+                one_of(&format!("/tokens/keys/{index}/issuers"), own)
             }
             ListOf::Set(set) => {
                 let set = set.get();
                 let own = tokens.key_sets.get(set).map(|set| set.issuers.as_slice()).unwrap_or_default();
-                format!("/tokens/key_sets/{set}/issuers takes {}", any_of(own))
+                one_of(&format!("/tokens/key_sets/{set}/issuers"), own)
             }
             ListOf::EveryKey => {
                 let of_keys = tokens.keys.iter().flat_map(|key| &key.issuers);
                 let all = of_keys.chain(tokens.key_sets.iter().flat_map(|set| &set.issuers));
-                format!("the keys and key sets take {}", any_of(all))
+                Taken::any("the keys and key sets take".to_owned(), all.map(String::as_str))
             }
         }
     }
 
-    fn audiences(&self, list: ListOf) -> String {
+    fn audiences(&self, list: ListOf) -> Taken<'_> {
         let tokens = &self.raw.tokens;
         match list {
-            ListOf::Policy | ListOf::EveryKey => {
-                format!("/tokens/audiences takes {}", any_of(&tokens.audiences))
-            }
+            ListOf::Policy | ListOf::EveryKey => one_of("/tokens/audiences", &tokens.audiences),
             ListOf::Key(key) => {
                 let index = key.index();
                 let own = tokens.keys.get(index).map(|key| key.audiences.as_slice()).unwrap_or_default();
-                format!("/tokens/keys/{index}/audiences takes {}", any_of(own))
+                one_of(&format!("/tokens/keys/{index}/audiences"), own)
             }
             ListOf::Set(set) => {
                 let set = set.get();
                 let own = tokens.key_sets.get(set).map(|set| set.audiences.as_slice()).unwrap_or_default();
-                format!("/tokens/key_sets/{set}/audiences takes {}", any_of(own))
+                one_of(&format!("/tokens/key_sets/{set}/audiences"), own)
             }
         }
     }
@@ -127,7 +121,7 @@ impl Judge<'_> {
             _ => (who, "takes"),
         };
         let all = keys.iter().flat_map(|key| key.algorithms.iter().copied());
-        format!("{}; {who} {takes} {}", has(header, "alg"), any_of(all))
+        beside(header, "alg", &[Taken::any(format!("{who} {takes}"), all)])
     }
 
     fn key_lines(&self, header: &Value, claims: &Value) -> Vec<String> {
@@ -144,14 +138,15 @@ impl Judge<'_> {
             .take(MOST_LISTED)
             .collect();
         if lines.is_empty() {
-            let kids: Vec<&str> = keys.iter().filter_map(|key| key.kid).collect();
+            let values: Vec<&str> = keys.iter().filter_map(|key| key.kid).collect();
             let whose =
                 if self.policy.tokens().keys().are_chosen_by_claims() { " for its issuer" } else { "" };
-            let have = match kids.as_slice() {
-                [] => format!("no key{whose} has one"),
-                kids => format!("the keys{whose} have {}", listed(kids, " and ")),
+            let have = if values.is_empty() {
+                Taken::nothing(format!("no key{whose} has one"))
+            } else {
+                Taken { who: format!("the keys{whose} have"), values, between: " and " }
             };
-            lines.push(format!("{}; {have}", has(header, "kid")));
+            lines.push(beside(header, "kid", &[have]));
         }
         lines
     }
@@ -205,38 +200,7 @@ impl Judge<'_> {
     }
 }
 
-/// That a token's header or claims have this value.
-fn has(object: &Value, name: &str) -> String {
-    let values: Vec<&str> = match object.get(name) {
-        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
-        Some(value) => value.as_str().into_iter().collect(),
-        None => Vec::new(),
-    };
-    match values.as_slice() {
-        [] => format!("the token has no {name}"),
-        values => format!("the token's {name} is {}", listed(values, " and ")),
-    }
-}
-
-/// These values, of which one is enough.
-fn any_of<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> String {
-    let values: Vec<T> = values.into_iter().collect();
-    listed(&values.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), " or ")
-}
-
-/// The values, each once, quoted so that no terminal obeys them.
-fn listed(values: &[&str], between: &str) -> String {
-    let mut quoted: Vec<String> = Vec::new();
-    for value in values {
-        let value = format!("{:?}", cut(value));
-        if !quoted.contains(&value) {
-            quoted.push(value);
-        }
-    }
-    let others = quoted.len().saturating_sub(MOST_LISTED);
-    if others > 0 {
-        quoted.truncate(MOST_LISTED);
-        quoted.push(format!("{others} more"));
-    }
-    quoted.join(between)
+/// One of the values of this list.
+fn one_of<'v>(pointer: &str, values: &'v [String]) -> Taken<'v> {
+    Taken::any(format!("{pointer} takes"), values.iter().map(String::as_str))
 }

@@ -1,9 +1,20 @@
-//! Times and keys in words.
+//! Times, keys and what others have written, in words.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use api_guard_core::token::date::LATEST_SECOND;
 use api_guard_core::token::keys::SigningKey;
+
+/// So many characters of a text are shown. The addresses of issuers are half as long at most.
+pub const LONGEST_QUOTE: usize = 256;
+
+/// A text, quoted so that no terminal obeys it. A long one is cut, with a mark behind the quotes.
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
 
 /// `2026-11-25T10:00:00Z (in 2 hours)`.
 pub fn moment(second: u64, now: u64) -> String {
