@@ -62,9 +62,20 @@ fn another_kind_of_pem_is_named_with_how_to_write_the_public_key() {
         ("ssh-rsa QUJDREVGRw== me".to_owned(), &format!("a public key of OpenSSH, not PEM; {openssh}")),
         (block("PKCS7"), "PEM with the label PKCS7; write a public key, whose label is PUBLIC KEY"),
         (block("hunter2"), "PEM with another label; write a public key"),
+        (format!("{public}{public}"), "2 public keys; write one entry of tokens.keys for each"),
         (
-            format!("{public}{public}"),
+            format!("{}{public}", block("CERTIFICATE")),
             "2 keys or certificates; write the one with the label PUBLIC KEY alone",
+        ),
+        (
+            format!("{public}{}", issuer_key("p256.pem")),
+            "2 keys or certificates, with a private key among them, which only the issuer may have; write the one with the label PUBLIC KEY alone",
+        ),
+        (
+            format!("{}{}", block("CERTIFICATE"), issuer_key("p256-sec1.pem")),
+            &format!(
+                "2 keys or certificates, with a private key among them, which only the issuer may have; {pkey}"
+            ),
         ),
         (
             public.replace('\n', "\\n"),

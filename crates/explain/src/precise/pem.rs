@@ -17,11 +17,10 @@ pub(super) fn more(text: &str) -> Option<(String, String)> {
         [] if labels.is_empty() => return without_label(text),
         [] => CURVE,
         [only] => *only,
-        all if all.contains(&"PUBLIC KEY") => {
-            let instead = "write the one with the label PUBLIC KEY alone";
-            return Some((format!("{} keys or certificates", all.len()), instead.to_owned()));
-        }
-        [first, ..] => *first,
+        [first, ..] => match several(&keys) {
+            Some(told) => return Some(told),
+            None => *first,
+        },
     };
     match label {
         "PUBLIC KEY" if text.contains("\\n") => {
@@ -63,6 +62,27 @@ pub(super) fn more(text: &str) -> Option<(String, String)> {
         }
     }
 }
+
+/// What several keys or certificates are; `None`: what the first one is.
+fn several(labels: &[&str]) -> Option<(String, String)> {
+    let (count, has_public) = (labels.len(), labels.contains(&"PUBLIC KEY"));
+    let (what, instead) = if labels.iter().any(|label| label.ends_with("PRIVATE KEY")) {
+        let instead =
+            if has_public { PUBLIC_ALONE } else { "write its public key: openssl pkey -in KEY -pubout" };
+        let what = "keys or certificates, with a private key among them, which only the issuer may have";
+        (what, instead)
+    } else if labels.iter().all(|label| *label == "PUBLIC KEY") {
+        ("public keys", "write one entry of tokens.keys for each")
+    } else if has_public {
+        ("keys or certificates", PUBLIC_ALONE)
+    } else {
+        return None;
+    };
+    Some((format!("{count} {what}"), instead.to_owned()))
+}
+
+/// What to write of several keys.
+const PUBLIC_ALONE: &str = "write the one with the label PUBLIC KEY alone";
 
 /// How to write the public key of what OpenSSH has written. It does not do so for Ed25519.
 const OF_OPENSSH: &str = "write its public key: ssh-keygen -e -m PKCS8 -f KEY, if it is of RSA or ECDSA";
