@@ -115,6 +115,36 @@ fn an_issuer_or_an_audience_that_is_refused_stands_beside_those_that_are_taken()
 }
 
 #[test]
+fn of_one_key_in_several_places_the_audiences_of_each_are_told() {
+    let of = |audience: &str| key(json!({ "audiences": [audience] }));
+    let stranger = json!({ "secret": { "value": "e".repeat(64) }, "audiences": ["d"] });
+    let old = key(json!({ "audiences": ["e"], "not_after": "2025-01-01T00:00:00Z" }));
+    let tokens =
+        json!({ "keys": [of("a"), of("b"), stranger, old, key(json!({}))], "audiences": ["orders"] });
+    let said = "the token's aud is \"c\"; /tokens/keys/0/audiences takes \"a\", and /tokens/keys/1/audiences takes \"b\", and \
+                /tokens/audiences takes \"orders\"";
+    let token = signed(&json!({ "alg": "HS256" }), &json!({ "aud": "c" }));
+    assert_said(&tokens, &[], &token, "audience_refused", &[said]);
+
+    let jwks = project("tests/issuer_keys/jwks.json");
+    let set = |name: &str, issuer: &str, audience: &str| {
+        json!({
+            "name": name,
+            "issuers": [issuer],
+            "audiences": [audience],
+            "jwks": { "cluster": "idp", "path": "/jwks.json", "authority": "login.example.com" },
+        })
+    };
+    let sets = [set("one", ISSUER, "a"), set("two", ISSUER, "b"), set("other", "https://b", "d")];
+    let (key, iss) = (project("tests/issuer_keys/rsa.pem"), format!("iss={ISSUER}"));
+    let mint = ["mint", "--sub", "user-7", "--claim", &iss, "--claim", "aud=c", "--kid", "r", "--key"];
+    let token = api_guard([&mint[..], &[key.to_str().expect("a path")]].concat());
+    let said = "the token's aud is \"c\"; /tokens/key_sets/0/audiences takes \"a\", and /tokens/key_sets/1/audiences takes \"b\"";
+    let file = ["--jwks", jwks.to_str().expect("a path")];
+    assert_said(&json!({ "key_sets": sets }), &file, token.line(), "audience_refused", &[said]);
+}
+
+#[test]
 fn values_that_differ_only_at_their_end_are_shown_to_differ() {
     let tenant = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555";
     let (v1, v2, slash) = (format!("{tenant}/"), format!("{tenant}/v2.0"), format!("{tenant}/v2.0/"));

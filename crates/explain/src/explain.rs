@@ -14,6 +14,7 @@ use api_guard_core::denial::Denial;
 use api_guard_core::effect::Reply;
 use api_guard_core::policy::Policy;
 use api_guard_core::request::Request;
+use api_guard_core::time::UnixNanos;
 use api_guard_core::token::current::CurrentSets;
 use api_guard_core::verdict::{Grant, Trail};
 
@@ -39,18 +40,21 @@ pub struct Explained<'e, 'r> {
     pub denial: Option<&'e Denial>,
     /// The key sets that are known.
     pub sets: CurrentSets,
+    /// The time of the request.
+    pub now: UnixNanos,
     /// What to say of the key sets that are not known here.
     pub unknown_sets: &'e [String],
 }
 
 impl<'e, 'r> Explained<'e, 'r> {
-    /// A request that was judged by this guard.
+    /// A request that was judged by this guard at `now`.
     pub fn new(
         raw: &'e RawConfig,
         bench: &'e Bench,
         request: &'e Request<'r>,
         judged: &'e Judged,
         unknown_sets: &'e [String],
+        now: UnixNanos,
     ) -> Self {
         let policy = bench.policy();
         let reply = judged.reply(policy, request);
@@ -65,6 +69,7 @@ impl<'e, 'r> Explained<'e, 'r> {
             denial: judged.denial(),
             reply,
             sets: bench.current_sets(),
+            now,
             unknown_sets,
         }
     }

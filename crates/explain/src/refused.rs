@@ -1,6 +1,7 @@
 //! What a refused token has, and what the configuration takes in its place: for whoever has both at hand. The client hears
 //! nothing of it.
 
+mod audiences;
 mod listed;
 
 use api_guard_core::config::raw::RawConfig;
@@ -24,6 +25,8 @@ pub struct Judge<'j> {
     pub policy: &'j Policy,
     /// The key sets in force.
     pub sets: &'j CurrentSets,
+    /// The time of the request.
+    pub now: UnixNanos,
 }
 
 /// A key, or a set whose keys are not known here.
@@ -45,7 +48,9 @@ impl Judge<'_> {
         let (header, claims) = (read(compact.header), read(compact.payload));
         match fault {
             TokenFault::IssuerRefused(list) => vec![beside(&claims, "iss", &[self.issuers(*list)])],
-            TokenFault::AudienceRefused(list) => vec![beside(&claims, "aud", &[self.audiences(*list)])],
+            TokenFault::AudienceRefused(list) => {
+                vec![beside(&claims, "aud", &self.audiences(&compact, &header, &claims, *list))]
+            }
             TokenFault::AlgorithmRefused => vec![self.algorithm_line(&header, &claims)],
             TokenFault::KeyUnknown => self.key_lines(&header, &claims),
             TokenFault::Malformed(_)
@@ -84,23 +89,6 @@ impl Judge<'_> {
                 let of_keys = tokens.keys.iter().flat_map(|key| &key.issuers);
                 let all = of_keys.chain(tokens.key_sets.iter().flat_map(|set| &set.issuers));
                 Taken::any("the keys and key sets take".to_owned(), all.map(String::as_str))
-            }
-        }
-    }
-
-    fn audiences(&self, list: ListOf) -> Taken<'_> {
-        let tokens = &self.raw.tokens;
-        match list {
-            ListOf::Policy | ListOf::EveryKey => one_of("/tokens/audiences", &tokens.audiences),
-            ListOf::Key(key) => {
-                let index = key.index();
-                let own = tokens.keys.get(index).map(|key| key.audiences.as_slice()).unwrap_or_default();
-                one_of(&format!("/tokens/keys/{index}/audiences"), own)
-            }
-            ListOf::Set(set) => {
-                let set = set.get();
-                let own = tokens.key_sets.get(set).map(|set| set.audiences.as_slice()).unwrap_or_default();
-                one_of(&format!("/tokens/key_sets/{set}/audiences"), own)
             }
         }
     }
@@ -187,7 +175,7 @@ impl Judge<'_> {
                 algorithms,
                 validity: None,
             };
-            match self.sets.set(KeySetIndex::new(index), UnixNanos::from_nanos(0)) {
+            match self.sets.set(KeySetIndex::new(index), self.now) {
                 Some(known) => all.extend(known.keys().iter().map(|jwk| {
                     let of_key = |algorithm: &PublicAlgorithm| jwk.algorithms.contains(*algorithm);
                     let algorithms = set.algorithms.iter().copied().filter(of_key);

@@ -121,7 +121,7 @@ impl Session {
             Act::Try | Act::Reset | Act::Link => bench.try_out(&request, body, sent.now).ok(),
         };
         if let Some(judged) = judged {
-            let explained = Explained::new(&raw, &bench, &request, &judged, &unknown);
+            let explained = Explained::new(&raw, &bench, &request, &judged, &unknown, sent.now);
             answer::explained(&explained, &sent.pairs, body, answer);
         }
         put(answer, "made", json!(sent.made));

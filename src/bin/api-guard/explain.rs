@@ -96,7 +96,7 @@ impl Explain {
         if let (true, Some(unset)) = (judges_token, unset) {
             return Err(unset);
         }
-        let explained = Explained::new(&raw, &bench, &request, &judged, &fetched.unknown);
+        let explained = Explained::new(&raw, &bench, &request, &judged, &fetched.unknown, now);
         if self.json {
             let object = serde_json::to_string_pretty(&machine::json(&explained));
             print(&object.map_err(|error| Failure::failed(error.to_string()))?);

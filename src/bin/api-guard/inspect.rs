@@ -141,7 +141,7 @@ fn judge(configuration: &Configuration, fetched: Fetched, token: &str) -> Judgem
         sets.put(index, set, UnixNanos::from_nanos(u64::MAX));
     }
     let refused_token = |fault| {
-        let notes = Judge { raw, policy, sets: &sets }.lines(token.as_bytes(), &fault);
+        let notes = Judge { raw, policy, sets: &sets, now }.lines(token.as_bytes(), &fault);
         refused(Denial::Token(fault), notes)
     };
     let means = Means { sets: &sets, signatures: &NativeSignatures, seed: &seed };

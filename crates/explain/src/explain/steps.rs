@@ -219,10 +219,10 @@ impl Explained<'_, '_> {
 
     /// What the refused token has, and what is taken in its place.
     fn refused_lines(&self, fault: &TokenFault) -> Vec<String> {
-        let (raw, policy, sets) = (self.raw, self.policy, &self.sets);
+        let judge = Judge { raw: self.raw, policy: self.policy, sets: &self.sets, now: self.now };
         let query = self.request.path.and_then(|path| path.splitn(2, |byte| *byte == b'?').nth(1));
-        match credential::find(policy.sources(), self.request, query) {
-            Presented::Token(token) => Judge { raw, policy, sets }.lines(token, fault),
+        match credential::find(self.policy.sources(), self.request, query) {
+            Presented::Token(token) => judge.lines(token, fault),
             Presented::Nothing | Presented::Unread | Presented::Ambiguous => Vec::new(),
         }
     }
