@@ -2,6 +2,7 @@
 
 mod malformed;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,7 +102,9 @@ impl Jwks {
                 return Err(wrong(format!("a second file; write NAME=FILE, once for each of {names}")));
             }
             let bytes = input::read(Path::new(file)).map_err(|error| match text.split_once('=') {
-                Some((name, _)) if named.is_none() => wrong(no_set(name, names, raw)),
+                Some((name, _)) if named.is_none() && error.kind() == ErrorKind::NotFound => {
+                    wrong(no_set(name, names, raw))
+                }
                 Some(_) | None => {
                     let why = input::reason(&error);
                     wrong(format!("cannot be read: {why} (the key sets are {})", names.join(", ")))

@@ -86,4 +86,14 @@ fn a_file_for_a_set_that_is_not_fetched_is_told_with_those_that_are() {
         run.code == 2 && run.err.contains("login=/nowhere: cannot be read: there is no such file"),
         "{run:?}"
     );
+    // Its name has a sign of equality, and it is there.
+    let folder = std::env::temp_dir().join(format!("api-guard-a=b-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let run = inspect(token.line(), &config, &["--jwks", folder.to_str().expect("a path")]);
+    std::fs::remove_dir(&folder).expect("the folder");
+    assert!(
+        run.code == 2
+            && run.err.contains("cannot be read: it is a directory; name a file (the key sets are login)"),
+        "{run:?}"
+    );
 }
