@@ -1,7 +1,7 @@
 //! Errors of a configuration that the core tells in few words, because its words are part of the module: told with what stands
 //! there.
 
-mod pem;
+pub mod pem;
 mod sources;
 
 use api_guard_core::config::error::ConfigError;

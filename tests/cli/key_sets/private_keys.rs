@@ -39,11 +39,15 @@ fn a_key_of_another_kind_is_named_with_how_to_get_one_that_signs() {
             block("EC PARAMETERS", "QUJD"),
             "the name of a curve (EC PARAMETERS), without a key; write a private key in PEM",
         ),
+        (block("PKCS7", "QUJD"), "PEM with the label PKCS7; write a private key in PEM"),
+        (block("\u{1b}[31mHIDDEN", "QUJD"), "PEM with another label; write a private key in PEM"),
+        (block(&"HIDDEN".repeat(1000), "QUJD"), "PEM with another label; write a private key in PEM"),
         (pem("public.pem"), "a public key (PUBLIC KEY), which cannot sign; write a private key in PEM"),
     ] {
         let run = mint(&["--key", File::new(&content).path(), "--alg", "EdDSA"]);
         assert_eq!((run.code, run.out.as_str()), (1, ""), "{content}");
         assert!(run.err.contains(part), "{part:?} is not in {run:?}");
+        assert!(!run.err.contains("HIDDEN"), "{run:?}");
         assert!(
             content.lines().skip(1).all(|line| line.contains("-----") || !run.err.contains(line)),
             "{run:?}"

@@ -52,14 +52,7 @@ pub(super) fn more(text: &str) -> Option<(String, String)> {
             let instead = "write the public key: openssl pkey -in KEY -pubout";
             told("the name of a curve (EC PARAMETERS), without a key", instead)
         }
-        label => {
-            let known =
-                |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" #.-".contains(&byte);
-            let is_label = label.len() <= LONGEST_LABEL && label.bytes().all(known);
-            let what =
-                if is_label { &format!("PEM with the label {label}") } else { "PEM with another label" };
-            told(what, "write a public key, whose label is PUBLIC KEY")
-        }
+        label => told(&with_label(label), "write a public key, whose label is PUBLIC KEY"),
     }
 }
 
@@ -83,6 +76,16 @@ fn several(labels: &[&str]) -> Option<(String, String)> {
 
 /// What to write of several keys.
 const PUBLIC_ALONE: &str = "write the one with the label PUBLIC KEY alone";
+
+/// PEM whose label says nothing to us. The label is shown only if it looks like one.
+pub fn with_label(label: &str) -> String {
+    let known = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" #.-".contains(&byte);
+    if label.len() <= LONGEST_LABEL && label.bytes().all(known) {
+        format!("PEM with the label {label}")
+    } else {
+        "PEM with another label".to_owned()
+    }
+}
 
 /// How to write the public key of what OpenSSH has written. It does not do so for Ed25519.
 const OF_OPENSSH: &str = "write its public key: ssh-keygen -e -m PKCS8 -f KEY, if it is of RSA or ECDSA";

@@ -1,5 +1,6 @@
 //! A private key in PEM: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017 appendix A.1.2) or SEC 1 (RFC 5915).
 
+use api_guard_explain::precise::pem::with_label;
 use ct_codecs::{Base64, Decoder};
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
@@ -49,7 +50,7 @@ fn of_block(label: &str, body: &str) -> Result<Secret, String> {
         "CERTIFICATE" => {
             return Err(format!("a certificate ({label}), which cannot sign; give the private key of it"));
         }
-        _ => return Err(format!("PEM with the label {label}; {FORMS}")),
+        _ => return Err(format!("{}; {FORMS}", with_label(label))),
     }
     let der = decoded(body).ok_or_else(|| format!("the PEM is not base64; {FORMS}"))?;
     of_der(label, &der).ok_or_else(|| {
