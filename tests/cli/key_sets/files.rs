@@ -17,6 +17,8 @@ fn what_a_file_is_that_is_no_key_set_is_told_with_what_to_do() {
         .expect("an object")
         .retain(|name, _| ["kty", "kid", "n", "e"].contains(&name.as_str()));
     let address = "https://login.example.com/keys";
+    let long = format!("https://{}", "a".repeat(30_000));
+    let cut = format!("save \"https://{}\"…", "a".repeat(248));
     for (content, part) in [
         (String::new(), "it is empty; save the issuer's key set"),
         ("<!doctype html>".to_owned(), "a page of HTML or XML, not JSON; save the issuer's key set"),
@@ -33,6 +35,7 @@ fn what_a_file_is_that_is_no_key_set_is_told_with_what_to_do() {
             json!({ "issuer": "a", "jwks_uri": address }).to_string(),
             "which names the key set; save \"https://login.example.com/keys\"",
         ),
+        (json!({ "issuer": "a", "jwks_uri": long }).to_string(), &cut),
         (json!({ "a": "-----BEGIN CERTIFICATE-----\n" }).to_string(), "certificates by their kid"),
         (public.to_string(), "a single key, not a set; write {\"keys\": [KEY]}"),
         (private.to_string(), "a single private key; take its private members out: d, and of RSA p, q,"),

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::words::quoted;
+
 /// What to give.
 const SET: &str = "save the issuer's key set, {\"keys\": [...]}";
 
@@ -58,7 +60,8 @@ fn not_a_set(value: &Value) -> String {
                 value.as_str().is_some_and(|text| text.starts_with("-----BEGIN CERTIFICATE-----"))
             };
             if let Some(address) = text("jwks_uri") {
-                format!("an issuer's metadata, which names the key set; save {address:?}")
+                let address = quoted(address);
+                format!("an issuer's metadata, which names the key set; save {address}")
             } else if members.values().any(is_certificate) {
                 format!("certificates by their kid, which no guard takes; {SET}, such as its jwks_uri leads to")
             } else {
