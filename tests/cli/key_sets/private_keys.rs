@@ -1,6 +1,8 @@
 //! What `mint` says of a key of the wrong kind, beside what it says of broken ones.
 
-use super::{key_file, mint, pem};
+use serde_json::json;
+
+use super::{all, config, inspect, key_file, mint, pem};
 use crate::files::File;
 
 /// Keys that nobody uses: openssl genpkey -algorithm X25519, and Ed448.
@@ -53,6 +55,22 @@ fn a_key_of_another_kind_is_named_with_how_to_get_one_that_signs() {
             "{run:?}"
         );
     }
+}
+
+#[test]
+fn certificates_and_the_name_of_a_curve_in_front_of_a_key_are_passed_over() {
+    let certificate = block("CERTIFICATE", "QUJD");
+    for before in
+        [certificate.repeat(2), block("EC PARAMETERS", "QUJD"), block("TRUSTED CERTIFICATE", "QUJD")]
+    {
+        for name in ["p256-sec1.pem", "p256.pem"] {
+            let run = mint(&["--key", File::new(format!("{before}{}", pem(name))).path()]);
+            let told = inspect(run.line(), &config(all()), &["--jwks", &key_file("jwks.json")]);
+            assert_eq!((told.code, &told.json()["verified"]), (0, &json!(true)), "{before}: {told:?}");
+        }
+    }
+    let run = mint(&["--key", File::new(format!("{certificate}{}", pem("public.pem"))).path()]);
+    assert!(run.code == 1 && run.err.contains("a public key (PUBLIC KEY), which cannot sign"), "{run:?}");
 }
 
 #[test]

@@ -9,27 +9,35 @@ use rsa::pkcs8::PrivateKeyInfo;
 use super::{PrivateKey, SOUND, Secret};
 
 const FORMS: &str = "write a private key in PEM, or a private JSON Web Key";
+/// The label of a curve's name.
+const CURVE: &str = "EC PARAMETERS";
 /// id-Ed25519 (RFC 8410 section 3).
 const ED25519: &str = "1.3.101.112";
 /// rsaEncryption (RFC 8017 appendix A.1).
 const RSA: &str = "1.2.840.113549.1.1.1";
 
-/// The one private key of a text.
+/// The private key of a text: its first block that is neither a certificate nor the name of a curve.
 pub(super) fn read(text: &str) -> Result<PrivateKey, String> {
     let mut rest = text;
-    let mut has_curve = false;
+    let mut passed = None;
     while let Some((_, after)) = rest.split_once("-----BEGIN ") {
         let (label, after) = after.split_once("-----").ok_or(FORMS)?;
         let (body, after) = after.split_once(&format!("-----END {label}-----")).ok_or(FORMS)?;
-        // openssl ecparam -genkey writes the curve in front of the key.
-        if label != "EC PARAMETERS" {
-            return PrivateKey::new(of_block(label, body)?);
+        // openssl ecparam -genkey writes the curve in front of the key, and many files have the certificate there.
+        match label {
+            CURVE | "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+                passed = passed.or(Some(label));
+            }
+            _ => return PrivateKey::new(of_block(label, body)?),
         }
-        has_curve = true;
         rest = after;
     }
-    if has_curve {
-        return Err(format!("the name of a curve (EC PARAMETERS), without a key; {FORMS}"));
+    match passed {
+        Some(CURVE) => return Err(format!("the name of a curve ({CURVE}), without a key; {FORMS}")),
+        Some(label) => {
+            return Err(format!("a certificate ({label}), which cannot sign; give the private key of it"));
+        }
+        None => {}
     }
     if ["ssh-", "ecdsa-sha2-"].iter().any(|kind| text.trim_start().starts_with(kind)) {
         return Err(format!("a public key of OpenSSH, which cannot sign; {FORMS}"));
@@ -46,9 +54,6 @@ fn of_block(label: &str, body: &str) -> Result<Secret, String> {
         "OPENSSH PRIVATE KEY" => return Err(of_openssh(body)),
         "PUBLIC KEY" | "RSA PUBLIC KEY" => {
             return Err(format!("a public key ({label}), which cannot sign; {FORMS}"));
-        }
-        "CERTIFICATE" => {
-            return Err(format!("a certificate ({label}), which cannot sign; give the private key of it"));
         }
         _ => return Err(format!("{}; {FORMS}", with_label(label))),
     }
