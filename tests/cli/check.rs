@@ -67,9 +67,10 @@ fn assert_told(content: &str, rule: &str, (severity, pointer, line, cure): (&str
     assert!(found.trim_start().starts_with(line), "{found:?} does not begin with {line:?}: {one:?}");
 }
 
-/// Nothing is found of one rule.
+/// Nothing is found of one rule, in a file that can be read.
 fn assert_silent(content: &str, rule: &str) {
-    let of_rule: Vec<Told> = told(content).into_iter().filter(|told| told.rule == rule).collect();
+    let is_told = |told: &Told| [rule, "syntax"].contains(&told.rule.as_str());
+    let of_rule: Vec<Told> = told(content).into_iter().filter(is_told).collect();
     assert!(of_rule.is_empty(), "{of_rule:?}\n{content}");
 }
 

@@ -113,6 +113,16 @@ impl Node {
         matches!(self.text(), Some("false" | "False" | "FALSE"))
     }
 
+    /// A whole number, as protobuf's JSON form takes it: it may stand in quotes, or have a fraction of zero.
+    pub fn number(&self) -> Option<u64> {
+        let text = self.text()?;
+        let of_fraction = || {
+            let number = text.parse::<f64>().ok().filter(|number| number.fract() == 0.0)?;
+            format!("{number:.0}").parse().ok()
+        };
+        text.parse().ok().or_else(of_fraction)
+    }
+
     /// The elements of a list; empty for anything else.
     pub fn items(&self) -> &[Self] {
         match &self.content {
@@ -257,6 +267,29 @@ mod tests {
         let tree = one(r#"{"useRemoteAddress": true, "merge_slashes": false}"#);
         assert!(tree.field("use_remote_address").unwrap().is_true());
         assert!(!tree.field("merge_slashes").unwrap().is_true());
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_in_all_forms_of_protobuf() {
+        for (text, number) in [
+            ("32768", Some(32_768)),
+            ("'32768'", Some(32_768)),
+            ("32768.0", Some(32_768)),
+            ("3.2768e4", Some(32_768)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("0", Some(0)),
+            ("0.5", None),
+            ("-1", None),
+            ("1e30", None),
+            (".inf", None),
+            ("inf", None),
+            ("nan", None),
+            ("all", None),
+            ("''", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(one(text).number(), number, "{text}");
+        }
     }
 
     #[test]
