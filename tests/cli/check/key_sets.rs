@@ -53,6 +53,11 @@ fn the_keys_come_by_a_cluster_that_nobody_else_can_answer_for() {
             "sni: login.example.com, common_tls_context: {{ validation_context: {{ {validation} }} }}"
         ))
     };
+    let combined = |validation: &str| {
+        tls(&format!(
+            "sni: a, common_tls_context: {{ combined_validation_context: {{ default_validation_context: {{ {validation} }}, validation_context_sds_secret_config: {{ name: ca }} }} }}"
+        ))
+    };
     let rules = ["jwks-plain", "jwks-no-sni", "jwks-no-ca", "jwks-any-host", "jwks-expired-certificate"];
     let silent = |text: &str| rules.iter().for_each(|rule| assert_silent(text, rule));
     silent(&whole(&format!("{CA}, {sans}")));
@@ -62,6 +67,7 @@ fn the_keys_come_by_a_cluster_that_nobody_else_can_answer_for() {
         "auto_host_sni: true, auto_sni_san_validation: true, common_tls_context: {{ validation_context: {{ {CA} }} }}"
     )));
     silent(&tls("sni: a, commonTlsContext: { validationContextSdsSecretConfig: { name: ca } }"));
+    silent(&combined("allow_expired_certificate: false"));
     let at = format!("{CLUSTER}/transport_socket");
     for (text, rule, severity, pointer, line, cure) in [
         (with_socket(""), "jwks-plain", "error", CLUSTER, "- name: idp", "UpstreamTlsContext"),
@@ -102,6 +108,15 @@ fn the_keys_come_by_a_cluster_that_nobody_else_can_answer_for() {
         ),
         (
             whole(&format!("{CA}, {sans}, allow_expired_certificate: true")),
+            "jwks-expired-certificate",
+            "warning",
+            &at,
+            "transport_socket:",
+            "allow_expired_certificate",
+        ),
+        // What comes by SDS is added to it.
+        (
+            combined("allow_expired_certificate: true"),
             "jwks-expired-certificate",
             "warning",
             &at,

@@ -126,10 +126,12 @@ pub(super) fn compares_names(cluster: &Node, tls: &Node) -> bool {
     is_own || NAMES.iter().chain(&PINS).any(has)
 }
 
-/// Whether a certificate is believed after its time.
+/// Whether a certificate is believed after its time. What comes by SDS cannot take that back.
 pub(super) fn accepts_expired(tls: &Node) -> bool {
-    let validation = validation(tls).flatten();
-    validation.and_then(|node| node.field("allow_expired_certificate")).is_some_and(Node::is_true)
+    [&["validation_context"][..], &["combined_validation_context", "default_validation_context"]]
+        .iter()
+        .filter_map(|path| tls.field("common_tls_context")?.path(path)?.field("allow_expired_certificate"))
+        .any(Node::is_true)
 }
 
 /// The settings of TLS, whatever socket they are wrapped in.
