@@ -146,6 +146,31 @@ fn a_port_that_something_else_has_is_refused() {
 }
 
 #[test]
+fn a_port_of_another_address_is_free() {
+    let file = File::new(config(json!({})).to_string());
+    let own = ["--address", "192.0.2.5"];
+    for options in [
+        &["--port", "8080", "--upstream", "http://127.0.0.1:8080"][..],
+        &["--port", "8080", "--upstream", "http://localhost:8080"],
+        &["--port", "9901"],
+        &["--port", "10001"],
+    ] {
+        let run = emit("envoy", file.path(), &[&own, options].concat());
+        assert_eq!(run.code, 0, "{options:?}: {run:?}");
+    }
+    for (options, part) in [
+        (&["--port", "80", "--upstream", "http://192.0.2.5"][..], "this is Envoy itself"),
+        (&["--port", "9901", "--admin-address", "192.0.2.5"], "are both 9901"),
+        (&["--port", "9901", "--admin-address", "::"], "are both 9901"),
+        (&["--admin-port", "10001"], "--admin-port 10001: the demo API is there"),
+    ] {
+        let run = emit("envoy", file.path(), &[&own, options].concat());
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{options:?}: {run:?}");
+        assert!(run.err.contains(part), "{options:?}: {run:?}");
+    }
+}
+
+#[test]
 fn what_check_would_say_is_said_on_the_way() {
     let file = File::new(
         config(json!({ "revocation": { "endpoint": {} }, "unmatched_routes": "public" })).to_string(),

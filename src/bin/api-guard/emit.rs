@@ -142,7 +142,8 @@ const NAME: &str = "api-guard";
 pub(crate) const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const PORT: u16 = 10000;
 const ADMIN_PORT: u16 = 9901;
-const ADMIN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Where the admin interface listens.
+pub(crate) const ADMIN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The Envoy that the tests run, without a shell.
 const ENVOY_IMAGE: &str = "docker.io/envoyproxy/envoy:distroless-v1.40.0";
 /// The system's certificates in that image.
@@ -208,9 +209,9 @@ impl Emit {
             raw,
             module,
             is_native: self.native,
-            address: self.address.unwrap_or(ADDRESS),
+            address: self.address(),
             port: self.port(),
-            admin: (self.admin_address.unwrap_or(ADMIN_ADDRESS), self.admin_port()),
+            admin: self.admin(),
             probes: None,
             upstream: self.upstream.as_ref(),
             store,

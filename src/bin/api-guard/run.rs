@@ -14,7 +14,6 @@ mod server;
 pub(crate) mod tether;
 mod welcome;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use crate::emit;
@@ -84,7 +83,7 @@ impl Run {
     pub(crate) fn run(&self) -> outcome::Result {
         let trust = self.trust()?;
         if let Some(upstream) = &self.upstream {
-            upstream.differs_from([self.port, self.admin_port])?;
+            upstream.differs_from([(emit::ADDRESS, self.port), (emit::ADMIN_ADDRESS, self.admin_port)])?;
         }
         ports::check(self.port, self.admin_port)?;
         let mut secrets = Secrets::default();
@@ -164,7 +163,7 @@ impl Run {
             is_native: guard.form == Form::Library,
             address: emit::ADDRESS,
             port: self.port,
-            admin: (IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin_port),
+            admin: (emit::ADMIN_ADDRESS, self.admin_port),
             probes: None,
             upstream: self.upstream.as_ref(),
             store: None,

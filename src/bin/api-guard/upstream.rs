@@ -56,19 +56,30 @@ impl Upstream {
         self.host.parse().ok()
     }
 
-    /// Refuses an upstream that is one of Envoy's own ports: Envoy would ask itself without end.
+    /// Refuses an upstream where Envoy itself listens: it would ask itself without end.
     ///
     /// # Errors
     ///
     /// What to write instead.
-    pub(crate) fn differs_from(&self, own_ports: impl IntoIterator<Item = u16>) -> Result<(), Failure> {
-        if self.is_loopback() && own_ports.into_iter().any(|port| port == self.port) {
+    pub(crate) fn differs_from(&self, own: impl IntoIterator<Item = (IpAddr, u16)>) -> Result<(), Failure> {
+        if own.into_iter().any(|(address, port)| port == self.port && self.is_at(address)) {
             return Err(Failure::usage(format!(
                 "--upstream {:?}: this is Envoy itself; write where the API is, or another port by --port or --admin-port",
                 self.url()
             )));
         }
         Ok(())
+    }
+
+    /// Whether its host leads to a listener of this machine at an address. A name but `localhost` is not looked up.
+    fn is_at(&self, listener: IpAddr) -> bool {
+        let listener = listener.to_canonical();
+        match self.address().map(|address| address.to_canonical()) {
+            // Whoever connects to no address in particular reaches this machine.
+            Some(address) if address.is_unspecified() => listener.is_unspecified() || listener.is_loopback(),
+            Some(address) => address == listener || (listener.is_unspecified() && address.is_loopback()),
+            None => self.is_loopback() && (listener.is_unspecified() || listener.is_loopback()),
+        }
     }
 
     /// Whether nothing of it leaves the machine.
@@ -173,6 +184,40 @@ mod tests {
             "",
         ] {
             assert!(Upstream::parse(bad).unwrap_err().contains("write http://"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_is_envoy_itself_where_envoy_listens() {
+        let is_own = |text: &str, address: &str| {
+            Upstream::parse(text).unwrap().differs_from([(address.parse().unwrap(), 8080)]).is_err()
+        };
+        for (text, address) in [
+            ("127.0.0.1:8080", "0.0.0.0"),
+            ("127.0.0.2:8080", "0.0.0.0"),
+            ("[::1]:8080", "::"),
+            ("LOCALHOST:8080", "0.0.0.0"),
+            ("localhost:8080", "127.0.0.1"),
+            ("localhost:8080", "::1"),
+            ("10.0.0.5:8080", "10.0.0.5"),
+            ("[::ffff:10.0.0.5]:8080", "10.0.0.5"),
+            ("[2001:db8:0::1]:8080", "2001:db8::1"),
+            ("0.0.0.0:8080", "127.0.0.1"),
+            ("[::]:8080", "0.0.0.0"),
+        ] {
+            assert!(is_own(text, address), "{text} {address}");
+        }
+        for (text, address) in [
+            ("127.0.0.1:8081", "0.0.0.0"),
+            ("127.0.0.1:8080", "192.0.2.5"),
+            ("localhost:8080", "192.0.2.5"),
+            ("127.0.0.2:8080", "127.0.0.1"),
+            ("10.0.0.5:8080", "0.0.0.0"),
+            ("10.0.0.5:8080", "10.0.0.6"),
+            ("0.0.0.0:8080", "10.0.0.5"),
+            ("orders:8080", "127.0.0.1"),
+        ] {
+            assert!(!is_own(text, address), "{text} {address}");
         }
     }
 

@@ -50,6 +50,8 @@ fn bad_names_digests_and_targets_are_wrong_usage() {
         ("kubernetes", &["--upstream", "http://localhost:9901"]),
         ("envoy", &["--upstream", "http://[::1]:10000"]),
         ("envoy", &["--upstream", "http://localhost:9000", "--admin-port", "9000"]),
+        ("envoy", &["--upstream", "http://10.0.0.5:8080", "--address", "10.0.0.5", "--port", "8080"]),
+        ("envoy", &["--upstream", "http://10.0.0.5:81", "--admin-address", "10.0.0.5", "--admin-port", "81"]),
         ("kubernetes", &["--module", "/nowhere/m.wasm"]),
         ("kubernetes", &["--module", file.path()]),
         ("kubernetes", &["--module", file.path(), "--image", "a"]),

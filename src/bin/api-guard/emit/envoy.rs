@@ -15,7 +15,7 @@ const TLS: &str = include_str!("tls.yaml");
 const PROBES: &str = include_str!("probes.yaml");
 const ADMIN_CLUSTER: &str = include_str!("admin-cluster.yaml");
 /// Where the demo API listens.
-pub(super) const DEMO_PORT: u16 = 10001;
+const DEMO_PORT: u16 = 10001;
 
 /// What a bootstrap is written from.
 pub(crate) struct Bootstrap<'b> {

@@ -1,9 +1,11 @@
 //! Which options of `emit` would Kubernetes, a registry or Envoy refuse, and what holds where one is left out?
 
+use std::net::IpAddr;
+
 use super::names::{self, Target};
 use super::{
-    ADMIN_PORT, ENVOY_IMAGE, Emit, GATEWAY_TARGET, IMAGE, ISTIO_TARGET, Loader, MODULE, NAME, PORT, envoy,
-    kubernetes,
+    ADDRESS, ADMIN_ADDRESS, ADMIN_PORT, ENVOY_IMAGE, Emit, GATEWAY_TARGET, IMAGE, ISTIO_TARGET, Loader,
+    MODULE, NAME, PORT, envoy, kubernetes,
 };
 use crate::outcome::Failure;
 
@@ -121,22 +123,24 @@ impl Emit {
 
     /// Refuses a port that something else of the manifest has.
     fn validate_ports(&self) -> Result<(), Failure> {
-        let (port, admin_port) = (self.port(), self.admin_port());
-        if port == admin_port {
+        let (own, admin) = ((self.address(), self.port()), self.admin());
+        if are_one(own, admin) {
+            let port = own.1;
             return Err(Failure::usage(format!("--port and --admin-port are both {port}; write two")));
         }
-        for (option, port) in [("--port", port), ("--admin-port", admin_port)] {
-            let instead = if self.host == Loader::Kubernetes && port == kubernetes::PROBE_PORT {
+        // Readiness and metrics are at the address for clients.
+        let probes = (self.host == Loader::Kubernetes).then_some((own.0, kubernetes::PROBE_PORT));
+        for (option, place) in [("--port", own), ("--admin-port", admin)] {
+            let instead = if probes.is_some_and(|probes| are_one(place, probes)) {
                 "readiness and metrics are there; write another port"
-            } else if self.upstream.is_none() && port == envoy::DEMO_PORT {
+            } else if self.upstream.is_none() && envoy::demo_api().differs_from([place]).is_err() {
                 "the demo API is there, and would answer unguarded; write another port, or name your API with --upstream"
             } else {
                 continue;
             };
-            return Err(Failure::usage(format!("{option} {port}: {instead}")));
+            return Err(Failure::usage(format!("{option} {}: {instead}", place.1)));
         }
-        let probes = (self.host == Loader::Kubernetes).then_some(kubernetes::PROBE_PORT);
-        let own = [port, admin_port].into_iter().chain(probes);
+        let own = [own, admin].into_iter().chain(probes);
         self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.differs_from(own))
     }
 
@@ -156,12 +160,17 @@ impl Emit {
         Ok(target)
     }
 
+    pub(super) fn address(&self) -> IpAddr {
+        self.address.unwrap_or(ADDRESS)
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port.unwrap_or(PORT)
     }
 
-    pub(super) fn admin_port(&self) -> u16 {
-        self.admin_port.unwrap_or(ADMIN_PORT)
+    /// Where the admin interface listens.
+    pub(super) fn admin(&self) -> (IpAddr, u16) {
+        (self.admin_address.unwrap_or(ADMIN_ADDRESS), self.admin_port.unwrap_or(ADMIN_PORT))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -183,4 +192,9 @@ impl Emit {
     pub(super) fn namespace(&self, default: &'static str) -> &str {
         self.namespace.as_deref().unwrap_or(default)
     }
+}
+
+/// Whether two listeners want the same port of the same address. An address that stands for all is every other's, too.
+fn are_one((one, port): (IpAddr, u16), (other, other_port): (IpAddr, u16)) -> bool {
+    port == other_port && (one == other || one.is_unspecified() || other.is_unspecified())
 }
