@@ -177,9 +177,14 @@ fn values_choose_what_is_made() {
     let rendered = run(&mut command);
     assert!(rendered.code == 0 && rendered.out.contains("host_env_keys: [MY_SECRET]"), "{rendered:?}");
     // A wrong value is told with its name.
-    for (value, name) in
-        [("port=0", "port"), ("upstream=ftp://a", "upstream"), ("native=1", "native"), ("prot=1", "prot")]
-    {
+    for (value, name) in [
+        ("port=0", "port"),
+        ("upstream=ftp://a", "upstream"),
+        ("native=1", "native"),
+        ("prot=1", "prot"),
+        ("ca.key=..", "ca"),
+        ("ca.key=-", "ca"),
+    ] {
         let refused = on_chart(&helm, &["template", "a"], &["--set", value]);
         assert!(refused.code != 0 && refused.err.contains(name), "{refused:?}");
     }
@@ -193,8 +198,8 @@ fn names_that_yaml_would_not_read_as_text_are_quoted() {
              "jwks": { "cluster": "1e3", "path": "/j", "authority": "login.example.com" } } ] } }"#,
     );
     let config = format!("config={}", config.path());
-    let options =
-        ["--set-file", &config, "--namespace", "123", "--set", "secret.name=yes,upstream=https://1e3:8443"];
+    let values = "secret.name=yes,upstream=https://1e3:8443,ca.configMap=a,ca.key=off";
+    let options = ["--set-file", &config, "--namespace", "123", "--set", values];
     let rendered = on_chart(&helm, &["template", "on"], &options);
     assert_eq!(rendered.code, 0, "{rendered:?}");
     // YAML 1.1, which Helm and kubectl read, has more words than the reader here.
@@ -206,6 +211,7 @@ fn names_that_yaml_would_not_read_as_text_are_quoted() {
         "name: yes\n",
         "[ON]",
         "name: 1e3\n",
+        "subPath: off,",
     ] {
         assert!(!rendered.out.contains(plain), "{plain}: {}", rendered.out);
     }
@@ -215,6 +221,7 @@ fn names_that_yaml_would_not_read_as_text_are_quoted() {
         "name: \"1e3\"",
         "literal: \"1e3:8443\"",
         "exact: \"1e3\"",
+        "subPath: \"off\"",
     ] {
         assert!(rendered.out.contains(quoted), "{quoted}: {}", rendered.out);
     }
