@@ -182,6 +182,9 @@ fn values_choose_what_is_made() {
         ("upstream=ftp://a", "upstream"),
         ("native=1", "native"),
         ("prot=1", "prot"),
+        // Readiness could not be asked for there.
+        ("address=127.0.0.1", "address"),
+        ("address=::1", "address"),
         ("ca.key=..", "ca"),
         ("ca.key=-", "ca"),
     ] {

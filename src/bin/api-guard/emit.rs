@@ -64,7 +64,8 @@ pub(crate) struct Emit {
     /// of the module
     #[arg(long)]
     native: bool,
-    /// envoy and kubernetes: the address for clients; `::` is IPv6 and IPv4 [default: 0.0.0.0]
+    /// envoy and kubernetes: the address for clients; `::` is IPv6 and IPv4. kubernetes takes `0.0.0.0` and `::` alone [default:
+    /// 0.0.0.0]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<IpAddr>,
     /// envoy and kubernetes: the port for clients [default: 10000]

@@ -95,6 +95,7 @@ impl Emit {
             Loader::Envoy | Loader::Istio | Loader::EnvoyGateway => names::label("--name", self.name(), 0)?,
         }
         if matches!(self.host, Loader::Envoy | Loader::Kubernetes) {
+            self.validate_address()?;
             self.validate_ports()?;
         }
         if let Some(namespace) = &self.namespace {
@@ -119,6 +120,19 @@ impl Emit {
             }
         }
         Ok(())
+    }
+
+    /// Refuses an address that no pod can be reached at: its own address is not known before it runs.
+    fn validate_address(&self) -> Result<(), Failure> {
+        match self.address {
+            Some(address) if self.host == Loader::Kubernetes && !address.is_unspecified() => {
+                Err(Failure::usage(format!(
+                    "--address {address}: the kubelet and the Service reach a pod by an address that is not known before; write \
+                     0.0.0.0, or :: for IPv6 and IPv4"
+                )))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Refuses a port that something else of the manifest has.
