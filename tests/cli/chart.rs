@@ -272,6 +272,8 @@ fn values_that_contradict_each_other_are_refused() {
         ("", "extraClusters[0].name=upstream", "two clusters are called \"upstream\""),
         ("", "upstream=http://me@orders", "upstream"),
         ("", "upstream=http://localhost:9901", "Envoy itself, at admin.port"),
+        ("", "upstream=http://0.0.0.0:10000", "Envoy itself, at port"),
+        ("", "upstream=http://[::]:9902", "Envoy itself, at probePort"),
         (&*fleet, "native=false", "redis.enabled=true"),
         (&fleet, "redis.enabled=true,redis.host=a,redis.cluster=b", "redis.cluster"),
         (

@@ -14,7 +14,7 @@
 {{- if .Values.upstream -}}
 {{- $upstream := include "api-guard.upstream" . | fromJson -}}
 {{- $host := $upstream.hostname | lower -}}
-{{- if or (eq $host "localhost") (hasPrefix "127." $host) (eq $host "::1") -}}
+{{- if or (has $host (list "localhost" "::1" "0.0.0.0" "::")) (hasPrefix "127." $host) -}}
 {{- range $ports -}}
 {{- if eq (toString (int .at)) $upstream.port }}{{ fail (printf "upstream: %q is Envoy itself, at %s; write where the API is" $.Values.upstream .of) }}{{ end -}}
 {{- end -}}
