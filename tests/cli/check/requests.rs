@@ -134,10 +134,12 @@ fn clients_of_a_unix_socket_are_warned_of_where_addresses_count() {
     let pointer = format!("{MANAGER}/xff_num_trusted_hops");
     let told = ("warning", pointer.as_str(), "\"@type\"", "write xff_num_trusted_hops: 1");
     assert_told(&on_socket(ENVOY), "no-address", told);
-    let hops = |number: u32| with_setting(&format!("xff_num_trusted_hops: {number}"));
+    let hops = |number: &str| with_setting(&format!("xff_num_trusted_hops: {number}"));
     let told = ("warning", pointer.as_str(), "xff_num_trusted_hops", "count all of them as one");
-    assert_told(&on_socket(&hops(0)), "no-address", told);
-    assert_silent(&on_socket(&hops(1)), "no-address");
+    assert_told(&on_socket(&hops("0")), "no-address", told);
+    assert_told(&on_socket(&hops("\"0\"")), "no-address", told);
+    assert_silent(&on_socket(&hops("1")), "no-address");
+    assert_silent(&on_socket(&hops("\"1\"")), "no-address");
     assert_silent(ENVOY, "no-address");
     assert_silent(&on_socket(&ENVOY.replace("use_remote_address: true", "")), "no-address");
     let by_subject = "\"rate_limits\": [{ \"name\": \"own\", \"max_requests\": 9, \"window_seconds\": 9, \"key\": [\"subject\"] }]";

@@ -88,8 +88,8 @@ fn internal_addresses(part: &Part<'_>, raw: &RawConfig, findings: &mut Findings)
 fn unix_socket(part: &Part<'_>, site: &Site<'_>, raw: &RawConfig, findings: &mut Findings) {
     let listener = site.document.at(site.listener());
     let is_socket = listener.and_then(|listener| listener.path(&["address", "pipe"])).is_some();
-    let hops = part.node.field("xff_num_trusted_hops").map(Node::to_json);
-    let is_told = !is_true(part, "use_remote_address") || hops.is_some_and(|hops| hops != "0");
+    let hops = part.node.field("xff_num_trusted_hops").and_then(Node::number);
+    let is_told = !is_true(part, "use_remote_address") || hops.is_some_and(|hops| hops > 0);
     let counts = lint::counts_addresses(raw) || lint::trusts_addresses(raw);
     if is_socket && !is_told && counts {
         let text = "the listener is a Unix socket, whose clients have no address: limits by client_ip count all of \
