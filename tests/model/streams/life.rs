@@ -327,9 +327,8 @@ impl Life {
         };
         let had = if let Phase::Waits { had, .. } = self.phase { had } else { self.received };
         self.reported = reported;
-        // Where the form is wrong, limits that do not enforce by themselves are not asked.
-        let by_form = [Some(Code::RequestTooLarge), Some(Code::UnsupportedMediaType)].contains(&reported);
-        self.to_tell = shared.tells && !by_form;
+        // Of limits that refuse nobody no client is told.
+        self.to_tell = shared.tells && self.asked.path != Path::Report;
         let watched = shared.holds != Some(true);
         let since = self.headers_at;
         let held = |most| Phase::Held { since, had, most, watched };
