@@ -16,7 +16,7 @@ use crate::json::text::Object;
 use crate::policy::{Detail, Policy, Replies};
 use crate::verdict::Trail;
 
-pub use words::cut;
+pub(crate) use words::cut;
 
 /// When a client may try again for which there was no room, seconds: bodies that are held back come and go quickly.
 const BUSY_RETRY_AFTER_SECONDS: &str = "1";

@@ -16,7 +16,7 @@ const LONGEST_QUOTE: usize = 64;
 pub(super) type Errors = SmallVec<[Cow<'static, str>; 1]>;
 
 /// `text`, cut to 64 characters.
-pub fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     // A text has at most as many characters as bytes.
     if text.len() <= LONGEST_QUOTE {
         return text;

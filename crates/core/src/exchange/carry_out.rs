@@ -32,11 +32,23 @@ impl Exchange {
             Ok(Step::Ask(question, suspended)) => self.ask(engine, question, suspended, arrived, host, now),
             Err(fault) => {
                 let about = About { trail: &Trail::default(), source: Source::Headers(request) };
-                ledger::refuse(engine, host, &Denial::Fault(fault), &about, now);
-                self.state = State::Stopped;
-                Flow::Pause
+                self.stop(engine, &Denial::Fault(fault), &about, host, now)
             }
         }
+    }
+
+    /// Refuses a request, of which nothing goes on.
+    fn stop(
+        &mut self,
+        engine: &Engine,
+        denial: &Denial,
+        about: &About<'_, '_>,
+        host: &mut impl StreamHost,
+        now: UnixNanos,
+    ) -> Flow {
+        ledger::refuse(engine, host, denial, about, now);
+        self.state = State::Stopped;
+        Flow::Pause
     }
 
     /// Carries out the verdict.
@@ -55,11 +67,7 @@ impl Exchange {
         ledger::passed_through(engine, host, &about, now);
         let grant = match &verdict.decision {
             Decision::Admit(grant) => grant,
-            Decision::Refuse(denial) => {
-                ledger::refuse(engine, host, denial, &about, now);
-                self.state = State::Stopped;
-                return Flow::Pause;
-            }
+            Decision::Refuse(denial) => return self.stop(engine, denial, &about, host, now),
         };
         if grant.destination() == Destination::RevocationEndpoint {
             ledger::stays_here(engine, host, &about);
@@ -72,9 +80,7 @@ impl Exchange {
             return self.hold_or_count(engine, kept, arrived, host, now);
         }
         if each_edit(policy, grant, request, |edit| host.act(Action::Edit(edit))).is_err() {
-            ledger::refuse(engine, host, &Denial::Fault(Fault::Edit), &about, now);
-            self.state = State::Stopped;
-            return Flow::Pause;
+            return self.stop(engine, &Denial::Fault(Fault::Edit), &about, host, now);
         }
         self.tightest = rate_headers::tightest(policy, &verdict.trail);
         if grant.body() == BodyPlan::Pass {

@@ -170,7 +170,7 @@ impl Accounts {
 
     /// Queues an account whose call is to be made, or made again.
     pub(super) fn requeue(&mut self, identity: Identity) {
-        if let Some(table) = self.tables.iter_mut().find(|table| table.mark == identity.mark()) {
+        if let Some(table) = self.table(identity) {
             table.queue.push(identity);
         }
     }
@@ -211,7 +211,12 @@ impl Accounts {
     }
 
     fn find(&mut self, identity: Identity) -> Option<&mut Account> {
-        self.tables.iter_mut().find(|table| table.mark == identity.mark())?.find(identity)
+        self.table(identity)?.find(identity)
+    }
+
+    /// The table of the limit that counts one, if it was asked for before.
+    fn table(&mut self, identity: Identity) -> Option<&mut Table> {
+        self.tables.iter_mut().find(|table| table.mark == identity.mark())
     }
 }
 

@@ -79,31 +79,34 @@ fn judge_claims(
 
 /// Checks `iss` and `aud` against the accepted ones: those of the key, or else those of all tokens.
 fn judge_lists(policy: &TokenPolicy, claims: &Claims<'_>, verified: &Verified) -> Result<(), TokenFault> {
-    let (of_key, _) = policy.keys.vouched(&verified.key);
-    let (issuers, list) = list_of(of_key, &policy.issuers, &verified.key);
+    let (issuers_of_key, audiences_of_key) = policy.keys.vouched(&verified.key);
+    let issuers = accepted(issuers_of_key, &policy.issuers);
     if !issuers.is_empty() {
         let named = verified.issuer();
         if !named.is_some_and(|iss| issuers.iter().any(|known| known == iss)) {
-            return Err(TokenFault::IssuerRefused(list));
+            return Err(TokenFault::IssuerRefused(whose(issuers_of_key, &verified.key)));
         }
     }
-    judge_audiences(policy, claims, &verified.key)
+    if is_for(policy, audiences_of_key, claims) {
+        Ok(())
+    } else {
+        Err(TokenFault::AudienceRefused(whose(audiences_of_key, &verified.key)))
+    }
 }
 
-/// The accepted values, and whose they are.
-fn list_of<'l>(of_key: &'l [String], of_all: &'l [String], key: &SigningKey) -> (&'l [String], ListOf) {
-    if of_key.is_empty() { (of_all, ListOf::Policy) } else { (of_key, ListOf::of(key)) }
+/// The accepted values: those of a key, or else those of all tokens.
+fn accepted<'l>(of_key: &'l [String], of_all: &'l [String]) -> &'l [String] {
+    if of_key.is_empty() { of_all } else { of_key }
 }
 
-fn judge_audiences(policy: &TokenPolicy, claims: &Claims<'_>, key: &SigningKey) -> Result<(), TokenFault> {
-    let (_, of_key) = policy.keys.vouched(key);
-    let (_, list) = list_of(of_key, &policy.audiences, key);
-    if is_for(policy, of_key, claims) { Ok(()) } else { Err(TokenFault::AudienceRefused(list)) }
+/// Whose values those are.
+fn whose(of_key: &[String], key: &SigningKey) -> ListOf {
+    if of_key.is_empty() { ListOf::Policy } else { ListOf::of(key) }
 }
 
 /// Whether a token is for an audience of a key that has these, or of the policy if it has none.
 fn is_for(policy: &TokenPolicy, of_key: &[String], claims: &Claims<'_>) -> bool {
-    let audiences = if of_key.is_empty() { &policy.audiences } else { of_key };
+    let audiences = accepted(of_key, &policy.audiences);
     audiences.is_empty() || audience_known(audiences, claims)
 }
 
